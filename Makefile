@@ -1,0 +1,63 @@
+# Commands of prefens. `make help` lists them.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+RUNS ?= runs
+PORT ?= 5000
+ARGS ?=
+READY := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install quickstart train blend predict ui kaggle test test-slow lint format benchmark clean
+
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@echo "  ARGS='...' passes settings on, RUNS=DIR names the store (default: runs)"
+
+install: $(READY) ## make .venv and install prefens with its development tools
+
+$(READY): pyproject.toml constraints.txt
+	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -c constraints.txt -e '.[dev]'
+	@touch $@
+
+quickstart: $(READY) ## train a small ensemble on generated pairs, blend it, predict: no downloads
+	$(BIN)/python -m prefens.train -m experiment=quickstart $(ARGS)
+	$(BIN)/python -m prefens.blend tracking.root=runs/quickstart out=runs/quickstart
+	$(BIN)/python -m prefens.predict data=synthetic data.seed=1 data.rows=200 tracking.root=runs/quickstart out=.
+
+train: $(READY) ## train members: make train ARGS="-m data.path=train.csv backbone=style,tfidf,minilm-l6"
+	$(BIN)/python -m prefens.train tracking.root=$(RUNS) $(ARGS)
+
+blend: $(READY) ## blend every complete member and write blend.json
+	$(BIN)/python -m prefens.blend tracking.root=$(RUNS) $(ARGS)
+
+predict: $(READY) ## write submission.csv: make predict ARGS="data.path=test.csv"
+	$(BIN)/python -m prefens.predict tracking.root=$(RUNS) $(ARGS)
+
+ui: $(READY) ## compare members in the MLflow UI on 127.0.0.1:PORT
+	$(BIN)/python -m prefens.ui tracking.root=$(RUNS) port=$(PORT) $(ARGS)
+
+kaggle: $(READY) ## bundle wheel, stored members and a notebook that predicts without internet
+	$(BIN)/python -m prefens.kaggle tracking.root=$(RUNS) $(ARGS)
+
+test: $(READY) ## the test suite, under 5 minutes
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m "not slow and not server and not browser and not ray" $(ARGS)
+
+test-slow: $(READY) ## tests that need more time or a real service
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "slow or server or browser or ray" $(ARGS)
+
+lint: $(READY) ## ruff and mypy
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(READY) ## format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+benchmark: $(READY) ## the benchmark programs of experiments/benchmarks
+	$(BIN)/python experiments/benchmarks/data.py $(ARGS)
+
+clean: ## remove what tools left behind, not the results
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,137 @@
+"""python -m prefens.blend: blend every complete member of the store. See --help."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from prefens import command, config
+
+if TYPE_CHECKING:
+    from prefens.records import BlendResult, Folds, OOFStack
+    from prefens.tracking.oof_store import MemberSpec, SplitStore
+
+log = logging.getLogger(__name__)
+
+
+def main() -> None:
+    command.run("blend", blend)
+
+
+def blend(settings: config.BlendConfig) -> command.Rows:
+    """Fit the blends, print the leaderboard, write blend.json and leaderboard.json."""
+    from prefens.ensemble.crossfit import evaluate
+    from prefens.ensemble.methods import method
+    from prefens.evaluation.leaderboard import leaderboard
+    from prefens.evaluation.tables import leaderboard_table, show
+    from prefens.files import write_json
+    from prefens.trackers import make_tracker
+    from prefens.tracking.oof_store import OOFStore
+    from prefens.tracking.stack import make_stack
+
+    tracking = config.build(settings.tracking, config.Tracking)
+    split = OOFStore(Path(tracking.root)).select(settings.data_digest, settings.fold_digest)
+    check_data(settings, split.folds)
+    specs = complete_members(split, settings.members)
+    runs = {spec.info: [split.predictions(spec, fold) for fold in range(split.folds.k)] for spec in specs}
+    stack, holdout = make_stack(split.folds, runs)
+    results = [evaluate(method(name), stack, holdout) for name in settings.methods]
+    rows = leaderboard(stack, results, holdout)
+    about = split.folds.settings
+    show(leaderboard_table(rows, f"{len(stack.folds.ids)} pairs, {about['scheme']} folds, k={about['k']}"))
+    found = describe(stack, results, split.folds)
+    out = Path(settings.out)
+    files = [write_json(out / "blend.json", found), write_json(out / "leaderboard.json", rows)]
+    split.put_blend(found)
+    metrics = {f"{result.method}_{name}": getattr(result, name) for result in results for name in ("honest", "fitted")}
+    tags = {
+        "prefens.data_digest": found["data_digest"],
+        "prefens.fold_digest": found["fold_digest"],
+        "prefens.best": found["best"],
+    }
+    make_tracker(tracking).log_blend(
+        f"blend of {len(specs)}", metrics | {"oof_log_loss": found["best_honest"]}, tags, files
+    )
+    return rows
+
+
+def describe(stack: OOFStack, results: Sequence[BlendResult], folds: Folds) -> dict[str, Any]:
+    """Return the content of blend.json; log loss in nats."""
+    from prefens.evaluation.leaderboard import named_weights
+    from prefens.evaluation.metrics import row_losses
+
+    losses = row_losses(stack.probabilities, stack.folds.label).mean(axis=1)
+    best = min(results, key=lambda result: result.honest)
+    methods: list[dict[str, Any]] = []
+    for result in results:
+        scores = {
+            "method": result.method,
+            "fitted": result.fitted,
+            "honest": result.honest,
+            "honest_se": result.honest_se,
+        }
+        scores |= {} if result.holdout is None else {"holdout": result.holdout}
+        methods.append({**scores, "weights": named_weights(stack, result)})
+    return {
+        "n_pairs": len(stack.folds.ids),
+        "data_digest": folds.data_digest,
+        "fold_digest": folds.digest,
+        "members": [
+            {"member": info.name, "backbone": info.backbone, "seed": info.seed, "log_loss": float(loss)}
+            for info, loss in zip(stack.members, losses, strict=True)
+        ],
+        "methods": methods,
+        "best": best.method,
+        "best_honest": best.honest,
+    }
+
+
+def complete_members(split: SplitStore, names: Sequence[str]) -> list[MemberSpec]:
+    """Return the members to blend: those named, or every complete one; incomplete ones are told."""
+    from prefens.errors import StoreError
+
+    specs = list(split.members())
+    unknown = sorted(set(names) - {spec.name for spec in specs})
+    if unknown:
+        raise StoreError(
+            f"no member {', '.join(unknown)}",
+            f"names among {', '.join(spec.name for spec in specs)}",
+            "correct members=",
+        )
+    chosen = []
+    for spec in specs:
+        missing = sorted(set(range(split.folds.k)) - set(split.finished_folds(spec)))
+        if spec.name in names and missing:
+            raise StoreError(
+                f"member {spec.name} lacks folds {missing}", "all folds", "train them, or leave the member out"
+            )
+        if missing:
+            log.warning("left out: %s lacks folds %s", spec.name, missing)
+        elif not names or spec.name in names:
+            chosen.append(spec)
+    return chosen
+
+
+def check_data(settings: config.BlendConfig, folds: Folds) -> None:
+    """Refuse a data.path whose pairs are not those of the store."""
+    if settings.data.get("path") is None:
+        return
+    from prefens.data.folds import data_digest
+    from prefens.data.sources import Source
+    from prefens.digest import short
+    from prefens.errors import StoreError
+
+    source: Source = config.build(settings.data)
+    given = data_digest(source.load(labelled=True).pairs)
+    if given != folds.data_digest:
+        raise StoreError(
+            f"{settings.data.path}: data {short(given)}",
+            f"data {short(folds.data_digest)}, as stored",
+            "correct data.path",
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+"""The commands' settings: schemas, typed parts, and what of them is a member's recipe.
+
+Scalars of a command are typed by the dataclasses here. A part (data, backbone, text, ...) is typed by the
+dataclass that it becomes: the one its `_target_` names, or the one the caller asks for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from hydra.core.config_store import ConfigStore
+from hydra.errors import InstantiationException
+from hydra.utils import get_class
+from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from prefens.errors import ConfigError
+
+T = TypeVar("T")
+
+_PACKAGE = Path(__file__).resolve().parent
+CONF_DIR = _PACKAGE / "conf" if (_PACKAGE / "conf").is_dir() else _PACKAGE.parent / "conf"  # a wheel; a checkout
+RECIPE_GROUPS = ("text", "pairing", "head", "training")  # beside backbone; a member has those it names as fields
+PLACES = ("path",)  # fields of a backbone that say where its files are, not what they are
+
+
+@dataclass
+class Tracking:
+    """root: everything the program writes; experiment: MLflow's; mlflow: whether runs are tracked there."""
+
+    root: str
+    experiment: str
+    mlflow: bool
+
+
+@dataclass
+class TrainConfig:
+    """Settings of `python -m prefens.train`."""
+
+    data: Any = MISSING
+    folds: Any = MISSING
+    backbone: Any = MISSING
+    pairing: Any = MISSING
+    head: Any = MISSING
+    text: Any = MISSING
+    training: Any = MISSING
+    tracking: Any = MISSING
+    experiment: Any = None
+    seed: int = MISSING
+    fold: int | None = None
+    force: bool = False
+    threads: int | None = None
+    out: str = MISSING
+
+
+@dataclass
+class StoredConfig:
+    """Settings of the commands that read the store."""
+
+    tracking: Any = MISSING
+    data: Any = MISSING
+    data_digest: str | None = None
+    fold_digest: str | None = None
+    threads: int | None = None
+    out: str = MISSING
+
+
+@dataclass
+class BlendConfig(StoredConfig):
+    """Settings of `python -m prefens.blend`."""
+
+    methods: list[str] = field(default_factory=list)
+    members: list[str] = field(default_factory=list)
+
+
+@dataclass
+class PredictConfig(StoredConfig):
+    """Settings of `python -m prefens.predict`."""
+
+    method: str = MISSING
+
+
+for _name, _schema in (("train", TrainConfig), ("blend", BlendConfig), ("predict", PredictConfig)):
+    ConfigStore.instance().store(name=f"{_name}_schema", node=_schema)
+
+
+def build(node: Any, kind: type[T] | None = None, **parts: DictConfig) -> T:
+    """Return the dataclass that a config node describes.
+
+    Parameters
+    ----------
+    node : a DictConfig of its fields; `_target_` is the import path of the dataclass where `kind` is None.
+    parts : config nodes for fields that are dataclasses themselves; those it has no field for are left out.
+
+    Raises
+    ------
+    ConfigError for an unknown field, a value of another type, or a target that can't be imported.
+    """
+    try:
+        known = kind or target_class(node)
+        named = {item.name for item in fields(known)}  # type: ignore[arg-type]
+        given = {name: value for name, value in node.items() if name != "_target_"}
+        schema = OmegaConf.structured(known, flags={"readonly": False})
+        merged = OmegaConf.merge(schema, {**given, **{name: part for name, part in parts.items() if name in named}})
+        return OmegaConf.to_object(merged)  # type: ignore[return-value]
+    except OmegaConfBaseException as error:
+        raise ConfigError(
+            str(error).splitlines()[0] + (f" ({error.full_key})" if error.full_key else ""),
+            f"the fields and types of {node.get('_target_', kind)}",
+            "correct the setting; --cfg job prints them all",
+        ) from error
+
+
+def target_class(node: Mapping[Any, Any]) -> Any:
+    """Return the class that a node's `_target_` names."""
+    try:
+        return get_class(node["_target_"])
+    except (InstantiationException, ValueError, KeyError) as error:
+        raise ConfigError(
+            f"_target_={node.get('_target_')!r}: {str(error).splitlines()[0]}",
+            "the import path of an installed class",
+            "correct it in conf/",
+        ) from error
+
+
+def build_member(config: TrainConfig) -> Any:
+    """Return the unfitted member that the settings describe."""
+    return build(config.backbone, **_parts(config))
+
+
+def recipe_of(config: TrainConfig) -> dict[str, Any]:
+    """Return all settings that decide the member's predictions but the seed, as JSON values.
+
+    Of the groups it holds those that the member's class has fields for; never paths, tracking or threads.
+    """
+    named = {item.name for item in fields(target_class(config.backbone))}
+    backbone = {name: value for name, value in _plain(config.backbone).items() if name not in PLACES}
+    return {"backbone": backbone} | {name: _plain(part) for name, part in _parts(config).items() if name in named}
+
+
+def _parts(config: TrainConfig) -> dict[str, Any]:
+    return {name: getattr(config, name) for name in RECIPE_GROUPS}
+
+
+def _plain(node: DictConfig) -> Any:
+    return OmegaConf.to_container(node, resolve=True, enum_to_str=True)

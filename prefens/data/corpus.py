@@ -1,0 +1,66 @@
+"""A data set made ready for training: pairs in canonical order, extra training rows, folds and prompt groups."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prefens.data.folds import FoldSettings, Scheme, assign, data_digest, make_folds, prompt_groups
+from prefens.data.load import load_pairs
+from prefens.data.sources import Source
+from prefens.records import Fold, Folds, Ints, Pairs, Strings
+
+log = logging.getLogger(__name__)
+
+INNER_FOLDS = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Corpus:
+    """The pairs of `folds` in its order, followed by extra rows that are only trained on.
+
+    Attributes
+    ----------
+    pairs : (n + e) labelled pairs, the n scored or held out first.
+    folds : the assignment of the first n.
+    group : (n + e,) prompt group of each.
+    extra_digest : the digest of the extra rows, or None without any; part of a member's recipe.
+    """
+
+    pairs: Pairs
+    folds: Folds
+    group: Strings
+    extra_digest: str | None
+
+    def train_rows(self, fold: Fold) -> Ints:
+        """Return the rows to train on: other folds' rows, and extra ones whose prompt is not held out."""
+        held_out = set(self.group[np.concatenate([fold.valid, fold.holdout])])
+        n = len(self.folds.ids)
+        extra = [row for row in range(n, len(self.pairs)) if self.group[row] not in held_out]
+        left_out = len(self.pairs) - n - len(extra)
+        if left_out:
+            log.info("fold %d: %d extra rows left out, their prompts are held out", fold.index, left_out)
+        return np.concatenate([fold.train, np.array(extra, dtype=np.int64)])
+
+    def inner_folds(self, rows: Ints, seed: int) -> NDArray[np.int8]:
+        """Split training rows once more, in the same manner, for choices that must not see the held-out fold."""
+        grouped = self.folds.settings["scheme"] == Scheme.stratified_group.name
+        unit = self.group[rows] if grouped else self.pairs.ids[rows]
+        shares = np.full(INNER_FOLDS, 1.0 / INNER_FOLDS)
+        return assign(self.pairs.labels[rows], unit, shares, seed).astype(np.int8)
+
+
+def make_corpus(source: Source, settings: FoldSettings) -> Corpus:
+    """Load labelled pairs, sort them by id, so that the order of the file changes nothing, and split them."""
+    loaded = source.load(labelled=True).pairs
+    pairs = loaded.take(np.argsort(loaded.ids))
+    parts = [load_pairs(Path(path)).pairs for path in source.extra]
+    whole = Pairs.concatenate([pairs, *parts])
+    folds = make_folds(pairs, settings)
+    log.info("%d pairs, %d different prompts, %s folds", len(pairs), len(set(folds.group)), settings.k)
+    extra_digest = data_digest(Pairs.concatenate(parts)) if parts else None
+    return Corpus(whole, folds, prompt_groups(whole), extra_digest)

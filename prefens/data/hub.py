@@ -1,0 +1,36 @@
+"""Pairs from the Hugging Face hub, through the optional package `datasets`."""
+
+from __future__ import annotations
+
+from prefens.data.load import LABEL, MODEL, TEXT, Loaded, check_table
+from prefens.data.table import from_arrow
+from prefens.errors import DataError
+
+
+def load_hub(name: str, split: str, revision: str | None, labelled: bool, strict: bool) -> Loaded:
+    """Load one split of a hub data set; parameters and errors as in `load_pairs`."""
+    try:
+        from datasets import load_dataset
+    except ImportError as error:
+        raise DataError(
+            "the package `datasets` is not installed", "it, for data=arena", "pip install 'prefens[hub]'"
+        ) from error
+    try:
+        table = load_dataset(name, split=split, revision=revision).data.table
+    except (
+        Exception
+    ) as error:  # datasets raises a dozen kinds for a hub that is away, a name or a split that is not there
+        raise DataError(
+            f"data set {name!r}, split {split!r}: {type(error).__name__}: {str(error)[:300]}",
+            "a data set of the Hugging Face hub, or a local folder of CSV or parquet files",
+            "check the name and the connection, or download the file and use data=csv data.path=FILE",
+        ) from error
+    wanted = ("id", *TEXT, *(LABEL + MODEL if labelled else ()))
+    missing = [column for column in wanted if column not in (*table.column_names, *MODEL)]
+    if missing:
+        raise DataError(
+            f"data set {name!r}: no column {', '.join(missing)} (columns: {', '.join(table.column_names)})",
+            f"columns {', '.join(wanted)}",
+            "choose a data set in the competition's format",
+        )
+    return check_table(from_arrow(name, table, wanted, table.column_names), labelled, strict)

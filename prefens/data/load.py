@@ -1,0 +1,189 @@
+"""From raw columns to pairs: every cell is checked, every offender named, nothing dropped in silence."""
+
+from __future__ import annotations
+
+import gc
+import json
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prefens.data.table import Table, read_table
+from prefens.errors import DataError
+from prefens.records import Floats, Pairs, Strings
+
+log = logging.getLogger(__name__)
+
+TEXT = ("prompt", "response_a", "response_b")
+LABEL = ("winner_model_a", "winner_model_b", "winner_tie")  # in the order of Outcome
+MODEL = ("model_a", "model_b")
+LISTED = 10  # offenders named in one error
+SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+@dataclass(eq=False)
+class Loaded:
+    """What loading gives: the readable pairs, and the story of the others.
+
+    Attributes
+    ----------
+    pairs : the m readable rows, in the input's order.
+    ids : (n,) the ids of all rows, in the input's order; rows : (m,) where the readable ones stood.
+    problems : 0-based row -> what came and what was expected; empty where unreadable rows are refused.
+    repaired : kind of repair -> number of rows.
+    """
+
+    pairs: Pairs
+    ids: Strings
+    rows: NDArray[np.int64]
+    problems: dict[int, str] = field(default_factory=dict)
+    repaired: dict[str, int] = field(default_factory=dict)
+
+
+def load_pairs(path: Path, labelled: bool = True, strict: bool = True) -> Loaded:
+    """Read pairs from a CSV or parquet file in the competition's format.
+
+    Parameters
+    ----------
+    path : columns id, prompt, response_a, response_b, each text a JSON list of turns (parquet: or a list of
+        strings); with `labelled` also the three one-hot winner columns; model_a and model_b where they exist.
+    labelled : False ignores label and model columns: the rows are test rows.
+    strict : False leaves malformed rows out of `pairs` and lists them in `problems`.
+
+    Raises
+    ------
+    DataError naming the file, and up to 10 offenders with row number (1-based, header not counted) and id.
+    """
+    required = ("id", *TEXT, *LABEL) if labelled else ("id", *TEXT)
+    return check_table(read_table(Path(path), required, MODEL if labelled else ()), labelled, strict)
+
+
+def check_table(table: Table, labelled: bool, strict: bool) -> Loaded:
+    """Turn raw columns into pairs; parameters and errors as in `load_pairs`."""
+    problems = dict(table.broken)
+    repaired: dict[str, int] = {}
+    ids = _ids(table, problems)
+    with _no_garbage_collection():
+        texts = {name: _turns(table, name, problems, repaired) for name in TEXT}
+    _match_turns(texts, problems, repaired)
+    label = _labels(table, problems) if labelled else None
+    if problems and strict:
+        raise _refusal(table.name, ids, problems)
+    for kind, count in repaired.items():
+        log.info("%s: %d rows repaired: %s", table.name, count, kind)
+    rows = np.array([row for row in range(table.rows) if row not in problems], dtype=np.int64)
+    models = {
+        name: np.array([cell or "" for cell in table.pop(name)], object) for name in MODEL if name in table.columns
+    }
+    columns: dict[str, Any] = {"ids": ids, **texts, **models} | ({} if label is None else {"label": label})
+    if problems:
+        columns = {name: values[rows] for name, values in columns.items()}
+    return Loaded(Pairs(**columns), ids, rows, dict(sorted(problems.items())), repaired)
+
+
+def _ids(table: Table, problems: dict[int, str]) -> Strings:
+    ids = np.empty(table.rows, dtype=object)
+    seen: dict[str, int] = {}
+    for row, cell in enumerate(table.pop("id")):
+        ids[row] = "" if cell is None else str(cell)
+        if not ids[row]:
+            problems.setdefault(row, "id: empty, expected a unique id")
+        elif (first := seen.setdefault(ids[row], row)) != row:
+            problems.setdefault(row, f"id: already in row {first + 1}, expected a unique id")
+    return ids
+
+
+def _turns(table: Table, column: str, problems: dict[int, str], repaired: dict[str, int]) -> Strings:
+    """Parse a text column into turns; a null cell becomes None until the other texts tell its length."""
+    parsed = np.empty(table.rows, dtype=object)
+    for row, cell in enumerate(table.pop(column)):
+        if row in problems or cell is None:
+            continue
+        try:
+            turns = json.loads(cell) if isinstance(cell, str) else cell
+        except ValueError as error:
+            problems[row] = f"{column}: invalid JSON ({error}): {_shown(cell)}, expected a JSON list of strings"
+            continue
+        if turns is None:
+            continue
+        if not isinstance(turns, list) or not all(turn is None or isinstance(turn, str) for turn in turns):
+            problems[row] = f"{column}: {_shown(cell)}, expected a JSON list of strings or nulls"
+            continue
+        if None in turns:
+            turns = [turn or "" for turn in turns]
+        if isinstance(cell, str) and ("\\ud" in cell or "\\uD" in cell):
+            clean = [SURROGATE.sub("�", turn) for turn in turns]
+            if clean != turns:
+                turns, kind = clean, "lone surrogates replaced"
+                repaired[kind] = repaired.get(kind, 0) + 1
+        parsed[row] = tuple(turns)
+    return parsed
+
+
+def _match_turns(texts: dict[str, Strings], problems: dict[int, str], repaired: dict[str, int]) -> None:
+    """Give null texts as many empty turns as the row's other texts have, and compare the counts."""
+    for row in range(len(texts["prompt"])):
+        turns = [texts[name][row] for name in TEXT]
+        counts = {len(part) for part in turns if part is not None}
+        if row in problems or (len(counts) == 1 and None not in turns):
+            continue
+        if len(counts) > 1:
+            told = ", ".join(f"{name} {len(texts[name][row])}" for name in TEXT if texts[name][row] is not None)
+            problems[row] = f"unequal turn counts: {told}, expected the same number of turns in each"
+            continue
+        repaired["null text read as empty"] = repaired.get("null text read as empty", 0) + 1
+        empty = ("",) * max(counts, default=1)
+        for name in TEXT:
+            if texts[name][row] is None:
+                texts[name][row] = empty
+
+
+def _labels(table: Table, problems: dict[int, str]) -> NDArray[np.int8]:
+    cells = [list(table.pop(name)) for name in LABEL]
+    numbers: Floats = np.array([[_number(cell) for cell in column] for column in cells]).reshape(len(LABEL), -1)
+    one_hot = np.isin(numbers, (0.0, 1.0)).all(axis=0) & (numbers.sum(axis=0) == 1.0)
+    for row in np.flatnonzero(~one_hot):
+        told = ", ".join(f"{name}={column[row]!r}" for name, column in zip(LABEL, cells, strict=True))
+        problems.setdefault(int(row), f"label {told}, expected one 1 and two 0")
+    return np.where(one_hot, np.nan_to_num(numbers).argmax(axis=0), 0).astype(np.int8)
+
+
+def _number(cell: Any) -> float:
+    try:
+        return float(cell)
+    except (TypeError, ValueError):
+        return float("nan")
+
+
+def _shown(cell: Any) -> str:
+    text = cell if isinstance(cell, str) else repr(cell)
+    return repr(text) if len(text) <= 60 else f"{text[:40]!r} ... {text[-15:]!r}"
+
+
+def _refusal(name: str, ids: Strings, problems: dict[int, str]) -> DataError:
+    listed = [f"row {row + 1} (id {ids[row]}): {problems[row]}" for row in sorted(problems)[:LISTED]]
+    more = f"\n    ... and {len(problems) - LISTED} more rows" if len(problems) > LISTED else ""
+    return DataError(
+        f"{name}: {len(problems)} of {len(ids)} rows can't be read as pairs:\n    " + "\n    ".join(listed) + more,
+        "one JSON list of strings (or nulls) per text, equal turn counts, unique ids, one-hot labels",
+        "mend or remove these rows (row numbers start at 1 and don't count the header)",
+    )
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Pause the cycle collector: scanning 10^5 new tuples again and again doubles the time, and none is garbage."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

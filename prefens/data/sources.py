@@ -1,0 +1,73 @@
+"""Where pairs come from: the `_target_`s of conf/data/."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from prefens.data.load import Loaded, load_pairs
+from prefens.errors import ConfigError
+
+
+@dataclass
+class Source(ABC):
+    """Labelled pairs to train on, or test pairs to predict.
+
+    Attributes
+    ----------
+    extra : files of labelled pairs that are trained on and never scored.
+    strict : refuse malformed test rows, rather than leave them out and list them; labelled rows are always refused.
+    """
+
+    extra: list[str] = field(default_factory=list)
+    strict: bool = False
+
+    @abstractmethod
+    def load(self, labelled: bool = True) -> Loaded:
+        """Load all pairs; errors as in `load_pairs`. With `labelled` False, labels and models are not read."""
+
+
+@dataclass
+class FileSource(Source):
+    """A CSV or parquet file in the competition's format."""
+
+    path: str | None = None
+
+    def load(self, labelled: bool = True) -> Loaded:
+        if not self.path:
+            raise ConfigError("data.path is not set", "the path of a CSV or parquet file", "add data.path=train.csv")
+        return load_pairs(Path(self.path), labelled, strict=labelled or self.strict)
+
+
+@dataclass
+class SyntheticSource(Source):
+    """Generated pairs whose outcome probabilities are known; see `synthetic.Effects`."""
+
+    rows: int = 2000
+    seed: int = 0
+    verbosity: float = 0.6
+    position: float = 0.15
+    tie: float = 0.9
+
+    def load(self, labelled: bool = True) -> Loaded:
+        from prefens.data.synthetic import Effects, generate
+
+        pairs = generate(self.rows, self.seed, Effects(self.verbosity, self.position, self.tie))
+        return Loaded(pairs if labelled else pairs.unlabelled(), pairs.ids, np.arange(len(pairs)))
+
+
+@dataclass
+class HubSource(Source):
+    """A Hugging Face data set with the competition's columns, or a local folder of such files."""
+
+    name: str = "lmarena-ai/arena-human-preference-55k"
+    split: str = "train"
+    revision: str | None = None
+
+    def load(self, labelled: bool = True) -> Loaded:
+        from prefens.data.hub import load_hub
+
+        return load_hub(self.name, self.split, self.revision, labelled, strict=labelled or self.strict)

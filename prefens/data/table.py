@@ -1,0 +1,133 @@
+"""Raw columns of a CSV or parquet file, before any meaning is given to them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import logging
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from prefens.errors import DataError
+
+log = logging.getLogger(__name__)
+
+BLOCK = 1 << 24  # bytes of CSV per chunk; a longer row goes the slow way
+
+
+@dataclass(eq=False)
+class Table:
+    """Columns by name, all of `rows` cells, and the header that they were chosen from.
+
+    `broken` says of some rows (0-based) why they could not be read.
+    """
+
+    name: str
+    columns: dict[str, pa.ChunkedArray]
+    rows: int
+    header: tuple[str, ...]
+    broken: dict[int, str] = field(default_factory=dict)
+
+    def pop(self, column: str) -> Iterator[Any]:
+        """Yield a column's cells as Python values and forget it, chunk by chunk, to keep memory low."""
+        chunks = self.columns.pop(column).chunks
+        while chunks:
+            yield from chunks.pop(0).to_pylist()
+
+
+def read_table(path: Path, required: Sequence[str], optional: Sequence[str]) -> Table:
+    """Read the named columns of a CSV file (all cells text) or a parquet file (cells as stored).
+
+    Broken rows are returned as such, for the caller to refuse or to work around. DataError where
+    there is no such file, no row, or a required column is missing.
+    """
+    if not path.is_file():
+        raise DataError(f"{path}: no such file", "a CSV or parquet file of pairs", "check data.path")
+    try:
+        wanted = [*required, *optional]
+        table = _read_parquet(path, wanted) if path.suffix in (".parquet", ".pq") else _read_csv(path, wanted)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise DataError(
+            f"{path}: {str(error).splitlines()[0]}", "a whole parquet file", "write or download the file again"
+        ) from error
+    missing = [name for name in required if name not in table.columns]
+    if missing:
+        raise DataError(
+            f"{path}: no column {', '.join(missing)} (columns: {', '.join(table.header)[:500] or 'none'})",
+            f"columns {', '.join(required)}",
+            "rename or add the columns",
+        )
+    if table.rows == 0:
+        raise DataError(f"{path}: no rows", "at least one pair", "check that the file is the right one")
+    return table
+
+
+def from_arrow(name: str, table: pa.Table, wanted: Sequence[str], header: Sequence[str]) -> Table:
+    """Wrap the wanted columns of an Arrow table."""
+    columns = {column: table.column(column) for column in wanted if column in table.column_names}
+    return Table(name, columns, table.num_rows, tuple(header))
+
+
+def _read_parquet(path: Path, wanted: Sequence[str]) -> Table:
+    import pyarrow.parquet as pq
+
+    header = pq.read_schema(path).names
+    table = pq.read_table(path, columns=[name for name in wanted if name in header])
+    return from_arrow(str(path), table, wanted, header)
+
+
+def _read_csv(path: Path, wanted: Sequence[str]) -> Table:
+    """Read with Arrow's parallel parser; a file it refuses is read again row by row, to find out what is wrong."""
+    from pyarrow import csv as arrow_csv
+
+    if path.stat().st_size == 0:
+        raise DataError(f"{path}: an empty file (0 bytes)", "a header and rows", "check that the file is the right one")
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
+        header = next(csv.reader(stream), [])
+    try:
+        table = arrow_csv.read_csv(
+            path,
+            read_options=arrow_csv.ReadOptions(block_size=BLOCK),
+            parse_options=arrow_csv.ParseOptions(newlines_in_values=True),
+            convert_options=arrow_csv.ConvertOptions(
+                column_types=dict.fromkeys(wanted, pa.string()),
+                include_columns=[name for name in wanted if name in header],
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=False,
+                null_values=[""],
+            ),
+        )
+    except pa.ArrowInvalid as error:
+        log.debug("%s: %s; reading it row by row", path, error)
+        return _read_csv_by_row(path, wanted)
+    return from_arrow(str(path), table, wanted, header)
+
+
+def _read_csv_by_row(path: Path, wanted: Sequence[str]) -> Table:
+    csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
+    text = io.StringIO(path.read_bytes().decode("utf-8-sig", errors="surrogateescape"), newline="")
+    reader = csv.reader(text)
+    header = next(reader, [])
+    rows: list[list[str | None]] = []
+    broken: dict[int, str] = {}
+    for cells in reader:
+        if not cells:
+            continue
+        if len(cells) != len(header):
+            broken[len(rows)] = f"{len(cells)} columns, expected {len(header)}"
+        elif any("\udc80" <= character <= "\udcff" for cell in cells if not cell.isascii() for character in cell):
+            broken[len(rows)] = "bytes that are not UTF-8"
+        padded = [*cells, *[""] * len(header)][: len(header)]
+        rows.append([cell.encode("utf-8", "replace").decode() or None for cell in padded])
+    last = len(rows) - 1
+    if last in broken and len(rows[last]) and "columns" in broken[last]:
+        broken[last] += " (the last row: is the file cut off?)"
+    columns = zip(*rows, strict=True) if rows else [()] * len(header)
+    arrays = {name: pa.array(cells, pa.string()) for name, cells in zip(header, columns, strict=True) if name in wanted}
+    chunked = {name: pa.chunked_array([array]) for name, array in arrays.items()}
+    return Table(str(path), chunked, len(rows), tuple(header), broken)

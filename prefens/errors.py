@@ -1,0 +1,44 @@
+"""Errors a user can act on: each says what came, what was expected and what to do."""
+
+
+class PrefensError(Exception):
+    """Base of all errors that prefens raises on purpose.
+
+    Parameters
+    ----------
+    came : what was found, with its place (file, row, member).
+    expected : what should have been there.
+    do : the way out, as a command or an edit where there is one.
+    """
+
+    def __init__(self, came: str, expected: str, do: str) -> None:
+        self.came, self.expected, self.do = came, expected, do
+        super().__init__(f"{came}\n  expected: {expected}\n  to do:    {do}")
+
+    def __reduce__(self) -> tuple[type, tuple[str, str, str]]:
+        # Exception pickles only its message; launchers send errors between processes.
+        return type(self), (self.came, self.expected, self.do)
+
+
+class DataError(PrefensError):
+    """Input rows that cannot be read as pairs."""
+
+
+class ConfigError(PrefensError):
+    """Settings that contradict each other or the data."""
+
+
+class BackboneError(PrefensError):
+    """A backbone whose files are missing, unreachable or not what they should be."""
+
+
+class TrainingError(PrefensError):
+    """A fold run that cannot go on (a loss that is not finite, say)."""
+
+
+class StoreError(PrefensError):
+    """Stored results that are missing, damaged or not comparable."""
+
+
+class BlendError(PrefensError):
+    """A blend that can't be fitted, or whose fit fails its certificate."""

@@ -1,0 +1,82 @@
+"""The leaderboard: members, blends and reference points on the same rows, as rows for tables and JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from prefens.evaluation.metrics import accuracy, calibration_error, clustered_error, log_loss, row_losses
+from prefens.records import BlendResult, Floats, Folds, OOFStack
+
+
+def leaderboard(
+    stack: OOFStack, blends: Sequence[BlendResult], holdout: OOFStack | None = None
+) -> list[dict[str, Any]]:
+    """Return one row per member, blend and reference, best honest log loss first.
+
+    Each row has name, kind ("member", "blend", "reference") and the scores of `scores`; blends also have fitted
+    (in-sample) log loss and weights. Rows with a hold-out have its log loss.
+    """
+    rows: list[dict[str, Any]] = [
+        {"name": info.name, "kind": "member", **scores(stack.probabilities[place], stack.folds)}
+        | ({} if holdout is None else {"holdout": log_loss(holdout.probabilities[place], holdout.folds.label)})
+        for place, info in enumerate(stack.members)
+    ]
+    for blend in blends:
+        row = {
+            "name": blend.method,
+            "kind": "blend",
+            **scores(blend.probabilities, stack.folds),
+            "fitted": blend.fitted,
+        }
+        rows.append(
+            row
+            | ({} if blend.holdout is None else {"holdout": blend.holdout})
+            | {"weights": named_weights(stack, blend)}
+        )
+    return sorted(rows, key=lambda row: float(row["log_loss"])) + references(stack.folds)
+
+
+def references(folds: Folds) -> list[dict[str, Any]]:
+    """Return the points of reference: the class prior and, where the truth is known, what nobody can beat."""
+    known = [("class prior", prior_predictions(folds))]
+    if folds.truth is not None:
+        known += [("Bayes floor (swap-symmetric)", folds.truth[:, 1]), ("Bayes floor", folds.truth[:, 0])]
+    return [{"name": name, "kind": "reference", **scores(probabilities, folds)} for name, probabilities in known]
+
+
+def scores(probabilities: Floats, folds: Folds) -> dict[str, float]:
+    """Return the scores of (n, 3) predictions for the rows of `folds`.
+
+    log_loss in nats and log_loss_se, its standard error clustered by prompt group; accuracy and
+    calibration_error in [0, 1]; below_prior, the gain over always predicting the outcome shares; and, where the
+    truth is known, the distance to the log loss of the true probabilities on the same rows: above_bayes, and
+    above_symmetric_bayes for the best predictor that cannot see which response is shown first.
+    """
+    losses = row_losses(probabilities, folds.label)
+    found = {
+        "log_loss": float(losses.mean()),
+        "log_loss_se": clustered_error(losses, folds.group),
+        "accuracy": accuracy(probabilities, folds.label),
+        "calibration_error": calibration_error(probabilities, folds.label),
+        "below_prior": log_loss(prior_predictions(folds), folds.label) - float(losses.mean()),
+    }
+    if folds.truth is not None:
+        for place, name in enumerate(("above_bayes", "above_symmetric_bayes")):
+            found[name] = found["log_loss"] - log_loss(folds.truth[:, place], folds.label)
+    return found
+
+
+def prior_predictions(folds: Folds) -> Floats:
+    """Return (n, 3) copies of the outcome shares of these rows."""
+    counts = np.bincount(folds.label, minlength=3)
+    return np.tile(counts / counts.sum(), (len(folds.label), 1))
+
+
+def named_weights(stack: OOFStack, blend: BlendResult) -> Mapping[str, float] | None:
+    """Return a blend's weights by member name, or None."""
+    if blend.weights is None:
+        return None
+    return {info.name: float(weight) for info, weight in zip(stack.members, blend.weights, strict=True)}

@@ -1,0 +1,45 @@
+"""Figures, in one colour-blind-safe style (Okabe & Ito 2008); each title states the finding."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from prefens.evaluation.metrics import calibration_error
+from prefens.records import Floats, Outcome
+
+COLOURS = {Outcome.A_WINS: "#0072B2", Outcome.B_WINS: "#D55E00", Outcome.TIE: "#009E73"}
+NAMES = {Outcome.A_WINS: "A wins", Outcome.B_WINS: "B wins", Outcome.TIE: "tie"}
+
+
+def calibration_figure(probabilities: Floats, label: NDArray[np.int8], name: str, path: Path, bins: int = 10) -> Path:
+    """Draw reliability curves and a histogram of predictions, per outcome, as PNG; return the path.
+
+    Each point is one tenth of the rows, ordered by predicted probability; bars are two binomial standard errors.
+    """
+    figure = Figure(figsize=(8.0, 4.0), layout="constrained")
+    FigureCanvasAgg(figure)
+    curve, histogram = figure.subplots(1, 2, width_ratios=(1.2, 1.0))
+    curve.plot([0, 1], [0, 1], color="0.6", linewidth=1, linestyle="--")
+    for outcome in Outcome:
+        column, happened = probabilities[:, outcome], label == outcome
+        parts = [part for part in np.array_split(np.argsort(column, kind="stable"), bins) if len(part)]
+        shown = np.array([column[part].mean() for part in parts])
+        seen = np.array([happened[part].mean() for part in parts])
+        error = 2.0 * np.sqrt(seen * (1.0 - seen) / np.array([len(part) for part in parts]))
+        style = {"color": COLOURS[outcome], "label": NAMES[outcome]}
+        curve.errorbar(shown, seen, yerr=error, marker="o", markersize=4, linewidth=1.5, elinewidth=1, **style)
+        histogram.hist(column, bins=30, range=(0, 1), histtype="step", linewidth=1.5, **style)
+    curve.set(xlabel="predicted probability", ylabel="observed share", xlim=(0, 1), ylim=(0, 1))
+    histogram.set(xlabel="predicted probability", ylabel="pairs")
+    curve.legend(frameon=False)
+    for axes in (curve, histogram):
+        axes.spines[["top", "right"]].set_visible(False)
+    error_shown = calibration_error(probabilities, label)
+    figure.suptitle(f"{name}: predictions are off by {100 * error_shown:.1f} points on average", fontsize=11)
+    figure.savefig(path, dpi=120)
+    return path

@@ -1,0 +1,85 @@
+"""Tables for people, printed with rich; their JSON twins are for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+
+def show(table: Table) -> None:
+    """Print a table to stdout; where that is no terminal, wide enough not to cut anything."""
+    console = Console()
+    Console(width=None if console.is_terminal else 160).print(table)
+
+
+def fold_table(runs: Sequence[Mapping[str, Any]]) -> Table:
+    """One row per member: log loss of each fold in nats, their mean, accuracy, and training time."""
+    folds = sorted({run["fold"] for run in runs})
+    table = Table(title="Out-of-fold log loss in nats (lower is better; ln 3 = 1.0986)", title_justify="left")
+    table.add_column("member", no_wrap=True)
+    for name in [*(f"fold {fold}" for fold in folds), "mean", "accuracy", "time"]:
+        table.add_column(name, justify="right")
+    for member in dict.fromkeys(run["member"] for run in runs):
+        own = {run["fold"]: run for run in runs if run["member"] == member}
+        losses = [f"{own[fold]['log_loss']:.4f}" if fold in own else "" for fold in folds]
+        mean, accuracy = (np.mean([run[name] for run in own.values()]) for name in ("log_loss", "accuracy"))
+        spent = sum(run["seconds"] for run in own.values() if run["trained"])
+        time = f"{spent:.1f} s" if any(run["trained"] for run in own.values()) else "was done"
+        table.add_row(member, *losses, f"{mean:.4f}", f"{accuracy:.1%}", time)
+    return table
+
+
+def leaderboard_table(rows: Sequence[Mapping[str, Any]], title: str) -> Table:
+    """One row per member, blend and reference; only honest log loss orders them."""
+    table = Table(title=title, title_justify="left", caption_justify="left", caption=CAPTION)
+    columns = {"honest": "log_loss", "± se": "log_loss_se", "fitted": "fitted", "hold-out": "holdout"}
+    columns |= {"accuracy": "accuracy", "calibration": "calibration_error", "below prior": "below_prior"}
+    columns |= {"above floor": "above_symmetric_bayes"}
+    shown = {name: key for name, key in columns.items() if any(key in row for row in rows)}
+    blends = [row for row in rows if row.get("weights")]
+    table.add_column("", no_wrap=True)
+    for name in [*shown, *(f"w({row['name']})" for row in blends)]:
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        cells = [f"{row[key]:.4f}" if key in row else "" for key in shown.values()]
+        weights = [
+            f"{blend['weights'][row['name']]:.3f}" if row["name"] in blend["weights"] else "" for blend in blends
+        ]
+        table.add_row(row["name"], *cells, *weights, style=STYLES[row["kind"]])
+    return table
+
+
+STYLES = {"member": "", "blend": "bold", "reference": "dim"}
+CAPTION = (
+    "Log loss in nats, lower is better. honest: out of fold, blends cross-fitted on the members' own folds; "
+    "fitted: on the rows that the weights saw, too good by construction."
+)
+
+
+def prediction_table(summary: Mapping[str, Any]) -> Table:
+    """What a prediction did: rows, malformed ones by name, the blend, the mean probabilities."""
+    table = Table(title=f"Wrote {summary['submission']}", title_justify="left", show_header=False)
+    mean = ", ".join(
+        f"{name} {value:.3f}" for name, value in zip(("A", "B", "tie"), summary["mean_probabilities"], strict=True)
+    )
+    used = ", ".join(f"{name} {weight:.3f}" for name, weight in summary["weights"].items() if weight > 0)
+    table.add_row(
+        "rows", f"{summary['rows']} ({summary['predicted']} predicted, {len(summary['malformed'])} got the class prior)"
+    )
+    for problem in summary["malformed"][:LISTED]:
+        table.add_row("malformed", escape(f"row {problem['row']} (id {problem['id']}): {problem['problem']}"))
+    if len(summary["malformed"]) > LISTED:
+        table.add_row("", f"... and {len(summary['malformed']) - LISTED} more, listed in predict.json")
+    for kind, count in summary["repaired"].items():
+        table.add_row("repaired", f"{kind}: {count} rows")
+    table.add_row("blend", f"{summary['method']}: {used}")
+    table.add_row("mean probabilities", mean)
+    return table
+
+
+LISTED = 10  # malformed rows on the screen

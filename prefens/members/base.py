@@ -1,0 +1,85 @@
+"""What a member is: anything that fits on pairs, predicts outcome probabilities, and can be kept on disk."""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prefens.records import SWAP, Floats, Pairs
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a fold run gives a member beside the pairs.
+
+    Attributes
+    ----------
+    entropy : 32-bit seed; all of the member's randomness derives from it.
+    inner : (n_train,) the inner fold of each training row, in [0, inner_k), grouped by prompt and
+        stratified: for choices (regularisation, stopping) that must not see the held-out fold.
+    cache : a folder for files that every fold, seed and process may share, or None to keep nothing.
+    """
+
+    entropy: int
+    inner: NDArray[np.int8]
+    cache: Path | None = None
+
+
+@dataclass(frozen=True)
+class FitReport:
+    """What a fit tells the tracker.
+
+    Attributes
+    ----------
+    curves : name -> values by step, such as the training loss in nats.
+    facts : name -> scalar worth comparing, such as the chosen regularisation.
+    """
+
+    curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    facts: Mapping[str, float | int | str] = field(default_factory=dict)
+
+
+class Member(ABC):
+    """A recipe with a seed, fitted on the training rows of one fold.
+
+    A new kind of member is a subclass in one file and a YAML under conf/backbone/ whose
+    `_target_` names it; the constructor takes the YAML's other fields.
+    """
+
+    groups: ClassVar[tuple[str, ...]] = ()  # the config groups beside `backbone` that its recipe reads
+
+    @abstractmethod
+    def fit(self, train: Pairs, valid: Pairs | None, context: Context) -> FitReport:
+        """Fit on labelled pairs. `valid` may be looked at for curves, never for choices."""
+
+    @abstractmethod
+    def predict_proba(self, pairs: Pairs) -> Floats:
+        """Return (n, 3) float64 probabilities, swap-symmetric: p(a | A, B) = p(b | B, A)."""
+
+    @abstractmethod
+    def save(self, directory: Path) -> None:
+        """Write what prediction needs into an existing, empty folder (no pickles)."""
+
+    @classmethod
+    @abstractmethod
+    def load(cls, directory: Path, backbones: Path | None = None) -> Self:
+        """Read what `save` wrote. `backbones` is a folder of backbone files that go before the usual places."""
+
+    def identity(self) -> dict[str, Any]:
+        """Return what decides predictions beyond the config, such as the digest of a local backbone's files."""
+        return {}
+
+
+def swap_average(there: Floats, back: Floats) -> Floats:
+    """Average (n, 3) predictions for (A, B) with those for (B, A): symmetric whatever the inputs."""
+    averaged: Floats = (there + back[:, SWAP]) / 2.0
+    return averaged

@@ -1,0 +1,157 @@
+"""The `style` member: what can be said about a pair without understanding it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prefens.members.base import Context, FitReport, Member, swap_average
+from prefens.members.features import shared
+from prefens.members.parallel import map_chunks
+from prefens.members.scaling import PairScaling
+from prefens.members.settings import load_settings, save_settings
+from prefens.members.style_features import StyleFeatures, features
+from prefens.members.symmetric_logistic import SymmetricLogistic, choose_strength, fit
+from prefens.records import SWAP, Floats, Outcome, Pairs
+
+CHUNK = 1000  # pairs per piece of parallel work
+FLOOR = 1e-4  # least probability of any outcome: trees may call impossible what they have not seen
+
+
+class StyleModel(Enum):
+    """logistic: coefficients can be read; boosting: interactions, for larger data."""
+
+    logistic = "logistic"
+    boosting = "boosting"
+
+
+@dataclass(eq=False)
+class StyleMember(Member):
+    """Interpretable features of prompt and responses, as differences (odd) and sums (even).
+
+    Parameters
+    ----------
+    model : the kind of model on them.
+    strengths : inverse regularisations of the logistic model to choose from, on inner folds; ascending.
+    rounds, learning_rate, leaves, min_rows, l2 : of the gradient boosting.
+    """
+
+    name: str
+    model: StyleModel = StyleModel.logistic
+    strengths: list[float] = field(default_factory=lambda: [1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0])
+    rounds: int = 150
+    learning_rate: float = 0.03
+    leaves: int = 8
+    min_rows: int = 40
+    l2: float = 10.0
+
+    def __post_init__(self) -> None:
+        self._logistic: tuple[PairScaling, SymmetricLogistic] | None = None
+        self._boosting: Any = None
+
+    def fit(self, train: Pairs, valid: Pairs | None, context: Context) -> FitReport:
+        odd, even = self._features(train)
+        if self.model is StyleModel.boosting:
+            return self._fit_boosting(odd, even, train.labels, context.entropy)
+        scaling = PairScaling.fit(odd, even)
+        scaled = scaling.apply(odd, even)
+        strength, losses = choose_strength(*scaled, train.labels, context.inner, self.strengths)
+        curve: list[float] = []
+        self._logistic = scaling, fit(*scaled, train.labels, strength, curve=curve)
+        return FitReport({"train_objective": curve}, {"strength": strength, "inner_log_loss": losses[strength]})
+
+    def predict_proba(self, pairs: Pairs) -> Floats:
+        odd, even = self._features(pairs)
+        if self._boosting is not None:
+            there, back = (self._boosted(np.hstack([side, even])) for side in (odd, -odd))
+            return swap_average(there, back)
+        if self._logistic is None:
+            raise ValueError("predict_proba before fit or load")
+        scaling, model = self._logistic
+        return model.predict_proba(*scaling.apply(odd, even))
+
+    def save(self, directory: Path) -> None:
+        save_settings(self, directory)
+        if self._boosting is not None:
+            from skops.io import dump
+
+            dump(self._boosting, directory / "model.skops")
+        elif self._logistic is not None:
+            from safetensors.numpy import save_file
+
+            scaling, model = self._logistic
+            save_file(
+                {name: np.ascontiguousarray(value) for name, value in vars(scaling).items()},
+                directory / "scaling.safetensors",
+            )
+            model.save(directory / "model.safetensors")
+
+    @classmethod
+    def load(cls, directory: Path, backbones: Path | None = None) -> Self:
+        member = load_settings(cls, directory)
+        if member.model is StyleModel.boosting:
+            from skops.io import get_untrusted_types, load
+
+            path = directory / "model.skops"
+            trusted = [name for name in get_untrusted_types(file=path) if name.startswith("sklearn.")]
+            member._boosting = load(path, trusted=trusted)
+        else:
+            from safetensors.numpy import load_file
+
+            scaling = PairScaling(**load_file(directory / "scaling.safetensors"))
+            member._logistic = scaling, SymmetricLogistic.load(directory / "model.safetensors")
+        return member
+
+    def _features(self, pairs: Pairs) -> tuple[Floats, Floats]:
+        found, rows = shared(pairs, "style features", all_features)
+        return found.odd[rows], found.even[rows]
+
+    def _fit_boosting(self, odd: Floats, even: Floats, label: NDArray[np.int8], entropy: int) -> FitReport:
+        from sklearn.ensemble import HistGradientBoostingClassifier
+
+        inputs = np.concatenate([np.hstack([odd, even]), np.hstack([-odd, even])])
+        targets = np.concatenate([label, SWAP[label]])
+        booster = HistGradientBoostingClassifier(
+            max_iter=self.rounds,
+            learning_rate=self.learning_rate,
+            max_leaf_nodes=self.leaves,
+            min_samples_leaf=self.min_rows,
+            l2_regularization=self.l2,
+            max_features=0.3,
+            early_stopping=False,
+            random_state=entropy,
+        )
+        self._boosting = booster.fit(inputs, targets)
+        return FitReport(facts={"rounds": self.rounds})
+
+    def _boosted(self, inputs: Floats) -> Floats:
+        """Return (n, 3) probabilities; an outcome that was absent from the training rows keeps its column, at FLOOR."""
+        probabilities = np.zeros((len(inputs), len(Outcome)))
+        if len(inputs):
+            probabilities[:, self._boosting.classes_] = self._boosting.predict_proba(inputs)
+        probabilities = np.clip(probabilities, FLOOR, None)
+        normalised: Floats = probabilities / probabilities.sum(axis=1, keepdims=True)
+        return normalised
+
+
+def all_features(pairs: Pairs) -> StyleFeatures:
+    """Return the style features of all pairs, computed on all granted cores."""
+    rows = np.arange(len(pairs))
+    chunks = [pairs.unlabelled().take(part).unlabelled() for part in np.split(rows, rows[CHUNK::CHUNK])]
+    parts = map_chunks(chunk_features, chunks, 1)
+    return StyleFeatures(
+        parts[0].names_odd,
+        parts[0].names_even,
+        np.concatenate([part.odd for part in parts]),
+        np.concatenate([part.even for part in parts]),
+    )
+
+
+def chunk_features(chunk: list[Pairs]) -> StyleFeatures:
+    """Return the features of the one piece of work in `chunk`."""
+    return features(chunk[0])

@@ -1,0 +1,140 @@
+"""Multinomial logistic regression that cannot tell which response is shown first.
+
+With s = x_odd . u and t = x_even . v + c the logits of (A wins, B wins, tie) are (s, -s, t), where x_odd changes
+sign and x_even stays when A and B change places. By convexity this is the solution of ordinary L2-penalised
+multinomial regression on the data and its swapped copy, at half the rows and a third of the weights. It is the
+Davidson (1970) model with linear strengths and a linear log tie parameter.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import log_softmax
+
+from prefens.evaluation.metrics import log_loss
+from prefens.records import Floats, Outcome
+
+log = logging.getLogger(__name__)
+
+EVEN_PENALTY = 1.0 / 3.0  # a tie weight v is shared out as (-v/3, -v/3, 2v/3) over the three classes
+INTERCEPT_PENALTY = 1e-3  # keeps the tie logit finite where no tie, or nothing else, was seen
+Matrix = Any  # (n, p) numpy array or scipy CSR matrix
+
+
+@dataclass(frozen=True, eq=False)
+class SymmetricLogistic:
+    """Fitted weights: `odd` (p,), `even` (q,) and the tie intercept."""
+
+    odd: Floats
+    even: Floats
+    intercept: float
+
+    def predict_proba(self, odd: Matrix, even: Matrix) -> Floats:
+        """Return (n, 3) float64 probabilities for odd (n, p) and even (n, q) features."""
+        return np.exp(_log_probabilities(odd @ self.odd, even @ self.even + self.intercept))
+
+    def save(self, path: Path) -> None:
+        """Write the weights as safetensors."""
+        from safetensors.numpy import save_file
+
+        save_file({"odd": self.odd, "even": self.even, "intercept": np.array([self.intercept])}, path)
+
+    @staticmethod
+    def load(path: Path) -> SymmetricLogistic:
+        """Read what `save` wrote."""
+        from safetensors.numpy import load_file
+
+        tensors = load_file(path)
+        return SymmetricLogistic(tensors["odd"], tensors["even"], float(tensors["intercept"][0]))
+
+
+def fit(
+    odd: Matrix,
+    even: Matrix,
+    label: NDArray[np.int8],
+    strength: float,
+    start: SymmetricLogistic | None = None,
+    tolerance: float = 1e-6,
+    curve: list[float] | None = None,
+) -> SymmetricLogistic:
+    """Minimise the penalised log loss with L-BFGS.
+
+    Parameters
+    ----------
+    odd, even : (n, p) and (n, q) features, dense or CSR, on comparable scales.
+    label : (n,) in the order of `Outcome`.
+    strength : inverse regularisation C > 0, with scikit-learn's meaning on the swap-augmented rows.
+    start : where to begin (a fit at a nearby strength).
+    tolerance : largest gradient entry, relative to the objective's n * C scale.
+    curve : receives the mean penalised loss after each iteration.
+    """
+    n, p, q = len(label), odd.shape[1], even.shape[1]
+    target = np.eye(len(Outcome))[label.astype(np.int64)]
+    odd_t, even_t = odd.T, even.T
+    penalty = np.concatenate([np.ones(p), np.full(q, EVEN_PENALTY), [INTERCEPT_PENALTY]]) / (strength * n)
+
+    def objective(weights: Floats) -> tuple[float, Floats]:
+        logs = _log_probabilities(odd @ weights[:p], even @ weights[p:-1] + weights[-1])
+        residual = (np.exp(logs) - target) / n
+        slope = residual[:, Outcome.A_WINS] - residual[:, Outcome.B_WINS]
+        tie = residual[:, Outcome.TIE]
+        gradient = np.concatenate([odd_t @ slope, even_t @ tie, [tie.sum()]]) + penalty * weights
+        return -float((logs * target).sum()) / n + 0.5 * float(penalty @ weights**2), gradient
+
+    def record(intermediate_result: Any) -> None:
+        if curve is not None:
+            curve.append(float(intermediate_result.fun))
+
+    first = np.zeros(p + q + 1) if start is None else np.concatenate([start.odd, start.even, [start.intercept]])
+    found = minimize(
+        objective, first, jac=True, method="L-BFGS-B", callback=record,
+        options={"maxiter": 1000, "gtol": tolerance, "ftol": 1e-12, "maxcor": 20},
+    )  # fmt: skip
+    if not found.success:
+        log.warning(
+            "logistic regression stopped early: %s (largest gradient %.1e)", found.message, np.abs(found.jac).max()
+        )
+    return SymmetricLogistic(found.x[:p], found.x[p:-1], float(found.x[-1]))
+
+
+def choose_strength(
+    odd: Matrix,
+    even: Matrix,
+    label: NDArray[np.int8],
+    inner: NDArray[np.int8],
+    grid: Sequence[float],
+    splits: int | None = None,
+) -> tuple[float, dict[float, float]]:
+    """Return the strength with the lowest inner cross-validated log loss, and the loss of each.
+
+    Parameters
+    ----------
+    inner : (n,) inner fold of each row.
+    grid : strengths to try, from strong to weak regularisation.
+    splits : how many of the inner folds to score (None: all); one is enough for large data.
+    """
+    totals = dict.fromkeys(grid, 0.0)
+    for index in np.unique(inner)[:splits]:
+        train, valid = np.flatnonzero(inner != index), np.flatnonzero(inner == index)
+        model: SymmetricLogistic | None = None
+        for strength in grid:
+            model = fit(odd[train], even[train], label[train], strength, start=model, tolerance=1e-4)
+            totals[strength] += log_loss(model.predict_proba(odd[valid], even[valid]), label[valid]) * len(valid)
+    scored = int(np.isin(inner, np.unique(inner)[:splits]).sum())
+    losses = {strength: total / scored for strength, total in totals.items()}
+    return min(losses, key=lambda strength: losses[strength]), losses
+
+
+def _log_probabilities(strength: Floats, tie: Floats) -> Floats:
+    logits = np.empty((len(strength), len(Outcome)))
+    logits[:, Outcome.A_WINS], logits[:, Outcome.B_WINS], logits[:, Outcome.TIE] = strength, -strength, tie
+    logs: Floats = log_softmax(logits, axis=1)
+    return logs

@@ -1,0 +1,277 @@
+"""The records that the parts of prefens hand to each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prefens.digest import digest
+from prefens.errors import StoreError
+
+Strings = NDArray[np.object_]  # of str, or of turns: tuple[str, ...]
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+FORMAT_VERSION = 1  # of stored results; raised when old ones can no longer be compared with new ones
+HOLDOUT = -1  # the fold number of rows that nothing trains, tunes or fits weights on
+
+
+class Outcome(IntEnum):
+    """What the annotator chose. The only place where the column order is written."""
+
+    A_WINS = 0
+    B_WINS = 1
+    TIE = 2
+
+
+SWAP = np.array([Outcome.B_WINS, Outcome.A_WINS, Outcome.TIE])  # the column order after A and B change places
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """n pairs, column by column.
+
+    Attributes
+    ----------
+    ids : (n,) of str.
+    prompt, response_a, response_b : (n,) of tuple[str, ...], one item a turn, as many in each of the three.
+    label : (n,) int8 in the order of `Outcome`, or None (test rows).
+    model_a, model_b : (n,) of str or None; for slicing and audits only, they don't exist at test time.
+    truth : (n, 2, 3) or None; known only for synthetic pairs: the outcome probabilities that the labels were
+        drawn from, and those of the best predictor that cannot see which side is shown first.
+    base, rows : the pairs that these were taken from and where, so that features are computed once for all folds.
+    """
+
+    ids: Strings
+    prompt: Strings
+    response_a: Strings
+    response_b: Strings
+    label: NDArray[np.int8] | None = None
+    model_a: Strings | None = None
+    model_b: Strings | None = None
+    truth: Floats | None = None
+    base: Pairs | None = None
+    rows: Ints | None = None
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def labels(self) -> NDArray[np.int8]:
+        """The labels, (n,) int8 (ValueError where there are none)."""
+        if self.label is None:
+            raise ValueError("these pairs have no labels")
+        return self.label
+
+    def take(self, rows: NDArray[Any]) -> Pairs:
+        """Return the pairs at `rows` ((m,) positions or (n,) booleans), which remember where they came from."""
+        rows = np.flatnonzero(rows) if rows.dtype == bool else np.asarray(rows, dtype=np.int64)
+        columns: dict[str, Any] = {
+            name: values if values is None else values[rows] for name, values in self._columns().items()
+        }
+        origin = self if self.base is None else self.base
+        return Pairs(**columns, base=origin, rows=rows if self.rows is None else self.rows[rows])
+
+    def swapped(self) -> Pairs:
+        """Return the same pairs with A and B exchanged, labels and models included."""
+        return Pairs(
+            ids=self.ids,
+            prompt=self.prompt,
+            response_a=self.response_b,
+            response_b=self.response_a,
+            label=None if self.label is None else SWAP[self.label].astype(np.int8),
+            model_a=self.model_b,
+            model_b=self.model_a,
+            truth=None if self.truth is None else self.truth[:, :, SWAP],
+        )
+
+    def unlabelled(self) -> Pairs:
+        """Return the pairs as test rows: ids and texts alone."""
+        return Pairs(self.ids, self.prompt, self.response_a, self.response_b)
+
+    @staticmethod
+    def concatenate(parts: Sequence[Pairs]) -> Pairs:
+        """Stack pairs; a column that any part lacks is dropped."""
+        columns = [part._columns() for part in parts]
+        names = [name for name in columns[0] if all(part[name] is not None for part in columns)]
+        stacked: dict[str, Any] = {name: np.concatenate([part[name] for part in columns]) for name in names}
+        return Pairs(**stacked)
+
+    def _columns(self) -> dict[str, Any]:
+        kept = ("ids", "prompt", "response_a", "response_b", "label", "model_a", "model_b", "truth")
+        return {name: getattr(self, name) for name in kept}
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One split: the rows to train on, to predict out of fold, and the hold-out rows (positions)."""
+
+    index: int
+    train: Ints
+    valid: Ints
+    holdout: Ints
+
+
+@dataclass(frozen=True, eq=False)
+class Folds:
+    """Which fold predicts each row, with all that scoring needs, so that blending needs no texts.
+
+    Attributes
+    ----------
+    ids : (n,) of str; label : (n,) int8; group : (n,) of str, the prompt group.
+    fold : (n,) int8 in [0, k), or HOLDOUT.
+    truth : (n, 2, 3) or None, as in `Pairs`.
+    settings : scheme, k, seed and holdout share, as JSON values.
+    data_digest : the digest of the pairs that were split.
+    """
+
+    ids: Strings
+    label: NDArray[np.int8]
+    group: Strings
+    fold: NDArray[np.int8]
+    settings: Mapping[str, Any]
+    data_digest: str
+    truth: Floats | None = None
+
+    @cached_property
+    def digest(self) -> str:
+        """Covers the data digest, the settings and the assignment itself."""
+        return digest([self.data_digest, dict(self.settings), self.ids.tolist(), self.fold.tolist()])
+
+    @property
+    def k(self) -> int:
+        """The number of folds."""
+        return int(self.settings["k"])
+
+    @property
+    def scored(self) -> NDArray[np.bool_]:
+        """(n,) True for rows that a fold predicts, False for the hold-out."""
+        return np.not_equal(self.fold, HOLDOUT)
+
+    def prior(self) -> Floats:
+        """(3,) outcome shares of the scored rows: what a malformed test row gets."""
+        counts = np.bincount(self.label[self.scored], minlength=len(Outcome))
+        return counts / float(counts.sum())
+
+    def split(self, index: int) -> Fold:
+        """Return one fold's rows as positions."""
+        train = np.flatnonzero(self.scored & (self.fold != index))
+        return Fold(index, train, np.flatnonzero(self.fold == index), np.flatnonzero(~self.scored))
+
+    def __iter__(self) -> Iterator[Fold]:
+        return (self.split(index) for index in range(self.k))
+
+
+@dataclass(frozen=True)
+class RunKey:
+    """The identity of a fold run: equal keys, equal predictions."""
+
+    recipe_digest: str
+    seed: int
+    fold: int
+    data_digest: str
+    fold_digest: str
+    format_version: int = FORMAT_VERSION
+
+    @property
+    def digest(self) -> str:
+        return digest(self.as_dict())
+
+    @property
+    def member_digest(self) -> str:
+        """The identity of the member that the fold run belongs to: its key without the fold."""
+        return replace(self, fold=-1).digest
+
+    def as_dict(self) -> dict[str, Any]:
+        return dict(vars(self))
+
+    def entropy(self) -> int:
+        """A 32-bit seed for all randomness of the fold run, equal on every machine."""
+        return int(self.digest[:8], 16)
+
+
+@dataclass(frozen=True, eq=False)
+class FoldPredictions:
+    """One fold run's probabilities: (n, 3) for the held-out fold, and (h, 3) for the hold-out rows."""
+
+    key: RunKey
+    ids: Strings
+    probabilities: Floats
+    holdout_ids: Strings
+    holdout_probabilities: Floats
+
+
+@dataclass(frozen=True)
+class MemberInfo:
+    """What names a member: its unique name, its backbone and its seed (None where made elsewhere)."""
+
+    name: str
+    backbone: str
+    seed: int | None
+
+
+@dataclass(frozen=True, eq=False)
+class OOFStack:
+    """The probabilities of M comparable members on the same n rows.
+
+    Attributes
+    ----------
+    members : M of MemberInfo.
+    probabilities : (M, n, 3) float64, rows summing to 1 within 1e-6.
+    folds : the assignment of the n rows; `folds.fold` is HOLDOUT throughout for a stack of hold-out rows.
+    """
+
+    members: tuple[MemberInfo, ...]
+    probabilities: Floats
+    folds: Folds
+
+    def __post_init__(self) -> None:
+        expected = (len(self.members), len(self.folds.ids), len(Outcome))
+        if self.probabilities.shape != expected:
+            raise StoreError(
+                f"probabilities of shape {self.probabilities.shape}",
+                f"(members, rows, outcomes) = {expected}",
+                "give one row of probabilities per pair and member",
+            )
+
+    def rows(self, keep: NDArray[np.bool_]) -> OOFStack:
+        """Return the stack of the rows where `keep` ((n,) booleans) is True."""
+        return replace(self, probabilities=self.probabilities[:, keep], folds=take_rows(self.folds, keep))
+
+    def true_class(self) -> Floats:
+        """(M, n) the probability that each member gave to what happened."""
+        return np.take_along_axis(self.probabilities, self.folds.label[None, :, None].astype(np.int64), axis=2)[:, :, 0]
+
+
+def take_rows(folds: Folds, keep: NDArray[np.bool_]) -> Folds:
+    """Return the assignment of the rows where `keep` ((n,) booleans) is True."""
+    columns = {name: getattr(folds, name)[keep] for name in ("ids", "label", "group", "fold")}
+    return replace(folds, **columns, truth=None if folds.truth is None else folds.truth[keep])
+
+
+@dataclass(frozen=True, eq=False)
+class BlendResult:
+    """One blending method's outcome.
+
+    Attributes
+    ----------
+    method : its name; weights : (M,) on the simplex, fitted on all scored rows, or None for rules without weights.
+    fitted, honest : log loss in nats on the rows that were seen, and cross-fitted.
+    honest_se : standard error of `honest`, clustered by prompt group.
+    probabilities : (n, 3) the cross-fitted predictions behind `honest`.
+    holdout : log loss in nats on the hold-out rows, or None where there are none.
+    """
+
+    method: str
+    weights: Floats | None
+    fitted: float
+    honest: float
+    honest_se: float
+    probabilities: Floats
+    holdout: float | None = None

@@ -1,0 +1,10 @@
+"""From turns to the texts that members read: one path for training and prediction."""
+
+from collections.abc import Sequence
+
+TURNS = "\n\n"  # between the turns of a text
+
+
+def joined(turns: Sequence[str]) -> str:
+    """Return all turns of a prompt or a response as one text."""
+    return TURNS.join(turns)

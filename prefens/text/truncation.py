@@ -1,0 +1,53 @@
+"""Token budgets: prompt and response each keep their head and their tail, and none pushes the other out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prefens.text.settings import TextSettings
+
+Tokens = NDArray[np.int32]
+
+
+def budgets(prompt: int, response: int, room: int, prompt_share: float) -> tuple[int, int]:
+    """Return how many tokens of a prompt and of a response fit into `room`.
+
+    The prompt gets up to `prompt_share` of the room; what either part leaves unused goes to the other.
+    """
+    for_prompt = min(prompt, max(round(room * prompt_share), room - response))
+    return for_prompt, min(response, room - for_prompt)
+
+
+def head_and_tail(tokens: Tokens, budget: int, head_share: float) -> Tokens:
+    """Return at most `budget` tokens: the first `head_share` of it from the start, the others from the end."""
+    if len(tokens) <= budget:
+        return tokens
+    head = round(budget * head_share)
+    return np.concatenate([tokens[:head], tokens[len(tokens) - (budget - head) :]])
+
+
+@dataclass
+class Audit:
+    """Tokens seen and kept, by part: what truncation cost."""
+
+    seen: dict[str, int]
+    kept: dict[str, int]
+
+    def lost(self) -> dict[str, float]:
+        """Return the share of tokens lost per part, in [0, 1]."""
+        return {part: 1.0 - self.kept[part] / max(1, seen) for part, seen in self.seen.items()}
+
+
+def cut(prompt: Tokens, response: Tokens, room: int, settings: TextSettings, audit: Audit) -> tuple[Tokens, Tokens]:
+    """Cut both parts to their budgets, and note what was lost."""
+    for_prompt, for_response = budgets(len(prompt), len(response), room, settings.prompt_share)
+    for part, tokens, budget in (("prompt", prompt, for_prompt), ("response", response, for_response)):
+        audit.seen[part] = audit.seen.get(part, 0) + len(tokens)
+        audit.kept[part] = audit.kept.get(part, 0) + budget
+    return (
+        head_and_tail(prompt, for_prompt, settings.head_share),
+        head_and_tail(response, for_response, settings.head_share),
+    )

@@ -1,0 +1,267 @@
+"""The OOF store: folds, members and their out-of-fold probabilities as plain files under one root.
+
+Guarantees. A fold run is either wholly there or not at all: it is written under a temporary name, synced and
+renamed. What is there is never changed, unless by force. Anything that is damaged or belongs to another key is
+refused by name when it is read. The root can be moved, copied and read-only.
+
+    store/<data>-<folds>/folds.parquet                        ids, labels, prompt groups, folds
+    store/<data>-<folds>/blend.json                           the latest blend
+    store/<data>-<folds>/members/<name>/member.json           recipe, seed, digests
+    store/<data>-<folds>/members/<name>/fold-<k>/             predictions.parquet, run.json, model/
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from prefens.digest import digest, short
+from prefens.errors import StoreError
+from prefens.files import write_json, written_aside
+from prefens.records import Floats, FoldPredictions, Folds, MemberInfo, Outcome, RunKey
+
+OUTCOMES = [outcome.name.lower() for outcome in Outcome]
+
+
+@dataclass(frozen=True)
+class MemberSpec:
+    """A member as the store knows it.
+
+    Attributes
+    ----------
+    backbone : its short name; target : the import path of its class.
+    recipe : the resolved config that decides predictions, as JSON values; seed : the member's.
+    data_digest, fold_digest : what it is trained and scored on.
+    """
+
+    backbone: str
+    target: str
+    recipe: Mapping[str, Any]
+    seed: int
+    data_digest: str
+    fold_digest: str
+
+    @cached_property
+    def recipe_digest(self) -> str:
+        return digest(dict(self.recipe))
+
+    @property
+    def name(self) -> str:
+        return f"{self.backbone}-{self.recipe_digest[:8]}-s{self.seed}"
+
+    @property
+    def info(self) -> MemberInfo:
+        return MemberInfo(self.name, self.backbone, self.seed)
+
+    def key(self, fold: int) -> RunKey:
+        return RunKey(self.recipe_digest, self.seed, fold, self.data_digest, self.fold_digest)
+
+
+@dataclass(frozen=True)
+class SplitStore:
+    """The part of the store that belongs to one data set and one assignment of folds."""
+
+    path: Path
+
+    @cached_property
+    def folds(self) -> Folds:
+        """The assignment, checked against its digest."""
+        table = _read(self.path / "folds.parquet")
+        about = json.loads(table.schema.metadata[b"prefens"])
+        columns = {name: table.column(name).to_numpy() for name in ("label", "fold")}
+        texts = {name: table.column(name).to_numpy(zero_copy_only=False).astype(object) for name in ("id", "group")}
+        truth = (
+            np.stack(table.column("truth").to_numpy()).reshape(-1, 2, len(Outcome))
+            if "truth" in table.column_names
+            else None
+        )
+        folds = Folds(
+            texts["id"],
+            columns["label"],
+            texts["group"],
+            columns["fold"],
+            about["settings"],
+            about["data_digest"],
+            truth,
+        )
+        if folds.digest != about["fold_digest"]:
+            raise StoreError(
+                f"{self.path}: folds with digest {short(folds.digest)}", short(about["fold_digest"]), "restore the file"
+            )
+        return folds
+
+    def member_dir(self, name: str) -> Path:
+        return self.path / "members" / name
+
+    def fold_dir(self, name: str, fold: int) -> Path:
+        return self.member_dir(name) / f"fold-{fold}"
+
+    def put_member(self, spec: MemberSpec) -> None:
+        """Describe a member; describing it again changes nothing."""
+        path = self.member_dir(spec.name) / "member.json"
+        if not path.exists():
+            write_json(path, asdict(spec) | {"name": spec.name, "recipe_digest": spec.recipe_digest})
+        known = json.loads(path.read_text("utf-8"))["recipe_digest"]
+        if known != spec.recipe_digest:
+            raise StoreError(
+                f"{path} holds recipe {known}",
+                f"{spec.recipe_digest}",
+                "give another tracking.root: two recipes share a name",
+            )
+
+    def members(self) -> Iterator[MemberSpec]:
+        """Yield all members, complete or not, sorted by name."""
+        for path in sorted(self.path.glob("members/*/member.json")):
+            fields = json.loads(path.read_text("utf-8"))
+            spec = MemberSpec(**{name: fields[name] for name in MemberSpec.__dataclass_fields__})
+            if spec.name != path.parent.name or spec.recipe_digest != fields["recipe_digest"]:
+                raise StoreError(f"{path} describes {spec.name}", path.parent.name, "restore or delete the folder")
+            yield spec
+
+    def finished_folds(self, spec: MemberSpec) -> list[int]:
+        """Return the folds of a member that are in the store."""
+        return [fold for fold in range(self.folds.k) if (self.fold_dir(spec.name, fold) / "run.json").exists()]
+
+    def put_blend(self, blend: Mapping[str, Any]) -> None:
+        """Store the content of blend.json as the blend that predictions use."""
+        write_json(self.path / "blend.json", blend)
+
+    def blend(self) -> dict[str, Any]:
+        """Return the stored blend; StoreError where there is none."""
+        path = self.path / "blend.json"
+        if not path.exists():
+            raise StoreError(f"no blend in {self.path}", "blend weights", "blend first: python -m prefens.blend")
+        found: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        return found
+
+    def put_scores(self, spec: MemberSpec, scores: Mapping[str, float]) -> None:
+        """Note the scores of a complete member: the sign that its tracking is complete too."""
+        write_json(self.member_dir(spec.name) / "scores.json", dict(scores))
+
+    def has_scores(self, spec: MemberSpec) -> bool:
+        return (self.member_dir(spec.name) / "scores.json").exists()
+
+    def put(
+        self,
+        spec: MemberSpec,
+        predictions: FoldPredictions,
+        facts: Mapping[str, Any],
+        save_model: Callable[[Path], None],
+    ) -> Path:
+        """Store a finished fold run, with its model, in one step; return its folder."""
+        with written_aside(self.fold_dir(spec.name, predictions.key.fold)) as aside:
+            (aside / "model").mkdir(parents=True)
+            save_model(aside / "model")
+            _write_predictions(aside / "predictions.parquet", predictions)
+            write_json(aside / "run.json", {"key": predictions.key.as_dict(), **facts})
+        return self.fold_dir(spec.name, predictions.key.fold)
+
+    def facts(self, spec: MemberSpec, fold: int) -> dict[str, Any]:
+        """Return what was noted of a finished fold run."""
+        found: dict[str, Any] = json.loads((self.fold_dir(spec.name, fold) / "run.json").read_text("utf-8"))
+        return found
+
+    def predictions(self, spec: MemberSpec, fold: int) -> FoldPredictions:
+        """Read a fold run's probabilities; StoreError where they are damaged or have another key."""
+        path = self.fold_dir(spec.name, fold) / "predictions.parquet"
+        table = _read(path)
+        key = RunKey(**json.loads(table.schema.metadata[b"prefens"]))
+        if key != spec.key(fold):
+            wrong = {name: value for name, value in key.as_dict().items() if spec.key(fold).as_dict()[name] != value}
+            raise StoreError(
+                f"{path}: belongs to another run ({wrong})", f"the key of {spec.name}, fold {fold}", "delete the folder"
+            )
+        held_out = table.column("holdout").to_numpy().astype(bool)
+        ids = table.column("id").to_numpy(zero_copy_only=False).astype(object)
+        values = np.column_stack([table.column(name).to_numpy() for name in OUTCOMES])
+        return FoldPredictions(key, ids[~held_out], values[~held_out], ids[held_out], values[held_out])
+
+
+@dataclass(frozen=True)
+class OOFStore:
+    """All of the store under `root`."""
+
+    root: Path
+
+    def put_folds(self, folds: Folds) -> SplitStore:
+        """Store an assignment of folds, unless it is there, and return its part of the store."""
+        split = SplitStore(self.root / "store" / f"{short(folds.data_digest)}-{short(folds.digest)}")
+        path = split.path / "folds.parquet"
+        if not path.exists():
+            columns: dict[str, Any] = {"id": folds.ids, "label": folds.label, "group": folds.group, "fold": folds.fold}
+            if folds.truth is not None:
+                columns["truth"] = list(folds.truth.reshape(len(folds.truth), -1))
+            about = {"settings": dict(folds.settings), "data_digest": folds.data_digest, "fold_digest": folds.digest}
+            _write(path, pa.table(columns), about)
+        return split
+
+    def splits(self) -> list[SplitStore]:
+        """Return all parts of the store."""
+        return [SplitStore(path.parent) for path in sorted(self.root.glob("store/*/folds.parquet"))]
+
+    def select(self, data_digest: str | None = None, fold_digest: str | None = None) -> SplitStore:
+        """Return the one part of the store whose digests begin so; StoreError where there is none, or several."""
+        found = self.splits()
+        named = [
+            split
+            for split in found
+            if split.folds.data_digest.startswith(data_digest or "")
+            and split.folds.digest.startswith(fold_digest or "")
+        ]
+        if len(named) == 1:
+            return named[0]
+        told = "".join(f"\n    {_described(split)}" for split in found) or " (nothing yet)"
+        raise StoreError(
+            f"{self.root}: members on {len(named)} combinations of data and folds; the store holds{told}",
+            "members that share data digest and fold digest: only those are comparable",
+            "choose with data_digest=... or fold_digest=..., or give another tracking.root"
+            if found
+            else "train members first: python -m prefens.train data.path=train.csv backbone=tfidf",
+        )
+
+    def remove_scratch(self) -> None:
+        """Delete what interrupted writes left behind."""
+        for path in self.root.glob("store/**/.*.*/"):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _described(split: SplitStore) -> str:
+    names = ", ".join(spec.name for spec in split.members())
+    about = split.folds
+    return (
+        f"data_digest={short(about.data_digest)} fold_digest={short(about.digest)} ({len(about.ids)} pairs, "
+        f"{about.settings['scheme']}, k={about.k}, seed={about.settings['seed']}): {names}"
+    )
+
+
+def _write_predictions(path: Path, predictions: FoldPredictions) -> None:
+    values: Floats = np.concatenate([predictions.probabilities, predictions.holdout_probabilities])
+    held_out = np.repeat([False, True], [len(predictions.ids), len(predictions.holdout_ids)])
+    columns = {"id": np.concatenate([predictions.ids, predictions.holdout_ids]), "holdout": held_out}
+    columns |= dict(zip(OUTCOMES, values.T, strict=True))
+    _write(path, pa.table(columns), predictions.key.as_dict())
+
+
+def _write(path: Path, table: pa.Table, about: Mapping[str, Any]) -> None:
+    with written_aside(path) as aside:
+        pq.write_table(table.replace_schema_metadata({"prefens": json.dumps(about, sort_keys=True)}), aside)
+
+
+def _read(path: Path) -> pa.Table:
+    try:
+        return pq.read_table(path)
+    except (pa.ArrowException, OSError) as error:
+        raise StoreError(
+            f"{path}: {str(error).splitlines()[0]}",
+            "a whole parquet file",
+            f"delete {path.parent} and run the same command again",
+        ) from error

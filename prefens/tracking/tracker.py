@@ -1,0 +1,64 @@
+"""What the tracking of runs must offer. Predictions live in the OOF store; a tracker only lets people look."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from prefens.records import RunKey
+from prefens.tracking.oof_store import MemberSpec
+
+
+class Tracker(Protocol):
+    """One parent run per member, one child run per fold, one run per blend.
+
+    Calls with the same member find the same parent run, from any process, at any time.
+    """
+
+    def start_fold(self, spec: MemberSpec, key: RunKey) -> str:
+        """Note that a fold run begins; return the id of its run."""
+        ...
+
+    def finish_fold(
+        self, run: str, metrics: Mapping[str, float], curves: Mapping[str, Sequence[float]], files: Sequence[Path]
+    ) -> None:
+        """Note a fold run's scores, curves by step, and files."""
+        ...
+
+    def fail_fold(self, run: str, error: BaseException) -> None:
+        """Note that a fold run ended with an error."""
+        ...
+
+    def finish_member(self, spec: MemberSpec, metrics: Mapping[str, float], files: Sequence[Path]) -> None:
+        """Note the OOF scores of a member whose folds are all done."""
+        ...
+
+    def log_blend(
+        self, name: str, metrics: Mapping[str, float], tags: Mapping[str, str], files: Sequence[Path]
+    ) -> None:
+        """Note a blend."""
+        ...
+
+
+class NoTracker:
+    """Tracks nothing: for machines without MLflow."""
+
+    def start_fold(self, spec: MemberSpec, key: RunKey) -> str:
+        return ""
+
+    def finish_fold(
+        self, run: str, metrics: Mapping[str, float], curves: Mapping[str, Sequence[float]], files: Sequence[Path]
+    ) -> None:
+        pass
+
+    def fail_fold(self, run: str, error: BaseException) -> None:
+        pass
+
+    def finish_member(self, spec: MemberSpec, metrics: Mapping[str, float], files: Sequence[Path]) -> None:
+        pass
+
+    def log_blend(
+        self, name: str, metrics: Mapping[str, float], tags: Mapping[str, str], files: Sequence[Path]
+    ) -> None:
+        pass
