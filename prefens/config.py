@@ -83,7 +83,35 @@ class PredictConfig(StoredConfig):
     method: str = MISSING
 
 
-for _name, _schema in (("train", TrainConfig), ("blend", BlendConfig), ("predict", PredictConfig)):
+@dataclass
+class KaggleConfig:
+    """Settings of `python -m prefens.kaggle`."""
+
+    tracking: Any = MISSING
+    data_digest: str | None = None
+    fold_digest: str | None = None
+    method: str = MISSING
+    packages: list[str] = field(default_factory=list)
+    out: str = MISSING
+
+
+@dataclass
+class UiConfig:
+    """Settings of `python -m prefens.ui`."""
+
+    tracking: Any = MISSING
+    host: str = MISSING
+    port: int = MISSING
+
+
+SCHEMAS = {
+    "train": TrainConfig,
+    "blend": BlendConfig,
+    "predict": PredictConfig,
+    "kaggle": KaggleConfig,
+    "ui": UiConfig,
+}
+for _name, _schema in SCHEMAS.items():
     ConfigStore.instance().store(name=f"{_name}_schema", node=_schema)
 
 
@@ -118,7 +146,7 @@ def target_class(node: Mapping[Any, Any]) -> Any:
     """Return the class that a node's `_target_` names."""
     try:
         return get_class(node["_target_"])
-    except (InstantiationException, ValueError, KeyError) as error:
+    except (InstantiationException, ImportError, ValueError, KeyError) as error:
         raise ConfigError(
             f"_target_={node.get('_target_')!r}: {str(error).splitlines()[0]}",
             "the import path of an installed class",

@@ -17,7 +17,6 @@ from filelock import FileLock
 from prefens.data.corpus import Corpus
 from prefens.evaluation.leaderboard import scores
 from prefens.evaluation.metrics import accuracy, log_loss
-from prefens.evaluation.plots import calibration_figure
 from prefens.members.base import Context, Member
 from prefens.records import Fold, FoldPredictions
 from prefens.tracking.oof_store import MemberSpec, SplitStore
@@ -111,6 +110,8 @@ class Trainer:
                 f"holdout_{name}": value for name, value in scores(holdout.probabilities[0], holdout.folds).items()
             }
         metrics["seconds"] = sum(self.split.facts(spec, fold)["seconds"] for fold in range(self.corpus.folds.k))
+        from prefens.evaluation.plots import calibration_figure  # matplotlib takes a while to import
+
         with tempfile.TemporaryDirectory() as scratch:
             figure = calibration_figure(
                 stack.probabilities[0], stack.folds.label, spec.name, Path(scratch) / "calibration.png"

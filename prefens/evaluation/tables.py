@@ -14,7 +14,7 @@ from rich.table import Table
 def show(table: Table) -> None:
     """Print a table to stdout; where that is no terminal, wide enough not to cut anything."""
     console = Console()
-    Console(width=None if console.is_terminal else 160).print(table)
+    Console(width=None if console.is_terminal else 120).print(table)
 
 
 def fold_table(runs: Sequence[Mapping[str, Any]]) -> Table:
@@ -35,29 +35,27 @@ def fold_table(runs: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def leaderboard_table(rows: Sequence[Mapping[str, Any]], title: str) -> Table:
-    """One row per member, blend and reference; only honest log loss orders them."""
+    """One row per member, blend and reference; honest log loss orders them."""
     table = Table(title=title, title_justify="left", caption_justify="left", caption=CAPTION)
-    columns = {"honest": "log_loss", "± se": "log_loss_se", "fitted": "fitted", "hold-out": "holdout"}
-    columns |= {"accuracy": "accuracy", "calibration": "calibration_error", "below prior": "below_prior"}
-    columns |= {"above floor": "above_symmetric_bayes"}
+    columns = {"fitted": "fitted", "hold-out": "holdout", "accuracy": "accuracy", "ECE": "calibration_error"}
+    columns |= {"to floor": "above_symmetric_bayes"}
     shown = {name: key for name, key in columns.items() if any(key in row for row in rows)}
     blends = [row for row in rows if row.get("weights")]
     table.add_column("", no_wrap=True)
-    for name in [*shown, *(f"w({row['name']})" for row in blends)]:
-        table.add_column(name, justify="right", no_wrap=True)
+    for name in ["honest ± se", *shown, *(row["name"] for row in blends)]:
+        table.add_column(name, justify="right", no_wrap=name == "honest ± se")
     for row in rows:
-        cells = [f"{row[key]:.4f}" if key in row else "" for key in shown.values()]
-        weights = [
-            f"{blend['weights'][row['name']]:.3f}" if row["name"] in blend["weights"] else "" for blend in blends
-        ]
-        table.add_row(row["name"], *cells, *weights, style=STYLES[row["kind"]])
+        cells = [f"{row['log_loss']:.4f} ± {row['log_loss_se']:.4f}"]
+        cells += [f"{row[key]:.4f}" if key in row else "" for key in shown.values()]
+        cells += [f"{blend['weights'][row['name']]:.3f}" if row["name"] in blend["weights"] else "" for blend in blends]
+        table.add_row(row["name"], *cells, style=STYLES[row["kind"]])
     return table
 
 
 STYLES = {"member": "", "blend": "bold", "reference": "dim"}
 CAPTION = (
-    "Log loss in nats, lower is better. honest: out of fold, blends cross-fitted on the members' own folds; "
-    "fitted: on the rows that the weights saw, too good by construction."
+    "Log loss in nats, lower is better; ± standard error by prompt. honest: out of fold, blends cross-fitted on the "
+    "members' folds. fitted: on rows that the weights saw, too good by construction. Last columns: blend weights."
 )
 
 
@@ -83,3 +81,12 @@ def prediction_table(summary: Mapping[str, Any]) -> Table:
 
 
 LISTED = 10  # malformed rows on the screen
+
+
+def bundle_table(about: Mapping[str, Any], folder: str) -> Table:
+    """What a bundle holds."""
+    table = Table(title=f"Wrote {folder} ({about['megabytes']} MB)", title_justify="left", show_header=False)
+    for name in ("method", "members", "wheels"):
+        value = about[name]
+        table.add_row(name, value if isinstance(value, str) else "\n".join(value))
+    return table

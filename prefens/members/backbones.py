@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,24 +68,26 @@ def find_minilm(backbones: Path | None = None) -> Path:
     return carried
 
 
+@lru_cache
 def find_hub(name: str, revision: str | None) -> tuple[Path, str]:
     """Return the local snapshot of a hub model and its commit; only safetensors are ever fetched.
 
     What is in the local cache is used when the hub does not answer. BackboneError within 30 seconds.
     """
     from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
     try:
         commit = _safetensors_commit(HfApi(), name, revision)
         return check_directory(Path(snapshot_download(name, revision=commit, allow_patterns=WANTED))), commit
-    except (HfHubHTTPError, OSError, OfflineModeIsEnabled, ValueError) as error:
+    except BackboneError:
+        raise
+    except Exception as error:  # the hub's client raises its own, its HTTP library's and the system's errors
         reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
     try:
         cached = Path(snapshot_download(name, revision=revision, allow_patterns=WANTED, local_files_only=True))
         log.warning("%s: the hub gave no answer (%s); using the local copy", name, reason)
         return check_directory(cached), cached.name
-    except (LocalEntryNotFoundError, OSError, ValueError, BackboneError):
+    except Exception:
         raise BackboneError(
             f"backbone {name}: {reason[:300]}",
             "an answer from the model hub, or the files on this machine",

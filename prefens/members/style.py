@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from prefens.members.base import Context, FitReport, Member, swap_average
 from prefens.members.features import shared
 from prefens.members.parallel import map_chunks
-from prefens.members.scaling import PairScaling
+from prefens.members.scaling import Block, PairScaling
 from prefens.members.settings import load_settings, save_settings
 from prefens.members.style_features import StyleFeatures, features
 from prefens.members.symmetric_logistic import SymmetricLogistic, choose_strength, fit
@@ -43,11 +43,11 @@ class StyleMember(Member):
 
     name: str
     model: StyleModel = StyleModel.logistic
-    strengths: list[float] = field(default_factory=lambda: [1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0])
+    strengths: list[float] = field(default_factory=lambda: [1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 1.0])
     rounds: int = 150
     learning_rate: float = 0.03
-    leaves: int = 8
-    min_rows: int = 40
+    leaves: int = 6
+    min_rows: int = 80
     l2: float = 10.0
 
     def __post_init__(self) -> None:
@@ -58,8 +58,8 @@ class StyleMember(Member):
         odd, even = self._features(train)
         if self.model is StyleModel.boosting:
             return self._fit_boosting(odd, even, train.labels, context.entropy)
-        scaling = PairScaling.fit(odd, even)
-        scaled = scaling.apply(odd, even)
+        scaling = PairScaling.fit([Block(odd)], [Block(even)])
+        scaled = scaling.apply([Block(odd)], [Block(even)])
         strength, losses = choose_strength(*scaled, train.labels, context.inner, self.strengths)
         curve: list[float] = []
         self._logistic = scaling, fit(*scaled, train.labels, strength, curve=curve)
@@ -73,7 +73,7 @@ class StyleMember(Member):
         if self._logistic is None:
             raise ValueError("predict_proba before fit or load")
         scaling, model = self._logistic
-        return model.predict_proba(*scaling.apply(odd, even))
+        return model.predict_proba(*scaling.apply([Block(odd)], [Block(even)]))
 
     def save(self, directory: Path) -> None:
         save_settings(self, directory)
@@ -82,13 +82,8 @@ class StyleMember(Member):
 
             dump(self._boosting, directory / "model.skops")
         elif self._logistic is not None:
-            from safetensors.numpy import save_file
-
             scaling, model = self._logistic
-            save_file(
-                {name: np.ascontiguousarray(value) for name, value in vars(scaling).items()},
-                directory / "scaling.safetensors",
-            )
+            scaling.save(directory / "scaling.safetensors")
             model.save(directory / "model.safetensors")
 
     @classmethod
@@ -101,9 +96,7 @@ class StyleMember(Member):
             trusted = [name for name in get_untrusted_types(file=path) if name.startswith("sklearn.")]
             member._boosting = load(path, trusted=trusted)
         else:
-            from safetensors.numpy import load_file
-
-            scaling = PairScaling(**load_file(directory / "scaling.safetensors"))
+            scaling = PairScaling.load(directory / "scaling.safetensors")
             member._logistic = scaling, SymmetricLogistic.load(directory / "model.safetensors")
         return member
 

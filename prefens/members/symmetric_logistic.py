@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
@@ -25,6 +26,7 @@ from prefens.records import Floats, Outcome
 log = logging.getLogger(__name__)
 
 EVEN_PENALTY = 1.0 / 3.0  # a tie weight v is shared out as (-v/3, -v/3, 2v/3) over the three classes
+ROTATED_ROWS = 3000  # an eigendecomposition of this size takes seconds
 INTERCEPT_PENALTY = 1e-3  # keeps the tie logit finite where no tie, or nothing else, was seen
 Matrix = Any  # (n, p) numpy array or scipy CSR matrix
 
@@ -76,10 +78,12 @@ def fit(
     tolerance : largest gradient entry, relative to the objective's n * C scale.
     curve : receives the mean penalised loss after each iteration.
     """
+    width = odd.shape[1], even.shape[1]
+    (odd, seen), (even, even_seen) = _seen(odd), _seen(even)
     n, p, q = len(label), odd.shape[1], even.shape[1]
     target = np.eye(len(Outcome))[label.astype(np.int64)]
     odd_t, even_t = odd.T, even.T
-    penalty = np.concatenate([np.ones(p), np.full(q, EVEN_PENALTY), [INTERCEPT_PENALTY]]) / (strength * n)
+    penalty = np.concatenate([np.ones(p) / strength, np.full(q, EVEN_PENALTY / strength), [INTERCEPT_PENALTY]]) / n
 
     def objective(weights: Floats) -> tuple[float, Floats]:
         logs = _log_probabilities(odd @ weights[:p], even @ weights[p:-1] + weights[-1])
@@ -93,7 +97,11 @@ def fit(
         if curve is not None:
             curve.append(float(intermediate_result.fun))
 
-    first = np.zeros(p + q + 1) if start is None else np.concatenate([start.odd, start.even, [start.intercept]])
+    first = (
+        np.zeros(p + q + 1)
+        if start is None
+        else np.concatenate([start.odd[seen], start.even[even_seen], [start.intercept]])
+    )
     found = minimize(
         objective, first, jac=True, method="L-BFGS-B", callback=record,
         options={"maxiter": 1000, "gtol": tolerance, "ftol": 1e-12, "maxcor": 20},
@@ -102,7 +110,9 @@ def fit(
         log.warning(
             "logistic regression stopped early: %s (largest gradient %.1e)", found.message, np.abs(found.jac).max()
         )
-    return SymmetricLogistic(found.x[:p], found.x[p:-1], float(found.x[-1]))
+    model = SymmetricLogistic(np.zeros(width[0]), np.zeros(width[1]), float(found.x[-1]))
+    model.odd[seen], model.even[even_seen] = found.x[:p], found.x[p:-1]
+    return model
 
 
 def choose_strength(
@@ -131,6 +141,44 @@ def choose_strength(
     scored = int(np.isin(inner, np.unique(inner)[:splits]).sum())
     losses = {strength: total / scored for strength, total in totals.items()}
     return min(losses, key=lambda strength: losses[strength]), losses
+
+
+@dataclass(frozen=True, eq=False)
+class Rotated:
+    """Features in the coordinates of their own rows, (n, r); `back` maps (r,) weights to those of the features."""
+
+    rows: Matrix
+    basis: Matrix | None = None
+    inverse: Floats | None = None
+
+    def back(self, weights: Floats) -> Floats:
+        """Return the weights of the original features that give the same predictions, with the same norm."""
+        if self.basis is None:
+            return weights
+        original: Floats = self.basis.T @ (self.inverse @ weights)
+        return original
+
+
+def rotate(features: Matrix) -> Rotated:
+    """Turn sparse (n, p) features with more columns than rows into dense (n, r) ones, r <= n.
+
+    An L2-penalised linear model has its solution in the span of the rows (the representer theorem), so fits on
+    these rows, or on some of them, are the same, at n instead of p weights. Large data is returned as it is.
+    """
+    if not sparse.issparse(features) or features.shape[0] > ROTATED_ROWS or features.shape[0] >= features.shape[1]:
+        return Rotated(features)
+    values, vectors = np.linalg.eigh((features @ features.T).toarray().astype(np.float64))
+    kept = values > 1e-9 * max(values[-1], 1e-300)
+    root = np.sqrt(values[kept])
+    return Rotated(vectors[:, kept] * root, features, vectors[:, kept] / root)
+
+
+def _seen(features: Matrix) -> tuple[Matrix, Any]:
+    """Drop the columns of sparse features that no row has: most n-grams. Their weights are zero at the solution."""
+    if not sparse.issparse(features):
+        return features, slice(None)
+    seen = np.flatnonzero(features.getnnz(axis=0))
+    return features[:, seen], seen
 
 
 def _log_probabilities(strength: Floats, tie: Floats) -> Floats:

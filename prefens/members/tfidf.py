@@ -8,72 +8,78 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
 from prefens.members.base import Context, FitReport, Member
 from prefens.members.features import shared
 from prefens.members.parallel import map_chunks
+from prefens.members.scaling import Block, PairScaling
 from prefens.members.settings import load_settings, save_settings
-from prefens.members.symmetric_logistic import SymmetricLogistic, choose_strength, fit
+from prefens.members.symmetric_logistic import SymmetricLogistic, choose_strength, fit, rotate
 from prefens.records import Floats, Pairs
+from prefens.text.conversation import joined
 
 CHUNK = 2000  # texts per piece of parallel work
-TURNS = "\n\n"  # between the turns of a text
+COSINE_WEIGHT = 0.3  # of each cosine feature, against 1 for all n-grams together
+MANY = 20_000  # training rows from which one inner fold is enough to choose the regularisation
+TOKEN = r"(?u)\w+|[^\w\s]|\n"  # words, punctuation and line breaks: how a response looks counts too
 
 
 @dataclass(eq=False)
 class TfidfMember(Member):
     """Logistic regression on what the two responses say differently.
 
-    N-grams are hashed, which needs no vocabulary: the counts of all folds are made once, and only the inverse
-    document frequencies come from the training rows of each fold. The odd features are the difference of the
-    responses' unit-length TF-IDF vectors and of their cosines to the prompt; the even ones are the cosine
-    between the responses and the sum of those to the prompt.
+    N-grams are hashed, which needs no vocabulary: their presence is noted once for all folds, and only the inverse
+    document frequencies come from the training rows of each fold. Odd features: the difference of the responses'
+    vectors, which are not normalised, so that they tell length too, and of their cosines to the prompt. Even ones:
+    the sum of the vectors, the cosine between the responses, the sum and difference of those to the prompt.
 
     Parameters
     ----------
     word_ngrams, char_ngrams : shortest and longest n-gram, of words and of characters inside words.
     bits : log2 of the number of hashed features of each kind.
     strengths : inverse regularisations to choose from, on inner folds; ascending.
-    cosine_scale : weight of the few cosines against the many n-grams in the penalty.
     """
 
     name: str
     word_ngrams: list[int] = field(default_factory=lambda: [1, 2])
     char_ngrams: list[int] = field(default_factory=lambda: [3, 4])
     bits: int = 18
-    strengths: list[float] = field(default_factory=lambda: [0.1, 0.3, 1.0, 3.0])
-    inner_splits: int = 2
-    cosine_scale: float = 3.0
+    strengths: list[float] = field(default_factory=lambda: [0.3, 1.0, 3.0, 10.0])
 
     def __post_init__(self) -> None:
-        self._idf: Floats = np.empty(0)
+        self._idf: NDArray[np.float32] = np.empty(0, dtype=np.float32)
+        self._sizes: Floats = np.ones(2)  # root mean square norms of n-gram differences and sums
+        self._scaling: PairScaling | None = None
         self._model: SymmetricLogistic | None = None
 
     def fit(self, train: Pairs, valid: Pairs | None, context: Context) -> FitReport:
-        counts, rows = self._counts(train)
-        present = sum(
-            (np.asarray((part[rows] != 0).sum(axis=0)).ravel() for part in counts[1:]), np.zeros(counts[1].shape[1])
-        )
-        self._idf = np.log((1.0 + 2.0 * len(train)) / (1.0 + present)) + 1.0
-        odd, even = self._features(train)
-        strength, losses = choose_strength(odd, even, train.labels, context.inner, self.strengths, self.inner_splits)
+        self._idf = self._frequencies(train)
+        ngrams, cosines = self._parts(train)
+        self._sizes = np.array([max(_norm(part), 1e-9) for part in ngrams])
+        self._scaling = PairScaling.fit(*([block] for block in cosines))
+        odd, even = (rotate(part) for part in self._assembled(ngrams, cosines))
+        splits = 1 if len(train) >= MANY else None
+        strength, losses = choose_strength(odd.rows, even.rows, train.labels, context.inner, self.strengths, splits)
         curve: list[float] = []
-        self._model = fit(odd, even, train.labels, strength, curve=curve)
+        turned = fit(odd.rows, even.rows, train.labels, strength, tolerance=1e-5, curve=curve)
+        self._model = SymmetricLogistic(odd.back(turned.odd), even.back(turned.even), turned.intercept)
         return FitReport({"train_objective": curve}, {"strength": strength, "inner_log_loss": losses[strength]})
 
     def predict_proba(self, pairs: Pairs) -> Floats:
         if self._model is None:
             raise ValueError("predict_proba before fit or load")
-        return self._model.predict_proba(*self._features(pairs))
+        return self._model.predict_proba(*self._assembled(*self._parts(pairs)))
 
     def save(self, directory: Path) -> None:
         from safetensors.numpy import save_file
 
-        if self._model is None:
+        if self._model is None or self._scaling is None:
             raise ValueError("save before fit")
         save_settings(self, directory)
-        save_file({"idf": self._idf}, directory / "idf.safetensors")
+        save_file({"idf": self._idf, "sizes": self._sizes}, directory / "ngrams.safetensors")
+        self._scaling.save(directory / "scaling.safetensors")
         self._model.save(directory / "model.safetensors")
 
     @classmethod
@@ -81,7 +87,9 @@ class TfidfMember(Member):
         from safetensors.numpy import load_file
 
         member = load_settings(cls, directory)
-        member._idf = load_file(directory / "idf.safetensors")["idf"]
+        tensors = load_file(directory / "ngrams.safetensors")
+        member._idf, member._sizes = tensors["idf"], tensors["sizes"]
+        member._scaling = PairScaling.load(directory / "scaling.safetensors")
         member._model = SymmetricLogistic.load(directory / "model.safetensors")
         return member
 
@@ -89,37 +97,74 @@ class TfidfMember(Member):
         signature = f"tfidf counts {self.word_ngrams} {self.char_ngrams} {self.bits}"
         return shared(pairs, signature, self._count_all)
 
+    def _frequencies(self, train: Pairs) -> NDArray[np.float32]:
+        """Return the (2 * 2^bits,) inverse document frequencies in responses, words and characters evened out."""
+        counts, rows = self._counts(train)
+        responses = sparse.vstack([part[rows] for part in counts[1:]], format="csr")
+        present = np.bincount(responses.indices, minlength=responses.shape[1])
+        idf: Floats = np.log((1.0 + responses.shape[0]) / (1.0 + present)) + 1.0
+        half = 2**self.bits
+        for kind in (slice(None, half), slice(half, None)):
+            idf[kind] /= max(1e-9, np.sqrt((present[kind] * idf[kind] ** 2).sum() / responses.shape[0]))
+        return idf.astype(np.float32)
+
     def _count_all(self, pairs: Pairs) -> list[sparse.csr_matrix]:
-        """Return (n, 2 * 2^bits) damped n-gram counts of prompts and both responses."""
-        columns = (pairs.prompt, pairs.response_a, pairs.response_b)
+        """Return the (n, 2 * 2^bits) presence of n-grams in prompts and both responses."""
         settings = (tuple(self.word_ngrams), tuple(self.char_ngrams), self.bits)
-        return [
-            sparse.vstack(
-                map_chunks(count_ngrams, [TURNS.join(turns) for turns in column], CHUNK, settings), format="csr"
-            )
-            for column in columns
-        ]
+        columns = (pairs.prompt, pairs.response_a, pairs.response_b)
+        texts = [joined(turns) for column in columns for turns in column]
+        parts = map_chunks(count_ngrams, texts, CHUNK, settings)
+        whole, n = sparse.vstack(parts, format="csr"), len(pairs)
+        return [whole[start : start + n] for start in (0, n, 2 * n)]
 
-    def _features(self, pairs: Pairs) -> tuple[sparse.csr_matrix, Floats]:
-        from sklearn.preprocessing import normalize
-
+    def _parts(self, pairs: Pairs) -> tuple[list[sparse.csr_matrix], list[Block]]:
+        """Return difference and sum of the TF-IDF vectors, and the odd and even cosines."""
         counts, rows = self._counts(pairs)
-        prompt, a, b = (normalize(part[rows].multiply(self._idf[None, :]).tocsr()) for part in counts)
-        to_prompt = [np.asarray(prompt.multiply(side).sum(axis=1)) for side in (a, b)]
-        between = np.asarray(a.multiply(b).sum(axis=1))
-        odd = sparse.hstack([a - b, self.cosine_scale * (to_prompt[0] - to_prompt[1])], format="csr")
-        return odd, self.cosine_scale * np.hstack([between, to_prompt[0] + to_prompt[1]])
+        prompt, a, b = (_weighted(part[rows], self._idf) for part in counts)
+        to_a, to_b, between = _cosine(prompt, a), _cosine(prompt, b), _cosine(a, b)
+        even = np.column_stack([between, to_a + to_b, np.abs(to_a - to_b)])
+        return [a - b, a + b], [Block((to_a - to_b)[:, None], COSINE_WEIGHT), Block(even, COSINE_WEIGHT)]
+
+    def _assembled(
+        self, ngrams: list[sparse.csr_matrix], cosines: list[Block]
+    ) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
+        """Return (n, p) odd and (n, q) even features, n-grams and cosines on comparable scales."""
+        if self._scaling is None:
+            raise ValueError("features before fit or load")
+        scaled = self._scaling.apply(*([block] for block in cosines))
+        parts = zip(ngrams, self._sizes, scaled, strict=True)
+        odd, even = (
+            sparse.hstack([part / size, sparse.csr_matrix(dense)], format="csr") for part, size, dense in parts
+        )
+        return odd, even
 
 
 def count_ngrams(
     texts: Sequence[str], words: tuple[int, int], characters: tuple[int, int], bits: int
 ) -> sparse.csr_matrix:
-    """Return (n, 2 * 2^bits) float32 counts, damped as 1 + ln(count), of hashed word and character n-grams."""
+    """Return (n, 2 * 2^bits) float32 ones where a text has a hashed word or character n-gram."""
     from sklearn.feature_extraction.text import HashingVectorizer
 
-    common = {"n_features": 2**bits, "norm": None, "alternate_sign": False, "dtype": np.float32}
-    of_words = HashingVectorizer(analyzer="word", token_pattern=r"(?u)\w+|[^\w\s]", ngram_range=words, **common)
+    common = {"n_features": 2**bits, "norm": None, "alternate_sign": False, "binary": True, "dtype": np.float32}
+    of_words = HashingVectorizer(analyzer="word", token_pattern=TOKEN, ngram_range=words, **common)
     of_characters = HashingVectorizer(analyzer="char_wb", ngram_range=characters, **common)
-    counts = sparse.hstack([of_words.transform(texts), of_characters.transform(texts)], format="csr")
-    counts.data = 1.0 + np.log(counts.data)
-    return counts
+    return sparse.hstack([of_words.transform(texts), of_characters.transform(texts)], format="csr")
+
+
+def _weighted(counts: sparse.csr_matrix, idf: NDArray[np.float32]) -> sparse.csr_matrix:
+    weighted = counts.copy()
+    weighted.data *= idf[weighted.indices]
+    return weighted
+
+
+def _norm(matrix: sparse.csr_matrix) -> float:
+    """Return the root mean square of the row norms."""
+    return float(np.sqrt(np.square(matrix.data, dtype=np.float64).sum() / max(1, matrix.shape[0])))
+
+
+def _cosine(left: sparse.csr_matrix, right: sparse.csr_matrix) -> Floats:
+    """Return the (n,) cosines between the rows of two matrices; 0 where a row is empty."""
+    product = np.asarray(left.multiply(right).sum(axis=1), dtype=np.float64).ravel()
+    squares = [np.asarray(side.multiply(side).sum(axis=1), dtype=np.float64).ravel() for side in (left, right)]
+    cosine: Floats = product / np.sqrt(np.maximum(squares[0] * squares[1], 1e-12))
+    return cosine

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from prefens.modeling.heads import EquivariantHead, HeadSettings
-from prefens.modeling.pooling import pool
+from prefens.modeling.pooling import Pooling, pool
 from prefens.text.tokens import Sequences
 from prefens.text.truncation import Tokens
 
@@ -20,7 +20,8 @@ class PairModel(nn.Module):
         super().__init__()
         self.encoder = encoder
         self.settings = settings
-        self.head = EquivariantHead(encoder.config.hidden_size, settings.hidden, settings.dropout)
+        dimension = encoder.config.hidden_size * (2 if settings.pooling is Pooling.max_mean else 1)
+        self.head = EquivariantHead(dimension, settings.hidden, settings.dropout)
         self.segments = getattr(encoder.config, "type_vocab_size", 0) > 1
 
     def forward(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import time
@@ -20,6 +21,8 @@ from mlflow.tracking._tracking_service.utils import _get_store
 from prefens.files import written_aside
 from prefens.records import RunKey
 from prefens.tracking.oof_store import MemberSpec
+
+logging.getLogger("mlflow").setLevel(logging.WARNING)  # it announces every table that it creates
 
 PARENT = "mlflow.parentRunId"  # the tag that nests a child run in the UI
 PARAM_LENGTH = 6000  # MLflow's limit

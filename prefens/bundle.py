@@ -1,0 +1,83 @@
+"""A folder that predicts on a machine without internet: wheels, stored members, backbone files and a notebook."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from prefens.digest import short
+from prefens.errors import ConfigError
+from prefens.files import write_json, written_aside
+from prefens.members.backbones import find_minilm
+from prefens.prediction import blend_weights
+from prefens.tracking.oof_store import SplitStore
+
+log = logging.getLogger(__name__)
+
+PROJECT = Path(__file__).resolve().parent.parent
+NOTEBOOK = Path(__file__).resolve().parent / "templates" / "submission.ipynb"
+MARKER = "prefens-bundle.json"  # by which the notebook finds the bundle
+
+
+def make_bundle(split: SplitStore, method: str, packages: Sequence[str], out: Path) -> dict[str, object]:
+    """Write the bundle into the folder `out`, replacing an earlier one; return what it holds.
+
+    Only members with a weight in the blend's `method` are taken, without their OOF probabilities.
+    """
+    if out.exists() and not (out / MARKER).is_file():
+        raise ConfigError(
+            f"{out} exists and is no bundle", "a new folder, or an earlier bundle", "give another out=DIR"
+        )
+    blend = split.blend()
+    name, weights = blend_weights(blend, method)
+    used = sorted(member for member, weight in weights.items() if weight > 0)
+    chosen = {**blend, "methods": [item for item in blend["methods"] if item["method"] == name], "best": name}
+    with written_aside(out) as aside:
+        store = aside / "runs" / "store" / split.path.name
+        store.mkdir(parents=True)
+        shutil.copy2(split.path / "folds.parquet", store)
+        write_json(store / "blend.json", chosen)
+        for member in used:
+            shutil.copytree(
+                split.member_dir(member),
+                store / "members" / member,
+                ignore=shutil.ignore_patterns("predictions.parquet", ".*"),
+            )
+        if any(spec.name in used and spec.backbone == "minilm-l6" for spec in split.members()):
+            shutil.copytree(find_minilm(), aside / "runs" / "backbones" / "minilm-l6")
+        build_wheels(packages, aside / "wheels")
+        shutil.copy2(NOTEBOOK, aside / "prefens-submission.ipynb")
+        about = {
+            "members": used,
+            "method": name,
+            "wheels": sorted(path.name for path in (aside / "wheels").iterdir()),
+            "data_digest": short(blend["data_digest"]),
+            "megabytes": round(sum(path.stat().st_size for path in aside.rglob("*") if path.is_file()) / 1e6, 1),
+        }
+        write_json(aside / MARKER, about)
+    return about
+
+
+def build_wheels(packages: Sequence[str], folder: Path) -> None:
+    """Build prefens' wheel from its checkout, and fetch or build those of `packages`, without dependencies."""
+    if not (PROJECT / "pyproject.toml").is_file():
+        raise ConfigError(
+            f"no pyproject.toml in {PROJECT}",
+            "a checkout of prefens",
+            "run this from a checkout, installed with pip -e",
+        )
+    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder)]
+    done = subprocess.run(
+        [*pip, "-c", str(PROJECT / "constraints.txt"), str(PROJECT), *packages],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise ConfigError(
+            f"pip wheel failed: {done.stderr.strip()[-500:]}", "wheels", "check packages= and the connection to PyPI"
+        )

@@ -1,0 +1,91 @@
+"""Draws that are equal on every machine and Python version.
+
+Python promises that `Random.random()` goes on to give the same sequence for the same seed, and promises it for no other
+method, so everything here is built on that one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from math import fsum
+from random import Random
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class Draws:
+    """A stream of draws named by `key`: equal keys, equal draws."""
+
+    def __init__(self, key: str) -> None:
+        self.uniform = Random(key).random
+
+    def chance(self, probability: float) -> bool:
+        """Return True with the given probability."""
+        return self.uniform() < probability
+
+    def between(self, low: int, high: int) -> int:
+        """Return an integer in [low, high], all equally likely."""
+        return low + int(self.uniform() * (high - low + 1))
+
+    def pick(self, items: Sequence[T]) -> T:
+        """Return one of `items`, all equally likely."""
+        return items[int(self.uniform() * len(items))]
+
+    def other(self, items: Sequence[T], than: T) -> T:
+        """Return one of `items` that differs from `than`."""
+        item = self.pick(items)
+        while item == than:
+            item = self.pick(items)
+        return item
+
+    def weighted(self, choices: Sequence[tuple[T, float]]) -> T:
+        """Return one of the (item, weight) pairs' items in proportion to its weight (>= 0, any sum)."""
+        left = self.uniform() * fsum(weight for _, weight in choices)  # sum() rounds otherwise from Python 3.12 on
+        for item, weight in choices:
+            left -= weight
+            if left < 0:
+                return item
+        return choices[-1][0]
+
+    def shuffled(self, items: Sequence[T]) -> Iterator[T]:
+        """Yield all of `items` in random order (Fisher-Yates), drawing only for those that are taken."""
+        left = list(items)
+        while left:
+            place = int(self.uniform() * len(left))
+            left[place], left[-1] = left[-1], left[place]
+            yield left.pop()
+
+    def quantile(self, knots: Sequence[float]) -> float:
+        """Return a draw from the distribution with these equally spaced quantiles, linear in between."""
+        place = self.uniform() * (len(knots) - 1)
+        low = int(place)
+        return knots[low] + (place - low) * (knots[low + 1] - knots[low])
+
+    def fill(self, template: str, slots: Mapping[str, Sequence[str]], **given: object) -> str:
+        """Return `template` with its {slots} replaced: the given ones as they are, the others drawn from `slots`."""
+        return template.format_map(_Slots(self, slots, given))
+
+
+class _Slots(dict[str, object]):
+    """Draws a slot's value when a template first asks for it, and keeps it for the rest of the template."""
+
+    def __init__(self, draws: Draws, slots: Mapping[str, Sequence[str]], given: Mapping[str, object]) -> None:
+        super().__init__(given)
+        self._draws, self._slots = draws, slots
+
+    def __missing__(self, name: str) -> object:
+        self[name] = value = self._draws.pick(self._slots[name])
+        return value
+
+
+def table(text: str) -> tuple[tuple[str, ...], ...]:
+    """Return the cells of a text with cells between bars; a line that ends in a bar or semicolon goes on."""
+    rows = re.sub(r"([|;])\s*\n", r"\1 ", text.strip()).splitlines()
+    return tuple(tuple(cell.strip() for cell in row.split("|")) for row in rows)
+
+
+def lines(text: str) -> tuple[str, ...]:
+    """Return the lines of a text, without the blank ones at both ends."""
+    return tuple(line.strip() for line in text.strip().splitlines())

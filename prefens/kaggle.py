@@ -1,0 +1,28 @@
+"""python -m prefens.kaggle: bundle what a notebook without internet needs. See --help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prefens import command, config
+
+
+def main() -> None:
+    command.run("kaggle", kaggle)
+
+
+def kaggle(settings: config.KaggleConfig) -> command.Rows:
+    """Write the bundle and say what it holds."""
+    from prefens.bundle import make_bundle
+    from prefens.evaluation.tables import bundle_table, show
+    from prefens.tracking.oof_store import OOFStore
+
+    root = Path(config.build(settings.tracking, config.Tracking).root)
+    split = OOFStore(root).select(settings.data_digest, settings.fold_digest)
+    about = make_bundle(split, settings.method, settings.packages, Path(settings.out))
+    show(bundle_table(about, settings.out))
+    return [about]
+
+
+if __name__ == "__main__":
+    main()

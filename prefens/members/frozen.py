@@ -1,0 +1,138 @@
+"""The `minilm-l6` member: embeddings of a frozen sentence encoder, and logistic regression on their differences."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from filelock import FileLock
+from numpy.typing import NDArray
+
+from prefens.digest import digest, short
+from prefens.files import written_aside
+from prefens.members.backbones import MINILM_SHA256, find_minilm
+from prefens.members.base import Context, FitReport, Member
+from prefens.members.features import shared
+from prefens.members.scaling import Block, PairScaling
+from prefens.members.settings import load_settings, save_settings
+from prefens.members.symmetric_logistic import SymmetricLogistic, choose_strength, fit
+from prefens.modeling.embedding import Precision, embed
+from prefens.records import Floats, Pairs
+from prefens.text.conversation import joined
+
+log = logging.getLogger(__name__)
+
+COSINE_WEIGHT = 0.3  # of each cosine feature, against 1 for the difference of the embeddings
+SUM_WEIGHT = 0.5  # of the sum of the embeddings
+
+
+@dataclass(eq=False)
+class FrozenMember(Member):
+    """all-MiniLM-L6-v2 as it is; only the regression on its embeddings is fitted.
+
+    Prompt and responses are embedded on their own. Odd features: the difference of the responses' embeddings and of
+    their cosines to the prompt. Even ones: the sum of the embeddings, the cosine between the responses, the sum and
+    the absolute difference of those to the prompt, and whether the responses are the same.
+
+    Parameters
+    ----------
+    max_length : tokens of a text; layer : the encoder layer whose states are averaged, 1 to 6.
+    precision : of the encoder; strengths : inverse regularisations to choose from on inner folds, ascending.
+    """
+
+    name: str
+    max_length: int = 256
+    layer: int = 4
+    precision: Precision = Precision.fp32
+    strengths: list[float] = field(default_factory=lambda: [0.03, 0.1, 0.3, 1.0, 3.0])
+
+    def __post_init__(self) -> None:
+        self._scaling: PairScaling | None = None
+        self._model: SymmetricLogistic | None = None
+        self._cache: Path | None = None
+        self._backbones: Path | None = None
+
+    def identity(self) -> dict[str, Any]:
+        """The weights are checked against this before use."""
+        return {"weights": MINILM_SHA256}
+
+    def fit(self, train: Pairs, valid: Pairs | None, context: Context) -> FitReport:
+        self._cache = context.cache
+        odd, even = self._features(train)
+        self._scaling = PairScaling.fit(odd, even)
+        scaled = self._scaling.apply(odd, even)
+        strength, losses = choose_strength(*scaled, train.labels, context.inner, self.strengths)
+        curve: list[float] = []
+        self._model = fit(*scaled, train.labels, strength, curve=curve)
+        return FitReport({"train_objective": curve}, {"strength": strength, "inner_log_loss": losses[strength]})
+
+    def predict_proba(self, pairs: Pairs) -> Floats:
+        if self._model is None or self._scaling is None:
+            raise ValueError("predict_proba before fit or load")
+        return self._model.predict_proba(*self._scaling.apply(*self._features(pairs)))
+
+    def save(self, directory: Path) -> None:
+        if self._model is None or self._scaling is None:
+            raise ValueError("save before fit")
+        save_settings(self, directory)
+        self._scaling.save(directory / "scaling.safetensors")
+        self._model.save(directory / "model.safetensors")
+
+    @classmethod
+    def load(cls, directory: Path, backbones: Path | None = None) -> Self:
+        member = load_settings(cls, directory)
+        member._backbones = backbones
+        member._scaling = PairScaling.load(directory / "scaling.safetensors")
+        member._model = SymmetricLogistic.load(directory / "model.safetensors")
+        return member
+
+    def _features(self, pairs: Pairs) -> tuple[list[Block], list[Block]]:
+        settings = [MINILM_SHA256, self.max_length, self.layer, self.precision.name]
+        (prompt, a, b), rows = shared(pairs, f"embeddings {settings}", lambda base: self._embed(base, settings))
+        return embedding_features(prompt[rows], a[rows], b[rows])
+
+    def _embed(self, pairs: Pairs, settings: Sequence[Any]) -> tuple[NDArray[np.float32], ...]:
+        """Return (n, d) embeddings of prompts and both responses; every distinct text is embedded once."""
+        columns = [[joined(turns) for turns in column] for column in (pairs.prompt, pairs.response_a, pairs.response_b)]
+        place: dict[str, int] = {}
+        rows = [[place.setdefault(text, len(place)) for text in column] for column in columns]
+        vectors = self._cached(list(place), settings)
+        return tuple(vectors[chosen] for chosen in rows)
+
+    def _cached(self, texts: Sequence[str], settings: Sequence[Any]) -> NDArray[np.float32]:
+        """Embed texts, or read what another process embedded; where two want the same, the second waits."""
+
+        def compute() -> NDArray[np.float32]:
+            log.info("embedding %d texts with %s", len(texts), self.name)
+            return embed(texts, find_minilm(self._backbones), self.max_length, self.layer, self.precision)
+
+        if self._cache is None:
+            return compute()
+        content = hashlib.sha256("\0".join(f"{len(text)}:{text}" for text in texts).encode()).hexdigest()
+        path = self._cache / "embeddings" / f"{short(digest([*settings, content]))}.npy"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_suffix(".lock")):
+            if not path.exists():
+                with written_aside(path) as aside, aside.open("wb") as stream:
+                    np.save(stream, compute())
+            found: NDArray[np.float32] = np.load(path, mmap_mode="r")
+        return found
+
+
+def embedding_features(
+    prompt: NDArray[np.float32], a: NDArray[np.float32], b: NDArray[np.float32]
+) -> tuple[list[Block], list[Block]]:
+    """Return the blocks of odd and of even features for (n, d) unit-length embeddings."""
+    p, x, y = (part.astype(np.float64) for part in (prompt, a, b))
+    to_x, to_y, between = ((left * right).sum(axis=1) for left, right in ((p, x), (p, y), (x, y)))
+    same = (np.abs(x - y).max(axis=1, initial=0.0) < 1e-6).astype(np.float64)
+    even_cosines = np.column_stack([between, to_x + to_y, np.abs(to_x - to_y), same])
+    return (
+        [Block(x - y, together=True), Block((to_x - to_y)[:, None], COSINE_WEIGHT)],
+        [Block(x + y, SUM_WEIGHT, together=True), Block(even_cosines, COSINE_WEIGHT)],
+    )

@@ -1,0 +1,70 @@
+"""The `textcnn` member: a small convolutional network that knows nothing but the training rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Self
+
+from prefens.members.network import NetworkMember
+from prefens.modeling.pooling import Pooling
+from prefens.modeling.textcnn import TextCnn
+from prefens.records import Pairs
+from prefens.text.conversation import joined
+
+SPECIAL = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+
+
+@dataclass(eq=False)
+class TextCnnMember(NetworkMember):
+    """Word vectors and convolutions from scratch, with max and mean pooling and the equivariant head.
+
+    All weights start at random, and so all are trained at `training.head_lr`.
+
+    Parameters
+    ----------
+    vocabulary : words of the training rows that get a vector of their own; the rest share one.
+    dimension : of a word vector; filters : of each width; widths : words under a filter.
+    dropout : spatial, of whole channels of the word vectors; in [0, 1).
+    """
+
+    vocabulary: int = 20000
+    dimension: int = 128
+    filters: int = 96
+    widths: list[int] = field(default_factory=lambda: [1, 3, 5])
+    dropout: float = 0.3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.head = replace(self.head, pooling=Pooling.max_mean)
+        self.training = replace(self.training, lr=self.training.head_lr)
+
+    def _tokenizer_for(self, train: Pairs) -> Any:
+        from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
+        from transformers import PreTrainedTokenizerFast
+
+        tokenizer = Tokenizer(models.WordLevel(unk_token=SPECIAL["unk_token"]))
+        tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+        trainer = trainers.WordLevelTrainer(
+            vocab_size=self.vocabulary, special_tokens=list(SPECIAL.values()), show_progress=False
+        )
+        columns = (train.prompt, train.response_a, train.response_b)
+        tokenizer.train_from_iterator((joined(turns) for column in columns for turns in column), trainer)
+        special = [(token, tokenizer.token_to_id(token)) for token in ("[CLS]", "[SEP]")]
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B [SEP]", special_tokens=special
+        )
+        return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **SPECIAL)  # type: ignore[no-untyped-call]
+
+    def _encoder(self) -> TextCnn:
+        return TextCnn(len(self._tokenizer), self._padding, self.dimension, self.filters, self.widths, self.dropout)
+
+    @classmethod
+    def _empty_encoder(cls, member: Self, directory: Path) -> TextCnn:
+        from prefens.modeling.pretrained import load_tokenizer
+
+        member._use_tokenizer(load_tokenizer(directory))
+        return member._encoder()
+
+    def _save_shape(self, directory: Path) -> None:
+        """Settings and tokenizer say it all."""

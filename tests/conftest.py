@@ -1,0 +1,40 @@
+"""Shared by the tests: one thread a process, no network, small data and tiny models made on the spot."""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_DATASETS_OFFLINE"] = "1"
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from prefens import threads
+from prefens.records import Pairs
+from tests.examples import FAMILIES, make_pairs, make_tiny_encoder
+
+threads.share_cores()
+
+
+@pytest.fixture
+def pairs() -> Pairs:
+    """60 labelled pairs, some of which share a prompt."""
+    return make_pairs(60)
+
+
+@pytest.fixture(scope="session", params=FAMILIES)
+def tiny_encoder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A randomly initialised encoder of each hub family, with a tokenizer trained on the spot."""
+    return make_tiny_encoder(request.param, tmp_path_factory.mktemp(request.param))
+
+
+@pytest.fixture(scope="session")
+def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_tiny_encoder("bert", tmp_path_factory.mktemp("bert"))
+
+
+@pytest.fixture
+def generator() -> np.random.Generator:
+    return np.random.default_rng(0)

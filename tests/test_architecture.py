@@ -1,0 +1,96 @@
+"""Imports run downwards, and heavy libraries stay where they belong."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import prefens
+
+PACKAGE = Path(prefens.__file__).parent
+BASE = {"records", "errors", "digest", "files", "threads", "progress"}
+COMMANDS = {"train", "blend", "predict", "ui", "kaggle"}
+# What each part may import of ours, beside BASE; commands and what only they use may import anything.
+ALLOWED = {
+    "records": {"errors", "digest"},
+    "errors": set(),
+    "digest": set(),
+    "files": set(),
+    "threads": set(),
+    "progress": set(),
+    "data": {"data"},
+    "text": {"text"},
+    "evaluation": {"evaluation"},
+    "modeling": {"modeling", "text"},
+    "training": {"training", "modeling", "text"},
+    "members": {"members", "modeling", "training", "text", "evaluation.metrics"},
+    "ensemble": {"ensemble", "evaluation.metrics", "evaluation.bootstrap"},
+    "tracking": {"tracking"},
+    "config": set(),
+    "command": {"config"},
+    "trackers": {"tracking", "config"},
+    "fold_runs": {"data", "members", "evaluation", "tracking"},
+    "prediction": {"config", "data", "members", "tracking"},
+    "bundle": {"members", "prediction", "tracking"},
+}
+HEAVY = {
+    "torch": {"text.token_cache", "modeling", "members", "training"},
+    "transformers": {"modeling", "members", "training", "text"},
+    "mlflow": {"tracking"},
+    "hydra": {"config", "command", *COMMANDS},
+    "omegaconf": {"config", "command", *COMMANDS},
+}
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert node.level == 0, f"{path}: relative import"
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names if node.module == "prefens"}
+    return found
+
+
+def within(name: str, allowed: set[str]) -> bool:
+    return any(name == each or name.startswith(f"{each}.") for each in allowed)
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_imports_run_downwards(path: Path) -> None:
+    name = name_of(path)
+    part = name.split(".")[0]
+    if part in COMMANDS or part == "__init__":
+        return
+    assert part in ALLOWED, f"{part} is new: give it a place in the table"
+    allowed = ALLOWED[part] | (BASE if part not in BASE else set())
+    ours = {module.removeprefix("prefens.") for module in imports(path) if module.startswith("prefens.")}
+    assert {module for module in ours if not within(module, allowed)} == set()
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_heavy_libraries_stay_in_their_place(path: Path) -> None:
+    for library, places in HEAVY.items():
+        if any(within(module, {library}) for module in imports(path)):
+            assert within(name_of(path), places), f"{library} is imported in {name_of(path)}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_files_are_short(path: Path) -> None:
+    assert len(path.read_text("utf-8").splitlines()) <= 300
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_commands_import_heavy_libraries_only_when_needed(command: str) -> None:
+    heavy = ["torch", "transformers", "mlflow", "sklearn", "pandas", "pyarrow", "scipy", "matplotlib"]
+    code = f"import sys, prefens.{command}; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

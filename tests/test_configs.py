@@ -1,0 +1,103 @@
+"""Every option of every group composes and builds, and shows all the settings that its class has."""
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from prefens import config
+from prefens.data.folds import FoldSettings
+from prefens.data.sources import Source
+from prefens.members.base import Member
+
+HUB = {
+    "bert-base-uncased": "google-bert/bert-base-uncased",
+    "roberta-base": "FacebookAI/roberta-base",
+    "multilingual-e5-small": "intfloat/multilingual-e5-small",
+    "deberta-v3-xsmall": "microsoft/deberta-v3-xsmall",
+}
+BACKBONES = sorted(path.stem for path in config.CONF_DIR.glob("backbone/*.yaml"))
+EXPERIMENTS = sorted(path.stem for path in config.CONF_DIR.glob("experiment/*.yaml"))
+
+
+def composed(*overrides: str, name: str = "train") -> config.TrainConfig:
+    with initialize_config_dir(str(config.CONF_DIR), version_base="1.3"):
+        return compose(name, overrides=list(overrides))  # type: ignore[return-value]
+
+
+def test_the_promised_backbones_exist() -> None:
+    assert {*HUB, "minilm-l6", "tfidf", "style", "textcnn"} <= {*BACKBONES}
+    for name, hub in HUB.items():
+        assert composed(f"backbone={name}").backbone.name == hub
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_backbones_build_and_show_every_setting(name: str) -> None:
+    settings = composed(f"backbone={name}")
+    member = config.build_member(settings)
+    assert isinstance(member, Member)
+    shown = {key for key in settings.backbone if key != "_target_"}
+    assert shown == {item.name for item in fields(type(member))} - {*config.RECIPE_GROUPS}  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_recipes_hold_what_decides_predictions_and_no_places(name: str) -> None:
+    plain = config.recipe_of(composed(f"backbone={name}"))
+    moved = config.recipe_of(
+        composed(f"backbone={name}", "tracking.root=/elsewhere", "threads=3", "out=/tmp/x", "seed=5")
+    )
+    assert plain == moved
+    assert "path" not in plain["backbone"]
+    is_encoder = name in HUB
+    assert ("training" in plain) == is_encoder or name == "textcnn"
+    changed = config.recipe_of(composed(f"backbone={name}", "text.max_length=64"))
+    assert (changed != plain) == ("text" in plain)
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in config.CONF_DIR.glob("data/*.yaml")))
+def test_data_sources_build(name: str) -> None:
+    assert isinstance(config.build(composed(f"data={name}").data), Source)
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in config.CONF_DIR.glob("folds/*.yaml")))
+def test_folds_build(name: str) -> None:
+    settings = config.build(composed(f"folds={name}").folds, FoldSettings)
+    assert settings == FoldSettings(scheme=settings.scheme)
+    assert settings.scheme.name == name
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_experiments_compose(name: str) -> None:
+    settings = composed(f"experiment={name}")
+    assert isinstance(config.build_member(settings), Member)
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in config.CONF_DIR.glob("*.yaml")))
+def test_commands_compose(name: str) -> None:
+    settings = composed(name=name)
+    assert config.build(settings.tracking, config.Tracking) == config.Tracking("runs", "prefens", True)
+
+
+def test_a_setting_may_not_share_its_name_with_a_group() -> None:
+    groups = {path.name for path in config.CONF_DIR.iterdir() if path.is_dir() and any(path.glob("*.yaml"))} - {"hydra"}
+    scalars = {key for key, value in composed().items() if not OmegaConf.is_config(value) and value is not None}  # type: ignore[attr-defined]
+    assert groups & scalars == set()
+    assert groups & {"members", "labels", "out"} == set()
+
+
+def test_wrong_types_and_unknown_fields_are_refused() -> None:
+    from prefens.errors import ConfigError
+
+    for wrong in (
+        {"_target_": "prefens.members.tfidf.TfidfMember", "name": "x", "bits": "ten"},
+        {"_target_": "no.such"},
+    ):
+        with pytest.raises(ConfigError):
+            config.build(OmegaConf.create(wrong))
+
+
+def test_conf_is_found() -> None:
+    assert (config.CONF_DIR / "train.yaml").is_file()
+    assert Path(config.CONF_DIR).name == "conf"

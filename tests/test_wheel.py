@@ -1,0 +1,84 @@
+"""The wheel works outside the repository, and so does the bundle for machines without internet."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.examples import make_pairs, write_csv
+
+PROJECT = Path(__file__).parent.parent
+pytestmark = pytest.mark.slow
+
+
+def run(*line: object, cwd: Path, **environment: object) -> str:
+    done = subprocess.run(
+        [sys.executable, *map(str, line)],
+        cwd=cwd,
+        env=os.environ | {name: str(value) for name, value in environment.items()},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the installed wheel; PYTHONPATH puts it before the editable install."""
+    folder = tmp_path_factory.mktemp("wheel")
+    run("-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", folder, PROJECT, cwd=folder)
+    (wheel,) = folder.glob("prefens-*.whl")
+    run("-m", "pip", "install", "-q", "--no-deps", "--target", folder / "site", wheel, cwd=folder)
+    return folder / "site"
+
+
+def test_the_wheel_trains_blends_and_predicts(installed: Path, tmp_path: Path) -> None:
+    write_csv(tmp_path / "train.csv", make_pairs(80))
+    write_csv(tmp_path / "test.csv", make_pairs(10, seed=1), labelled=False)
+    where = run(
+        "-c",
+        "import prefens, prefens.config as c; print(prefens.__file__, c.CONF_DIR)",
+        cwd=tmp_path,
+        PYTHONPATH=installed,
+    )
+    assert all(Path(each).is_relative_to(installed) for each in where.split())
+    for line in (
+        "prefens.train data.path=train.csv backbone=style backbone.strengths=[0.01] tracking=none",
+        "prefens.blend tracking=none",
+        "prefens.predict data.path=test.csv",
+    ):
+        run("-m", *line.split(), cwd=tmp_path, PYTHONPATH=installed)
+    assert len(pd.read_csv(tmp_path / "submission.csv")) == 10
+
+
+def test_the_notebook_predicts_from_the_bundle(tmp_path: Path) -> None:
+    write_csv(tmp_path / "train.csv", make_pairs(80))
+    common = ["data.path=train.csv", "tracking=none"]
+    frozen = ["backbone=minilm-l6", "backbone.layer=1", "backbone.max_length=32", "backbone.strengths=[0.1]"]
+    run("-m", "prefens.train", *common, "backbone=style", "backbone.strengths=[0.01]", cwd=tmp_path)
+    run("-m", "prefens.train", *common, *frozen, cwd=tmp_path)
+    run("-m", "prefens.blend", "tracking=none", cwd=tmp_path)
+    run("-m", "prefens.kaggle", "method=soft_vote", "packages=[]", "out=input/bundle", cwd=tmp_path)
+    about = json.loads((tmp_path / "input/bundle/prefens-bundle.json").read_text())
+    assert len(about["members"]) == 2
+    assert not list((tmp_path / "input").rglob("predictions.parquet"))
+
+    (tmp_path / "input" / "competition").mkdir()
+    write_csv(tmp_path / "input" / "competition" / "test.csv", make_pairs(10, seed=1), labelled=False)
+    notebook = json.loads((tmp_path / "input/bundle/prefens-submission.ipynb").read_text())
+    program = "\n".join("".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code")
+    work = tmp_path / "working"
+    work.mkdir()
+    site = tmp_path / "site"
+    run("-c", program, cwd=work, PREFENS_INPUT=tmp_path / "input", PIP_TARGET=site, PYTHONPATH=site)
+    assert (site / "prefens").is_dir()
+    frame = pd.read_csv(work / "submission.csv")
+    assert len(frame) == 10
+    run("-m", "prefens.predict", "data.path=input/competition/test.csv", "method=soft_vote", cwd=tmp_path)
+    assert frame.equals(pd.read_csv(tmp_path / "submission.csv"))
