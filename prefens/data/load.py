@@ -6,7 +6,7 @@ import gc
 import json
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,12 @@ from numpy.typing import NDArray
 from prefens.data.table import Table, read_table
 from prefens.errors import DataError
 from prefens.records import Floats, Pairs, Strings
+
+quick_loads: Callable[[str], Any]
+try:
+    from orjson import loads as quick_loads
+except ImportError:  # on a bundle's machine, say: the same result, more slowly
+    quick_loads = json.loads
 
 log = logging.getLogger(__name__)
 
@@ -104,36 +110,43 @@ def _turns(table: Table, column: str, problems: dict[int, str], repaired: dict[s
     """Parse a text column into turns; a null cell becomes None until the other texts tell its length."""
     parsed = np.empty(table.rows, dtype=object)
     for row, cell in enumerate(table.pop(column)):
-        if row in problems or cell is None:
+        if row in problems:
             continue
         try:
-            turns = json.loads(cell) if isinstance(cell, str) else cell
-        except ValueError as error:
-            problems[row] = f"{column}: invalid JSON ({error}): {_shown(cell)}, expected a JSON list of strings"
-            continue
-        if turns is None:
-            continue
-        if not isinstance(turns, list) or not all(turn is None or isinstance(turn, str) for turn in turns):
+            turns = quick_loads(cell) if type(cell) is str else cell
+        except ValueError:
+            try:
+                turns = _replace_surrogates(json.loads(cell), repaired)
+            except ValueError as error:
+                problems[row] = f"{column}: invalid JSON ({error}): {_shown(cell)}, expected a JSON list of strings"
+                continue
+        if type(turns) is list:
+            if None in turns:
+                turns = [turn if turn is not None else "" for turn in turns]
+            if all([type(turn) is str for turn in turns]):  # noqa: C419, a generator is slower here
+                parsed[row] = tuple(turns)
+                continue
+        if turns is not None:
             problems[row] = f"{column}: {_shown(cell)}, expected a JSON list of strings or nulls"
-            continue
-        if None in turns:
-            turns = [turn or "" for turn in turns]
-        if isinstance(cell, str) and ("\\ud" in cell or "\\uD" in cell):
-            clean = [SURROGATE.sub("�", turn) for turn in turns]
-            if clean != turns:
-                turns, kind = clean, "lone surrogates replaced"
-                repaired[kind] = repaired.get(kind, 0) + 1
-        parsed[row] = tuple(turns)
     return parsed
+
+
+def _replace_surrogates(turns: Any, repaired: dict[str, int]) -> Any:
+    """Mend what only the lenient parser reads: half of a surrogate pair is no character."""
+    if not isinstance(turns, list):
+        return turns
+    clean = [SURROGATE.sub("\ufffd", turn) if isinstance(turn, str) else turn for turn in turns]
+    if clean != turns:
+        repaired["lone surrogates replaced"] = repaired.get("lone surrogates replaced", 0) + 1
+    return clean
 
 
 def _match_turns(texts: dict[str, Strings], problems: dict[int, str], repaired: dict[str, int]) -> None:
     """Give null texts as many empty turns as the row's other texts have, and compare the counts."""
-    for row in range(len(texts["prompt"])):
-        turns = [texts[name][row] for name in TEXT]
-        counts = {len(part) for part in turns if part is not None}
-        if row in problems or (len(counts) == 1 and None not in turns):
+    for row, turns in enumerate(zip(*texts.values(), strict=True)):
+        if row in problems or (None not in turns and len(turns[0]) == len(turns[1]) == len(turns[2])):
             continue
+        counts = {len(part) for part in turns if part is not None}
         if len(counts) > 1:
             told = ", ".join(f"{name} {len(texts[name][row])}" for name in TEXT if texts[name][row] is not None)
             problems[row] = f"unequal turn counts: {told}, expected the same number of turns in each"

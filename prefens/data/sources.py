@@ -50,10 +50,10 @@ class SyntheticSource(Source):
     seed: int = 0
     verbosity: float = 0.6
     position: float = 0.15
-    tie: float = 0.9
+    tie: float = 1.4
 
     def load(self, labelled: bool = True) -> Loaded:
-        from prefens.data.synthetic import Effects, generate
+        from prefens.data.synthetic.generator import Effects, generate
 
         pairs = generate(self.rows, self.seed, Effects(self.verbosity, self.position, self.tie))
         return Loaded(pairs if labelled else pairs.unlabelled(), pairs.ids, np.arange(len(pairs)))

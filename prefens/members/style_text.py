@@ -11,6 +11,7 @@ import unicodedata
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -165,7 +166,7 @@ def _edges(turns: tuple[str, ...]) -> tuple[int, ...]:
 def _characters(text: str) -> tuple[int, ...]:
     """Count the characters of each of `KINDS`; capitals are counted with their script too."""
     encoding, size = ("ascii", np.uint8) if text.isascii() else ("utf-32-le", np.uint32)
-    codes = np.frombuffer(text.encode(encoding, "replace"), dtype=size)
+    codes: NDArray[Any] = np.frombuffer(text.encode(encoding, "replace"), dtype=size)
     kinds = _kinds().take(codes, mode="clip")
     found: list[int] = np.bincount(kinds, minlength=len(KINDS) + len(SCRIPTS)).tolist()
     capitals = found[len(KINDS) :]

@@ -22,7 +22,6 @@ from prefens.text.conversation import joined
 
 CHUNK = 2000  # texts per piece of parallel work
 COSINE_WEIGHT = 0.3  # of each cosine feature, against 1 for all n-grams together
-MANY = 20_000  # training rows from which one inner fold is enough to choose the regularisation
 TOKEN = r"(?u)\w+|[^\w\s]|\n"  # words, punctuation and line breaks: how a response looks counts too
 
 
@@ -60,10 +59,9 @@ class TfidfMember(Member):
         self._sizes = np.array([max(_norm(part), 1e-9) for part in ngrams])
         self._scaling = PairScaling.fit(*([block] for block in cosines))
         odd, even = (rotate(part) for part in self._assembled(ngrams, cosines))
-        splits = 1 if len(train) >= MANY else None
-        strength, losses = choose_strength(odd.rows, even.rows, train.labels, context.inner, self.strengths, splits)
+        strength, losses = choose_strength(odd.rows, even.rows, train.labels, context.inner, self.strengths)
         curve: list[float] = []
-        turned = fit(odd.rows, even.rows, train.labels, strength, tolerance=1e-5, curve=curve)
+        turned = fit(odd.rows, even.rows, train.labels, strength, curve=curve)
         self._model = SymmetricLogistic(odd.back(turned.odd), even.back(turned.even), turned.intercept)
         return FitReport({"train_objective": curve}, {"strength": strength, "inner_log_loss": losses[strength]})
 

@@ -9,10 +9,10 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from prefens.data.synthetic import Effects, davidson, floors, generate
-from prefens.data.synthetic_answers import MODELS, draw_answer
-from prefens.data.synthetic_chats import draw_conversation
-from prefens.data.synthetic_draws import Draws
+from prefens.data.synthetic.answers import MODELS, draw_answer
+from prefens.data.synthetic.chats import draw_conversation
+from prefens.data.synthetic.draws import Draws
+from prefens.data.synthetic.generator import Effects, davidson, floors, generate
 from prefens.digest import digest
 from prefens.errors import ConfigError, DataError
 from prefens.records import SWAP, Outcome, Pairs

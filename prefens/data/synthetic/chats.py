@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from prefens.data import synthetic_tasks as tasks
-from prefens.data.synthetic_draws import Draws
-from prefens.data.synthetic_tasks import Task
-from prefens.data.synthetic_texts import SLOTS
+from prefens.data.synthetic import tasks
+from prefens.data.synthetic.draws import Draws
+from prefens.data.synthetic.tasks import Task
+from prefens.data.synthetic.texts import SLOTS
 
 TURNS = ((1, 0.86), (2, 0.10), (3, 0.04))  # the shares of one, two and three turns
 

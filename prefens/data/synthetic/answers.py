@@ -7,9 +7,9 @@ from enum import Enum
 from itertools import chain
 from math import fsum
 
-from prefens.data.synthetic_chats import draw_other
-from prefens.data.synthetic_draws import Draws
-from prefens.data.synthetic_tasks import Core, Task
+from prefens.data.synthetic.chats import draw_other
+from prefens.data.synthetic.draws import Draws
+from prefens.data.synthetic.tasks import Core, Task
 
 
 class Kind(Enum):

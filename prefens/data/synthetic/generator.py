@@ -6,7 +6,7 @@ model to accommodate ties in paired comparison experiments, JASA 65(329), 1970, 
     d = quality_a - quality_b + verbosity * (log words_a - log words_b) + position
 
 the outcomes A wins, B wins and tie have probabilities proportional to exp(d / 2), exp(-d / 2) and tie. Quality is the
-mean over turns of what `synthetic_answers` adds up from the text alone: being right, being about the question, not
+mean over turns of what `answers` adds up from the text alone: being right, being about the question, not
 refusing without need, manners, repetition and formatting. Nothing hidden enters, so the Bayes floor can be attained.
 """
 
@@ -18,9 +18,9 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from prefens.data.synthetic_answers import MODELS, Answer, draw_answer
-from prefens.data.synthetic_chats import draw_conversation
-from prefens.data.synthetic_draws import Draws
+from prefens.data.synthetic.answers import MODELS, Answer, draw_answer
+from prefens.data.synthetic.chats import draw_conversation
+from prefens.data.synthetic.draws import Draws
 from prefens.errors import ConfigError, DataError
 from prefens.records import Pairs, Strings
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from prefens.data.synthetic_draws import lines, table
-from prefens.data.synthetic_texts import Voice
+from prefens.data.synthetic.draws import lines, table
+from prefens.data.synthetic.texts import Voice
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from prefens.data.synthetic_draws import lines, table
+from prefens.data.synthetic.draws import lines, table
 
 # what to do | the advice that matters | the advice that spoils it | steps, between semicolons
 HOWTO = table("""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from prefens.data.synthetic_draws import lines, table
+from prefens.data.synthetic.draws import lines, table
 
 # What the slots of the templates below may hold, slot by slot.
 SLOTS = {slot: tuple(values) for slot, *values in table("""

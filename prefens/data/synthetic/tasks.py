@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
-from prefens.data.synthetic_crafts import (
+from prefens.data.synthetic.crafts import (
     CIRCUMSTANCES,
     FORMS,
     HOWTO,
@@ -19,11 +19,11 @@ from prefens.data.synthetic_crafts import (
     SUBJECTS,
     TOUCHY,
 )
-from prefens.data.synthetic_draws import Draws
-from prefens.data.synthetic_facts import CONTINENTS, COUNTRIES, LANGUAGES, MEANINGS, SCIENCE, WORDS
-from prefens.data.synthetic_foreign import FRENCH, GERMAN, SPANISH, Language
-from prefens.data.synthetic_remarks import REMARKS, SMALL_TALK, UNSAFE, UNSAFE_ADVICE, UNSAFE_REASONS
-from prefens.data.synthetic_texts import ENGLISH, SLOTS, Voice
+from prefens.data.synthetic.draws import Draws
+from prefens.data.synthetic.facts import CONTINENTS, COUNTRIES, LANGUAGES, MEANINGS, SCIENCE, WORDS
+from prefens.data.synthetic.foreign import FRENCH, GERMAN, SPANISH, Language
+from prefens.data.synthetic.remarks import REMARKS, SMALL_TALK, UNSAFE, UNSAFE_ADVICE, UNSAFE_REASONS
+from prefens.data.synthetic.texts import ENGLISH, SLOTS, Voice
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prefens.data.synthetic_draws import table
+from prefens.data.synthetic.draws import table
 
 # country | capital | a city often taken for it | continent | a sight
 COUNTRIES = table("""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prefens.data.synthetic_draws import lines, table
+from prefens.data.synthetic.draws import lines, table
 
 # Sentences on a topic that are true whatever the answer; {subject} is what the prompt is about.
 REMARKS: dict[str, tuple[str, ...]] = {
