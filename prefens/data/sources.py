@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,8 @@ import numpy as np
 
 from prefens.data.load import Loaded, load_pairs
 from prefens.errors import ConfigError
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -53,9 +56,11 @@ class SyntheticSource(Source):
     tie: float = 1.4
 
     def load(self, labelled: bool = True) -> Loaded:
-        from prefens.data.synthetic.generator import Effects, generate
+        from prefens.data.synthetic.generator import Effects, floors, generate
 
         pairs = generate(self.rows, self.seed, Effects(self.verbosity, self.position, self.tie))
+        bayes, symmetric = floors(pairs)
+        log.info("expected log loss of the true probabilities: %.4f; of swap-symmetric ones: %.4f", bayes, symmetric)
         return Loaded(pairs if labelled else pairs.unlabelled(), pairs.ids, np.arange(len(pairs)))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from scipy.special import entr
 
 from prefens.evaluation.metrics import accuracy, calibration_error, clustered_error, log_loss, row_losses
 from prefens.records import BlendResult, Floats, Folds, OOFStack
@@ -44,7 +45,15 @@ def references(folds: Folds) -> list[dict[str, Any]]:
     known = [("class prior", prior_predictions(folds))]
     if folds.truth is not None:
         known += [("Bayes floor (swap-symmetric)", folds.truth[:, 1]), ("Bayes floor", folds.truth[:, 0])]
-    return [{"name": name, "kind": "reference", **scores(probabilities, folds)} for name, probabilities in known]
+    return [
+        {"name": name, "kind": "reference", **scores(probabilities, folds), "expected": mean_entropy(probabilities)}
+        for name, probabilities in known
+    ]
+
+
+def mean_entropy(probabilities: Floats) -> float:
+    """Return the log loss in nats that (n, 3) probabilities expect of themselves: free of the luck of the labels."""
+    return float(entr(probabilities).sum(axis=1).mean())
 
 
 def scores(probabilities: Floats, folds: Folds) -> dict[str, float]:

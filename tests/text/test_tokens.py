@@ -1,0 +1,70 @@
+"""Tokens: budgets keep head and tail of every part, and the pattern is the tokenizer's own."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prefens.errors import ConfigError
+from prefens.modeling.pretrained import load_tokenizer
+from prefens.text.settings import TextSettings
+from prefens.text.tokens import learn_pattern, tokenize_pairs
+from prefens.text.truncation import budgets, head_and_tail
+from tests.examples import make_pairs
+
+
+@given(st.integers(0, 300), st.integers(0, 300), st.integers(1, 200), st.floats(0.05, 0.95))
+def test_budgets_fill_the_room_and_never_exceed_it(prompt: int, response: int, room: int, share: float) -> None:
+    for_prompt, for_response = budgets(prompt, response, room, share)
+    assert 0 <= for_prompt <= prompt
+    assert 0 <= for_response <= response
+    assert for_prompt + for_response == min(room, prompt + response)
+    if prompt + response > room:
+        assert for_prompt >= min(prompt, round(room * share))
+        assert for_response >= min(response, room - round(room * share))
+
+
+@given(st.integers(0, 50), st.integers(0, 60), st.floats(0.0, 1.0))
+def test_head_and_tail_come_from_both_ends(length: int, budget: int, share: float) -> None:
+    kept = head_and_tail(np.arange(length, dtype=np.int32), budget, share).tolist()
+    assert len(kept) == min(length, budget)
+    head = min(round(budget * share), budget)
+    if length > budget:
+        assert kept == [*range(head), *range(length - (budget - head), length)]
+
+
+def test_sequences_equal_the_tokenizers_own(tiny_encoder: Path) -> None:
+    tokenizer, pairs = load_tokenizer(tiny_encoder), make_pairs(12)
+    tokens = tokenize_pairs(tokenizer, pairs, TextSettings(max_length=500), "", "")
+    for row in range(12):
+        expected = tokenizer(pairs.prompt[row][0], pairs.response_a[row][0])
+        assert tokens.a[row].tolist() == expected["input_ids"]
+        if "token_type_ids" in expected and max(expected["token_type_ids"]):
+            assert tokens.a.firsts[row] == expected["token_type_ids"].index(1)
+    assert set(tokens.audit.lost().values()) == {0.0}
+
+
+def test_long_texts_are_cut_and_the_loss_is_told(tiny_encoder: Path) -> None:
+    tokenizer, pairs = load_tokenizer(tiny_encoder), make_pairs(20)
+    tokens = tokenize_pairs(tokenizer, pairs, TextSettings(max_length=24), "", "")
+    assert max(tokens.a.lengths.max(), tokens.b.lengths.max()) == 24
+    assert tokens.audit.lost()["response"] > 0.1
+    pattern = learn_pattern(tokenizer)
+    for row in range(20):
+        assert tuple(tokens.b[row][: len(pattern.before)]) == pattern.before
+        assert tuple(tokens.b[row][len(tokens.b[row]) - len(pattern.after) :]) == pattern.after
+
+
+def test_prefixes_are_seen(tiny_bert: Path) -> None:
+    tokenizer, pairs = load_tokenizer(tiny_bert), make_pairs(3)
+    plain = tokenize_pairs(tokenizer, pairs, TextSettings(), "", "")
+    prefixed = tokenize_pairs(tokenizer, pairs, TextSettings(), "query: ", "passage: ")
+    assert (prefixed.a.lengths > plain.a.lengths).all()
+
+
+@pytest.mark.parametrize("bad", [{"max_length": 8}, {"prompt_share": 0.0}, {"head_share": 1.0}])
+def test_bad_settings(bad: dict[str, float]) -> None:
+    with pytest.raises(ConfigError):
+        TextSettings(**bad)  # type: ignore[arg-type]
