@@ -24,13 +24,15 @@ def blend(settings: config.BlendConfig) -> command.Rows:
     """Fit the blends, print the leaderboard, write blend.json and leaderboard.json."""
     from prefens.ensemble.crossfit import evaluate
     from prefens.ensemble.methods import method
+    from prefens.errors import ConfigError
     from prefens.evaluation.leaderboard import leaderboard
     from prefens.evaluation.tables import leaderboard_table, show
     from prefens.files import write_json
-    from prefens.trackers import make_tracker
     from prefens.tracking.oof_store import OOFStore
     from prefens.tracking.stack import make_stack
 
+    if not settings.methods:
+        raise ConfigError("methods=[]", "at least one blending method", "set methods=[soft_vote,log_loss]")
     tracking = config.build(settings.tracking, config.Tracking)
     split = OOFStore(Path(tracking.root)).select(settings.data_digest, settings.fold_digest)
     check_data(settings, split.folds)
@@ -44,17 +46,22 @@ def blend(settings: config.BlendConfig) -> command.Rows:
     found = describe(stack, results, split.folds)
     out = Path(settings.out)
     files = [write_json(out / "blend.json", found), write_json(out / "leaderboard.json", rows)]
-    split.put_blend(found)
-    metrics = {f"{result.method}_{name}": getattr(result, name) for result in results for name in ("honest", "fitted")}
-    tags = {
-        "prefens.data_digest": found["data_digest"],
-        "prefens.fold_digest": found["fold_digest"],
-        "prefens.best": found["best"],
-    }
-    make_tracker(tracking).log_blend(
-        f"blend of {len(specs)}", metrics | {"oof_log_loss": found["best_honest"]}, tags, files
-    )
+    try:
+        record(split, tracking, found, files)
+    except OSError as error:
+        log.warning("the store can't be written (%s): predictions go on with the blend that it had", error)
     return rows
+
+
+def record(split: SplitStore, tracking: config.Tracking, found: dict[str, Any], files: Sequence[Path]) -> None:
+    """Store the blend for predictions, and track it."""
+    from prefens.trackers import make_tracker
+
+    split.put_blend(found)
+    metrics = {f"{item['method']}_{name}": item[name] for item in found["methods"] for name in ("honest", "fitted")}
+    tags = {f"prefens.{name}": found[name] for name in ("data_digest", "fold_digest", "best")}
+    name = f"blend of {len(found['members'])}"
+    make_tracker(tracking).log_blend(name, metrics | {"oof_log_loss": found["best_honest"]}, tags, files)
 
 
 def describe(stack: OOFStack, results: Sequence[BlendResult], folds: Folds) -> dict[str, Any]:

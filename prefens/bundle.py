@@ -39,18 +39,19 @@ def make_bundle(split: SplitStore, method: str, packages: Sequence[str], out: Pa
     with written_aside(out) as aside:
         store = aside / "runs" / "store" / split.path.name
         store.mkdir(parents=True)
-        shutil.copy2(split.path / "folds.parquet", store)
+        shutil.copyfile(split.path / "folds.parquet", store / "folds.parquet")
         write_json(store / "blend.json", chosen)
         for member in used:
             shutil.copytree(
                 split.member_dir(member),
                 store / "members" / member,
                 ignore=shutil.ignore_patterns("predictions.parquet", ".*"),
+                copy_function=shutil.copyfile,
             )
-        if any(spec.name in used and spec.backbone == "minilm-l6" for spec in split.members()):
-            shutil.copytree(find_minilm(), aside / "runs" / "backbones" / "minilm-l6")
+        if any(spec.name in used and spec.target.endswith(".FrozenMember") for spec in split.members()):
+            shutil.copytree(find_minilm(), aside / "runs" / "backbones" / "minilm-l6", copy_function=shutil.copyfile)
         build_wheels(packages, aside / "wheels")
-        shutil.copy2(NOTEBOOK, aside / "prefens-submission.ipynb")
+        shutil.copyfile(NOTEBOOK, aside / "prefens-submission.ipynb")
         about = {
             "members": used,
             "method": name,

@@ -49,19 +49,26 @@ def run(name: str, task: Callable[[Any], Rows], finish: Callable[[Rows], None] |
         else:
             outcomes.append(outcome)
 
-    # Errors have been caught; what Hydra reports itself (typos, missing groups) exits with 1 there.
-    hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name=name)(job)()
+    code: Any = 0
+    try:
+        hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name=name)(job)()
+    except SystemExit as stopped:  # what Hydra reports itself: typos, missing groups, a launcher whose worker died
+        code = stopped.code
     for folder in _sweeps:
         found = sorted(folder.glob("*/outcome.json"), key=lambda path: int(path.parent.name))
         outcomes += [json.loads(path.read_text("utf-8")) for path in found]
     if not outcomes:  # --help, --cfg: Hydra has answered
-        return
+        sys.exit(code)
     if finish is not None:
         finish([row for outcome in outcomes for row in outcome["rows"]])
     failed = [outcome for outcome in outcomes if outcome["error"]]
     for outcome in failed:
         print(f"\nfailed: {' '.join(outcome['overrides'])}\n  {outcome['error']}", file=sys.stderr)
-    if failed:
+    if code:
+        print(
+            f"\nthe sweep broke off after {len(outcomes)} jobs; the same command goes on with the rest", file=sys.stderr
+        )
+    if failed or code:
         sys.exit(1)
 
 

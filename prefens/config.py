@@ -6,15 +6,16 @@ dataclass that it becomes: the one its `_target_` names, or the one the caller a
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 from hydra.core.config_store import ConfigStore
 from hydra.errors import InstantiationException
 from hydra.utils import get_class
-from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from prefens.errors import ConfigError
@@ -24,7 +25,7 @@ T = TypeVar("T")
 _PACKAGE = Path(__file__).resolve().parent
 CONF_DIR = _PACKAGE / "conf" if (_PACKAGE / "conf").is_dir() else _PACKAGE.parent / "conf"  # a wheel; a checkout
 RECIPE_GROUPS = ("text", "pairing", "head", "training")  # beside backbone; a member has those it names as fields
-PLACES = ("path",)  # fields of a backbone that say where its files are, not what they are
+UNDECISIVE = (("path",), ("training", "save"))  # fields that say where files are and how models are kept
 
 
 @dataclass
@@ -115,7 +116,7 @@ for _name, _schema in SCHEMAS.items():
     ConfigStore.instance().store(name=f"{_name}_schema", node=_schema)
 
 
-def build(node: Any, kind: type[T] | None = None, **parts: DictConfig) -> T:
+def build(node: Any, kind: type[T] | None = None, **parts: Any) -> T:
     """Return the dataclass that a config node describes.
 
     Parameters
@@ -162,16 +163,18 @@ def build_member(config: TrainConfig) -> Any:
 def recipe_of(config: TrainConfig) -> dict[str, Any]:
     """Return all settings that decide the member's predictions but the seed, as JSON values.
 
-    Of the groups it holds those that the member's class has fields for; never paths, tracking or threads.
+    They are read from the member as it was built, with the types and the values that it uses: 1 and 1.0 are one
+    recipe. Of the groups it has those that the member's class has fields for; never paths, tracking or threads.
     """
-    named = {item.name for item in fields(target_class(config.backbone))}
-    backbone = {name: value for name, value in _plain(config.backbone).items() if name not in PLACES}
-    return {"backbone": backbone} | {name: _plain(part) for name, part in _parts(config).items() if name in named}
+    built = json.loads(json.dumps(asdict(build_member(config)), default=lambda choice: choice.name))
+    for path in UNDECISIVE:
+        *outer, last = path
+        place = built
+        for name in outer:
+            place = place.get(name, {})
+        place.pop(last, None)
+    return {"target": config.backbone["_target_"], **built}
 
 
 def _parts(config: TrainConfig) -> dict[str, Any]:
     return {name: getattr(config, name) for name in RECIPE_GROUPS}
-
-
-def _plain(node: DictConfig) -> Any:
-    return OmegaConf.to_container(node, resolve=True, enum_to_str=True)

@@ -15,7 +15,8 @@ def written_aside(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` once its bytes are on disk.
 
     The caller may make a file or a folder there. A crash, or an error in the body, leaves
-    `path` as it was. An existing file is replaced; an existing folder is moved out of the way first.
+    `path` as it was. An existing file is replaced at once; an existing folder is moved out of the way first, and a
+    process that is killed in that moment leaves neither.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
@@ -24,9 +25,15 @@ def written_aside(path: Path) -> Iterator[Path]:
         yield aside
         for part in [aside, *aside.rglob("*")]:
             sync(part)
+        old = scratch / "old"
         if path.is_dir():
-            path.replace(scratch / "old")
-        aside.replace(path)
+            path.replace(old)
+        try:
+            aside.replace(path)
+        except BaseException:
+            if old.exists():
+                old.replace(path)
+            raise
         sync(path.parent)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -36,7 +43,7 @@ def sync(path: Path) -> None:
     """Flush a file's or a folder's bytes to the disk (folders only where the system can)."""
     if path.is_dir() and os.name == "nt":
         return
-    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    descriptor = os.open(path, os.O_RDONLY if os.name != "nt" else os.O_RDWR)
     try:
         os.fsync(descriptor)
     finally:

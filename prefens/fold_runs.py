@@ -47,32 +47,24 @@ class Trainer:
         self.split.put_member(spec)
         rows = [self._train_fold(spec, make, self.corpus.folds.split(fold)) for fold in folds]
         complete = self.split.finished_folds(spec) == list(range(self.corpus.folds.k))
-        if complete and (any(row["trained"] for row in rows) or not self.split.has_scores(spec)):
+        if complete and (any(row["trained"] for row in rows) or not self.tracker.has_member(spec)):
             self._finish_member(spec)
         return rows
 
     def _train_fold(self, spec: MemberSpec, make: Callable[[], Member], fold: Fold) -> dict[str, Any]:
-        with self._lock(f"fold-{spec.key(fold.index).digest[:16]}"):
+        key = spec.key(fold.index)
+        with self._lock(f"fold-{key.digest[:16]}"):
             trained = self.force or fold.index not in self.split.finished_folds(spec)
             if trained:
                 self._run(spec, make(), fold)
+            elif not self.tracker.has_fold(key):  # trained without a tracker, or cut off before it was told
+                self._track(spec, self.tracker.start_fold(spec, key), fold.index)
             facts = self.split.facts(spec, fold.index)
         shown = {name: facts[name] for name in ("log_loss", "accuracy", "seconds")}
-        log.info(
-            "%s fold %d: log loss %.4f%s",
-            spec.name,
-            fold.index,
-            facts["log_loss"],
-            "" if trained else " (was finished)",
-        )
-        return {
-            "member": spec.name,
-            "backbone": spec.backbone,
-            "seed": spec.seed,
-            "fold": fold.index,
-            **shown,
-            "trained": trained,
-        }
+        done = "" if trained else " (was finished)"
+        log.info("%s fold %d: log loss %.4f%s", spec.name, fold.index, facts["log_loss"], done)
+        named = {"member": spec.name, "backbone": spec.backbone, "seed": spec.seed, "fold": fold.index}
+        return {**named, **shown, "trained": trained}
 
     def _run(self, spec: MemberSpec, member: Member, fold: Fold) -> None:
         key = spec.key(fold.index)
@@ -86,19 +78,27 @@ class Trainer:
             report = member.fit(train, valid, context)
             probabilities = member.predict_proba(unseen)
             predictions = FoldPredictions(key, unseen.ids[:n], probabilities[:n], unseen.ids[n:], probabilities[n:])
-            metrics = {
+            facts = {
                 "log_loss": log_loss(predictions.probabilities, valid.labels),
                 "accuracy": accuracy(predictions.probabilities, valid.labels),
                 "seconds": time.perf_counter() - started,
+                "train_rows": len(rows),
+                "valid_rows": len(valid),
+                "facts": {name: value for name, value in report.facts.items() if value == value},  # NaN is no JSON
+                "curves": {name: list(curve) for name, curve in report.curves.items()},
             }
-            numbers = {name: value for name, value in report.facts.items() if not isinstance(value, str)}
-            facts = metrics | {"facts": dict(report.facts), "train_rows": len(rows), "valid_rows": len(valid)}
-            folder = self.split.put(spec, predictions, facts, member.save)
-            files = [folder / "predictions.parquet", folder / "run.json"]
-            self.tracker.finish_fold(run, metrics | numbers, report.curves, files)
+            self.split.put(spec, predictions, facts, member.save)
+            self._track(spec, run, fold.index)
         except BaseException as error:
             self.tracker.fail_fold(run, error)
             raise
+
+    def _track(self, spec: MemberSpec, run: str, fold: int) -> None:
+        """Tell the tracker what the store holds of a fold run."""
+        facts, folder = self.split.facts(spec, fold), self.split.fold_dir(spec.name, fold)
+        numbers = {name: value for name, value in facts["facts"].items() if not isinstance(value, str)}
+        metrics = {name: facts[name] for name in ("log_loss", "accuracy", "seconds")} | numbers
+        self.tracker.finish_fold(run, metrics, facts["curves"], [folder / "predictions.parquet", folder / "run.json"])
 
     def _finish_member(self, spec: MemberSpec) -> None:
         """Score the whole member, once all its folds are there (whichever process finished the last)."""
@@ -117,7 +117,6 @@ class Trainer:
                 stack.probabilities[0], stack.folds.label, spec.name, Path(scratch) / "calibration.png"
             )
             self.tracker.finish_member(spec, metrics, [figure])
-        self.split.put_scores(spec, metrics)
 
     @contextmanager
     def _lock(self, name: str) -> Any:

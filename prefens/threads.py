@@ -7,6 +7,8 @@ with one thread each, so the share of each worker is fixed before the libraries 
 import os
 import sys
 
+from prefens.errors import ConfigError
+
 VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -26,6 +28,8 @@ def share_cores(workers: int = 1, threads: int | None = None) -> int:
     threads : an explicit count, at least 1. None takes `cores() // workers`, unless
         OMP_NUM_THREADS is set: whoever started the process has then decided.
     """
+    if threads is not None and threads < 1:
+        raise ConfigError(f"threads={threads}", "1 or more, or null", "set threads=null for this process's share")
     inherited = os.environ.get("OMP_NUM_THREADS", "")
     if threads is None:
         threads = int(inherited) if inherited.isdigit() else max(1, cores() // max(1, workers))

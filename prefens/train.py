@@ -69,4 +69,7 @@ def finish(rows: command.Rows) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    # Launchers send the job to other processes by its module's name, which must not be __main__.
+    from prefens import train as module
+
+    module.main()

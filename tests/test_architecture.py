@@ -18,7 +18,7 @@ ALLOWED = {
     "errors": set(),
     "digest": set(),
     "files": set(),
-    "threads": set(),
+    "threads": {"errors"},
     "progress": set(),
     "data": {"data"},
     "text": {"text"},

@@ -154,11 +154,26 @@ def test_one_failed_job_does_not_end_the_sweep(trained: Path, tmp_path: Path) ->
     assert len(list(tmp_path.glob("runs/store/*/members/*/fold-0"))) == 1
 
 
+@pytest.mark.slow
+def test_joblib_trains_folds_in_several_processes(trained: Path, tmp_path: Path) -> None:
+    arguments = [f"data.path={trained}/train.csv", "backbone=tfidf", *QUIET[1:], "fold=0,1,2,3,4,99"]
+    launcher = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
+    done = prefens("train", "-m", *arguments, *launcher, cwd=tmp_path, fails=True)
+    assert done.stderr.count("failed:") == 1
+    assert "fold=99" in done.stderr
+    prefens("blend", cwd=tmp_path)
+    from prefens.tracking.mlflow_tracker import MlflowTracker
+
+    tracker = MlflowTracker(tmp_path / "runs", "prefens")
+    roles = sorted(run.data.tags["prefens.role"] for run in tracker.client.search_runs([tracker.experiment_id]))
+    assert roles == ["blend"] + ["fold"] * 5 + ["member"]
+
+
 def test_blend_checks_the_data_it_is_given(trained: Path, tmp_path: Path) -> None:
     write_csv(tmp_path / "other.csv", make_pairs(120, seed=1))
     arguments = ["tracking=none", f"tracking.root={trained}/runs"]
     refused = prefens("blend", *arguments, "data.path=other.csv", cwd=tmp_path, fails=True)
-    assert "data" in refused.stderr
+    assert len(set(re.findall(r"data [0-9a-f]{12}", refused.stderr))) == 2
     prefens("blend", *arguments, f"data.path={trained}/train.csv", cwd=tmp_path)
     prefens("train", f"data.path={trained}/train.csv", "folds.seed=1", "backbone=tfidf", *QUIET, cwd=tmp_path)
     shutil.copytree(trained / "runs" / "store", tmp_path / "runs" / "store", dirs_exist_ok=True)
@@ -204,6 +219,9 @@ def test_mlflow_holds_the_members(trained: Path, tmp_path: Path) -> None:
     from prefens.tracking.mlflow_tracker import MlflowTracker
 
     arguments = [f"data.path={trained}/train.csv", "backbone=tfidf", *QUIET[1:]]
+    prefens("train", *arguments, "tracking=none", cwd=tmp_path)  # what was trained without it is told afterwards
+    prefens("train", *arguments, cwd=tmp_path)
+    assert all(not run["trained"] for run in json.loads((tmp_path / "runs/train.json").read_text())["runs"])
     prefens("train", *arguments, cwd=tmp_path)
     prefens("blend", cwd=tmp_path)
     tracker = MlflowTracker(tmp_path / "runs", "prefens")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from prefens.data.folds import FoldSettings, Scheme, assign, data_digest, make_folds, prompt_groups
+from prefens.data.folds import FoldSettings, Scheme, assign, data_digest, make_folds, prompt_groups, row_digests
 from prefens.data.load import load_pairs
 from prefens.data.sources import Source
 from prefens.records import Fold, Folds, Ints, Pairs, Strings
@@ -59,8 +59,11 @@ def make_corpus(source: Source, settings: FoldSettings) -> Corpus:
     loaded = source.load(labelled=True).pairs
     pairs = loaded.take(np.argsort(loaded.ids))
     parts = [load_pairs(Path(path)).pairs for path in source.extra]
+    if parts:
+        extra = Pairs.concatenate(parts)
+        parts = [extra.take(np.argsort(row_digests(extra), kind="stable"))]  # nor does the order of these
     whole = Pairs.concatenate([pairs, *parts])
     folds = make_folds(pairs, settings)
     log.info("%d pairs, %d different prompts, %s folds", len(pairs), len(set(folds.group)), settings.k)
-    extra_digest = data_digest(Pairs.concatenate(parts)) if parts else None
+    extra_digest = data_digest(parts[0]) if parts else None
     return Corpus(whole, folds, prompt_groups(whole), extra_digest)

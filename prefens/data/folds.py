@@ -38,8 +38,8 @@ class FoldSettings:
     holdout: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.k < 2:
-            raise ConfigError(f"folds.k={self.k}", "at least 2 folds", "set folds.k=5, the default")
+        if not 2 <= self.k <= 100:
+            raise ConfigError(f"folds.k={self.k}", "2 to 100 folds", "set folds.k=5, the default")
         if not 0.0 <= self.holdout <= 0.5:
             raise ConfigError(f"folds.holdout={self.holdout}", "a share from 0 to 0.5", "set folds.holdout=0.1, say")
 
@@ -60,12 +60,17 @@ def prompt_groups(pairs: Pairs) -> Strings:
 
 
 def data_digest(pairs: Pairs) -> str:
-    """Return the digest of labelled pairs' ids, texts and labels, whatever the order of the rows."""
-    whole = hashlib.sha256()
-    for row in np.argsort(pairs.ids):
-        turns = (pairs.prompt[row], pairs.response_a[row], pairs.response_b[row])
-        whole.update(bytes.fromhex(digest([pairs.ids[row], *turns, int(pairs.labels[row])])))
-    return whole.hexdigest()
+    """Return the digest of labelled pairs' ids, texts, labels and known truth, whatever the order of the rows."""
+    return hashlib.sha256("".join(sorted(row_digests(pairs))).encode()).hexdigest()
+
+
+def row_digests(pairs: Pairs) -> list[str]:
+    """Return the digest of each labelled pair."""
+    truth = [None] * len(pairs) if pairs.truth is None else pairs.truth.tolist()
+    columns = zip(
+        pairs.ids, pairs.prompt, pairs.response_a, pairs.response_b, pairs.labels.tolist(), truth, strict=True
+    )
+    return [digest(row) for row in columns]
 
 
 def make_folds(pairs: Pairs, settings: FoldSettings) -> Folds:
@@ -76,16 +81,25 @@ def make_folds(pairs: Pairs, settings: FoldSettings) -> Folds:
     """
     group = prompt_groups(pairs)
     unit = group if settings.scheme is Scheme.stratified_group else pairs.ids
-    if len(np.unique(unit.astype(str))) < settings.k + (settings.holdout > 0):
+    if len(set(unit)) < settings.k + 2 * (settings.holdout > 0) or len(set(group)) < 2:
         raise ConfigError(
-            f"{len(pairs)} pairs with {len(set(unit))} different prompts",
-            f"at least one prompt for each of folds.k={settings.k} folds and the hold-out",
+            f"{len(pairs)} pairs with {len(set(group))} different prompts",
+            f"at least one prompt for each of folds.k={settings.k} folds, and two for a hold-out",
             "give more pairs, or fewer folds",
         )
-    holdout = [settings.holdout] if settings.holdout else []
-    shares = np.array([(1.0 - settings.holdout) / settings.k] * settings.k + holdout)
-    bucket = assign(pairs.labels, unit, shares, settings.seed)
-    fold = np.where(bucket == settings.k, HOLDOUT, bucket).astype(np.int8)
+    fold = np.zeros(len(pairs), dtype=np.int8)
+    if settings.holdout:  # by prompt whatever the scheme: nothing may have seen its prompts
+        shares = np.array([1.0 - settings.holdout, settings.holdout])
+        fold[assign(pairs.labels, group, shares, settings.seed) == 1] = HOLDOUT
+        if len(set(group[fold == HOLDOUT])) < 2:
+            raise ConfigError(
+                f"folds.holdout={settings.holdout} of {len(pairs)} pairs holds fewer than two prompts",
+                "a hold-out with at least two",
+                "set folds.holdout=0.1, or 0 for none",
+            )
+    rest = fold != HOLDOUT
+    shares = np.full(settings.k, 1.0 / settings.k)
+    fold[rest] = assign(pairs.labels[rest], unit[rest], shares, settings.seed)
     empty = set(range(settings.k)) - set(fold.tolist())
     if empty:
         raise ConfigError(

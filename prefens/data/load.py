@@ -19,11 +19,19 @@ from prefens.data.table import Table, read_table
 from prefens.errors import DataError
 from prefens.records import Floats, Pairs, Strings
 
+
+def strict_loads(cell: str) -> Any:
+    """Parse JSON as orjson does, by refusing lone surrogates: for machines without it (a bundle's, say)."""
+    if "\\ud" in cell.lower():
+        raise ValueError("surrogates")
+    return json.loads(cell)
+
+
 quick_loads: Callable[[str], Any]
 try:
     from orjson import loads as quick_loads
-except ImportError:  # on a bundle's machine, say: the same result, more slowly
-    quick_loads = json.loads
+except ImportError:
+    quick_loads = strict_loads
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +91,7 @@ def check_table(table: Table, labelled: bool, strict: bool) -> Loaded:
     if problems and strict:
         raise _refusal(table.name, ids, problems)
     for kind, count in repaired.items():
-        log.info("%s: %d rows repaired: %s", table.name, count, kind)
+        log.info("%s: %d texts repaired: %s", table.name, count, kind)
     rows = np.array([row for row in range(table.rows) if row not in problems], dtype=np.int64)
     models = {
         name: np.array([cell or "" for cell in table.pop(name)], object) for name in MODEL if name in table.columns
@@ -98,6 +106,8 @@ def _ids(table: Table, problems: dict[int, str]) -> Strings:
     ids = np.empty(table.rows, dtype=object)
     seen: dict[str, int] = {}
     for row, cell in enumerate(table.pop("id")):
+        if isinstance(cell, float) and cell.is_integer():
+            cell = int(cell)  # integers with a gap somewhere, as pandas writes them
         ids[row] = "" if cell is None else str(cell)
         if not ids[row]:
             problems.setdefault(row, "id: empty, expected a unique id")
@@ -114,10 +124,10 @@ def _turns(table: Table, column: str, problems: dict[int, str], repaired: dict[s
             continue
         try:
             turns = quick_loads(cell) if type(cell) is str else cell
-        except ValueError:
+        except (ValueError, RecursionError):
             try:
                 turns = _replace_surrogates(json.loads(cell), repaired)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 problems[row] = f"{column}: invalid JSON ({error}): {_shown(cell)}, expected a JSON list of strings"
                 continue
         if type(turns) is list:

@@ -50,7 +50,7 @@ def read_table(path: Path, required: Sequence[str], optional: Sequence[str]) -> 
         raise DataError(f"{path}: no such file", "a CSV or parquet file of pairs", "check data.path")
     try:
         wanted = [*required, *optional]
-        table = _read_parquet(path, wanted) if path.suffix in (".parquet", ".pq") else _read_csv(path, wanted)
+        table = _read_parquet(path, wanted) if path.suffix.lower() in (".parquet", ".pq") else _read_csv(path, wanted)
     except (pa.ArrowInvalid, OSError) as error:
         raise DataError(
             f"{path}: {str(error).splitlines()[0]}", "a whole parquet file", "write or download the file again"
@@ -78,6 +78,7 @@ def _read_parquet(path: Path, wanted: Sequence[str]) -> Table:
 
     header = pq.read_schema(path).names
     table = pq.read_table(path, columns=[name for name in wanted if name in header])
+    table.validate(full=True)  # texts that are not UTF-8, say
     return from_arrow(str(path), table, wanted, header)
 
 
@@ -98,7 +99,7 @@ def _read_csv(path: Path, wanted: Sequence[str]) -> Table:
                 column_types=dict.fromkeys(wanted, pa.string()),
                 include_columns=[name for name in wanted if name in header],
                 strings_can_be_null=True,
-                quoted_strings_can_be_null=False,
+                quoted_strings_can_be_null=True,
                 null_values=[""],
             ),
         )
@@ -112,7 +113,7 @@ def _read_csv_by_row(path: Path, wanted: Sequence[str]) -> Table:
     csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
     text = io.StringIO(path.read_bytes().decode("utf-8-sig", errors="surrogateescape"), newline="")
     reader = csv.reader(text)
-    header = next(reader, [])
+    header = [name.encode("utf-8", "replace").decode() for name in next(reader, [])]
     rows: list[list[str | None]] = []
     broken: dict[int, str] = {}
     for cells in reader:

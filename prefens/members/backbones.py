@@ -83,17 +83,26 @@ def find_hub(name: str, revision: str | None) -> tuple[Path, str]:
         raise
     except Exception as error:  # the hub's client raises its own, its HTTP library's and the system's errors
         reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-    try:
-        cached = Path(snapshot_download(name, revision=revision, allow_patterns=WANTED, local_files_only=True))
-        log.warning("%s: the hub gave no answer (%s); using the local copy", name, reason)
-        return check_directory(cached), cached.name
-    except Exception:
+    cached = _newest_snapshot(name, revision)
+    if cached is None:
         raise BackboneError(
             f"backbone {name}: {reason[:300]}",
             "an answer from the model hub, or the files on this machine",
             "check the name and the connection, or give a local directory with config.json, model.safetensors and the "
             "tokenizer's files: backbone.path=DIR",
-        ) from None
+        )
+    log.warning("%s: the hub gave no answer (%s); using the local copy %s", name, reason, cached)
+    return cached, cached.name
+
+
+def _newest_snapshot(name: str, revision: str | None) -> Path | None:
+    """Return the latest complete copy of a hub model in the local cache, of that commit where one is given."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    snapshots = Path(HF_HUB_CACHE) / f"models--{name.replace('/', '--')}" / "snapshots"
+    complete = [path.parent for path in snapshots.glob("*/config.json") if any(path.parent.glob("*.safetensors"))]
+    named = [path for path in complete if revision in (None, path.name)]
+    return max(named, key=lambda path: path.stat().st_mtime, default=None)
 
 
 def _safetensors_commit(api: HfApi, name: str, revision: str | None) -> str:

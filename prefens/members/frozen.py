@@ -14,19 +14,21 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from prefens.digest import digest, short
+from prefens.errors import ConfigError
 from prefens.files import written_aside
 from prefens.members.backbones import MINILM_SHA256, find_minilm
 from prefens.members.base import Context, FitReport, Member
 from prefens.members.features import shared
 from prefens.members.scaling import Block, PairScaling
 from prefens.members.settings import load_settings, save_settings
-from prefens.members.symmetric_logistic import SymmetricLogistic, choose_strength, fit
+from prefens.members.symmetric_logistic import SymmetricLogistic, check_strengths, choose_strength, fit
 from prefens.modeling.embedding import Precision, embed
 from prefens.records import Floats, Pairs
 from prefens.text.conversation import joined
 
 log = logging.getLogger(__name__)
 
+LAYERS, POSITIONS = 6, 512  # of all-MiniLM-L6-v2
 COSINE_WEIGHT = 0.3  # of each cosine feature, against 1 for the difference of the embeddings
 SUM_WEIGHT = 0.5  # of the sum of the embeddings
 
@@ -52,6 +54,13 @@ class FrozenMember(Member):
     strengths: list[float] = field(default_factory=lambda: [0.03, 0.1, 0.3, 1.0, 3.0])
 
     def __post_init__(self) -> None:
+        check_strengths(self.strengths)
+        if not 1 <= self.layer <= LAYERS or not 8 <= self.max_length <= POSITIONS:
+            raise ConfigError(
+                f"backbone.layer={self.layer} backbone.max_length={self.max_length}",
+                f"a layer from 1 to {LAYERS} and 8 to {POSITIONS} tokens",
+                "correct the setting",
+            )
         self._scaling: PairScaling | None = None
         self._model: SymmetricLogistic | None = None
         self._cache: Path | None = None
@@ -66,10 +75,10 @@ class FrozenMember(Member):
         odd, even = self._features(train)
         self._scaling = PairScaling.fit(odd, even)
         scaled = self._scaling.apply(odd, even)
-        strength, losses = choose_strength(*scaled, train.labels, context.inner, self.strengths)
+        strength, loss = choose_strength(*scaled, train.labels, context.inner, self.strengths)
         curve: list[float] = []
         self._model = fit(*scaled, train.labels, strength, curve=curve)
-        return FitReport({"train_objective": curve}, {"strength": strength, "inner_log_loss": losses[strength]})
+        return FitReport({"train_objective": curve}, {"strength": strength, "inner_log_loss": loss})
 
     def predict_proba(self, pairs: Pairs) -> Floats:
         if self._model is None or self._scaling is None:

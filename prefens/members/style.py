@@ -16,7 +16,7 @@ from prefens.members.parallel import map_chunks
 from prefens.members.scaling import Block, PairScaling
 from prefens.members.settings import load_settings, save_settings
 from prefens.members.style_features import StyleFeatures, features
-from prefens.members.symmetric_logistic import SymmetricLogistic, choose_strength, fit
+from prefens.members.symmetric_logistic import SymmetricLogistic, check_strengths, choose_strength, fit
 from prefens.records import SWAP, Floats, Outcome, Pairs
 
 CHUNK = 1000  # pairs per piece of parallel work
@@ -51,6 +51,7 @@ class StyleMember(Member):
     l2: float = 10.0
 
     def __post_init__(self) -> None:
+        check_strengths(self.strengths)
         self._logistic: tuple[PairScaling, SymmetricLogistic] | None = None
         self._boosting: Any = None
 
@@ -60,10 +61,10 @@ class StyleMember(Member):
             return self._fit_boosting(odd, even, train.labels, context.entropy)
         scaling = PairScaling.fit([Block(odd)], [Block(even)])
         scaled = scaling.apply([Block(odd)], [Block(even)])
-        strength, losses = choose_strength(*scaled, train.labels, context.inner, self.strengths)
+        strength, loss = choose_strength(*scaled, train.labels, context.inner, self.strengths)
         curve: list[float] = []
         self._logistic = scaling, fit(*scaled, train.labels, strength, curve=curve)
-        return FitReport({"train_objective": curve}, {"strength": strength, "inner_log_loss": losses[strength]})
+        return FitReport({"train_objective": curve}, {"strength": strength, "inner_log_loss": loss})
 
     def predict_proba(self, pairs: Pairs) -> Floats:
         odd, even = self._features(pairs)
@@ -125,8 +126,11 @@ class StyleMember(Member):
     def _boosted(self, inputs: Floats) -> Floats:
         """Return (n, 3) probabilities; an outcome that was absent from the training rows keeps its column, at FLOOR."""
         probabilities = np.zeros((len(inputs), len(Outcome)))
-        if len(inputs):
-            probabilities[:, self._boosting.classes_] = self._boosting.predict_proba(inputs)
+        seen = self._boosting.classes_
+        if len(seen) == 1:
+            probabilities[:, seen] = 1.0
+        elif len(inputs):
+            probabilities[:, seen] = self._boosting.predict_proba(inputs)
         probabilities = np.clip(probabilities, FLOOR, None)
         normalised: Floats = probabilities / probabilities.sum(axis=1, keepdims=True)
         return normalised

@@ -20,7 +20,8 @@ from scipy import sparse
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
-from prefens.evaluation.metrics import log_loss
+from prefens.errors import ConfigError
+from prefens.evaluation.metrics import row_losses
 from prefens.records import Floats, Outcome
 
 log = logging.getLogger(__name__)
@@ -116,31 +117,48 @@ def fit(
     return model
 
 
+def check_strengths(grid: Sequence[float]) -> None:
+    """Refuse a grid that is empty, not positive or not ascending."""
+    if not grid or min(grid) <= 0 or list(grid) != sorted(grid):
+        raise ConfigError(
+            f"backbone.strengths={list(grid)}", "positive numbers, ascending", "set [0.01, 0.1, 1.0], say"
+        )
+
+
 def choose_strength(
     odd: Matrix,
     even: Matrix,
     label: NDArray[np.int8],
     inner: NDArray[np.int8],
     grid: Sequence[float],
-) -> tuple[float, dict[float, float]]:
-    """Return the strength with the lowest inner cross-validated log loss, and the loss of each.
+) -> tuple[float, float]:
+    """Return the strength with the lowest inner cross-validated log loss, and that loss in nats.
 
     Parameters
     ----------
-    inner : (n,) inner fold of each row; for MANY rows one of them is scored, else all.
-    grid : strengths to try, from strong to weak regularisation.
+    inner : (n,) inner fold of each row; for MANY rows one of them is scored, else all. Where there is a single one,
+        nothing can be compared: the strongest regularisation is taken, with a loss of NaN.
+    grid : strengths to try, ascending; the search ends at the first that is worse than the one before.
     """
-    scored = np.unique(inner)[: 1 if len(label) >= MANY else None]
-    totals = dict.fromkeys(grid, 0.0)
-    for index in scored:
-        train, valid = np.flatnonzero(inner != index), np.flatnonzero(inner == index)
-        model: SymmetricLogistic | None = None
-        for strength in grid:
-            model = fit(odd[train], even[train], label[train], strength, start=model, tolerance=1e-4)
-            totals[strength] += log_loss(model.predict_proba(odd[valid], even[valid]), label[valid]) * len(valid)
-    rows = int(np.isin(inner, scored).sum())
-    losses = {strength: total / rows for strength, total in totals.items()}
-    return min(losses, key=lambda strength: losses[strength]), losses
+    numbers = np.unique(inner)
+    if len(numbers) < 2:
+        return grid[0], float("nan")
+    scored = numbers[: 1 if len(label) >= MANY else None]
+    models: dict[int, SymmetricLogistic | None] = dict.fromkeys(scored.tolist())
+    best, lowest = grid[0], np.inf
+    for strength in grid:
+        losses = []
+        for index in models:
+            train, valid = np.flatnonzero(inner != index), np.flatnonzero(inner == index)
+            start = models[index]
+            model = fit(odd[train], even[train], label[train], strength, start=start, tolerance=1e-4)
+            losses.append(row_losses(model.predict_proba(odd[valid], even[valid]), label[valid]))
+            models[index] = model
+        loss = float(np.concatenate(losses).mean())
+        if loss > lowest:
+            break
+        best, lowest = strength, loss
+    return best, lowest
 
 
 @dataclass(frozen=True, eq=False)

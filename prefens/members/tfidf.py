@@ -16,7 +16,7 @@ from prefens.members.features import shared
 from prefens.members.parallel import map_chunks
 from prefens.members.scaling import Block, PairScaling
 from prefens.members.settings import load_settings, save_settings
-from prefens.members.symmetric_logistic import SymmetricLogistic, choose_strength, fit, rotate
+from prefens.members.symmetric_logistic import SymmetricLogistic, check_strengths, choose_strength, fit, rotate
 from prefens.records import Floats, Pairs
 from prefens.text.conversation import joined
 
@@ -45,9 +45,10 @@ class TfidfMember(Member):
     word_ngrams: list[int] = field(default_factory=lambda: [1, 2])
     char_ngrams: list[int] = field(default_factory=lambda: [3, 4])
     bits: int = 18
-    strengths: list[float] = field(default_factory=lambda: [0.3, 1.0, 3.0, 10.0])
+    strengths: list[float] = field(default_factory=lambda: [0.03, 0.1, 0.3, 1.0, 3.0, 10.0])
 
     def __post_init__(self) -> None:
+        check_strengths(self.strengths)
         self._idf: NDArray[np.float32] = np.empty(0, dtype=np.float32)
         self._sizes: Floats = np.ones(2)  # root mean square norms of n-gram differences and sums
         self._scaling: PairScaling | None = None
@@ -59,11 +60,11 @@ class TfidfMember(Member):
         self._sizes = np.array([max(_norm(part), 1e-9) for part in ngrams])
         self._scaling = PairScaling.fit(*([block] for block in cosines))
         odd, even = (rotate(part) for part in self._assembled(ngrams, cosines))
-        strength, losses = choose_strength(odd.rows, even.rows, train.labels, context.inner, self.strengths)
+        strength, loss = choose_strength(odd.rows, even.rows, train.labels, context.inner, self.strengths)
         curve: list[float] = []
         turned = fit(odd.rows, even.rows, train.labels, strength, curve=curve)
         self._model = SymmetricLogistic(odd.back(turned.odd), even.back(turned.even), turned.intercept)
-        return FitReport({"train_objective": curve}, {"strength": strength, "inner_log_loss": losses[strength]})
+        return FitReport({"train_objective": curve}, {"strength": strength, "inner_log_loss": loss})
 
     def predict_proba(self, pairs: Pairs) -> Floats:
         if self._model is None:

@@ -49,6 +49,13 @@ class MlflowTracker:
             found = self.client.get_experiment_by_name(experiment)
             self.experiment_id = found.experiment_id if found else self.client.create_experiment(experiment, artifacts)
 
+    def has_fold(self, key: RunKey) -> bool:
+        return bool(self._find(f"tags.`prefens.key` = '{key.digest}' and attributes.status = 'FINISHED'"))
+
+    def has_member(self, spec: MemberSpec) -> bool:
+        member = spec.key(0).member_digest
+        return bool(self._find(f"tags.`prefens.member` = '{member}' and metrics.oof_log_loss > 0"))
+
     def start_fold(self, spec: MemberSpec, key: RunKey) -> str:
         tags = _tags("fold", spec) | {
             PARENT: self._parent(spec),
@@ -67,7 +74,7 @@ class MlflowTracker:
         self.client.set_terminated(run)
 
     def fail_fold(self, run: str, error: BaseException) -> None:
-        self.client.set_tag(run, "prefens.error", str(error)[:PARAM_LENGTH])
+        self.client.set_tag(run, "prefens.error", (str(error) or repr(error))[:PARAM_LENGTH])
         self.client.set_terminated(run, RunStatus.to_string(RunStatus.FAILED))
 
     def finish_member(self, spec: MemberSpec, metrics: Mapping[str, float], files: Sequence[Path]) -> None:
@@ -86,9 +93,7 @@ class MlflowTracker:
         """Get or create the member's run; MLflow has no such call, so a lock makes one of the two."""
         member = spec.key(0).member_digest
         with self._lock(f"member-{member[:16]}"):
-            known = self.client.search_runs(
-                [self.experiment_id], f"tags.`prefens.member` = '{member}' and tags.`prefens.role` = 'member'"
-            )
+            known = self._find(f"tags.`prefens.member` = '{member}' and tags.`prefens.role` = 'member'")
             if known:
                 return str(known[0].info.run_id)
             run = self.client.create_run(self.experiment_id, tags=_tags("member", spec), run_name=spec.name)
@@ -97,6 +102,10 @@ class MlflowTracker:
                 run.info.run_id, params=[Param(name, str(value)[:PARAM_LENGTH]) for name, value in params.items()]
             )
             return str(run.info.run_id)
+
+    def _find(self, condition: str) -> Sequence[Any]:
+        found: Sequence[Any] = self.client.search_runs([self.experiment_id], condition, max_results=1)
+        return found
 
     def _log(
         self, run: str, metrics: Mapping[str, float], curves: Mapping[str, Sequence[float]], files: Sequence[Path]

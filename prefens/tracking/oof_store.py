@@ -13,7 +13,6 @@ refused by name when it is read. The root can be moved, copied and read-only.
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -128,8 +127,13 @@ class SplitStore:
             yield spec
 
     def finished_folds(self, spec: MemberSpec) -> list[int]:
-        """Return the folds of a member that are in the store."""
-        return [fold for fold in range(self.folds.k) if (self.fold_dir(spec.name, fold) / "run.json").exists()]
+        """Return the folds of a member that are in the store under its keys."""
+        return [fold for fold in range(self.folds.k) if self._has(spec, fold)]
+
+    def _has(self, spec: MemberSpec, fold: int) -> bool:
+        if not (self.fold_dir(spec.name, fold) / "run.json").exists():
+            return False
+        return bool(self.facts(spec, fold)["key"] == spec.key(fold).as_dict())
 
     def put_blend(self, blend: Mapping[str, Any]) -> None:
         """Store the content of blend.json as the blend that predictions use."""
@@ -142,13 +146,6 @@ class SplitStore:
             raise StoreError(f"no blend in {self.path}", "blend weights", "blend first: python -m prefens.blend")
         found: dict[str, Any] = json.loads(path.read_text("utf-8"))
         return found
-
-    def put_scores(self, spec: MemberSpec, scores: Mapping[str, float]) -> None:
-        """Note the scores of a complete member: the sign that its tracking is complete too."""
-        write_json(self.member_dir(spec.name) / "scores.json", dict(scores))
-
-    def has_scores(self, spec: MemberSpec) -> bool:
-        return (self.member_dir(spec.name) / "scores.json").exists()
 
     def put(
         self,
@@ -227,11 +224,6 @@ class OOFStore:
             if found
             else "train members first: python -m prefens.train data.path=train.csv backbone=tfidf",
         )
-
-    def remove_scratch(self) -> None:
-        """Delete what interrupted writes left behind."""
-        for path in self.root.glob("store/**/.*.*/"):
-            shutil.rmtree(path, ignore_errors=True)
 
 
 def _described(split: SplitStore) -> str:

@@ -16,6 +16,14 @@ class Tracker(Protocol):
     Calls with the same member find the same parent run, from any process, at any time.
     """
 
+    def has_fold(self, key: RunKey) -> bool:
+        """Whether a finished run of this key is tracked."""
+        ...
+
+    def has_member(self, spec: MemberSpec) -> bool:
+        """Whether the member's OOF scores are tracked."""
+        ...
+
     def start_fold(self, spec: MemberSpec, key: RunKey) -> str:
         """Note that a fold run begins; return the id of its run."""
         ...
@@ -43,6 +51,12 @@ class Tracker(Protocol):
 
 class NoTracker:
     """Tracks nothing: for machines without MLflow."""
+
+    def has_fold(self, key: RunKey) -> bool:
+        return True
+
+    def has_member(self, spec: MemberSpec) -> bool:
+        return True
 
     def start_fold(self, spec: MemberSpec, key: RunKey) -> str:
         return ""

@@ -5,16 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefens.data.folds import FoldSettings, Scheme, assign, make_folds, prompt_groups
+from prefens.data.folds import FoldSettings, Scheme, assign, data_digest, make_folds, prompt_groups
 from prefens.errors import ConfigError
 from prefens.records import HOLDOUT, Pairs
 from tests.examples import column, make_pairs
 
 
-@given(st.integers(0, 10_000), st.integers(10, 120), st.integers(2, 6), st.sampled_from([0.0, 0.1, 0.3]))
+@given(st.integers(0, 10_000), st.integers(40, 120), st.integers(2, 6), st.sampled_from([0.0, 0.2, 0.4]))
 def test_every_row_has_one_fold_and_no_group_has_two(seed: int, count: int, k: int, holdout: float) -> None:
     pairs = make_pairs(count, seed)
-    folds = make_folds(pairs, FoldSettings(k=min(k, count // 4), seed=seed, holdout=holdout))
+    folds = make_folds(pairs, FoldSettings(k=k, seed=seed, holdout=holdout))
     assert set(folds.fold.tolist()) <= {HOLDOUT, *range(folds.k)}
     for group in set(folds.group):
         assert len(set(folds.fold[folds.group == group].tolist())) == 1
@@ -103,3 +103,16 @@ def test_an_absent_outcome_keeps_its_column() -> None:
     folds = make_folds(make_pairs(60, classes=2), FoldSettings())
     assert folds.prior().shape == (3,)
     assert folds.prior()[2] == 0
+
+
+def test_the_hold_out_shares_no_prompt_whatever_the_scheme() -> None:
+    folds = make_folds(make_pairs(300), FoldSettings(scheme=Scheme.stratified, holdout=0.2))
+    assert set(folds.group[folds.scored]) & set(folds.group[~folds.scored]) == set()
+    with pytest.raises(ConfigError, match="fewer than two prompts"):
+        make_folds(make_pairs(100), FoldSettings(holdout=0.001))
+
+
+def test_known_truth_is_part_of_the_data_digest() -> None:
+    from prefens.data.synthetic.generator import Effects, generate
+
+    assert data_digest(generate(20, 0, Effects(tie=1.4))) != data_digest(generate(20, 0, Effects(tie=1.41)))

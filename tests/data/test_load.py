@@ -194,3 +194,42 @@ def test_slow_reader_agrees_with_the_fast_one(tmp_path: Path) -> None:
     assert (found.prompt == expected.prompt).all()
     assert (found.response_b == expected.response_b).all()
     assert np.array_equal(found.labels, expected.labels)
+
+
+@pytest.mark.parametrize("parser", ["orjson", "json"])
+def test_both_parsers_mend_and_refuse_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parser: str) -> None:
+    from prefens.data import load
+
+    if parser == "json":
+        monkeypatch.setattr(load, "quick_loads", load.strict_loads)
+    deep = '"' + "[" * 100_000 + "]" * 100_000 + '"'
+    rows = [
+        row("1", a='"[""x \\ud83d y""]"'),
+        row("2", a=deep),
+        row("3", a="[NaN]"),
+        row("4", a='"[""\\uD83D\\uDE00""]"'),
+    ]
+    loaded = load_pairs(written(tmp_path, *rows), strict=False)
+    assert [*loaded.pairs.response_a] == [("x \ufffd y",), ("\U0001f600",)]
+    assert sorted(loaded.problems) == [1, 2]
+    assert loaded.repaired == {"lone surrogates replaced": 1}
+
+
+def test_parquet_ids_that_pandas_made_floats(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "train.csv", make_pairs(5))
+    frame = pd.read_csv(path)
+    frame["id"] = frame["id"].astype(float)
+    frame.to_parquet(tmp_path / "TRAIN.PARQUET")
+    assert [*load_pairs(tmp_path / "TRAIN.PARQUET").pairs.ids] == [*load_pairs(path).pairs.ids]
+
+
+def test_parquet_that_is_not_utf8(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.Table.from_pandas(pd.read_csv(write_csv(tmp_path / "train.csv", make_pairs(3))))
+    place = table.column_names.index("prompt")
+    bad = pa.array([b"[\xff]"] * 3, pa.binary()).view(pa.string())
+    pq.write_table(table.set_column(place, "prompt", bad), tmp_path / "bad.parquet")
+    with pytest.raises(DataError, match=r"bad\.parquet"):
+        load_pairs(tmp_path / "bad.parquet")

@@ -1,6 +1,7 @@
 """The contract of members, run over every kind: probabilities, swap symmetry, equal bits, saving."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from prefens.members.base import Context, Member
 from prefens.members.encoder import EncoderMember
 from prefens.members.frozen import FrozenMember
+from prefens.members.network import NetworkMember
 from prefens.members.style import StyleMember, StyleModel
 from prefens.members.textcnn import TextCnnMember
 from prefens.members.tfidf import TfidfMember
@@ -139,12 +141,30 @@ def test_fp16_moves_probabilities_little(train: Pairs, context: Context, tiny_be
     assert 0 < np.abs(moved).max() < 1e-3
 
 
-def test_learns_that_longer_wins(make: Make, fitted: Member) -> None:
-    """Only the members that see length at this size: the point is that labels reach the model the right way round."""
-    if not isinstance(fitted, StyleMember):
-        pytest.skip("needs more rows than a contract test has")
-    fresh = make_pairs(200, seed=9)
-    predicted = fitted.predict_proba(fresh)
+def planted(count: int, seed: int) -> Pairs:
+    """Return pairs where the response with the word "good" always wins, and neither or both is a tie."""
+    generator = np.random.default_rng(seed)
+    pairs = make_pairs(count, seed)
+    has = generator.random((count, 2)) < 0.5
+
+    def text(row: int, side: int) -> tuple[str]:
+        words = " ".join(generator.choice(["the", "list", "green", "blue"], size=6))
+        return (f"{words} {'good ' * 6 if has[row, side] else 'bad ' * 6}{words}",)
+
+    label = np.where(has[:, 0] == has[:, 1], 2, np.where(has[:, 0], 0, 1)).astype(np.int8)
+    sides = [column([text(row, side) for row in range(count)]) for side in range(2)]
+    return Pairs(pairs.ids, pairs.prompt, *sides, label)
+
+
+def test_labels_reach_the_model_the_right_way_round(make: Make, tmp_path: Path) -> None:
+    member, train = make(), planted(300, 1)
+    if isinstance(member, NetworkMember):
+        member.training = replace(member.training, epochs=8, lr=3e-3)
+    if isinstance(member, StyleMember):
+        member.min_rows, member.rounds = 20, 40
+    member.fit(train, None, Context(entropy=3, inner=(np.arange(300) % 5).astype(np.int8), cache=tmp_path))
+    fresh = planted(100, 2)
+    predicted = member.predict_proba(fresh)
     decided = fresh.labels != 2
     right = (predicted[decided, 0] > predicted[decided, 1]) == (fresh.labels[decided] == 0)
-    assert right.mean() > 0.75
+    assert right.mean() > 0.9

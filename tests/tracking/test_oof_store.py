@@ -145,8 +145,9 @@ def test_select_names_what_there_is(tmp_path: Path, pairs: Pairs) -> None:
     first, second = folds_of(pairs), folds_of(pairs, seed=1)
     store.put_folds(first)
     store.put_folds(second)
-    with pytest.raises(StoreError, match=f"(?s){first.digest[:12]}|{second.digest[:12]}"):
+    with pytest.raises(StoreError) as caught:
         store.select()
+    assert all(each.digest[:12] in str(caught.value) for each in (first, second))
     assert store.select(fold_digest=second.digest[:8]).folds.digest == second.digest
 
 
