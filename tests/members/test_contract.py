@@ -149,7 +149,7 @@ def planted(count: int, seed: int) -> Pairs:
 
     def text(row: int, side: int) -> tuple[str]:
         words = " ".join(generator.choice(["the", "list", "green", "blue"], size=6))
-        return (f"{words} {'good ' * 6 if has[row, side] else 'bad ' * 6}{words}",)
+        return (f"{words} {'good! ' * 6 if has[row, side] else 'bad, ' * 6}{words}",)
 
     label = np.where(has[:, 0] == has[:, 1], 2, np.where(has[:, 0], 0, 1)).astype(np.int8)
     sides = [column([text(row, side) for row in range(count)]) for side in range(2)]
