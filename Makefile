@@ -25,6 +25,7 @@ quickstart: $(READY) ## train a small ensemble on generated pairs, blend it, pre
 	$(BIN)/python -m prefens.train -m experiment=quickstart $(ARGS)
 	$(BIN)/python -m prefens.blend tracking.root=runs/quickstart out=runs/quickstart
 	$(BIN)/python -m prefens.predict data=synthetic data.seed=1 data.rows=200 tracking.root=runs/quickstart out=.
+	@echo "Compare the members in MLflow: make ui RUNS=runs/quickstart"
 
 train: $(READY) ## train members: make train ARGS="-m data.path=train.csv backbone=style,tfidf,minilm-l6"
 	$(BIN)/python -m prefens.train tracking.root=$(RUNS) $(ARGS)
@@ -56,7 +57,7 @@ format: $(READY) ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-benchmark: $(READY) ## the benchmark programs of experiments/benchmarks
+benchmark: $(READY) ## loading, folds and cheap members at the competition's size (about 15 minutes)
 	$(BIN)/python experiments/benchmarks/data.py $(ARGS)
 
 clean: ## remove what tools left behind, not the results
