@@ -6,21 +6,25 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
 
 
 def show(table: Table) -> None:
-    """Print a table to stdout; where that is no terminal, wide enough not to cut anything."""
+    """Print a table to stdout at its natural width: a narrow terminal may fold lines, but no number is cut."""
+    table.box, table.title_justify, table.caption_justify = SIMPLE_HEAD, "left", "left"
     console = Console()
-    Console(width=None if console.is_terminal else 120).print(table)
+    natural = Measurement.get(console, console.options.update(width=WIDEST, max_width=WIDEST), table).maximum
+    Console(width=natural).print(table)
 
 
 def fold_table(runs: Sequence[Mapping[str, Any]]) -> Table:
     """One row per member: log loss of each fold in nats, their mean, accuracy, and training time."""
     folds = sorted({run["fold"] for run in runs})
-    table = Table(title="Out-of-fold log loss in nats (lower is better; ln 3 = 1.0986)", title_justify="left")
+    table = Table(title="Out-of-fold log loss in nats (lower is better; ln 3 = 1.0986)")
     table.add_column("member", no_wrap=True)
     for name in [*(f"fold {fold}" for fold in folds), "mean", "accuracy", "time"]:
         table.add_column(name, justify="right")
@@ -36,7 +40,7 @@ def fold_table(runs: Sequence[Mapping[str, Any]]) -> Table:
 
 def leaderboard_table(rows: Sequence[Mapping[str, Any]], title: str) -> Table:
     """One row per member, blend and reference; honest log loss orders them."""
-    table = Table(title=title, title_justify="left", caption_justify="left", caption=CAPTION)
+    table = Table(title=title, caption=CAPTION)
     columns = {"fitted": "fitted", "hold-out": "holdout", "accuracy": "accuracy", "ECE": "calibration_error"}
     columns |= {"to floor": "above_symmetric_bayes"}
     shown = {name: key for name, key in columns.items() if any(key in row for row in rows)}
@@ -52,6 +56,7 @@ def leaderboard_table(rows: Sequence[Mapping[str, Any]], title: str) -> Table:
     return table
 
 
+WIDEST = 200  # characters
 STYLES = {"member": "", "blend": "bold", "reference": "dim"}
 CAPTION = (
     "Log loss in nats, lower is better; ± standard error by prompt. honest: out of fold, blends cross-fitted on the "
@@ -61,7 +66,7 @@ CAPTION = (
 
 def prediction_table(summary: Mapping[str, Any]) -> Table:
     """What a prediction did: rows, malformed ones by name, the blend, the mean probabilities."""
-    table = Table(title=f"Wrote {summary['submission']}", title_justify="left", show_header=False)
+    table = Table(title=f"Wrote {summary['submission']}", show_header=False)
     mean = ", ".join(
         f"{name} {value:.3f}" for name, value in zip(("A", "B", "tie"), summary["mean_probabilities"], strict=True)
     )
@@ -85,7 +90,7 @@ LISTED = 10  # malformed rows on the screen
 
 def bundle_table(about: Mapping[str, Any], folder: str) -> Table:
     """What a bundle holds."""
-    table = Table(title=f"Wrote {folder} ({about['megabytes']} MB)", title_justify="left", show_header=False)
+    table = Table(title=f"Wrote {folder} ({about['megabytes']} MB)", show_header=False)
     for name in ("method", "members", "wheels"):
         value = about[name]
         table.add_row(name, value if isinstance(value, str) else "\n".join(value))
