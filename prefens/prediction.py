@@ -45,12 +45,15 @@ class Predictor:
         """Return (n, 3) probabilities: the weighted mean over members of the mean over their fold models."""
         known = {spec.name: spec for spec in self.split.members()}
         total = np.zeros((len(pairs), 3))
-        for name, weight in self.weights.items():
-            if name not in known:
-                raise StoreError(f"the blend has a member {name}", f"one of {', '.join(known)}", "blend again")
-            if weight > 0:
-                log.info("predicting with %s (weight %.3f)", name, weight)
-                total += weight * self.member_probabilities(known[name], pairs)
+        used = {name: weight for name, weight in self.weights.items() if weight > 0}
+        missing = sorted(set(used) - set(known))
+        if missing:
+            raise StoreError(
+                f"the blend has members {', '.join(missing)}", f"some of {', '.join(known)}", "blend again"
+            )
+        for name, weight in used.items():
+            log.info("predicting with %s (weight %.3f)", name, weight)
+            total += weight * self.member_probabilities(known[name], pairs)
         normalised: Floats = total / total.sum(axis=1, keepdims=True)
         return normalised
 
