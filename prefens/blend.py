@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from prefens import command, config
-
-if TYPE_CHECKING:
-    from prefens.records import BlendResult, Folds, OOFStack
-    from prefens.tracking.oof_store import MemberSpec, SplitStore
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +16,7 @@ def main() -> None:
 
 def blend(settings: config.BlendConfig) -> command.Rows:
     """Fit the blends, print the leaderboard, write blend.json and leaderboard.json."""
+    from prefens.blending import check_data, complete_members, describe, record
     from prefens.ensemble.crossfit import evaluate
     from prefens.ensemble.methods import method
     from prefens.errors import ConfigError
@@ -51,93 +46,6 @@ def blend(settings: config.BlendConfig) -> command.Rows:
     except OSError as error:
         log.warning("the store can't be written (%s): predictions go on with the blend that it had", error)
     return rows
-
-
-def record(split: SplitStore, tracking: config.Tracking, found: dict[str, Any], files: Sequence[Path]) -> None:
-    """Store the blend for predictions, and track it."""
-    from prefens.trackers import make_tracker
-
-    split.put_blend(found)
-    metrics = {f"{item['method']}_{name}": item[name] for item in found["methods"] for name in ("honest", "fitted")}
-    tags = {f"prefens.{name}": found[name] for name in ("data_digest", "fold_digest", "best")}
-    name = f"blend of {len(found['members'])}"
-    make_tracker(tracking).log_blend(name, metrics | {"oof_log_loss": found["best_honest"]}, tags, files)
-
-
-def describe(stack: OOFStack, results: Sequence[BlendResult], folds: Folds) -> dict[str, Any]:
-    """Return the content of blend.json; log loss in nats."""
-    from prefens.evaluation.leaderboard import named_weights
-    from prefens.evaluation.metrics import row_losses
-
-    losses = row_losses(stack.probabilities, stack.folds.label).mean(axis=1)
-    best = min(results, key=lambda result: result.honest)
-    methods: list[dict[str, Any]] = []
-    for result in results:
-        scores = {
-            "method": result.method,
-            "fitted": result.fitted,
-            "honest": result.honest,
-            "honest_se": result.honest_se,
-        }
-        scores |= {} if result.holdout is None else {"holdout": result.holdout}
-        methods.append({**scores, "weights": named_weights(stack, result)})
-    return {
-        "n_pairs": len(stack.folds.ids),
-        "data_digest": folds.data_digest,
-        "fold_digest": folds.digest,
-        "members": [
-            {"member": info.name, "backbone": info.backbone, "seed": info.seed, "log_loss": float(loss)}
-            for info, loss in zip(stack.members, losses, strict=True)
-        ],
-        "methods": methods,
-        "best": best.method,
-        "best_honest": best.honest,
-    }
-
-
-def complete_members(split: SplitStore, names: Sequence[str]) -> list[MemberSpec]:
-    """Return the members to blend: those named, or every complete one; incomplete ones are told."""
-    from prefens.errors import StoreError
-
-    specs = list(split.members())
-    unknown = sorted(set(names) - {spec.name for spec in specs})
-    if unknown:
-        raise StoreError(
-            f"no member {', '.join(unknown)}",
-            f"names among {', '.join(spec.name for spec in specs)}",
-            "correct members=",
-        )
-    chosen = []
-    for spec in specs:
-        missing = sorted(set(range(split.folds.k)) - set(split.finished_folds(spec)))
-        if spec.name in names and missing:
-            raise StoreError(
-                f"member {spec.name} lacks folds {missing}", "all folds", "train them, or leave the member out"
-            )
-        if missing:
-            log.warning("left out: %s lacks folds %s", spec.name, missing)
-        elif not names or spec.name in names:
-            chosen.append(spec)
-    return chosen
-
-
-def check_data(settings: config.BlendConfig, folds: Folds) -> None:
-    """Refuse a data.path whose pairs are not those of the store."""
-    if settings.data.get("path") is None:
-        return
-    from prefens.data.folds import data_digest
-    from prefens.data.sources import Source
-    from prefens.digest import short
-    from prefens.errors import StoreError
-
-    source: Source = config.build(settings.data)
-    given = data_digest(source.load(labelled=True).pairs)
-    if given != folds.data_digest:
-        raise StoreError(
-            f"{settings.data.path}: data {short(given)}",
-            f"data {short(folds.data_digest)}, as stored",
-            "correct data.path",
-        )
 
 
 if __name__ == "__main__":

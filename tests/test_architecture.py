@@ -33,6 +33,7 @@ ALLOWED = {
     "trackers": {"tracking", "config"},
     "fold_runs": {"data", "members", "evaluation", "tracking"},
     "prediction": {"config", "data", "members", "tracking"},
+    "blending": {"config", "data", "evaluation", "tracking", "trackers"},
     "bundle": {"members", "prediction", "tracking"},
 }
 HEAVY = {

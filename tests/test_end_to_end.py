@@ -206,6 +206,7 @@ def test_extra_rows_are_trained_on_and_never_scored(trained: Path, tmp_path: Pat
         (["data.path={train}", "folds.scheme=random"], "scheme"),
         (["data.path={train}", "backbone=textcn"], "textcn"),
         (["seed=abc"], "seed"),
+        (["data.path={train}", "backbone=textcnn", "pairing.kind=cross"], "cross"),
     ],
 )
 def test_wrong_settings_are_told(trained: Path, tmp_path: Path, arguments: list[str], message: str) -> None:

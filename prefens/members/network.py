@@ -18,6 +18,7 @@ from prefens.members.features import shared
 from prefens.members.settings import load_settings, save_settings
 from prefens.modeling.heads import HeadSettings
 from prefens.modeling.pair_model import PairModel
+from prefens.modeling.pairing import PairingSettings
 from prefens.modeling.pretrained import load_tokenizer
 from prefens.records import Floats, Pairs
 from prefens.text.settings import TextSettings
@@ -32,6 +33,7 @@ class NetworkMember(Member):
 
     name: str
     text: TextSettings = field(default_factory=TextSettings)
+    pairing: PairingSettings = field(default_factory=PairingSettings)
     head: HeadSettings = field(default_factory=HeadSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
     prompt_prefix: str = ""
