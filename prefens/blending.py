@@ -43,7 +43,7 @@ def describe(stack: OOFStack, results: Sequence[BlendResult], folds: Folds) -> d
             "honest_se": result.honest_se,
         }
         scores |= {} if result.holdout is None else {"holdout": result.holdout}
-        methods.append({**scores, "weights": named_weights(stack, result)})
+        methods.append({**scores, "weights": named_weights(stack, result), "state": dict(result.state)})
     return {
         "n_pairs": len(stack.folds.ids),
         "data_digest": folds.data_digest,

@@ -13,7 +13,7 @@ from prefens.digest import short
 from prefens.errors import ConfigError
 from prefens.files import write_json, written_aside
 from prefens.members.backbones import find_minilm
-from prefens.prediction import blend_weights
+from prefens.prediction import stored_blender
 from prefens.tracking.oof_store import SplitStore
 
 log = logging.getLogger(__name__)
@@ -33,8 +33,8 @@ def make_bundle(split: SplitStore, method: str, packages: Sequence[str], out: Pa
             f"{out} exists and is no bundle", "a new folder, or an earlier bundle", "give another out=DIR"
         )
     blend = split.blend()
-    name, weights = blend_weights(blend, method)
-    used = sorted(member for member, weight in weights.items() if weight > 0)
+    name, members, blender = stored_blender(blend, method)
+    used = [member for member, needed in zip(members, blender.used, strict=True) if needed]
     chosen = {**blend, "methods": [item for item in blend["methods"] if item["method"] == name], "best": name}
     with written_aside(out) as aside:
         store = aside / "runs" / "store" / split.path.name
@@ -48,7 +48,7 @@ def make_bundle(split: SplitStore, method: str, packages: Sequence[str], out: Pa
                 ignore=shutil.ignore_patterns("predictions.parquet", ".*"),
                 copy_function=shutil.copyfile,
             )
-        if any(spec.name in used and spec.target.endswith(".FrozenMember") for spec in split.members()):
+        if any(spec.name in used and (spec.target or "").endswith(".FrozenMember") for spec in split.members()):
             shutil.copytree(find_minilm(), aside / "runs" / "backbones" / "minilm-l6", copy_function=shutil.copyfile)
         build_wheels(packages, aside / "wheels")
         shutil.copyfile(NOTEBOOK, aside / "prefens-submission.ipynb")

@@ -17,15 +17,15 @@ def predict(settings: config.PredictConfig) -> command.Rows:
     from prefens.evaluation.submission import write_submission
     from prefens.evaluation.tables import prediction_table, show
     from prefens.files import write_json
-    from prefens.prediction import Predictor, blend_weights
+    from prefens.prediction import Predictor, stored_blender
     from prefens.tracking.oof_store import OOFStore
 
     source: Source = config.build(settings.data)
     root = Path(config.build(settings.tracking, config.Tracking).root)
     split = OOFStore(root).select(settings.data_digest, settings.fold_digest)
-    method, weights = blend_weights(split.blend(), settings.method)
+    method, members, blender = stored_blender(split.blend(), settings.method)
     loaded = source.load(labelled=False)
-    probabilities = Predictor(split, weights, root / "backbones").predict_rows(loaded)
+    probabilities = Predictor(split, members, blender, root / "backbones").predict_rows(loaded)
     out = Path(settings.out)
     path = write_submission(out / "submission.csv", loaded.ids, probabilities)
     summary = {
@@ -37,7 +37,7 @@ def predict(settings: config.PredictConfig) -> command.Rows:
         ],
         "repaired": loaded.repaired,
         "method": method,
-        "weights": weights,
+        "members": [name for name, used in zip(members, blender.used, strict=True) if used],
         "mean_probabilities": probabilities.mean(axis=0).tolist(),
     }
     show(prediction_table(summary))

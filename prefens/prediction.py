@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,12 @@ import numpy as np
 
 from prefens.config import target_class
 from prefens.data.load import Loaded
+from prefens.ensemble.base import Blender
+from prefens.ensemble.methods import restore
 from prefens.errors import StoreError
 from prefens.members.base import Member
-from prefens.records import Floats, Pairs
+from prefens.members.style import all_features
+from prefens.records import Floats, Outcome, Pairs
 from prefens.tracking.oof_store import MemberSpec, SplitStore
 
 log = logging.getLogger(__name__)
@@ -22,16 +25,17 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Predictor:
-    """The stored members of one split with a blend's weights.
+    """The stored members of one split with a fitted blender.
 
     Attributes
     ----------
-    weights : member name -> weight; members of weight 0 are not loaded.
+    members : names, in the order that the blender was fitted on; those it does not use are not loaded.
     backbones : a folder of backbone files that go before the installed ones.
     """
 
     split: SplitStore
-    weights: Mapping[str, float]
+    members: Sequence[str]
+    blender: Blender
     backbones: Path
 
     def predict_rows(self, loaded: Loaded) -> Floats:
@@ -42,19 +46,21 @@ class Predictor:
         return probabilities
 
     def predict_pairs(self, pairs: Pairs) -> Floats:
-        """Return (n, 3) probabilities: the weighted mean over members of the mean over their fold models."""
+        """Return (n, 3) probabilities: the blend of the members' means over their fold models."""
         known = {spec.name: spec for spec in self.split.members()}
-        total = np.zeros((len(pairs), 3))
-        used = {name: weight for name, weight in self.weights.items() if weight > 0}
+        used = [name for name, needed in zip(self.members, self.blender.used, strict=True) if needed]
         missing = sorted(set(used) - set(known))
         if missing:
             raise StoreError(
                 f"the blend has members {', '.join(missing)}", f"some of {', '.join(known)}", "blend again"
             )
-        for name, weight in used.items():
-            log.info("predicting with %s (weight %.3f)", name, weight)
-            total += weight * self.member_probabilities(known[name], pairs)
-        normalised: Floats = total / total.sum(axis=1, keepdims=True)
+        stacked = np.full((len(self.members), len(pairs), len(Outcome)), 1.0 / len(Outcome))
+        for place, name in enumerate(self.members):
+            if name in used:
+                log.info("predicting with %s", name)
+                stacked[place] = self.member_probabilities(known[name], pairs)
+        blended = self.blender.predict(stacked, all_features(pairs) if self.blender.wants_features else None)
+        normalised: Floats = blended / blended.sum(axis=1, keepdims=True)
         return normalised
 
     def member_probabilities(self, spec: MemberSpec, pairs: Pairs) -> Floats:
@@ -82,10 +88,10 @@ class Predictor:
         return member
 
 
-def blend_weights(blend: Mapping[str, Any], method: str) -> tuple[str, dict[str, float]]:
-    """Return a stored blend's method (its best one for "best") and that one's weights by member name."""
+def stored_blender(blend: Mapping[str, Any], method: str) -> tuple[str, list[str], Blender]:
+    """Return a stored blend's method (its best one for "best"), its members in order, and the fitted blender."""
     name = blend["best"] if method == "best" else method
-    weights = {item["method"]: item["weights"] for item in blend["methods"]}
-    if weights.get(name) is None:
-        raise StoreError(f"method={method}", f"best, or one of {', '.join(weights)}", "correct it, or blend again")
-    return name, weights[name]
+    states = {item["method"]: item["state"] for item in blend["methods"]}
+    if name not in states:
+        raise StoreError(f"method={method}", f"best, or one of {', '.join(states)}", "correct it, or blend again")
+    return name, [member["member"] for member in blend["members"]], restore(states[name])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from functools import cached_property
 from typing import Any
@@ -173,7 +173,7 @@ class RunKey:
     """The identity of a fold run: equal keys, equal predictions."""
 
     recipe_digest: str
-    seed: int
+    seed: int | None
     fold: int
     data_digest: str
     fold_digest: str
@@ -207,13 +207,28 @@ class FoldPredictions:
     holdout_probabilities: Floats
 
 
+@dataclass(frozen=True, eq=False)
+class PairFeatures:
+    """Features of n pairs: `odd` (n, p) change sign when A and B change places, `even` (n, q) stay; with names."""
+
+    names_odd: tuple[str, ...]
+    names_even: tuple[str, ...]
+    odd: Floats
+    even: Floats
+
+    def take(self, rows: NDArray[Any]) -> PairFeatures:
+        """Return the features of the pairs at `rows` (positions or booleans)."""
+        return replace(self, odd=self.odd[rows], even=self.even[rows])
+
+
 @dataclass(frozen=True)
 class MemberInfo:
-    """What names a member: its unique name, its backbone and its seed (None where made elsewhere)."""
+    """What names a member: its unique name, and its backbone, seed and recipe digest (None where made elsewhere)."""
 
     name: str
-    backbone: str
+    backbone: str | None
     seed: int | None
+    recipe: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,13 +238,15 @@ class OOFStack:
     Attributes
     ----------
     members : M of MemberInfo.
-    probabilities : (M, n, 3) float64, rows summing to 1 within 1e-6.
+    probabilities : (M, n, 3) float64 (float32 halves the memory), rows summing to 1 within 1e-6.
     folds : the assignment of the n rows; `folds.fold` is HOLDOUT throughout for a stack of hold-out rows.
+    features : of the n pairs, for blenders that look at the pair too; or None.
     """
 
     members: tuple[MemberInfo, ...]
     probabilities: Floats
     folds: Folds
+    features: PairFeatures | None = None
 
     def __post_init__(self) -> None:
         expected = (len(self.members), len(self.folds.ids), len(Outcome))
@@ -242,11 +259,15 @@ class OOFStack:
 
     def rows(self, keep: NDArray[np.bool_]) -> OOFStack:
         """Return the stack of the rows where `keep` ((n,) booleans) is True."""
-        return replace(self, probabilities=self.probabilities[:, keep], folds=take_rows(self.folds, keep))
+        features = None if self.features is None else self.features.take(keep)
+        return replace(
+            self, probabilities=self.probabilities[:, keep], folds=take_rows(self.folds, keep), features=features
+        )
 
     def true_class(self) -> Floats:
         """(M, n) the probability that each member gave to what happened."""
-        return np.take_along_axis(self.probabilities, self.folds.label[None, :, None].astype(np.int64), axis=2)[:, :, 0]
+        rows = np.arange(len(self.folds.label)) * len(Outcome) + self.folds.label
+        return np.take(self.probabilities.reshape(len(self.members), -1), rows, axis=1)
 
 
 def take_rows(folds: Folds, keep: NDArray[np.bool_]) -> Folds:
@@ -266,6 +287,7 @@ class BlendResult:
     honest_se : standard error of `honest`, clustered by prompt group.
     probabilities : (n, 3) the cross-fitted predictions behind `honest`.
     holdout : log loss in nats on the hold-out rows, or None where there are none.
+    state : the fitted blender as JSON values.
     """
 
     method: str
@@ -275,3 +297,4 @@ class BlendResult:
     honest_se: float
     probabilities: Floats
     holdout: float | None = None
+    state: Mapping[str, Any] = field(default_factory=dict)

@@ -32,7 +32,7 @@ ALLOWED = {
     "command": {"config"},
     "trackers": {"tracking", "config"},
     "fold_runs": {"data", "members", "evaluation", "tracking"},
-    "prediction": {"config", "data", "members", "tracking"},
+    "prediction": {"config", "data", "ensemble", "members", "tracking"},
     "blending": {"config", "data", "evaluation", "tracking", "trackers"},
     "bundle": {"members", "prediction", "tracking"},
 }

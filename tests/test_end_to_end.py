@@ -49,7 +49,7 @@ def test_blend_json_has_the_promised_form(trained: Path) -> None:
     names = [member["member"] for member in found["members"]]
     assert [method["method"] for method in found["methods"]] == ["soft_vote", "log_loss"]
     for method in found["methods"]:
-        assert set(method) == {"method", "fitted", "honest", "honest_se", "weights", "holdout"}
+        assert set(method) == {"method", "fitted", "honest", "honest_se", "weights", "holdout", "state"}
         assert sorted(method["weights"]) == sorted(names)
         assert sum(method["weights"].values()) == pytest.approx(1.0)
         assert method["fitted"] <= method["honest"] + 1e-9

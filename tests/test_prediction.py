@@ -8,13 +8,19 @@ import pytest
 from prefens.data.corpus import make_corpus
 from prefens.data.folds import FoldSettings
 from prefens.data.sources import FileSource
+from prefens.ensemble.base import Blender
+from prefens.ensemble.methods import restore
 from prefens.errors import StoreError
 from prefens.fold_runs import Trainer
 from prefens.members.style import StyleMember
-from prefens.prediction import Predictor, blend_weights
+from prefens.prediction import Predictor, stored_blender
 from prefens.tracking.oof_store import MemberSpec, OOFStore, SplitStore
 from prefens.tracking.tracker import NoTracker
 from tests.examples import make_pairs, write_csv
+
+
+def voted(*weights: float) -> Blender:
+    return restore({"method": "soft_vote", "members": len(weights), "weights": list(weights)})
 
 
 @pytest.fixture
@@ -31,11 +37,11 @@ def split(tmp_path: Path) -> SplitStore:
 def test_members_without_weight_need_not_be_there(split: SplitStore, tmp_path: Path) -> None:
     (spec,) = split.members()
     pairs = make_pairs(10, seed=1)
-    predictor = Predictor(split, {"absent": 0.0, spec.name: 1.0}, tmp_path / "backbones")
+    predictor = Predictor(split, ["absent", spec.name], voted(0.0, 1.0), tmp_path / "backbones")
     predicted = predictor.predict_pairs(pairs)
     np.testing.assert_allclose(predicted, predictor.member_probabilities(spec, pairs))
     with pytest.raises(StoreError, match="absent"):
-        Predictor(split, {"absent": 0.5, spec.name: 0.5}, tmp_path / "backbones").predict_pairs(pairs)
+        Predictor(split, ["absent", spec.name], voted(0.5, 0.5), tmp_path / "backbones").predict_pairs(pairs)
 
 
 def test_a_member_is_the_mean_of_its_fold_models(split: SplitStore, tmp_path: Path) -> None:
@@ -43,12 +49,14 @@ def test_a_member_is_the_mean_of_its_fold_models(split: SplitStore, tmp_path: Pa
     pairs = make_pairs(10, seed=1)
     models = [StyleMember.load(split.fold_dir(spec.name, fold) / "model") for fold in range(5)]
     expected = np.mean([model.predict_proba(pairs) for model in models], axis=0)
-    found = Predictor(split, {spec.name: 1.0}, tmp_path / "backbones").member_probabilities(spec, pairs)
+    found = Predictor(split, [spec.name], voted(1.0), tmp_path / "backbones").member_probabilities(spec, pairs)
     np.testing.assert_allclose(found, expected)
 
 
 def test_a_blend_names_its_method() -> None:
-    blend = {"best": "log_loss", "methods": [{"method": "log_loss", "weights": {"a": 1.0}}]}
-    assert blend_weights(blend, "best") == ("log_loss", {"a": 1.0})
-    with pytest.raises(StoreError, match="soft_vote"):
-        blend_weights(blend, "soft_vote")
+    state = voted(1.0).state()
+    blend = {"best": "log_loss", "members": [{"member": "a"}], "methods": [{"method": "log_loss", "state": state}]}
+    name, members, blender = stored_blender(blend, "best")
+    assert (name, members, blender.state()) == ("log_loss", ["a"], state)
+    with pytest.raises(StoreError, match="greedy"):
+        stored_blender(blend, "greedy")

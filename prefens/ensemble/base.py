@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
 
 from prefens.errors import BlendError
-from prefens.records import Floats, OOFStack, Outcome
+from prefens.records import Floats, OOFStack, Outcome, PairFeatures
 
 
 class Blender(ABC):
     """Fit on a stack, predict for any rows of the same members.
 
-    Predictions are swap-symmetric: they exchange A and B when every member's probabilities do.
+    Predictions are swap-symmetric: they exchange A and B when every member's probabilities do. Settings are
+    fields of the class; what `fit` finds are the attributes that `FITTED` names: arrays and numbers.
     """
 
     name: ClassVar[str]
+    FITTED: ClassVar[tuple[str, ...]] = ("weights",)
     weights: Floats | None = None  # (M,) on the simplex, for rules that have them
 
     def fit(self, stack: OOFStack) -> Self:
@@ -26,27 +31,61 @@ class Blender(ABC):
         self._fit(stack)
         return self
 
-    def predict(self, probabilities: Floats) -> Floats:
-        """Return (n, 3) probabilities for (M, n, 3) probabilities of the members it was fitted on."""
+    def predict(self, probabilities: Floats, features: PairFeatures | None = None) -> Floats:
+        """Return (n, 3) probabilities for (M, n, 3) probabilities of the members it was fitted on.
+
+        `features` of the n pairs are needed where `wants_features`.
+        """
         if probabilities.ndim != 3 or probabilities.shape[0] != self._members or probabilities.shape[2] != len(Outcome):
             raise BlendError(
                 f"probabilities of shape {probabilities.shape}",
                 f"(members, rows, outcomes) = ({self._members}, n, {len(Outcome)})",
                 "give the members that the blend was fitted on",
             )
-        return self._predict(probabilities)
+        if self.wants_features and features is None:
+            raise BlendError(
+                f"{self.name} without the features of the pairs", "the features it was fitted on", NO_TEXTS
+            )
+        return self._predict(probabilities, features)
+
+    @property
+    def wants_features(self) -> bool:
+        """Whether the rule looks at the pairs beside the members' probabilities."""
+        return False
+
+    @property
+    def used(self) -> NDArray[np.bool_]:
+        """(M,) False for members whose probabilities change nothing."""
+        return np.ones(self._members, dtype=bool) if self.weights is None else np.greater(self.weights, 0)
+
+    def state(self) -> dict[str, Any]:
+        """Return what was fitted, as JSON values."""
+        found = {name: getattr(self, name) for name in self.FITTED}
+        plain = {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in found.items()}
+        return {"method": self.name, "members": self._members, **plain}
+
+    def load_state(self, state: dict[str, Any]) -> Self:
+        """Take up what `state` returned, and return self."""
+        self._members = state["members"]
+        for name in self.FITTED:
+            value = state[name]
+            setattr(self, name, np.array(value, dtype=np.float64) if isinstance(value, list) else value)
+        return self
 
     @abstractmethod
     def _fit(self, stack: OOFStack) -> None: ...
 
     @abstractmethod
-    def _predict(self, probabilities: Floats) -> Floats: ...
+    def _predict(self, probabilities: Floats, features: PairFeatures | None) -> Floats: ...
+
+
+NO_TEXTS = "give data.path, so that the features of the pairs can be computed"
 
 
 class WeightedBlender(Blender):
     """A blender that averages the members' probabilities with weights on the simplex."""
 
-    def _predict(self, probabilities: Floats) -> Floats:
+    def _predict(self, probabilities: Floats, features: PairFeatures | None) -> Floats:
         return weighted(probabilities, self.weights)
 
 

@@ -39,5 +39,8 @@ def evaluate(make: Callable[[], Blender], stack: OOFStack, holdout: OOFStack | N
         honest=float(losses.mean()),
         honest_se=clustered_error(losses, stack.folds.group),
         probabilities=honest,
-        holdout=None if holdout is None else log_loss(blender.predict(holdout.probabilities), holdout.folds.label),
+        holdout=None
+        if holdout is None
+        else log_loss(blender.predict(holdout.probabilities, holdout.features), holdout.folds.label),
+        state=blender.state(),
     )

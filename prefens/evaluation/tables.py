@@ -70,7 +70,6 @@ def prediction_table(summary: Mapping[str, Any]) -> Table:
     mean = ", ".join(
         f"{name} {value:.3f}" for name, value in zip(("A", "B", "tie"), summary["mean_probabilities"], strict=True)
     )
-    used = ", ".join(f"{name} {weight:.3f}" for name, weight in summary["weights"].items() if weight > 0)
     table.add_row(
         "rows", f"{summary['rows']} ({summary['predicted']} predicted, {len(summary['malformed'])} got the class prior)"
     )
@@ -80,7 +79,7 @@ def prediction_table(summary: Mapping[str, Any]) -> Table:
         table.add_row("", f"... and {len(summary['malformed']) - LISTED} more, listed in predict.json")
     for kind, count in summary["repaired"].items():
         table.add_row("repaired", f"{kind}: {count} rows")
-    table.add_row("blend", f"{summary['method']}: {used}")
+    table.add_row("blend", f"{summary['method']} of {', '.join(summary['members'])}")
     table.add_row("mean probabilities", mean)
     return table
 

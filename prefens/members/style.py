@@ -15,9 +15,9 @@ from prefens.members.features import shared
 from prefens.members.parallel import map_chunks
 from prefens.members.scaling import Block, PairScaling
 from prefens.members.settings import load_settings, save_settings
-from prefens.members.style_features import StyleFeatures, features
+from prefens.members.style_features import features
 from prefens.members.symmetric_logistic import SymmetricLogistic, check_strengths, choose_strength, fit
-from prefens.records import SWAP, Floats, Outcome, Pairs
+from prefens.records import SWAP, Floats, Outcome, PairFeatures, Pairs
 
 CHUNK = 1000  # pairs per piece of parallel work
 FLOOR = 1e-4  # least probability of any outcome: trees may call impossible what they have not seen
@@ -136,12 +136,12 @@ class StyleMember(Member):
         return normalised
 
 
-def all_features(pairs: Pairs) -> StyleFeatures:
+def all_features(pairs: Pairs) -> PairFeatures:
     """Return the style features of all pairs, computed on all granted cores."""
     rows = np.arange(len(pairs))
     chunks = [pairs.unlabelled().take(part).unlabelled() for part in np.split(rows, rows[CHUNK::CHUNK])]
     parts = map_chunks(chunk_features, chunks, 1)
-    return StyleFeatures(
+    return PairFeatures(
         parts[0].names_odd,
         parts[0].names_even,
         np.concatenate([part.odd for part in parts]),
@@ -149,6 +149,6 @@ def all_features(pairs: Pairs) -> StyleFeatures:
     )
 
 
-def chunk_features(chunk: list[Pairs]) -> StyleFeatures:
+def chunk_features(chunk: list[Pairs]) -> PairFeatures:
     """Return the features of the one piece of work in `chunk`."""
     return features(chunk[0])

@@ -7,8 +7,6 @@ and indicators keep outliers tame; nothing is standardised.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from prefens.members.style_text import (
@@ -22,7 +20,7 @@ from prefens.members.style_text import (
     describe_prompt,
     read,
 )
-from prefens.records import Floats, Pairs, Strings
+from prefens.records import Floats, PairFeatures, Pairs, Strings
 
 Columns = dict[str, Floats]  # name -> (n,)
 
@@ -55,22 +53,12 @@ SUMS = ("log_words", "prompt_used", "pairs_from_prompt", "repeated_pairs", "refu
 GAPS = (*SUMS, "log_own_words")
 
 
-@dataclass(frozen=True, eq=False)
-class StyleFeatures:
-    """Features of n pairs: `odd` (n, p) and `even` (n, q), finite float64, with their names."""
-
-    names_odd: tuple[str, ...]
-    names_even: tuple[str, ...]
-    odd: Floats
-    even: Floats
-
-
-def features(pairs: Pairs) -> StyleFeatures:
+def features(pairs: Pairs) -> PairFeatures:
     """Return the features of all pairs; `extract` does the same for a chunk in another process."""
     return extract(pairs.prompt, pairs.response_a, pairs.response_b)
 
 
-def extract(prompt: Strings, response_a: Strings, response_b: Strings) -> StyleFeatures:
+def extract(prompt: Strings, response_a: Strings, response_b: Strings) -> PairFeatures:
     """Return the features of n pairs, each text being (n,) of tuple[str, ...]; a row depends on its own texts only."""
     asked, first, second, similar = _measure(prompt, response_a, response_b)
     a, b = _style(first, asked), _style(second, asked)
@@ -78,7 +66,7 @@ def extract(prompt: Strings, response_a: Strings, response_b: Strings) -> StyleF
     odd = difference | _interactions(difference, np.minimum(a["log_words"], b["log_words"]), asked)
     even = _even(difference, a, b) | similar | {"near_copies": similar["pairs_shared"] ** 2} | _request(asked)
     matrices = [np.column_stack(list(columns.values())) for columns in (odd, even)]
-    return StyleFeatures(tuple(odd), tuple(even), *matrices)
+    return PairFeatures(tuple(odd), tuple(even), *matrices)
 
 
 def _measure(prompt: Strings, response_a: Strings, response_b: Strings) -> tuple[Columns, Columns, Columns, Columns]:

@@ -37,17 +37,19 @@ class MemberSpec:
 
     Attributes
     ----------
-    backbone : its short name; target : the import path of its class.
-    recipe : the resolved config that decides predictions, as JSON values; seed : the member's.
+    backbone : its short name; target : the import path of its class; both None where it was made elsewhere.
+    recipe : the resolved config that decides predictions, as JSON values; seed : the member's, or None.
     data_digest, fold_digest : what it is trained and scored on.
+    foreign : the name of a member made elsewhere, or None for our own.
     """
 
-    backbone: str
-    target: str
+    backbone: str | None
+    target: str | None
     recipe: Mapping[str, Any]
-    seed: int
+    seed: int | None
     data_digest: str
     fold_digest: str
+    foreign: str | None = None
 
     @cached_property
     def recipe_digest(self) -> str:
@@ -55,11 +57,11 @@ class MemberSpec:
 
     @property
     def name(self) -> str:
-        return f"{self.backbone}-{self.recipe_digest[:8]}-s{self.seed}"
+        return self.foreign or f"{self.backbone}-{self.recipe_digest[:8]}-s{self.seed}"
 
     @property
     def info(self) -> MemberInfo:
-        return MemberInfo(self.name, self.backbone, self.seed)
+        return MemberInfo(self.name, self.backbone, self.seed, self.recipe_digest)
 
     def key(self, fold: int) -> RunKey:
         return RunKey(self.recipe_digest, self.seed, fold, self.data_digest, self.fold_digest)
@@ -121,7 +123,7 @@ class SplitStore:
         """Yield all members, complete or not, sorted by name."""
         for path in sorted(self.path.glob("members/*/member.json")):
             fields = json.loads(path.read_text("utf-8"))
-            spec = MemberSpec(**{name: fields[name] for name in MemberSpec.__dataclass_fields__})
+            spec = MemberSpec(**{name: fields.get(name) for name in MemberSpec.__dataclass_fields__})
             if spec.name != path.parent.name or spec.recipe_digest != fields["recipe_digest"]:
                 raise StoreError(f"{path} describes {spec.name}", path.parent.name, "restore or delete the folder")
             yield spec

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prefens.members.style_features import FLAGS, StyleFeatures, extract, features
+from prefens.members.style_features import FLAGS, extract, features
 from prefens.members.style_text import COUNTS, WORD, describe, read, tokens
-from prefens.records import Pairs, Strings
+from prefens.records import PairFeatures, Pairs, Strings
 
 Turns = tuple[str, ...]
 
@@ -80,7 +80,7 @@ def count(*turns: str) -> dict[str, int]:
     return dict(zip(COUNTS, describe(turns, read(turns)), strict=True))
 
 
-def assert_sound(found: StyleFeatures, rows: int) -> None:
+def assert_sound(found: PairFeatures, rows: int) -> None:
     assert (found.odd.shape, found.even.shape) == ((rows, len(found.names_odd)), (rows, len(found.names_even)))
     for matrix in (found.odd, found.even):
         assert matrix.dtype == np.float64
