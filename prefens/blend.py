@@ -17,8 +17,9 @@ def main() -> None:
 def blend(settings: config.BlendConfig) -> command.Rows:
     """Fit the blends, print the leaderboard, write blend.json and leaderboard.json."""
     from prefens.blending import check_data, complete_members, describe, record
+    from prefens.ensemble.base import Blender
     from prefens.ensemble.crossfit import evaluate
-    from prefens.ensemble.methods import method
+    from prefens.ensemble.methods import calibration
     from prefens.errors import ConfigError
     from prefens.evaluation.leaderboard import leaderboard
     from prefens.evaluation.tables import leaderboard_table, show
@@ -26,15 +27,17 @@ def blend(settings: config.BlendConfig) -> command.Rows:
     from prefens.tracking.oof_store import OOFStore
     from prefens.tracking.stack import make_stack
 
-    if not settings.methods:
-        raise ConfigError("methods=[]", "at least one blending method", "set methods=[soft_vote,log_loss]")
+    if not settings.blender:
+        raise ConfigError("blender=[]", "at least one blending method", "set blender=[soft_vote,log_loss]")
+    blenders: list[Blender] = [config.build(node) for node in settings.blender.values()]
+    calibrations = [calibration(name) for name in settings.calibrations]
     tracking = config.build(settings.tracking, config.Tracking)
     split = OOFStore(Path(tracking.root)).select(settings.data_digest, settings.fold_digest)
     check_data(settings, split.folds)
     specs = complete_members(split, settings.members)
     runs = {spec.info: [split.predictions(spec, fold) for fold in range(split.folds.k)] for spec in specs}
     stack, holdout = make_stack(split.folds, runs)
-    results = [evaluate(method(name), stack, holdout) for name in settings.methods]
+    results, _ = evaluate(blenders, stack, holdout, calibrations)
     rows = leaderboard(stack, results, holdout)
     about = split.folds.settings
     show(leaderboard_table(rows, f"{len(stack.folds.ids)} pairs, {about['scheme']} folds, k={about['k']}"))

@@ -14,7 +14,8 @@ from prefens.digest import short
 from prefens.errors import StoreError
 from prefens.evaluation.leaderboard import named_weights
 from prefens.evaluation.metrics import row_losses
-from prefens.records import BlendResult, Folds, OOFStack
+from prefens.records import Folds, OOFStack
+from prefens.results import BlendResult
 from prefens.trackers import make_tracker
 from prefens.tracking.oof_store import MemberSpec, SplitStore
 

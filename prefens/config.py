@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from hydra.core.config_store import ConfigStore
 from hydra.errors import InstantiationException
@@ -73,8 +73,11 @@ class StoredConfig:
 class BlendConfig(StoredConfig):
     """Settings of `python -m prefens.blend`."""
 
-    methods: list[str] = field(default_factory=list)
+    blender: Any = MISSING
+    calibrations: list[str] = field(default_factory=list)
     members: list[str] = field(default_factory=list)
+    resamples: int = MISSING
+    recheck: int = MISSING
 
 
 @dataclass
@@ -130,6 +133,8 @@ def build(node: Any, kind: type[T] | None = None, **parts: Any) -> T:
     """
     try:
         known = kind or target_class(node)
+        if not is_dataclass(known) and set(node) == {"_target_"}:
+            return cast(T, known())
         named = {item.name for item in fields(known)}  # type: ignore[arg-type]
         given = {name: value for name, value in node.items() if name != "_target_"}
         schema = OmegaConf.structured(known, flags={"readonly": False})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import cached_property
 from typing import Any
@@ -216,8 +216,8 @@ class PairFeatures:
     odd: Floats
     even: Floats
 
-    def take(self, rows: NDArray[Any]) -> PairFeatures:
-        """Return the features of the pairs at `rows` (positions or booleans)."""
+    def take(self, rows: NDArray[Any] | slice) -> PairFeatures:
+        """Return the features of the pairs at `rows` (positions, booleans or a slice)."""
         return replace(self, odd=self.odd[rows], even=self.even[rows])
 
 
@@ -274,27 +274,3 @@ def take_rows(folds: Folds, keep: NDArray[np.bool_]) -> Folds:
     """Return the assignment of the rows where `keep` ((n,) booleans) is True."""
     columns = {name: getattr(folds, name)[keep] for name in ("ids", "label", "group", "fold")}
     return replace(folds, **columns, truth=None if folds.truth is None else folds.truth[keep])
-
-
-@dataclass(frozen=True, eq=False)
-class BlendResult:
-    """One blending method's outcome.
-
-    Attributes
-    ----------
-    method : its name; weights : (M,) on the simplex, fitted on all scored rows, or None for rules without weights.
-    fitted, honest : log loss in nats on the rows that were seen, and cross-fitted.
-    honest_se : standard error of `honest`, clustered by prompt group.
-    probabilities : (n, 3) the cross-fitted predictions behind `honest`.
-    holdout : log loss in nats on the hold-out rows, or None where there are none.
-    state : the fitted blender as JSON values.
-    """
-
-    method: str
-    weights: Floats | None
-    fitted: float
-    honest: float
-    honest_se: float
-    probabilities: Floats
-    holdout: float | None = None
-    state: Mapping[str, Any] = field(default_factory=dict)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prefens.errors import BlendError
+from prefens.evaluation.metrics import CLIP
 from prefens.records import Floats, OOFStack, Outcome, PairFeatures
 
 
@@ -19,9 +20,10 @@ class Blender(ABC):
     fields of the class; what `fit` finds are the attributes that `FITTED` names: arrays and numbers.
     """
 
-    name: ClassVar[str]
+    name: str
     FITTED: ClassVar[tuple[str, ...]] = ("weights",)
     weights: Floats | None = None  # (M,) on the simplex, for rules that have them
+    _members: int = 0
 
     def fit(self, stack: OOFStack) -> Self:
         """Fit on the rows of a stack (one row or more) and return self."""
@@ -46,7 +48,11 @@ class Blender(ABC):
             raise BlendError(
                 f"{self.name} without the features of the pairs", "the features it was fitted on", NO_TEXTS
             )
-        return self._predict(probabilities, features)
+        predicted = np.empty(probabilities.shape[1:])
+        for start in range(0, len(predicted), BLOCK):
+            rows = slice(start, start + BLOCK)
+            predicted[rows] = self._predict(probabilities[:, rows], None if features is None else features.take(rows))
+        return predicted
 
     @property
     def wants_features(self) -> bool:
@@ -79,6 +85,7 @@ class Blender(ABC):
     def _predict(self, probabilities: Floats, features: PairFeatures | None) -> Floats: ...
 
 
+BLOCK = 8192  # rows at a time: what a rule makes of them needs less memory than the members
 NO_TEXTS = "give data.path, so that the features of the pairs can be computed"
 
 
@@ -87,6 +94,13 @@ class WeightedBlender(Blender):
 
     def _predict(self, probabilities: Floats, features: PairFeatures | None) -> Floats:
         return weighted(probabilities, self.weights)
+
+
+def true_class(stack: OOFStack) -> Floats:
+    """Return (M, n): the probability that each member gave to what happened, clipped at 1e-15."""
+    values = stack.true_class()
+    clipped: Floats = np.clip(values, CLIP, 1.0, out=values)
+    return clipped
 
 
 def weighted(probabilities: Floats, weights: Floats | None) -> Floats:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from scipy.special import entr
 
+from prefens.evaluation.bootstrap import GroupBootstrap
 from prefens.evaluation.metrics import accuracy, calibration_error, clustered_error, log_loss, row_losses
-from prefens.records import BlendResult, Floats, Folds, OOFStack
+from prefens.records import Floats, Folds, OOFStack
+from prefens.results import BlendResult
 
 
 def leaderboard(
@@ -18,7 +21,8 @@ def leaderboard(
     """Return one row per member, blend and reference, best honest log loss first.
 
     Each row has name, kind ("member", "blend", "reference") and the scores of `scores`; blends also have fitted
-    (in-sample) log loss and weights. Rows with a hold-out have its log loss.
+    (in-sample) log loss, weights, and differences to the best member and the soft vote with their intervals.
+    Rows with a hold-out have its log loss.
     """
     rows: list[dict[str, Any]] = [
         {"name": info.name, "kind": "member", **scores(stack.probabilities[place], stack.folds)}
@@ -31,6 +35,7 @@ def leaderboard(
             "kind": "blend",
             **scores(blend.probabilities, stack.folds),
             "fitted": blend.fitted,
+            "differences": {name: list(found) for name, found in blend.differences.items()},
         }
         rows.append(
             row
@@ -82,6 +87,30 @@ def prior_predictions(folds: Folds) -> Floats:
     """Return (n, 3) copies of the outcome shares of these rows."""
     counts = np.bincount(folds.label, minlength=3)
     return np.tile(counts / counts.sum(), (len(folds.label), 1))
+
+
+def with_differences(stack: OOFStack, blends: Sequence[BlendResult], bootstrap: GroupBootstrap) -> list[BlendResult]:
+    """Return the blends with their paired differences to the best member and the soft vote of the stack.
+
+    The best member is the best on these rows, which favours it.
+    """
+    label = stack.folds.label
+    members = row_losses(stack.probabilities, label)
+    references = {
+        "best member": members[int(np.argmin(members.mean(axis=1)))],
+        "soft vote": row_losses(stack.probabilities.mean(axis=0), label),
+    }
+    losses = [row_losses(blend.probabilities, label) for blend in blends]
+    paired = np.stack([own - reference for own in losses for reference in references.values()])
+    bounds = bootstrap.intervals(paired)
+    found = [
+        (float(mean), float(low), float(high)) for mean, (low, high) in zip(paired.mean(axis=1), bounds, strict=True)
+    ]
+    width = len(references)
+    return [
+        replace(blend, differences=dict(zip(references, found[place * width : (place + 1) * width], strict=True)))
+        for place, blend in enumerate(blends)
+    ]
 
 
 def named_weights(stack: OOFStack, blend: BlendResult) -> Mapping[str, float] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from prefens.evaluation.metrics import calibration_error
 from prefens.records import Floats, Outcome
 
 COLOURS = {Outcome.A_WINS: "#0072B2", Outcome.B_WINS: "#D55E00", Outcome.TIE: "#009E73"}
+ACCENT, MUTED = "#0072B2", "0.65"
 NAMES = {Outcome.A_WINS: "A wins", Outcome.B_WINS: "B wins", Outcome.TIE: "tie"}
 
 
@@ -21,8 +23,7 @@ def calibration_figure(probabilities: Floats, label: NDArray[np.int8], name: str
 
     Each point is one tenth of the rows, ordered by predicted probability; bars are two binomial standard errors.
     """
-    figure = Figure(figsize=(8.0, 4.0), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = _figure(8.0, 4.0)
     curve, histogram = figure.subplots(1, 2, width_ratios=(1.2, 1.0))
     curve.plot([0, 1], [0, 1], color="0.6", linewidth=1, linestyle="--")
     for outcome in Outcome:
@@ -40,6 +41,25 @@ def calibration_figure(probabilities: Floats, label: NDArray[np.int8], name: str
     for axes in (curve, histogram):
         axes.spines[["top", "right"]].set_visible(False)
     error_shown = calibration_error(probabilities, label)
-    figure.suptitle(f"{name}: predictions are off by {100 * error_shown:.1f} points on average", fontsize=11)
+    return finish(figure, f"{name}: predictions are off by {100 * error_shown:.1f} points on average", path)
+
+
+def blank(width: float, height: float) -> tuple[Figure, Axes]:
+    """Return a figure of that many inches with one plain pair of axes."""
+    figure = _figure(width, height)
+    axes = figure.subplots()
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def finish(figure: Figure, title: str, path: Path) -> Path:
+    """Write a figure under its finding as PNG; return the path."""
+    figure.suptitle(title, fontsize=11)
     figure.savefig(path, dpi=120)
     return path
+
+
+def _figure(width: float, height: float) -> Figure:
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure

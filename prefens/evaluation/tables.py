@@ -44,14 +44,16 @@ def leaderboard_table(rows: Sequence[Mapping[str, Any]], title: str) -> Table:
     columns = {"fitted": "fitted", "hold-out": "holdout", "accuracy": "accuracy", "ECE": "calibration_error"}
     columns |= {"to floor": "above_symmetric_bayes"}
     shown = {name: key for name, key in columns.items() if any(key in row for row in rows)}
-    blends = [row for row in rows if row.get("weights")]
+    kinds = list(dict.fromkeys(kind for row in rows for kind in row.get("calibrated", {})))
+    compared = list(dict.fromkeys(name for row in rows for name in row.get("differences", {})))
     table.add_column("", no_wrap=True)
-    for name in ["honest ± se", *shown, *(row["name"] for row in blends)]:
-        table.add_column(name, justify="right", no_wrap=name == "honest ± se")
+    for name in ["honest ± se", *(f"+{kind}" for kind in kinds), *shown, *(f"less {name}" for name in compared)]:
+        table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         cells = [f"{row['log_loss']:.4f} ± {row['log_loss_se']:.4f}"]
-        cells += [f"{row[key]:.4f}" if key in row else "" for key in shown.values()]
-        cells += [f"{blend['weights'][row['name']]:.3f}" if row["name"] in blend["weights"] else "" for blend in blends]
+        cells += [_number(row.get("calibrated", {}).get(kind)) for kind in kinds]
+        cells += [_number(row.get(key)) for key in shown.values()]
+        cells += [_difference(row.get("differences", {}).get(name)) for name in compared]
         table.add_row(row["name"], *cells, style=STYLES[row["kind"]])
     return table
 
@@ -60,8 +62,40 @@ WIDEST = 200  # characters
 STYLES = {"member": "", "blend": "bold", "reference": "dim"}
 CAPTION = (
     "Log loss in nats, lower is better; ± standard error by prompt. honest: out of fold, blends cross-fitted on the "
-    "members' folds. fitted: on rows that the weights saw, too good by construction. Last columns: blend weights."
+    "members' folds. fitted: on rows that the blend saw, too good by construction. less ...: paired difference of the "
+    "honest scores, with its 95 % interval by bootstrap over prompts."
 )
+
+
+def member_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """One row per member: its weight with interval, what the blend loses without it, and who is most like it."""
+    table = Table(title="What the fitted weights rest on", caption=MEMBER_CAPTION)
+    table.add_column("", no_wrap=True)
+    for name in ("log loss", "weight", "worth", "most alike"):
+        table.add_column(name, justify="left" if name == "most alike" else "right", no_wrap=True)
+    for row in sorted(rows, key=lambda row: -float(row["weight"])):
+        alike = "" if row["most_alike"] is None else f"{row['correlation']:.3f} {row['most_alike']}"
+        low, high = row["weight_interval"]
+        weight = f"{row['weight']:.3f} [{low:.3f}, {high:.3f}]"
+        worth = "" if row["left_out"] is None else f"{row['left_out']:+.4f}"
+        style = "red" if row["duplicate"] else ""
+        table.add_row(row["member"], f"{row['log_loss']:.4f}", weight, worth, alike, style=style)
+    return table
+
+
+MEMBER_CAPTION = (
+    "weight: of the lowest log loss, with its 95 % interval by bootstrap over prompts. worth: how much the honest log "
+    "loss rises without the member. most alike: the highest correlation of errors with another member; above 0.995 "
+    "(red) they say the same."
+)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
+
+
+def _difference(found: Sequence[float] | None) -> str:
+    return "" if found is None else f"{found[0]:+.4f} [{found[1]:+.4f}, {found[2]:+.4f}]"
 
 
 def prediction_table(summary: Mapping[str, Any]) -> Table:

@@ -64,7 +64,7 @@ def test_the_leaderboard_is_ordered_and_holds_its_references() -> None:
     from prefens.ensemble.soft_vote import SoftVote
 
     stack = random_stack(3, 200, seed=2)
-    rows = leaderboard(stack, [evaluate(SoftVote, stack)])
+    rows = leaderboard(stack, evaluate([SoftVote()], stack)[0])
     assert [row["kind"] for row in rows].count("member") == 3
     assert rows[-1]["name"] == "class prior"
     ranked = [row["log_loss"] for row in rows[:-1]]

@@ -1,0 +1,116 @@
+"""Stacking: multinomial logistic regression on the members' log odds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prefens.ensemble.base import NO_TEXTS, Blender
+from prefens.ensemble.symmetric_logit import log_odds, minimise, probabilities_of
+from prefens.errors import BlendError, ConfigError
+from prefens.evaluation.metrics import row_losses
+from prefens.records import Floats, Ints, OOFStack, PairFeatures
+
+MANY = 20_000  # rows from which one fold tells the ridges apart
+TINY = 1e-9  # a feature with a smaller spread is constant, and counts for nothing
+
+
+@dataclass
+class Stacking(Blender):
+    """Logits (s, -s, t): s is linear in the members' log odds of A against B, t in those of a tie against both.
+
+    Exchanging A and B changes the sign of s and leaves t, so the rule is swap-symmetric. The coefficients are
+    pulled to the geometric mean of the members. Wolpert 1992, "Stacked generalization"; Ting & Witten 1999, "Issues in
+    stacked generalization", section 3, for probabilities as inputs.
+
+    Parameters
+    ----------
+    ridges : strengths of the pull to choose from across the folds of the fitted rows, ascending.
+    style : whether the style features of the pairs are inputs too; their texts must then be at hand.
+    """
+
+    ridges: list[float] = field(default_factory=lambda: [1e-4, 1e-3, 1e-2, 1e-1])
+    style: bool = False
+
+    name = "stack"
+    FITTED = ("odd", "even", "intercept", "odd_scale", "even_mean", "even_scale", "ridge", "style")
+
+    def __post_init__(self) -> None:
+        if not self.ridges or min(self.ridges) <= 0 or list(self.ridges) != sorted(self.ridges):
+            raise ConfigError(f"ridges={list(self.ridges)}", "positive numbers, ascending", "set [0.001, 0.1], say")
+
+    @property
+    def wants_features(self) -> bool:
+        return self.style
+
+    def _fit(self, stack: OOFStack) -> None:
+        features = stack.features
+        if self.style and features is None:
+            raise BlendError(
+                "stack.style=true without the features of the pairs", "the texts that the members saw", NO_TEXTS
+            )
+        width = (0, 0) if features is None or not self.style else (features.odd.shape[1], features.even.shape[1])
+        self.odd_scale, self.even_scale, self.even_mean = np.empty(0), np.empty(0), np.empty(0)
+        if self.style and features is not None:
+            self.even_mean = features.even.mean(axis=0)
+            self.odd_scale = _scale(features.odd)
+            self.even_scale = _scale(features.even - self.even_mean)
+        share = np.full(self._members, 1.0 / self._members)
+        centre = np.concatenate([share, np.zeros(width[0]), share, np.zeros(width[1] + 1)])
+        self.ridge = self._choose_ridge(stack, centre)
+        everything = np.arange(len(stack.folds.ids))
+        self._unpack(self._solve(stack, everything, self.ridge, centre, centre), width[0])
+
+    def _choose_ridge(self, stack: OOFStack, centre: Floats) -> float:
+        """Return the ridge with the lowest log loss across folds; the strongest where there is a single one."""
+        fold = stack.folds.fold
+        numbers = np.unique(fold)
+        if len(numbers) < 2 or len(self.ridges) == 1:
+            return float(self.ridges[-1])
+        losses = np.zeros(len(self.ridges))
+        for index in numbers[: 1 if len(fold) >= MANY else None]:
+            valid = stack.rows(fold == index)
+            point = centre
+            for place in reversed(range(len(self.ridges))):
+                point = self._solve(stack, np.flatnonzero(fold != index), self.ridges[place], centre, point)
+                self._unpack(point, len(self.odd_scale))
+                losses[place] += row_losses(self.predict(valid.probabilities, valid.features), valid.folds.label).sum()
+        return float(self.ridges[int(np.argmin(losses))])
+
+    def _solve(self, stack: OOFStack, rows: Ints, ridge: float, centre: Floats, start: Floats) -> Floats:
+        def inputs(part: slice) -> tuple[Floats, Floats]:
+            features = None if stack.features is None else stack.features.take(rows[part])
+            return self._inputs(stack.probabilities[:, rows[part]], features)
+
+        # Copies of a member share its coefficient: counted so, their penalty is that of the one member.
+        weight = np.where(centre > 0, self._members, 1.0)
+        return minimise(inputs, stack.folds.label[rows], start, ridge=ridge * weight, centre=centre)
+
+    def _unpack(self, point: Floats, odd_features: int) -> None:
+        odd = self._members + odd_features
+        self.odd, self.even, self.intercept = point[:odd], point[odd:-1], float(point[-1])
+
+    def _inputs(self, probabilities: Floats, features: PairFeatures | None) -> tuple[Floats, Floats]:
+        """Return (p, n) odd and (q, n) even inputs; the last even one is the intercept's."""
+        odd, even = log_odds(probabilities)
+        ones = np.ones((1, odd.shape[1]))
+        if not self.style or features is None:
+            return odd, np.concatenate([even, ones])
+        scaled = features.odd / self.odd_scale, (features.even - self.even_mean) / self.even_scale
+        return np.concatenate([odd, scaled[0].T]), np.concatenate([even, scaled[1].T, ones])
+
+    def _predict(self, probabilities: Floats, features: PairFeatures | None) -> Floats:
+        odd, even = self._inputs(probabilities, features)
+        return probabilities_of(self.odd @ odd, np.append(self.even, self.intercept) @ even)
+
+    @property
+    def used(self) -> NDArray[np.bool_]:
+        return np.ones(self._members, dtype=bool)
+
+
+def _scale(values: Floats) -> Floats:
+    """Return the (p,) root mean squares of (n, p) features; infinity makes a constant one zero."""
+    size = np.sqrt(np.square(values).mean(axis=0))
+    return np.where(size > TINY, size, np.inf)

@@ -1,0 +1,60 @@
+"""Figures of a blend: weights with intervals, what more members bring, whose errors are alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from prefens.evaluation.plots import ACCENT, MUTED, blank, finish
+from prefens.records import Floats
+
+
+def weights_figure(names: Sequence[str], weights: Floats, intervals: Floats, path: Path) -> Path:
+    """Draw (M,) weights with (M, 2) intervals, the largest on top; members that never weigh anything are counted."""
+    order = [place for place in np.argsort(weights, kind="stable") if intervals[place, 1] > 0.001]
+    figure, axes = blank(8.0, 1.6 + 0.28 * max(len(order), 1))
+    rows = np.arange(len(order))
+    axes.hlines(rows, intervals[order, 0], intervals[order, 1], color=MUTED, linewidth=2)
+    axes.plot(weights[order], rows, "o", color=ACCENT, markersize=6)
+    axes.set_yticks(rows, [names[place] for place in order])
+    axes.set(xlabel="weight of the lowest log loss (line: 95 % of bootstrap resamples)", xlim=(-0.02, 1.02))
+    sure = int((intervals[:, 0] > 0.001).sum())
+    title = f"{sure} of {len(names)} members have a weight in every likely sample"
+    return finish(figure, title, path)
+
+
+def forward_figure(losses: Sequence[float], path: Path) -> Path:
+    """Draw the honest log loss against the number of members."""
+    figure, axes = blank(8.0, 3.6)
+    counts = np.arange(1, len(losses) + 1)
+    best = int(np.argmin(losses))
+    axes.plot(counts, losses, "-o", color=ACCENT, markersize=4, linewidth=1.5)
+    axes.plot(counts[best], losses[best], "o", markersize=10, markerfacecolor="none", color="#D55E00")
+    axes.set(xlabel="members in the blend, the most useful first", ylabel="honest log loss, nats")
+    axes.set_xticks(counts[:: 1 + len(losses) // 15])
+    gain = losses[0] - losses[best]
+    members = f"{best + 1} members bring" if best else "one member is enough: more bring"
+    return finish(figure, f"{members} {gain:.4f} nats over the best one", path)
+
+
+def correlation_figure(names: Sequence[str], correlation: Floats, path: Path) -> Path:
+    """Draw the (M, M) correlation of errors; numbers where there is room for them."""
+    size = max(4.0, min(14.0, 2.5 + 0.42 * len(names)))
+    figure, axes = blank(size + 2.0, size)
+    off = correlation[~np.eye(len(names), dtype=bool)]
+    low = float(np.floor(off.min() * 20) / 20) if len(off) else 0.0
+    image = axes.imshow(correlation, cmap="cividis", vmin=min(low, 0.95), vmax=1.0)
+    axes.set_xticks(range(len(names)), names, rotation=60, ha="right", fontsize=8)
+    axes.set_yticks(range(len(names)), names, fontsize=8)
+    axes.spines[:].set_visible(False)
+    if len(names) <= 14:
+        middle = (image.norm.vmin + 1.0) / 2.0  # type: ignore[operator]
+        for row, column in np.ndindex(correlation.shape):
+            value = correlation[row, column]
+            colour = "white" if value < middle else "black"
+            axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=8, color=colour)
+    figure.colorbar(image, ax=axes, shrink=0.8, label="correlation of errors")
+    title = f"Errors correlate at {off.min():.2f} to {off.max():.2f}" if len(off) else "A single member"
+    return finish(figure, title, path)

@@ -1,0 +1,139 @@
+"""Honest scores: nothing sees what it is scored on, the choice of method included, and the truth confirms it."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from prefens.ensemble.base import Blender
+from prefens.ensemble.calibration import KINDS, Calibrated, cross_calibrate
+from prefens.ensemble.crossfit import cross_fit, evaluate
+from prefens.ensemble.log_loss import LogLossWeights
+from prefens.ensemble.log_pool import LogPool
+from prefens.ensemble.methods import BLENDERS
+from prefens.ensemble.soft_vote import SoftVote
+from prefens.evaluation.metrics import log_loss, row_losses
+from prefens.records import Floats, OOFStack
+from tests.examples import make_stack, random_stack
+
+KIND = list(KINDS.values())
+
+
+class Counting(SoftVote):
+    """A soft vote that notes which folds it was fitted on."""
+
+    seen: list[tuple[int, ...]]
+
+    def _fit(self, stack: OOFStack) -> None:
+        super()._fit(stack)
+        Counting.seen.append(tuple(sorted({int(fold) for fold in stack.folds.fold})))
+
+
+def test_five_folds_take_sixteen_fits() -> None:
+    Counting.seen = []
+    evaluate([Counting()], random_stack(2, 100, seed=0))
+    found = Counter(len(folds) for folds in Counting.seen)
+    assert found == {5: 1, 4: 5, 3: 10}
+    assert len(set(Counting.seen)) == 16
+
+
+def test_the_choice_is_made_without_the_fold_it_is_scored_on() -> None:
+    stack = random_stack(4, 300, seed=3)
+    blenders: list[Blender] = [SoftVote(), LogLossWeights(), LogPool()]
+    _, choice = evaluate(blenders, stack, calibrations=KIND)
+    assert choice is not None
+    label, fold = stack.folds.label, stack.folds.fold
+    for out in range(5):
+        train = stack.rows(fold != out)
+        scores = {}
+        for blender in blenders:
+            for each in (blender, *(Calibrated(blender, kind()) for kind in KIND)):
+                scores[each.name] = log_loss(cross_fit(each, train), train.folds.label)
+        best = min(scores, key=lambda name: scores[name])
+        assert choice.chosen[out] == best
+        base, *calibration = best.split("+")
+        blender = next(each for each in blenders if each.name == base)
+        fitted = (Calibrated(blender, KINDS[calibration[0]]()) if calibration else blender).fit(train)
+        expected = fitted.predict(stack.probabilities[:, fold == out])
+        np.testing.assert_allclose(choice.probabilities[fold == out], expected, atol=1e-12)
+    assert choice.honest == pytest.approx(log_loss(choice.probabilities, label), abs=1e-12)
+
+
+def test_the_choice_never_sees_the_labels_of_its_fold() -> None:
+    stack = random_stack(4, 200, seed=5)
+    label = stack.folds.label.copy()
+    changed = stack.folds.fold == 1
+    label[changed] = (label[changed] + 1) % 3
+    blenders = [kind() for kind in BLENDERS]
+    before, after = (evaluate(blenders, each)[1] for each in (stack, make_stack(stack.probabilities, label)))
+    assert before is not None
+    assert after is not None
+    assert before.chosen[1] == after.chosen[1]
+    np.testing.assert_array_equal(before.probabilities[changed], after.probabilities[changed])
+
+
+def test_two_folds_leave_no_choice_to_nest() -> None:
+    stack = random_stack(3, 60, seed=0)
+    results, choice = evaluate([SoftVote(), LogLossWeights()], make_stack(stack.probabilities, stack.folds.label, 2))
+    assert choice is None
+    assert [result.method for result in results] == ["soft_vote", "log_loss"]
+
+
+def test_calibrations_share_the_fit_of_their_blender() -> None:
+    stack = random_stack(4, 200, seed=1)
+    results, _ = evaluate([LogLossWeights()], stack, calibrations=KIND)
+    assert [result.method for result in results] == ["log_loss", "log_loss+temperature", "log_loss+vector"]
+    for result, kind in zip(results[1:], KIND, strict=True):
+        alone = cross_fit(Calibrated(LogLossWeights(), kind()), stack)
+        np.testing.assert_allclose(result.probabilities, alone, atol=1e-12)
+
+
+def test_members_are_calibrated_across_folds() -> None:
+    stack = random_stack(1, 200, seed=2, sharpness=3.0)
+    calibrated = cross_calibrate(KINDS["temperature"], stack.probabilities[0], stack.folds)
+    assert log_loss(calibrated, stack.folds.label) < log_loss(stack.probabilities[0], stack.folds.label)
+    label = stack.folds.label.copy()
+    changed = stack.folds.fold == 0
+    label[changed] = 2 - label[changed]
+    again = cross_calibrate(KINDS["temperature"], stack.probabilities[0], make_stack(stack.probabilities, label).folds)
+    np.testing.assert_array_equal(calibrated[changed], again[changed])
+
+
+def simulated(seed: int, rows: int, fresh: int, members: int) -> tuple[OOFStack, Floats, np.ndarray]:
+    """Return a stack, and fresh (M, m, 3) probabilities of its members with (m,) labels: truth plus their noise."""
+    generator = np.random.default_rng(seed)
+    logits = generator.normal(size=(rows + fresh, 3)) * 0.8
+    truth = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    label = (generator.random((rows + fresh, 1)) > truth.cumsum(axis=1)).sum(axis=1).clip(0, 2)
+    noise = generator.normal(size=(members, rows + fresh, 3)) * np.linspace(0.8, 1.6, members)[:, None, None]
+    shares = np.exp(logits + noise)
+    shares /= shares.sum(axis=2, keepdims=True)
+    return make_stack(shares[:, :rows], label[:rows]), shares[:, rows:], label[rows:]
+
+
+def test_honest_scores_agree_with_fresh_rows_and_fitted_ones_flatter() -> None:
+    flattered, off = [], []
+    for seed in range(12):
+        stack, fresh, label = simulated(seed, rows=400, fresh=40_000, members=20)
+        blenders: list[Blender] = [LogLossWeights(), LogPool()]
+        results, choice = evaluate(blenders, stack)
+        assert choice is not None
+        on_fresh = {
+            blender.name: log_loss(blender.fit(stack).predict(fresh), label.astype(np.int8)) for blender in blenders
+        }
+        for result in results:
+            off.append((result.honest - on_fresh[result.method]) / result.honest_se)
+            flattered.append(on_fresh[result.method] - result.fitted)
+        off.append((choice.honest - min(on_fresh.values())) / choice.honest_se)
+    assert np.mean(np.abs(off) < 2) >= 0.9
+    assert abs(np.mean(off)) < 0.75  # not biased either way, but for the smaller folds of the refits
+    assert np.mean(flattered) > 0.01
+    assert np.mean(flattered) > 3 * np.std(flattered) / np.sqrt(len(flattered))
+
+
+def test_the_hold_out_is_scored_by_the_blender_of_all_rows() -> None:
+    stack, fresh, label = simulated(0, rows=300, fresh=100, members=4)
+    held_out = make_stack(fresh, label)
+    (result,), _ = evaluate([LogLossWeights()], stack, held_out)
+    expected = LogLossWeights().fit(stack).predict(fresh)
+    assert result.holdout == pytest.approx(row_losses(expected, held_out.folds.label).mean(), abs=1e-12)

@@ -1,0 +1,100 @@
+"""What the diagnostics claim of members, checked by hand."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from prefens.ensemble.crossfit import cross_fit
+from prefens.ensemble.diagnostics import diagnose, error_correlation, forward_curve, left_out, suspects
+from prefens.ensemble.log_loss import LogLossWeights
+from prefens.evaluation.metrics import log_loss
+from prefens.records import MemberInfo, OOFStack
+from tests.examples import make_stack, random_stack
+
+
+def test_left_out_is_what_blending_without_the_member_costs() -> None:
+    stack = random_stack(5, 300, seed=1)
+    label = stack.folds.label
+    whole = log_loss(cross_fit(LogLossWeights(), stack), label)
+    found = left_out(stack.true_class(), stack.folds.fold)
+    for place in range(5):
+        rest = np.arange(5) != place
+        infos = tuple(info for info, kept in zip(stack.members, rest, strict=True) if kept)
+        without = cross_fit(LogLossWeights(), OOFStack(infos, stack.probabilities[rest], stack.folds))
+        assert found[place] == pytest.approx(log_loss(without, label) - whole, abs=1e-7)
+
+
+def test_a_single_member_has_no_worth_to_measure() -> None:
+    stack = random_stack(1, 60, seed=0)
+    found = diagnose(stack, resamples=10)
+    assert np.isnan(found.left_out).all()
+    assert found.forward == [pytest.approx(log_loss(stack.probabilities[0], stack.folds.label))]
+    np.testing.assert_allclose(found.intervals, [[1.0, 1.0]])
+
+
+def test_the_forward_curve_ends_at_the_blend_of_all() -> None:
+    stack = random_stack(8, 400, seed=2)
+    curve = forward_curve(stack.true_class(), stack.folds.fold)
+    assert curve[-1] == pytest.approx(log_loss(cross_fit(LogLossWeights(), stack), stack.folds.label), abs=1e-4)
+    assert curve[0] >= min(log_loss(each, stack.folds.label) for each in stack.probabilities) - 1e-12
+    assert 1 < len(curve) <= 8
+
+
+def test_correlation_of_errors_is_that_of_their_definition() -> None:
+    stack = random_stack(4, 200, seed=3)
+    errors = (np.eye(3)[stack.folds.label] - stack.probabilities).reshape(4, -1)
+    np.testing.assert_allclose(error_correlation(stack), np.corrcoef(errors), atol=1e-12)
+
+
+def test_near_duplicates_are_named() -> None:
+    stack = random_stack(3, 200, seed=4)
+    nudged = 0.999 * stack.probabilities[:1] + 0.001 / 3
+    infos = (*stack.members, MemberInfo("copy", "b", 1))
+    doubled = OOFStack(infos, np.concatenate([stack.probabilities, nudged]), stack.folds)
+    assert diagnose(doubled, resamples=10).duplicates == [(0, 3)]
+    assert diagnose(stack, resamples=10).duplicates == []
+
+
+def test_weight_intervals_hold_the_weights_and_shrink_with_rows() -> None:
+    widths = []
+    for rows in (200, 5000):
+        found = diagnose(random_stack(4, rows, seed=5), resamples=100)
+        assert (found.intervals[:, 0] <= found.weights + 1e-6).all()
+        assert (found.weights <= found.intervals[:, 1] + 1e-6).all()
+        widths.append(float((found.intervals[:, 1] - found.intervals[:, 0]).max()))
+    assert widths[1] < widths[0] / 2
+    again = diagnose(random_stack(4, 200, seed=5), resamples=100, jobs=2)
+    np.testing.assert_array_equal(again.intervals, diagnose(random_stack(4, 200, seed=5), resamples=100).intervals)
+
+
+def test_a_member_that_knows_the_labels_raises_the_alarm() -> None:
+    stack = random_stack(4, 400, seed=6)
+    leaky = stack.probabilities.copy()
+    leaky[2] = 0.5 * leaky[2] + 0.5 * np.eye(3)[stack.folds.label]
+    (told,) = suspects(OOFStack(stack.members, leaky, stack.folds))
+    assert "m2" in told
+    assert "labels" in told
+    assert suspects(stack) == []
+
+
+def test_two_seeds_with_the_same_leak_do_not_hide_each_other() -> None:
+    stack = random_stack(4, 400, seed=6)
+    leaky = stack.probabilities.copy()
+    leaky[2:] = 0.5 * leaky[2:3] + 0.5 * np.eye(3)[stack.folds.label]
+    infos = tuple(
+        replace(info, recipe="same" if place > 1 else f"r{place}") for place, info in enumerate(stack.members)
+    )
+    assert len(suspects(OOFStack(infos, leaky, stack.folds))) == 2
+
+
+def test_nothing_beats_the_truth() -> None:
+    generator = np.random.default_rng(0)
+    truth = generator.dirichlet([3, 3, 3], size=600)
+    label = (generator.random((600, 1)) > truth.cumsum(axis=1)).sum(axis=1).clip(0, 2)
+    near = 0.9 * truth + 0.1 * np.eye(3)[label]
+    stack = make_stack(np.stack([near, truth]), label)
+    known = replace(stack, folds=replace(stack.folds, truth=np.stack([truth, truth], axis=1)))
+    (told,) = suspects(known)
+    assert told.startswith("m0")
+    assert "true probabilities" in told
