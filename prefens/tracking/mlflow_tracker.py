@@ -63,7 +63,7 @@ class MlflowTracker:
             "prefens.fold": str(key.fold),
         }
         run = self.client.create_run(self.experiment_id, tags=tags, run_name=f"{spec.name} fold {key.fold}")
-        params = [Param("seed", str(spec.seed)), Param("fold", str(key.fold)), Param("backbone", spec.backbone)]
+        params = [Param("seed", str(spec.seed)), Param("fold", str(key.fold)), Param("backbone", str(spec.backbone))]
         self.client.log_batch(run.info.run_id, params=params)
         return str(run.info.run_id)
 
@@ -163,7 +163,7 @@ def _tags(role: str, spec: MemberSpec) -> dict[str, str]:
         "prefens.role": role,
         "prefens.member": spec.key(0).member_digest,
         "prefens.name": spec.name,
-        "prefens.backbone": spec.backbone,
+        "prefens.backbone": str(spec.backbone),
         "prefens.recipe_digest": spec.recipe_digest,
         "prefens.data_digest": spec.data_digest,
         "prefens.fold_digest": spec.fold_digest,

@@ -8,9 +8,18 @@ import numpy as np
 
 from prefens.digest import short
 from prefens.errors import StoreError
-from prefens.records import HOLDOUT, Floats, FoldPredictions, Folds, MemberInfo, OOFStack, Outcome, Strings, take_rows
-
-TOLERANCE = 1e-6  # of a row's sum
+from prefens.records import (
+    HOLDOUT,
+    TOLERANCE,
+    Floats,
+    FoldPredictions,
+    Folds,
+    MemberInfo,
+    OOFStack,
+    Outcome,
+    Strings,
+    take_rows,
+)
 
 
 def make_stack(
