@@ -1,29 +1,23 @@
-"""What a blend is made from and leaves behind: its members, their data, blend.json and the tracking."""
+"""What a blend leaves behind: blend.json and the tracking."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from prefens import config
-from prefens.data.folds import data_digest
-from prefens.data.sources import Source
-from prefens.digest import short
-from prefens.errors import StoreError
 from prefens.evaluation.leaderboard import named_weights
 from prefens.evaluation.metrics import row_losses
 from prefens.records import BlendResult, Folds, OOFStack
 from prefens.trackers import make_tracker
-from prefens.tracking.oof_store import MemberSpec, SplitStore
-
-log = logging.getLogger(__name__)
+from prefens.tracking.oof_store import SplitStore
 
 
-def record(split: SplitStore, tracking: config.Tracking, found: dict[str, Any], files: Sequence[Path]) -> None:
-    """Store the blend for predictions, and track it."""
-    split.put_blend(found)
+def record(split: SplitStore | None, tracking: config.Tracking, found: dict[str, Any], files: Sequence[Path]) -> None:
+    """Store the blend for predictions, where there is a store, and track it."""
+    if split is not None:
+        split.put_blend(found)
     metrics = {f"{item['method']}_{name}": item[name] for item in found["methods"] for name in ("honest", "fitted")}
     tags = {f"prefens.{name}": found[name] for name in ("data_digest", "fold_digest", "best")}
     name = f"blend of {len(found['members'])}"
@@ -56,41 +50,3 @@ def describe(stack: OOFStack, results: Sequence[BlendResult], folds: Folds) -> d
         "best": best.method,
         "best_honest": best.honest,
     }
-
-
-def complete_members(split: SplitStore, names: Sequence[str]) -> list[MemberSpec]:
-    """Return the members to blend: those named, or every complete one; incomplete ones are told."""
-    specs = list(split.members())
-    unknown = sorted(set(names) - {spec.name for spec in specs})
-    if unknown:
-        raise StoreError(
-            f"no member {', '.join(unknown)}",
-            f"names among {', '.join(spec.name for spec in specs)}",
-            "correct members=",
-        )
-    chosen = []
-    for spec in specs:
-        missing = sorted(set(range(split.folds.k)) - set(split.finished_folds(spec)))
-        if spec.name in names and missing:
-            raise StoreError(
-                f"member {spec.name} lacks folds {missing}", "all folds", "train them, or leave the member out"
-            )
-        if missing:
-            log.warning("left out: %s lacks folds %s", spec.name, missing)
-        elif not names or spec.name in names:
-            chosen.append(spec)
-    return chosen
-
-
-def check_data(settings: config.BlendConfig, folds: Folds) -> None:
-    """Refuse a data.path whose pairs are not those of the store."""
-    if settings.data.get("path") is None:
-        return
-    source: Source = config.build(settings.data)
-    given = data_digest(source.load(labelled=True).pairs)
-    if given != folds.data_digest:
-        raise StoreError(
-            f"{settings.data.path}: data {short(given)}",
-            f"data {short(folds.data_digest)}, as stored",
-            "correct data.path",
-        )

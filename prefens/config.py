@@ -75,6 +75,11 @@ class BlendConfig(StoredConfig):
 
     methods: list[str] = field(default_factory=list)
     members: list[str] = field(default_factory=list)
+    columns: dict[str, str] | None = None
+    labels: str | None = None
+    folds: Any = MISSING
+    fold_file: str | None = None
+    partial: bool = False
 
 
 @dataclass

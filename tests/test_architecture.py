@@ -33,7 +33,8 @@ ALLOWED = {
     "trackers": {"tracking", "config"},
     "fold_runs": {"data", "members", "evaluation", "tracking"},
     "prediction": {"config", "data", "ensemble", "members", "tracking"},
-    "blending": {"config", "data", "evaluation", "tracking", "trackers"},
+    "gathering": {"config", "data", "tracking"},
+    "blending": {"config", "evaluation", "tracking", "trackers"},
     "bundle": {"members", "prediction", "tracking"},
 }
 HEAVY = {
