@@ -87,6 +87,22 @@ class PredictConfig(StoredConfig):
     """Settings of `python -m prefens.predict`."""
 
     method: str = MISSING
+    blend: str | None = None
+    members: dict[str, str] = field(default_factory=dict)
+    columns: dict[str, str] | None = None
+
+
+@dataclass
+class ImportConfig:
+    """Settings of `python -m prefens.import_oof`."""
+
+    tracking: Any = MISSING
+    path: str | None = None
+    name: str | None = None
+    columns: dict[str, str] | None = None
+    data_digest: str | None = None
+    fold_digest: str | None = None
+    force: bool = False
 
 
 @dataclass
@@ -114,6 +130,7 @@ SCHEMAS = {
     "train": TrainConfig,
     "blend": BlendConfig,
     "predict": PredictConfig,
+    "import_oof": ImportConfig,
     "kaggle": KaggleConfig,
     "ui": UiConfig,
 }

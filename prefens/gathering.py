@@ -95,7 +95,8 @@ def find_folds(settings: config.BlendConfig, stored: bool) -> tuple[Folds, Split
             raise ConfigError("fold_file= with the folds of the store", "one of them", "add labels= or data.path=")
         split = store.select(settings.data_digest or (None if stored else digest), settings.fold_digest)
         _check_data(split.folds, digest)
-        log.info("folds of the store, %s", split.path)
+        if not stored:
+            log.info("labels and folds of the store, %s", split.path)
         return split.folds, split
     if pairs is None:
         raise ConfigError(
@@ -118,7 +119,8 @@ def _make_folds(settings: config.BlendConfig, rows: Labelled) -> Folds:
     if settings.fold_file is not None:
         return read_folds(Path(settings.fold_file), rows)
     folds = split_rows(rows, config.build(settings.folds, FoldSettings))
-    log.info("%d rows in folds made here: %s", len(rows.ids), dict(folds.settings))
+    about = folds.settings
+    log.info("%d rows in %d %s folds, seed %d", len(rows.ids), folds.k, about["scheme"], about["seed"])
     return folds
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -40,15 +41,7 @@ def read_folds(path: Path, rows: Labelled) -> Folds:
     if problems:
         raise refusal(str(path), ids, problems, "folds", f"unique ids, folds {HOLDOUT} (held out) to {MOST - 1}")
     given = dict(zip(ids, numbers.astype(int).tolist(), strict=True))
-    lacking = [id_ for id_ in rows.ids if id_ not in given]
-    unknown = given.keys() - set(rows.ids)
-    if lacking or unknown:
-        raise DataError(
-            f"{path}: {len(lacking)} of {len(rows.ids)} ids missing (first: {', '.join(lacking[:3]) or 'none'}), "
-            f"{len(unknown)} unknown (first: {', '.join(sorted(unknown)[:3]) or 'none'})",
-            "each labelled id exactly once",
-            "mend the file",
-        )
+    _check_ids(path, rows, given)
     fold = np.array([given[id_] for id_ in rows.ids])
     k = max(int(fold.max()) + 1, 2)
     empty = sorted(set(range(k)) - set(fold.tolist()))
@@ -59,6 +52,18 @@ def read_folds(path: Path, rows: Labelled) -> Folds:
     _warn_of_leaks(path, rows, fold)
     about = {"scheme": "file", "k": k, "seed": None, "holdout": float((fold == HOLDOUT).mean())}
     return Folds(rows.ids, rows.label, rows.group, fold.astype(np.int8), about, rows.data_digest, rows.truth)
+
+
+def _check_ids(path: Path, rows: Labelled, given: Mapping[str, int]) -> None:
+    lacking = [id_ for id_ in rows.ids if id_ not in given]
+    unknown = given.keys() - set(rows.ids)
+    if lacking or unknown:
+        raise DataError(
+            f"{path}: {len(lacking)} of {len(rows.ids)} ids missing (first: {', '.join(lacking[:3]) or 'none'}), "
+            f"{len(unknown)} unknown (first: {', '.join(sorted(unknown)[:3]) or 'none'})",
+            "each labelled id exactly once",
+            "mend the file",
+        )
 
 
 def _warn_of_leaks(path: Path, rows: Labelled, fold: Ints) -> None:
