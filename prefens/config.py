@@ -75,7 +75,7 @@ class BlendConfig(StoredConfig):
 
     methods: list[str] = field(default_factory=list)
     members: list[str] = field(default_factory=list)
-    columns: dict[str, str] | None = None
+    columns: Any = None  # a mapping; Hydra takes new keys only in place of null
     labels: str | None = None
     folds: Any = MISSING
     fold_file: str | None = None
@@ -88,8 +88,8 @@ class PredictConfig(StoredConfig):
 
     method: str = MISSING
     blend: str | None = None
-    members: dict[str, str] = field(default_factory=dict)
-    columns: dict[str, str] | None = None
+    members: Any = None  # a mapping, likewise
+    columns: Any = None  # a mapping; Hydra takes new keys only in place of null
 
 
 @dataclass
@@ -99,7 +99,7 @@ class ImportConfig:
     tracking: Any = MISSING
     path: str | None = None
     name: str | None = None
-    columns: dict[str, str] | None = None
+    columns: Any = None  # a mapping; Hydra takes new keys only in place of null
     data_digest: str | None = None
     fold_digest: str | None = None
     force: bool = False
@@ -163,6 +163,15 @@ def build(node: Any, kind: type[T] | None = None, **parts: Any) -> T:
             f"the fields and types of {node.get('_target_', kind)}",
             "correct the setting; --cfg job prints them all",
         ) from error
+
+
+def mapping(name: str, node: Any) -> dict[str, str]:
+    """Return a setting's names by key, empty where it is null; ConfigError for anything but a mapping to names."""
+    if node is None:
+        return {}
+    if not isinstance(node, Mapping) or not all(isinstance(value, str | int) for value in node.values()):
+        raise ConfigError(f"{name}={node}", f"'{name}={{key: value, ...}}'", f"correct {name}=")
+    return {str(key): str(value) for key, value in node.items()}
 
 
 def target_class(node: Mapping[Any, Any]) -> Any:

@@ -56,7 +56,7 @@ def gather(settings: config.BlendConfig) -> Gathered:
         for spec in complete_members(split, names):
             members[spec.info] = [split.predictions(spec, fold) for fold in range(folds.k)]
     for path in files:
-        member = read_member(path, settings.columns)
+        member = read_member(path, config.mapping("columns", settings.columns))
         if member.name in {info.name for info in members}:
             raise ConfigError(f"two members are called {member.name}", "a name for each", f"rename {path}")
         members[member.spec(folds).info] = member.runs(folds, settings.partial)
@@ -69,7 +69,7 @@ def is_file(name: str) -> bool:
     return Path(name).suffix.lower() in SUFFIXES
 
 
-def read_member(path: Path, columns: Mapping[str, str] | None, name: str | None = None) -> ForeignMember:
+def read_member(path: Path, columns: Mapping[str, str], name: str | None = None) -> ForeignMember:
     """Read probabilities made elsewhere; the member is called by the file's stem, unless by `name`."""
     ids, probabilities = read_probabilities(path, columns)
     return ForeignMember(path.stem if name is None else name, file_digest(path), ids, probabilities)

@@ -26,7 +26,7 @@ def import_member(split: SplitStore, tracker: Tracker, member: ForeignMember, fo
     (`force` replaces it, unless we trained it); ConfigError for a name that can't be a folder's.
     """
     name = member.name
-    if Path(name).name != name or name.startswith(".") or is_file(name):
+    if not name or Path(name).name != name or name.startswith(".") or is_file(name):
         raise ConfigError(f"name={name!r}", "a name without slashes, leading dot or suffix", "set name=mine, say")
     spec, runs = member.spec(split.folds), member.runs(split.folds)
     known = next((each for each in split.members() if each.name == name), None)

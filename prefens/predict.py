@@ -51,8 +51,9 @@ def from_files(settings: config.PredictConfig) -> tuple[Any, Any, dict[str, Any]
     """Return ids, probabilities and what to tell of members' predictions that are in files; without a store."""
     from prefens.prediction import predict_files, read_blend, stored_blender, used_members
 
-    method, members, blender = stored_blender(read_blend(settings.blend, settings.members), settings.method)
-    ids, probabilities = predict_files(blender, members, settings.members, settings.columns)
+    files, columns = config.mapping("members", settings.members), config.mapping("columns", settings.columns)
+    method, members, blender = stored_blender(read_blend(settings.blend, files), settings.method)
+    ids, probabilities = predict_files(blender, members, files, columns)
     facts = {"predicted": len(ids), "malformed": [], "repaired": {}}
     return ids, probabilities, facts | {"method": method, "members": used_members(members, blender)}
 
