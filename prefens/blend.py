@@ -1,4 +1,4 @@
-"""python -m prefens.blend: blend every complete member of the store. See --help."""
+"""python -m prefens.blend: blend members of the store, and files from elsewhere. See --help."""
 
 from __future__ import annotations
 
@@ -15,39 +15,29 @@ def main() -> None:
 
 
 def blend(settings: config.BlendConfig) -> command.Rows:
-    """Fit the blends, print the leaderboard, write blend.json and leaderboard.json."""
-    from prefens.blending import check_data, complete_members, describe, record
+    """Fit the blends, print the tables, write blend.json, weights.json, leaderboard.json and figures."""
+    from prefens.blending import make_blend, record
     from prefens.ensemble.base import Blender
-    from prefens.ensemble.crossfit import evaluate
     from prefens.ensemble.methods import calibration
     from prefens.errors import ConfigError
-    from prefens.evaluation.leaderboard import leaderboard
-    from prefens.evaluation.tables import leaderboard_table, show
-    from prefens.files import write_json
-    from prefens.tracking.oof_store import OOFStore
-    from prefens.tracking.stack import make_stack
+    from prefens.evaluation.tables import leaderboard_table, member_table, show
+    from prefens.gathering import gather
 
-    if not settings.blender:
-        raise ConfigError("blender=[]", "at least one blending method", "set blender=[soft_vote,log_loss]")
+    if not settings.blender or settings.resamples < 1:
+        raise ConfigError(
+            f"{len(settings.blender)} methods, resamples={settings.resamples}", "one or more of each", "set blender=all"
+        )
     blenders: list[Blender] = [config.build(node) for node in settings.blender.values()]
     calibrations = [calibration(name) for name in settings.calibrations]
     tracking = config.build(settings.tracking, config.Tracking)
-    split = OOFStore(Path(tracking.root)).select(settings.data_digest, settings.fold_digest)
-    check_data(settings, split.folds)
-    specs = complete_members(split, settings.members)
-    runs = {spec.info: [split.predictions(spec, fold) for fold in range(split.folds.k)] for spec in specs}
-    stack, holdout = make_stack(split.folds, runs)
-    results, _ = evaluate(blenders, stack, holdout, calibrations)
-    rows = leaderboard(stack, results, holdout)
-    about = split.folds.settings
-    show(leaderboard_table(rows, f"{len(stack.folds.ids)} pairs, {about['scheme']} folds, k={about['k']}"))
-    found = describe(stack, results, split.folds)
-    out = Path(settings.out)
-    files = [write_json(out / "blend.json", found), write_json(out / "leaderboard.json", rows)]
-    try:
-        record(split, tracking, found, files)
-    except OSError as error:
-        log.warning("the store can't be written (%s): predictions go on with the blend that it had", error)
+    found = make_blend(gather(settings), blenders, calibrations, settings.resamples)
+    found = found.rechecked(settings.recheck, Path(tracking.root) / "backbones")
+    rows = found.leaderboard()
+    show(leaderboard_table(rows, found.title()))
+    show(member_table(found.member_rows()))
+    for alarm in found.alarms():
+        log.warning("suspicious: %s", alarm)
+    record(found, tracking, Path(settings.out))
     return rows
 
 

@@ -1,97 +1,206 @@
-"""What a blend is made from and leaves behind: its members, their data, blend.json and the tracking."""
+"""A blend: how its methods score, what they rest on, and what it leaves behind."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from prefens import config
-from prefens.data.folds import data_digest
-from prefens.data.sources import Source
-from prefens.digest import short
-from prefens.errors import StoreError
-from prefens.evaluation.leaderboard import named_weights
-from prefens.evaluation.metrics import row_losses
-from prefens.records import Folds, OOFStack
-from prefens.results import BlendResult
+import numpy as np
+
+from prefens import config, threads
+from prefens.ensemble.base import Blender
+from prefens.ensemble.calibration import cross_calibrate
+from prefens.ensemble.crossfit import Calibrations, evaluate
+from prefens.ensemble.diagnostics import Diagnosis, diagnose
+from prefens.evaluation.bootstrap import GroupBootstrap
+from prefens.evaluation.leaderboard import leaderboard, named_weights, with_differences
+from prefens.evaluation.metrics import log_loss, row_losses
+from prefens.files import write_json
+from prefens.gathering import Gathered
+from prefens.recheck import recheck
+from prefens.records import OOFStack, Pairs
+from prefens.results import BlendResult, Choice
 from prefens.trackers import make_tracker
-from prefens.tracking.oof_store import MemberSpec, SplitStore
 
 log = logging.getLogger(__name__)
 
 
-def record(split: SplitStore, tracking: config.Tracking, found: dict[str, Any], files: Sequence[Path]) -> None:
-    """Store the blend for predictions, and track it."""
-    split.put_blend(found)
-    metrics = {f"{item['method']}_{name}": item[name] for item in found["methods"] for name in ("honest", "fitted")}
-    tags = {f"prefens.{name}": found[name] for name in ("data_digest", "fold_digest", "best")}
-    name = f"blend of {len(found['members'])}"
-    make_tracker(tracking).log_blend(name, metrics | {"oof_log_loss": found["best_honest"]}, tags, files)
+@dataclass(frozen=True, eq=False)
+class Blend:
+    """All that was found.
 
+    Attributes
+    ----------
+    results : one per method, calibrated ones behind theirs; choice : between them, nested, or None.
+    calibrated : member or method -> calibration -> honest log loss in nats.
+    mismatches : folds whose stored models do not predict what is stored, in words.
+    """
 
-def describe(stack: OOFStack, results: Sequence[BlendResult], folds: Folds) -> dict[str, Any]:
-    """Return the content of blend.json; log loss in nats."""
-    losses = row_losses(stack.probabilities, stack.folds.label).mean(axis=1)
-    best = min(results, key=lambda result: result.honest)
-    methods: list[dict[str, Any]] = []
-    for result in results:
-        scores = {
-            "method": result.method,
-            "fitted": result.fitted,
-            "honest": result.honest,
-            "honest_se": result.honest_se,
+    gathered: Gathered
+    results: Sequence[BlendResult]
+    choice: Choice | None
+    diagnosis: Diagnosis
+    calibrated: Mapping[str, Mapping[str, float]]
+    mismatches: Sequence[str] = field(default_factory=list)
+
+    @property
+    def best(self) -> BlendResult:
+        """The method with the lowest honest log loss: the one that predicts."""
+        return min(self.results, key=lambda result: result.honest)
+
+    def title(self) -> str:
+        """Return what was blended on, in words."""
+        about, stack = self.gathered.folds.settings, self.gathered.stack
+        return f"{len(stack.folds.ids)} pairs, {about['scheme']} folds, k={about['k']}"
+
+    def leaderboard(self) -> list[dict[str, Any]]:
+        """Return the rows of the leaderboard: members, methods, the nested choice, references."""
+        shown = [result for result in self.results if "+" not in result.method]
+        several = self.choice if len(self.results) > 1 else None
+        rows = leaderboard(self.gathered.stack, shown, self.gathered.holdout, several)
+        return [row | {"calibrated": dict(self.calibrated.get(row["name"], {}))} for row in rows]
+
+    def member_rows(self) -> list[dict[str, Any]]:
+        """Return what is known of each member besides its scores, as JSON values; log loss in nats."""
+        stack, found = self.gathered.stack, self.diagnosis
+        losses = row_losses(stack.probabilities, stack.folds.label).mean(axis=1)
+        doubled = {place for pair in found.duplicates for place in pair}
+        rows = []
+        for place, info in enumerate(stack.members):
+            others = np.where(np.arange(len(stack.members)) == place, -np.inf, found.correlation[place])
+            nearest = int(np.argmax(others)) if len(stack.members) > 1 else None
+            worth = float(found.left_out[place])
+            rows.append(
+                {
+                    "member": info.name,
+                    "log_loss": float(losses[place]),
+                    "weight": float(found.weights[place]),
+                    "weight_interval": found.intervals[place].tolist(),
+                    "left_out": None if np.isnan(worth) else worth,
+                    "most_alike": None if nearest is None else stack.members[nearest].name,
+                    "correlation": None if nearest is None else float(others[nearest]),
+                    "duplicate": place in doubled,
+                }
+            )
+        return rows
+
+    def alarms(self) -> list[str]:
+        """Return what looks wrong, in words: leaks, doubles, models that are not those of the stored probabilities."""
+        infos = self.gathered.stack.members
+        doubles = [
+            f"{infos[a].name} and {infos[b].name} say the same (errors correlate above 0.995)"
+            for a, b in self.diagnosis.duplicates
+        ]
+        return [*self.diagnosis.suspects, *self.mismatches, *doubles]
+
+    def rechecked(self, sample: int, backbones: Path) -> Blend:
+        """Return the blend after predicting a sample of each stored fold again, where the pairs are given."""
+        gathered = self.gathered
+        if gathered.split is None or gathered.pairs is None:
+            return self
+        found = recheck(gathered.split, gathered.stored, gathered.pairs, sample, backbones)
+        return replace(self, mismatches=list(found))
+
+    def describe(self) -> dict[str, Any]:
+        """Return the content of blend.json; log loss in nats."""
+        stack, folds = self.gathered.stack, self.gathered.folds
+        losses = row_losses(stack.probabilities, stack.folds.label).mean(axis=1)
+        choice = self.choice
+        return {
+            "n_pairs": len(stack.folds.ids),
+            "data_digest": folds.data_digest,
+            "fold_digest": folds.digest,
+            "members": [
+                {"member": info.name, "backbone": info.backbone, "seed": info.seed, "log_loss": float(loss)}
+                for info, loss in zip(stack.members, losses, strict=True)
+            ],
+            "methods": [_described(stack, result) for result in self.results],
+            "best": self.best.method,
+            "best_honest": self.best.honest if choice is None else choice.honest,
+            "best_honest_se": self.best.honest_se if choice is None else choice.honest_se,
+            "chosen_without_fold": {} if choice is None else {str(fold): name for fold, name in choice.chosen.items()},
+            "diagnostics": {
+                "members": self.member_rows(),
+                "forward": self.diagnosis.forward,
+                "alarms": self.alarms(),
+            },
         }
-        scores |= {} if result.holdout is None else {"holdout": result.holdout}
-        methods.append({**scores, "weights": named_weights(stack, result), "state": dict(result.state)})
+
+
+def make_blend(
+    gathered: Gathered, blenders: Sequence[Blender], calibrations: Calibrations = (), resamples: int = 1000
+) -> Blend:
+    """Fit, score and choose between blenders, each with each calibration too, and look at what they rest on."""
+    stack, holdout = gathered.stack, gathered.holdout
+    if any(blender.wants_features for blender in blenders) and gathered.pairs is not None:
+        stack, holdout = (_with_features(each, gathered.pairs) for each in (stack, holdout))
+    assert stack is not None
+    results, choice = evaluate(blenders, stack, holdout, calibrations)
+    bootstrap = GroupBootstrap(stack.folds.group, resamples)
+    results, choice = with_differences(stack, results, choice, bootstrap)
+    calibrated: dict[str, dict[str, float]] = {
+        info.name: {
+            kind.name: log_loss(cross_calibrate(kind, own, stack.folds), stack.folds.label) for kind in calibrations
+        }
+        for info, own in zip(stack.members, stack.probabilities, strict=True)
+    }
+    for result in results:
+        base, *kind = result.method.split("+")
+        if kind:
+            calibrated.setdefault(base, {})[kind[0]] = result.honest
+    gathered = replace(gathered, stack=stack, holdout=holdout)
+    return Blend(gathered, results, choice, diagnose(stack, resamples, threads.granted()), calibrated)
+
+
+def record(found: Blend, tracking: config.Tracking, out: Path) -> None:
+    """Write the files of a blend, store it for predictions, where there is a store, and track it."""
+    from prefens.evaluation.blend_plots import blend_figures  # matplotlib takes a while to import
+
+    described = found.describe()
+    best = next(item for item in described["methods"] if item["method"] == described["best"])
+    weights = {"method": best["method"], "members": [item["member"] for item in described["members"]]}
+    rows = found.leaderboard()
+    files = [
+        write_json(out / "blend.json", described),
+        write_json(out / "weights.json", weights | {"weights": best["weights"], "state": best["state"]}),
+        write_json(out / "leaderboard.json", rows),
+    ]
+    names = [info.name for info in found.gathered.stack.members]
+    files += blend_figures(names, found.diagnosis, found.best, found.gathered.stack.folds.label, out / "figures")
+    try:
+        if found.gathered.split is not None:
+            found.gathered.split.put_blend(described)
+    except OSError as error:
+        log.warning("the store can't be written (%s): predictions go on with the blend that it had", error)
+    metrics = {f"{item['method']}_{name}": item[name] for item in described["methods"] for name in ("honest", "fitted")}
+    metrics |= {"oof_log_loss": described["best_honest"], "oof_log_loss_se": described["best_honest_se"]}
+    tags = {f"prefens.{name}": described[name] for name in ("data_digest", "fold_digest", "best")}
+    name = f"blend of {len(names)}"
+    try:
+        make_tracker(tracking).log_blend(name, metrics, tags, files, {"leaderboard": rows, "members": found.member_rows()})
+    except OSError as error:
+        log.warning("the blend is not tracked: %s", error)
+
+
+def _described(stack: OOFStack, result: BlendResult) -> dict[str, Any]:
+    scores = {"method": result.method, "fitted": result.fitted, "honest": result.honest, "honest_se": result.honest_se}
     return {
-        "n_pairs": len(stack.folds.ids),
-        "data_digest": folds.data_digest,
-        "fold_digest": folds.digest,
-        "members": [
-            {"member": info.name, "backbone": info.backbone, "seed": info.seed, "log_loss": float(loss)}
-            for info, loss in zip(stack.members, losses, strict=True)
-        ],
-        "methods": methods,
-        "best": best.method,
-        "best_honest": best.honest,
+        **scores,
+        **({} if result.holdout is None else {"holdout": result.holdout}),
+        "differences": {name: list(found) for name, found in result.differences.items()},
+        "weights": named_weights(stack, result),
+        "state": dict(result.state),
     }
 
 
-def complete_members(split: SplitStore, names: Sequence[str]) -> list[MemberSpec]:
-    """Return the members to blend: those named, or every complete one; incomplete ones are told."""
-    specs = list(split.members())
-    unknown = sorted(set(names) - {spec.name for spec in specs})
-    if unknown:
-        raise StoreError(
-            f"no member {', '.join(unknown)}",
-            f"names among {', '.join(spec.name for spec in specs)}",
-            "correct members=",
-        )
-    chosen = []
-    for spec in specs:
-        missing = sorted(set(range(split.folds.k)) - set(split.finished_folds(spec)))
-        if spec.name in names and missing:
-            raise StoreError(
-                f"member {spec.name} lacks folds {missing}", "all folds", "train them, or leave the member out"
-            )
-        if missing:
-            log.warning("left out: %s lacks folds %s", spec.name, missing)
-        elif not names or spec.name in names:
-            chosen.append(spec)
-    return chosen
+def _with_features(stack: OOFStack | None, pairs: Pairs) -> OOFStack | None:
+    """Return the stack with the style features of its pairs."""
+    from prefens.members.style import all_features
 
-
-def check_data(settings: config.BlendConfig, folds: Folds) -> None:
-    """Refuse a data.path whose pairs are not those of the store."""
-    if settings.data.get("path") is None:
-        return
-    source: Source = config.build(settings.data)
-    given = data_digest(source.load(labelled=True).pairs)
-    if given != folds.data_digest:
-        raise StoreError(
-            f"{settings.data.path}: data {short(given)}",
-            f"data {short(folds.data_digest)}, as stored",
-            "correct data.path",
-        )
+    if stack is None:
+        return None
+    place = {id_: row for row, id_ in enumerate(pairs.ids)}
+    return replace(stack, features=all_features(pairs.take(np.array([place[id_] for id_ in stack.folds.ids]))))

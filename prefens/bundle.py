@@ -13,7 +13,7 @@ from prefens.digest import short
 from prefens.errors import ConfigError
 from prefens.files import write_json, written_aside
 from prefens.members.backbones import find_minilm
-from prefens.prediction import stored_blender
+from prefens.prediction import refuse_foreign, stored_blender, used_members
 from prefens.tracking.oof_store import SplitStore
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,8 @@ def make_bundle(split: SplitStore, method: str, packages: Sequence[str], out: Pa
         )
     blend = split.blend()
     name, members, blender = stored_blender(blend, method)
-    used = [member for member, needed in zip(members, blender.used, strict=True) if needed]
+    used = used_members(members, blender)
+    refuse_foreign(blend, used)
     chosen = {**blend, "methods": [item for item in blend["methods"] if item["method"] == name], "best": name}
     with written_aside(out) as aside:
         store = aside / "runs" / "store" / split.path.name

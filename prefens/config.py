@@ -76,6 +76,11 @@ class BlendConfig(StoredConfig):
     blender: Any = MISSING
     calibrations: list[str] = field(default_factory=list)
     members: list[str] = field(default_factory=list)
+    columns: Any = None  # a mapping; Hydra takes new keys only in place of null
+    labels: str | None = None
+    folds: Any = MISSING
+    fold_file: str | None = None
+    partial: bool = False
     resamples: int = MISSING
     recheck: int = MISSING
 
@@ -85,6 +90,22 @@ class PredictConfig(StoredConfig):
     """Settings of `python -m prefens.predict`."""
 
     method: str = MISSING
+    blend: str | None = None
+    members: Any = None  # a mapping, likewise
+    columns: Any = None  # a mapping; Hydra takes new keys only in place of null
+
+
+@dataclass
+class ImportConfig:
+    """Settings of `python -m prefens.import_oof`."""
+
+    tracking: Any = MISSING
+    path: str | None = None
+    name: str | None = None
+    columns: Any = None  # a mapping; Hydra takes new keys only in place of null
+    data_digest: str | None = None
+    fold_digest: str | None = None
+    force: bool = False
 
 
 @dataclass
@@ -112,6 +133,7 @@ SCHEMAS = {
     "train": TrainConfig,
     "blend": BlendConfig,
     "predict": PredictConfig,
+    "import_oof": ImportConfig,
     "kaggle": KaggleConfig,
     "ui": UiConfig,
 }
@@ -146,6 +168,15 @@ def build(node: Any, kind: type[T] | None = None, **parts: Any) -> T:
             f"the fields and types of {node.get('_target_', kind)}",
             "correct the setting; --cfg job prints them all",
         ) from error
+
+
+def mapping(name: str, node: Any) -> dict[str, str]:
+    """Return a setting's names by key, empty where it is null; ConfigError for anything but a mapping to names."""
+    if node is None:
+        return {}
+    if not isinstance(node, Mapping) or not all(isinstance(value, str | int) for value in node.values()):
+        raise ConfigError(f"{name}={node}", f"'{name}={{key: value, ...}}'", f"correct {name}=")
+    return {str(key): str(value) for key, value in node.items()}
 
 
 def target_class(node: Mapping[Any, Any]) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
@@ -15,12 +14,11 @@ import numpy as np
 from filelock import FileLock
 
 from prefens.data.corpus import Corpus
-from prefens.evaluation.leaderboard import scores
 from prefens.evaluation.metrics import accuracy, log_loss
 from prefens.members.base import Context, Member
 from prefens.records import Fold, FoldPredictions
+from prefens.scoring import track_member
 from prefens.tracking.oof_store import MemberSpec, SplitStore
-from prefens.tracking.stack import make_stack
 from prefens.tracking.tracker import Tracker
 
 log = logging.getLogger(__name__)
@@ -48,7 +46,7 @@ class Trainer:
         rows = [self._train_fold(spec, make, self.corpus.folds.split(fold)) for fold in folds]
         complete = self.split.finished_folds(spec) == list(range(self.corpus.folds.k))
         if complete and (any(row["trained"] for row in rows) or not self.tracker.has_member(spec)):
-            self._finish_member(spec)
+            track_member(self.split, self.tracker, spec)  # whichever process finished the last fold
         return rows
 
     def _train_fold(self, spec: MemberSpec, make: Callable[[], Member], fold: Fold) -> dict[str, Any]:
@@ -99,24 +97,6 @@ class Trainer:
         numbers = {name: value for name, value in facts["facts"].items() if not isinstance(value, str)}
         metrics = {name: facts[name] for name in ("log_loss", "accuracy", "seconds")} | numbers
         self.tracker.finish_fold(run, metrics, facts["curves"], [folder / "predictions.parquet", folder / "run.json"])
-
-    def _finish_member(self, spec: MemberSpec) -> None:
-        """Score the whole member, once all its folds are there (whichever process finished the last)."""
-        runs = [self.split.predictions(spec, fold) for fold in range(self.corpus.folds.k)]
-        stack, holdout = make_stack(self.corpus.folds, {spec.info: runs})
-        metrics = {f"oof_{name}": value for name, value in scores(stack.probabilities[0], stack.folds).items()}
-        if holdout is not None:
-            metrics |= {
-                f"holdout_{name}": value for name, value in scores(holdout.probabilities[0], holdout.folds).items()
-            }
-        metrics["seconds"] = sum(self.split.facts(spec, fold)["seconds"] for fold in range(self.corpus.folds.k))
-        from prefens.evaluation.plots import calibration_figure  # matplotlib takes a while to import
-
-        with tempfile.TemporaryDirectory() as scratch:
-            figure = calibration_figure(
-                stack.probabilities[0], stack.folds.label, spec.name, Path(scratch) / "calibration.png"
-            )
-            self.tracker.finish_member(spec, metrics, [figure])
 
     @contextmanager
     def _lock(self, name: str) -> Any:

@@ -19,6 +19,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 FORMAT_VERSION = 1  # of stored results; raised when old ones can no longer be compared with new ones
+TOLERANCE = 1e-6  # of the sum of a row of probabilities
 HOLDOUT = -1  # the fold number of rows that nothing trains, tunes or fits weights on
 
 
@@ -260,9 +261,8 @@ class OOFStack:
     def rows(self, keep: NDArray[np.bool_]) -> OOFStack:
         """Return the stack of the rows where `keep` ((n,) booleans) is True."""
         features = None if self.features is None else self.features.take(keep)
-        return replace(
-            self, probabilities=self.probabilities[:, keep], folds=take_rows(self.folds, keep), features=features
-        )
+        kept = self.probabilities[:, keep]
+        return replace(self, probabilities=kept, folds=take_rows(self.folds, keep), features=features)
 
     def true_class(self) -> Floats:
         """(M, n) the probability that each member gave to what happened."""

@@ -1,4 +1,4 @@
-"""What blending gives: each method's scores, and the choice between them."""
+"""What blending gives: each method's scores, the choice between them, and what is known of the members."""
 
 from __future__ import annotations
 
@@ -45,9 +45,36 @@ class Choice:
     chosen : fold -> the method with the lowest honest log loss on the other folds.
     honest, honest_se : log loss in nats of those choices, each on its fold, and its clustered standard error.
     probabilities : (n, 3) the predictions behind `honest`.
+    methods : how many it chose from.
+    differences : as in `BlendResult`.
     """
 
     chosen: dict[int, str]
     honest: float
     honest_se: float
     probabilities: Floats
+    methods: int
+    differences: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Diagnosis:
+    """What is known of M members besides their scores.
+
+    Attributes
+    ----------
+    weights : (M,) of the lowest log loss on all rows; intervals : (M, 2), 95 % by bootstrap over prompt groups.
+    correlation : (M, M) of the members' errors.
+    left_out : (M,) honest log loss in nats of the fitted blend without the member, less the one with it.
+    forward : log loss in nats of the fitted blend of 1, 2, ... members, chosen and fitted without the scored fold.
+    duplicates : pairs of members, by place, whose errors correlate above 0.995.
+    suspects : what looks like a leak, in words.
+    """
+
+    weights: Floats
+    intervals: Floats
+    correlation: Floats
+    left_out: Floats
+    forward: list[float]
+    duplicates: list[tuple[int, int]]
+    suspects: list[str]

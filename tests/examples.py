@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from prefens.data.folds import FoldSettings, make_folds
+from prefens.data.folds import FoldSettings, make_folds, prompt_groups
 from prefens.records import Floats, Folds, MemberInfo, OOFStack, Pairs
 
 FAMILIES = ("bert", "roberta", "xlm-roberta", "deberta-v2")
@@ -62,6 +63,30 @@ def write_csv(path: Path, pairs: Pairs, labelled: bool = True) -> Path:
             models = [pairs.model_a[row], pairs.model_b[row]] if labelled else []  # type: ignore[index]
             writer.writerow([pairs.ids[row], *texts, *models, *one_hot])
     return path
+
+
+def write_frame(path: Path, frame: pd.DataFrame) -> Path:
+    """Write CSV or parquet, as the name says."""
+    if path.suffix == ".parquet":
+        frame.to_parquet(path)
+    else:
+        frame.to_csv(path, index=False)
+    return path
+
+
+def write_probabilities(path: Path, ids: Any, values: Floats, names: Any = ("a_wins", "b_wins", "tie")) -> Path:
+    """Write a file of probabilities as somebody else would."""
+    return write_frame(path, pd.DataFrame(values, columns=[*names]).assign(id=ids))
+
+
+def write_labels(path: Path, pairs: Pairs, one_hot: bool = False, grouped: bool = False) -> Path:
+    """Write the labels of pairs, without their texts."""
+    frame = pd.DataFrame({"id": pairs.ids})
+    if one_hot:
+        frame[["winner_model_a", "winner_model_b", "winner_tie"]] = np.eye(3, dtype=int)[pairs.labels]
+    else:
+        frame["label"] = pairs.labels
+    return write_frame(path, frame.assign(group=prompt_groups(pairs)) if grouped else frame)
 
 
 def make_stack(probabilities: Floats, label: Any, folds: int = 5) -> OOFStack:

@@ -11,7 +11,7 @@ import prefens
 
 PACKAGE = Path(prefens.__file__).parent
 BASE = {"records", "results", "errors", "digest", "files", "threads", "progress"}
-COMMANDS = {"train", "blend", "predict", "ui", "kaggle"}
+COMMANDS = {"train", "blend", "predict", "import_oof", "ui", "kaggle"}
 # What each part may import of ours, beside BASE; commands and what only they use may import anything.
 ALLOWED = {
     "records": {"errors", "digest"},
@@ -32,9 +32,12 @@ ALLOWED = {
     "config": set(),
     "command": {"config"},
     "trackers": {"tracking", "config"},
-    "fold_runs": {"data", "members", "evaluation", "tracking"},
+    "scoring": {"evaluation", "tracking"},
+    "fold_runs": {"data", "members", "evaluation", "scoring", "tracking"},
     "prediction": {"config", "data", "ensemble", "members", "tracking"},
-    "blending": {"config", "data", "evaluation", "tracking", "trackers"},
+    "gathering": {"config", "data", "tracking"},
+    "importing": {"evaluation", "gathering", "scoring", "tracking"},
+    "blending": {"config", "evaluation", "tracking", "trackers"},
     "bundle": {"members", "prediction", "tracking"},
 }
 HEAVY = {

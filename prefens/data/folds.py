@@ -73,42 +73,72 @@ def row_digests(pairs: Pairs) -> list[str]:
     return [digest(row) for row in columns]
 
 
-def make_folds(pairs: Pairs, settings: FoldSettings) -> Folds:
-    """Assign labelled pairs to folds.
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """All that splitting and scoring n rows need: texts may be elsewhere.
 
-    Raises ConfigError where a fold would stay empty. The assignment depends on ids, prompts,
+    Attributes
+    ----------
+    ids : (n,) of str; label : (n,) int8; group : (n,) of str, the prompt group.
+    data_digest : the digest of what was read; truth : as in `Pairs`.
+    grouped : False where prompts are not known and each row is a group of its own.
+    """
+
+    ids: Strings
+    label: NDArray[np.int8]
+    group: Strings
+    data_digest: str
+    truth: Floats | None = None
+    grouped: bool = True
+
+
+def labelled(pairs: Pairs) -> Labelled:
+    """Return labelled pairs without their texts."""
+    return Labelled(pairs.ids, pairs.labels, prompt_groups(pairs), data_digest(pairs), pairs.truth)
+
+
+def make_folds(pairs: Pairs, settings: FoldSettings) -> Folds:
+    """Assign labelled pairs to folds; see `split_rows`."""
+    return split_rows(labelled(pairs), settings)
+
+
+def split_rows(rows: Labelled, settings: FoldSettings) -> Folds:
+    """Assign rows to folds.
+
+    Raises ConfigError where a fold would stay empty. The assignment depends on ids, prompt groups,
     labels and settings alone, not on the order of the rows or on the machine.
     """
-    group = prompt_groups(pairs)
-    unit = group if settings.scheme is Scheme.stratified_group else pairs.ids
+    group, count = rows.group, len(rows.ids)
+    scheme = settings.scheme if rows.grouped else Scheme.stratified  # what it comes to, and is called
+    unit = group if scheme is Scheme.stratified_group else rows.ids
     if len(set(unit)) < settings.k + 2 * (settings.holdout > 0) or len(set(group)) < 2:
         raise ConfigError(
-            f"{len(pairs)} pairs with {len(set(group))} different prompts",
+            f"{count} pairs with {len(set(group))} different prompts",
             f"at least one prompt for each of folds.k={settings.k} folds, and two for a hold-out",
             "give more pairs, or fewer folds",
         )
-    fold = np.zeros(len(pairs), dtype=np.int8)
+    fold = np.zeros(count, dtype=np.int8)
     if settings.holdout:  # by prompt whatever the scheme: nothing may have seen its prompts
         shares = np.array([1.0 - settings.holdout, settings.holdout])
-        fold[assign(pairs.labels, group, shares, settings.seed) == 1] = HOLDOUT
+        fold[assign(rows.label, group, shares, settings.seed) == 1] = HOLDOUT
         if len(set(group[fold == HOLDOUT])) < 2:
             raise ConfigError(
-                f"folds.holdout={settings.holdout} of {len(pairs)} pairs holds fewer than two prompts",
+                f"folds.holdout={settings.holdout} of {count} pairs holds fewer than two prompts",
                 "a hold-out with at least two",
                 "set folds.holdout=0.1, or 0 for none",
             )
     rest = fold != HOLDOUT
     shares = np.full(settings.k, 1.0 / settings.k)
-    fold[rest] = assign(pairs.labels[rest], unit[rest], shares, settings.seed)
+    fold[rest] = assign(rows.label[rest], unit[rest], shares, settings.seed)
     empty = set(range(settings.k)) - set(fold.tolist())
     if empty:
         raise ConfigError(
-            f"no row for fold {min(empty)}: a few prompts hold most of the {len(pairs)} pairs",
+            f"no row for fold {min(empty)}: a few prompts hold most of the {count} pairs",
             f"rows in each of folds.k={settings.k} folds",
             "give fewer folds (folds.k=3), or folds=stratified if shared prompts may leak",
         )
-    described: dict[str, Any] = asdict(settings) | {"scheme": settings.scheme.name}
-    return Folds(pairs.ids, pairs.labels, group, fold, described, data_digest(pairs), pairs.truth)
+    described: dict[str, Any] = asdict(settings) | {"scheme": scheme.name}
+    return Folds(rows.ids, rows.label, group, fold, described, rows.data_digest, rows.truth)
 
 
 def assign(label: NDArray[np.int8], unit: Strings, shares: Floats, seed: int) -> Ints:

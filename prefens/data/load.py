@@ -6,7 +6,7 @@ import gc
 import json
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -83,13 +83,14 @@ def check_table(table: Table, labelled: bool, strict: bool) -> Loaded:
     """Turn raw columns into pairs; parameters and errors as in `load_pairs`."""
     problems = dict(table.broken)
     repaired: dict[str, int] = {}
-    ids = _ids(table, problems)
+    ids = read_ids(table, problems)
     with _no_garbage_collection():
         texts = {name: _turns(table, name, problems, repaired) for name in TEXT}
     _match_turns(texts, problems, repaired)
-    label = _labels(table, problems) if labelled else None
+    label = read_one_hot(table, problems) if labelled else None
     if problems and strict:
-        raise _refusal(table.name, ids, problems)
+        expected = "one JSON list of strings (or nulls) per text, equal turn counts, unique ids, one-hot labels"
+        raise refusal(table.name, ids, problems, "pairs", expected)
     for kind, count in repaired.items():
         log.info("%s: %d texts repaired: %s", table.name, count, kind)
     rows = np.array([row for row in range(table.rows) if row not in problems], dtype=np.int64)
@@ -102,18 +103,24 @@ def check_table(table: Table, labelled: bool, strict: bool) -> Loaded:
     return Loaded(Pairs(**columns), ids, rows, dict(sorted(problems.items())), repaired)
 
 
-def _ids(table: Table, problems: dict[int, str]) -> Strings:
+def read_ids(table: Table, problems: dict[int, str]) -> Strings:
+    """Return the (n,) ids as text, each once; offenders go to `problems` (0-based row -> what is wrong)."""
     ids = np.empty(table.rows, dtype=object)
     seen: dict[str, int] = {}
     for row, cell in enumerate(table.pop("id")):
-        if isinstance(cell, float) and cell.is_integer():
-            cell = int(cell)  # integers with a gap somewhere, as pandas writes them
-        ids[row] = "" if cell is None else str(cell)
+        ids[row] = as_text(cell)
         if not ids[row]:
             problems.setdefault(row, "id: empty, expected a unique id")
         elif (first := seen.setdefault(ids[row], row)) != row:
             problems.setdefault(row, f"id: already in row {first + 1}, expected a unique id")
     return ids
+
+
+def as_text(cell: Any) -> str:
+    """Return an identifier's cell as text, "" where it is empty."""
+    if isinstance(cell, float) and cell.is_integer():
+        cell = int(cell)  # integers with a gap somewhere, as pandas writes them
+    return "" if cell is None else str(cell)
 
 
 def _turns(table: Table, column: str, problems: dict[int, str], repaired: dict[str, int]) -> Strings:
@@ -168,9 +175,10 @@ def _match_turns(texts: dict[str, Strings], problems: dict[int, str], repaired: 
                 texts[name][row] = empty
 
 
-def _labels(table: Table, problems: dict[int, str]) -> NDArray[np.int8]:
+def read_one_hot(table: Table, problems: dict[int, str]) -> NDArray[np.int8]:
+    """Return the (n,) labels of the three winner columns; offenders go to `problems`."""
     cells = [list(table.pop(name)) for name in LABEL]
-    numbers: Floats = np.array([[_number(cell) for cell in column] for column in cells]).reshape(len(LABEL), -1)
+    numbers: Floats = np.array([[number(cell) for cell in column] for column in cells]).reshape(len(LABEL), -1)
     one_hot = np.isin(numbers, (0.0, 1.0)).all(axis=0) & (numbers.sum(axis=0) == 1.0)
     for row in np.flatnonzero(~one_hot):
         told = ", ".join(f"{name}={column[row]!r}" for name, column in zip(LABEL, cells, strict=True))
@@ -178,7 +186,8 @@ def _labels(table: Table, problems: dict[int, str]) -> NDArray[np.int8]:
     return np.where(one_hot, np.nan_to_num(numbers).argmax(axis=0), 0).astype(np.int8)
 
 
-def _number(cell: Any) -> float:
+def number(cell: Any) -> float:
+    """Return a cell's number, NaN where it is none."""
     try:
         return float(cell)
     except (TypeError, ValueError):
@@ -190,12 +199,13 @@ def _shown(cell: Any) -> str:
     return repr(text) if len(text) <= 60 else f"{text[:40]!r} ... {text[-15:]!r}"
 
 
-def _refusal(name: str, ids: Strings, problems: dict[int, str]) -> DataError:
+def refusal(name: str, ids: Strings, problems: Mapping[int, str], kind: str, expected: str) -> DataError:
+    """Return the error that lists up to 10 rows of the file `name` which can't be read as rows of some `kind`."""
     listed = [f"row {row + 1} (id {ids[row]}): {problems[row]}" for row in sorted(problems)[:LISTED]]
     more = f"\n    ... and {len(problems) - LISTED} more rows" if len(problems) > LISTED else ""
     return DataError(
-        f"{name}: {len(problems)} of {len(ids)} rows can't be read as pairs:\n    " + "\n    ".join(listed) + more,
-        "one JSON list of strings (or nulls) per text, equal turn counts, unique ids, one-hot labels",
+        f"{name}: {len(problems)} of {len(ids)} rows can't be read as {kind}:\n    " + "\n    ".join(listed) + more,
+        expected,
         "mend or remove these rows (row numbers start at 1 and don't count the header)",
     )
 

@@ -47,7 +47,7 @@ def read_table(path: Path, required: Sequence[str], optional: Sequence[str]) -> 
     there is no such file, no row, or a required column is missing.
     """
     if not path.is_file():
-        raise DataError(f"{path}: no such file", "a CSV or parquet file of pairs", "check data.path")
+        raise DataError(f"{path}: no such file", "a CSV or parquet file", "check the path")
     try:
         wanted = [*required, *optional]
         table = _read_parquet(path, wanted) if path.suffix.lower() in (".parquet", ".pq") else _read_csv(path, wanted)
@@ -63,7 +63,7 @@ def read_table(path: Path, required: Sequence[str], optional: Sequence[str]) -> 
             "rename or add the columns",
         )
     if table.rows == 0:
-        raise DataError(f"{path}: no rows", "at least one pair", "check that the file is the right one")
+        raise DataError(f"{path}: no rows", "at least one row", "check that the file is the right one")
     return table
 
 

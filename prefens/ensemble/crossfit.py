@@ -95,7 +95,7 @@ def _choose(
     for outer, name in chosen.items():
         probabilities[fold == outer] = honest[name][fold == outer]
     losses = row_losses(probabilities, label)
-    return Choice(chosen, float(losses.mean()), clustered_error(losses, stack.folds.group), probabilities)
+    return Choice(chosen, float(losses.mean()), clustered_error(losses, stack.folds.group), probabilities, len(honest))
 
 
 def _result(name: str, blender: Blender, honest: Floats, stack: OOFStack, holdout: OOFStack | None) -> BlendResult:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
@@ -13,34 +11,12 @@ from prefens.ensemble.simplex import Problem, minimise_log_loss, normalised
 from prefens.evaluation.bootstrap import GroupBootstrap, interval
 from prefens.evaluation.metrics import clustered_error, row_losses
 from prefens.records import Floats, OOFStack
+from prefens.results import Diagnosis
 
 DUPLICATE = 0.995  # correlation of errors above which two members say the same
 SUSPECT_GAP = 0.1  # nats below every other recipe that call for a second look
 SUSPECT_ERRORS = 4.0  # and standard errors
 LAST_GAIN = 1e-5  # nats: forward selection ends where no member promises more
-
-
-@dataclass(frozen=True, eq=False)
-class Diagnosis:
-    """What is known of M members besides their scores.
-
-    Attributes
-    ----------
-    weights : (M,) of the lowest log loss on all rows; intervals : (M, 2), 95 % by bootstrap over prompt groups.
-    correlation : (M, M) of the members' errors.
-    left_out : (M,) honest log loss in nats of the fitted blend without the member, less the one with it.
-    forward : log loss in nats of the fitted blend of 1, 2, ... members, chosen and fitted without the scored fold.
-    duplicates : pairs of members, by place, whose errors correlate above 0.995.
-    suspects : what looks like a leak, in words.
-    """
-
-    weights: Floats
-    intervals: Floats
-    correlation: Floats
-    left_out: Floats
-    forward: list[float]
-    duplicates: list[tuple[int, int]]
-    suspects: list[str]
 
 
 def diagnose(stack: OOFStack, resamples: int = 1000, jobs: int = 1) -> Diagnosis:

@@ -7,8 +7,24 @@ from pathlib import Path
 
 import numpy as np
 
-from prefens.evaluation.plots import ACCENT, MUTED, blank, finish
+from numpy.typing import NDArray
+
+from prefens.evaluation.plots import ACCENT, MUTED, blank, calibration_figure, finish
 from prefens.records import Floats
+from prefens.results import BlendResult, Diagnosis
+
+
+def blend_figures(
+    names: Sequence[str], found: Diagnosis, best: BlendResult, label: NDArray[np.int8], folder: Path
+) -> list[Path]:
+    """Draw all figures of a blend into a folder; return their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return [
+        weights_figure(names, found.weights, found.intervals, folder / "weights.png"),
+        forward_figure(found.forward, folder / "forward.png"),
+        correlation_figure(names, found.correlation, folder / "correlation.png"),
+        calibration_figure(best.probabilities, label, best.method, folder / "calibration.png"),
+    ]
 
 
 def weights_figure(names: Sequence[str], weights: Floats, intervals: Floats, path: Path) -> Path:

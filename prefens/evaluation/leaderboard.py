@@ -12,15 +12,15 @@ from scipy.special import entr
 from prefens.evaluation.bootstrap import GroupBootstrap
 from prefens.evaluation.metrics import accuracy, calibration_error, clustered_error, log_loss, row_losses
 from prefens.records import Floats, Folds, OOFStack
-from prefens.results import BlendResult
+from prefens.results import BlendResult, Choice
 
 
 def leaderboard(
-    stack: OOFStack, blends: Sequence[BlendResult], holdout: OOFStack | None = None
+    stack: OOFStack, blends: Sequence[BlendResult], holdout: OOFStack | None = None, choice: Choice | None = None
 ) -> list[dict[str, Any]]:
-    """Return one row per member, blend and reference, best honest log loss first.
+    """Return one row per member, blend and reference, and one for the nested choice; best honest log loss first.
 
-    Each row has name, kind ("member", "blend", "reference") and the scores of `scores`; blends also have fitted
+    Each row has name, kind ("member", "blend", "choice", "reference") and the scores of `scores`; blends also have fitted
     (in-sample) log loss, weights, and differences to the best member and the soft vote with their intervals.
     Rows with a hold-out have its log loss.
     """
@@ -35,13 +35,17 @@ def leaderboard(
             "kind": "blend",
             **scores(blend.probabilities, stack.folds),
             "fitted": blend.fitted,
-            "differences": {name: list(found) for name, found in blend.differences.items()},
+            "differences": _listed(blend),
         }
         rows.append(
             row
             | ({} if blend.holdout is None else {"holdout": blend.holdout})
             | {"weights": named_weights(stack, blend)}
         )
+    if choice is not None:
+        row = {"name": f"best of {choice.methods}, chosen without the fold", "kind": "choice"}
+        row |= {**scores(choice.probabilities, stack.folds), "differences": _listed(choice)}
+        rows.append(row)
     return sorted(rows, key=lambda row: float(row["log_loss"])) + references(stack.folds)
 
 
@@ -89,28 +93,34 @@ def prior_predictions(folds: Folds) -> Floats:
     return np.tile(counts / counts.sum(), (len(folds.label), 1))
 
 
-def with_differences(stack: OOFStack, blends: Sequence[BlendResult], bootstrap: GroupBootstrap) -> list[BlendResult]:
-    """Return the blends with their paired differences to the best member and the soft vote of the stack.
+def with_differences(
+    stack: OOFStack, blends: Sequence[BlendResult], choice: Choice | None, bootstrap: GroupBootstrap
+) -> tuple[list[BlendResult], Choice | None]:
+    """Return blends and choice with their paired differences to the best member and the soft vote of the stack.
 
     The best member is the best on these rows, which favours it.
     """
     label = stack.folds.label
-    members = row_losses(stack.probabilities, label)
+    members = row_losses(stack.probabilities, label).mean(axis=1)
     references = {
-        "best member": members[int(np.argmin(members.mean(axis=1)))],
+        "best member": row_losses(stack.probabilities[int(np.argmin(members))], label),
         "soft vote": row_losses(stack.probabilities.mean(axis=0), label),
     }
-    losses = [row_losses(blend.probabilities, label) for blend in blends]
+    every: list[BlendResult | Choice] = [*blends, *([] if choice is None else [choice])]
+    losses = [row_losses(each.probabilities, label) for each in every]
     paired = np.stack([own - reference for own in losses for reference in references.values()])
     bounds = bootstrap.intervals(paired)
     found = [
         (float(mean), float(low), float(high)) for mean, (low, high) in zip(paired.mean(axis=1), bounds, strict=True)
     ]
     width = len(references)
-    return [
-        replace(blend, differences=dict(zip(references, found[place * width : (place + 1) * width], strict=True)))
-        for place, blend in enumerate(blends)
-    ]
+    told = [dict(zip(references, found[first : first + width], strict=True)) for first in range(0, len(found), width)]
+    compared = [replace(blend, differences=each) for blend, each in zip(blends, told, strict=False)]
+    return compared, None if choice is None else replace(choice, differences=told[-1])
+
+
+def _listed(found: BlendResult | Choice) -> dict[str, list[float]]:
+    return {name: list(values) for name, values in found.differences.items()}
 
 
 def named_weights(stack: OOFStack, blend: BlendResult) -> Mapping[str, float] | None:

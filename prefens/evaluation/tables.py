@@ -59,11 +59,12 @@ def leaderboard_table(rows: Sequence[Mapping[str, Any]], title: str) -> Table:
 
 
 WIDEST = 200  # characters
-STYLES = {"member": "", "blend": "bold", "reference": "dim"}
+STYLES = {"member": "", "blend": "bold", "choice": "bold green", "reference": "dim"}
 CAPTION = (
     "Log loss in nats, lower is better; ± standard error by prompt. honest: out of fold, blends cross-fitted on the "
     "members' folds. fitted: on rows that the blend saw, too good by construction. less ...: paired difference of the "
-    "honest scores, with its 95 % interval by bootstrap over prompts."
+    "honest scores, with its 95 % interval by bootstrap over prompts. The best method's own score is that of a winner; "
+    "the green row, where the choice is made without the scored fold too, is what to expect of it."
 )
 
 

@@ -13,6 +13,7 @@ refused by name when it is read. The root can be moved, copied and read-only.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -118,6 +119,10 @@ class SplitStore:
                 f"{spec.recipe_digest}",
                 "give another tracking.root: two recipes share a name",
             )
+
+    def forget(self, spec: MemberSpec) -> None:
+        """Delete a member with all its fold runs."""
+        shutil.rmtree(self.member_dir(spec.name))
 
     def members(self) -> Iterator[MemberSpec]:
         """Yield all members, complete or not, sorted by name."""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from prefens.records import RunKey
 from prefens.tracking.oof_store import MemberSpec
+
+
+Rows = Sequence[Mapping[str, Any]]  # a table, row by row
 
 
 class Tracker(Protocol):
@@ -43,9 +46,14 @@ class Tracker(Protocol):
         ...
 
     def log_blend(
-        self, name: str, metrics: Mapping[str, float], tags: Mapping[str, str], files: Sequence[Path]
+        self,
+        name: str,
+        metrics: Mapping[str, float],
+        tags: Mapping[str, str],
+        files: Sequence[Path],
+        tables: Mapping[str, Rows],
     ) -> None:
-        """Note a blend."""
+        """Note a blend, with tables to look at."""
         ...
 
 
@@ -73,6 +81,11 @@ class NoTracker:
         pass
 
     def log_blend(
-        self, name: str, metrics: Mapping[str, float], tags: Mapping[str, str], files: Sequence[Path]
+        self,
+        name: str,
+        metrics: Mapping[str, float],
+        tags: Mapping[str, str],
+        files: Sequence[Path],
+        tables: Mapping[str, Rows],
     ) -> None:
         pass

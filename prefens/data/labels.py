@@ -1,0 +1,80 @@
+"""Labels without texts: what blending needs where the pairs themselves are not at hand."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prefens.data.folds import Labelled
+from prefens.data.load import LABEL, as_text, number, read_ids, read_one_hot, refusal
+from prefens.data.table import Table, read_table
+from prefens.digest import digest
+from prefens.errors import DataError
+from prefens.records import Outcome, Strings
+
+log = logging.getLogger(__name__)
+
+
+def read_labels(path: Path) -> Labelled:
+    """Read labelled rows from CSV or parquet, sorted by id.
+
+    Parameters
+    ----------
+    path : columns id and either the three one-hot winner columns or `label`, 0, 1 or 2 in the order of `Outcome`;
+        optionally `group`, the same for rows that share a prompt. Without it each row is a group of its own.
+
+    Raises
+    ------
+    DataError naming the file, and its columns or up to 10 offenders by row and id.
+    """
+    table = read_table(path, ("id",), (*LABEL, "label", "group"))
+    problems = dict(table.broken)
+    ids = read_ids(table, problems)
+    label = _read_label(table, problems)
+    grouped = "group" in table.columns
+    group = _read_group(table, problems) if grouped else ids
+    if problems:
+        expected = "unique ids, one-hot winner columns or label 0, 1 or 2, no empty group"
+        raise refusal(table.name, ids, problems, "labels", expected)
+    if not grouped:
+        log.warning("%s: no column group: rows that share a prompt can't be kept in one fold", path)
+    order = np.argsort(ids)
+    return Labelled(ids[order], label[order], group[order], _digest(ids, label, group, grouped), grouped=grouped)
+
+
+def _read_label(table: Table, problems: dict[int, str]) -> NDArray[np.int8]:
+    if set(LABEL) <= set(table.columns):
+        return read_one_hot(table, problems)
+    if "label" not in table.columns:
+        raise DataError(
+            f"{table.name}: columns {', '.join(table.header)[:500]}",
+            f"label, or {', '.join(LABEL)}",
+            "rename or add the columns",
+        )
+    cells = list(table.pop("label"))
+    numbers = np.array([number(cell) for cell in cells])
+    known = np.isin(numbers, list(Outcome))
+    for row in np.flatnonzero(~known):
+        problems.setdefault(int(row), f"label {cells[row]!r}, expected 0 (A wins), 1 (B wins) or 2 (tie)")
+    return np.where(known, numbers, 0).astype(np.int8)
+
+
+def _read_group(table: Table, problems: dict[int, str]) -> Strings:
+    cells: Sequence[Any] = list(table.pop("group"))
+    group = np.empty(table.rows, dtype=object)
+    for row, cell in enumerate(cells):
+        group[row] = as_text(cell)
+        if not group[row]:
+            problems.setdefault(row, "group: empty, expected what rows with the same prompt share")
+    return group
+
+
+def _digest(ids: Strings, label: NDArray[np.int8], group: Strings, grouped: bool) -> str:
+    columns = (ids, label.tolist(), group) if grouped else (ids, label.tolist())
+    return hashlib.sha256("".join(sorted(digest(row) for row in zip(*columns, strict=True))).encode()).hexdigest()

@@ -1,0 +1,167 @@
+"""What a blend is made from: members of the store and files from elsewhere, on one data set and its folds."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from prefens import config
+from prefens.data.fold_file import read_folds
+from prefens.data.folds import FoldSettings, Labelled, data_digest, labelled, split_rows
+from prefens.data.labels import read_labels
+from prefens.data.probabilities import read_probabilities
+from prefens.data.sources import Source
+from prefens.digest import file_digest, short
+from prefens.errors import ConfigError, StoreError
+from prefens.records import FoldPredictions, Folds, MemberInfo, OOFStack, Pairs
+from prefens.tracking.foreign import ForeignMember
+from prefens.tracking.oof_store import MemberSpec, OOFStore, SplitStore
+from prefens.tracking.stack import common_rows, make_stack
+
+log = logging.getLogger(__name__)
+
+SUFFIXES = (".csv", ".parquet", ".pq")  # by which a member is told to be a file
+
+
+@dataclass(frozen=True, eq=False)
+class Gathered:
+    """The members to blend.
+
+    Attributes
+    ----------
+    folds : all rows of the data, whose digests name the blend; those of `stack` may be fewer.
+    holdout : the members on the held-out rows, or None where none are held out or a member lacks them.
+    split : the part of the store that the folds are from, or None without a store.
+    stored : the members that are from it; pairs : the texts of all rows, sorted by id, where they are given.
+    """
+
+    folds: Folds
+    stack: OOFStack
+    holdout: OOFStack | None
+    split: SplitStore | None
+    stored: Sequence[MemberSpec] = ()
+    pairs: Pairs | None = None
+
+
+def gather(settings: config.BlendConfig) -> Gathered:
+    """Read the members that the settings name, from store and files, and join them by id."""
+    files = [Path(name) for name in settings.members if is_file(name)]
+    names = [name for name in settings.members if not is_file(name)]
+    stored = bool(names) or not files
+    folds, split, pairs = find_folds(settings, stored)
+    members: dict[MemberInfo, Sequence[FoldPredictions]] = {}
+    specs = complete_members(split, names) if split is not None and stored else []
+    for spec in specs:
+        members[spec.info] = [split.predictions(spec, fold) for fold in range(folds.k)]  # type: ignore[union-attr]
+    for path in files:
+        member = read_member(path, config.mapping("columns", settings.columns))
+        if member.name in {info.name for info in members}:
+            raise ConfigError(f"two members are called {member.name}", "a name for each", f"rename {path}")
+        members[member.spec(folds).info] = member.runs(folds, settings.partial)
+    keep = common_rows(folds, members) if settings.partial else None
+    return Gathered(folds, *make_stack(folds, members, keep), split, specs, pairs)
+
+
+def is_file(name: str) -> bool:
+    """Whether an item of members= is a file, rather than the name of a stored member."""
+    return Path(name).suffix.lower() in SUFFIXES
+
+
+def read_member(path: Path, columns: Mapping[str, str], name: str | None = None) -> ForeignMember:
+    """Read probabilities made elsewhere; the member is called by the file's stem, unless by `name`."""
+    ids, probabilities = read_probabilities(path, columns)
+    return ForeignMember(path.stem if name is None else name, file_digest(path), ids, probabilities)
+
+
+def find_folds(settings: config.BlendConfig, stored: bool) -> tuple[Folds, SplitStore | None, Pairs | None]:
+    """Return the folds to blend on, the part of the store that they are from, if any, and the pairs, if given.
+
+    Labels from a file come first, then the store, then folds made of data=. With `stored`, members of the store
+    are blended, and only its folds will do.
+    """
+    if settings.labels is not None:
+        if stored:
+            raise ConfigError(
+                "labels= with members of the store", "files in members=", "leave labels= or the names out"
+            )
+        return _make_folds(settings, read_labels(Path(settings.labels))), None, None
+    store = OOFStore(Path(config.build(settings.tracking, config.Tracking).root))
+    pairs = _given_pairs(settings.data)
+    digest = None if pairs is None else data_digest(pairs)
+    if stored or not _makes_folds(settings, store, digest):
+        if settings.fold_file is not None:
+            raise ConfigError("fold_file= with the folds of the store", "one of them", "add labels= or data.path=")
+        split = store.select(settings.data_digest or (None if stored else digest), settings.fold_digest)
+        _check_data(split.folds, digest)
+        if not stored:
+            log.info("labels and folds of the store, %s", split.path)
+        return split.folds, split, pairs
+    if pairs is None:
+        raise ConfigError(
+            f"no labels: no store in {store.root}, no labels=, no data.path=",
+            "the outcome of each pair",
+            "add labels=labels.csv (id, label) or data.path=train.csv, or tracking.root=DIR of a store",
+        )
+    return _make_folds(settings, labelled(pairs)), None, pairs
+
+
+def _makes_folds(settings: config.BlendConfig, store: OOFStore, digest: str | None) -> bool:
+    """Whether files alone get folds of their own, since the store has none of their data or others were asked for."""
+    splits = store.splits()
+    if digest is None:
+        return not splits
+    return settings.fold_file is not None or not any(split.folds.data_digest == digest for split in splits)
+
+
+def _make_folds(settings: config.BlendConfig, rows: Labelled) -> Folds:
+    if settings.fold_file is not None:
+        return read_folds(Path(settings.fold_file), rows)
+    folds = split_rows(rows, config.build(settings.folds, FoldSettings))
+    about = folds.settings
+    log.info("%d rows in %d %s folds, seed %d", len(rows.ids), folds.k, about["scheme"], about["seed"])
+    return folds
+
+
+def _given_pairs(data: Any) -> Pairs | None:
+    """Return the labelled pairs of data=, sorted by id as folds are, or None where no path is given."""
+    if "path" in data and data.path is None:
+        return None
+    source: Source = config.build(data)
+    pairs = source.load(labelled=True).pairs
+    return pairs.take(np.argsort(pairs.ids))
+
+
+def _check_data(folds: Folds, given: str | None) -> None:
+    if given is not None and given != folds.data_digest:
+        raise StoreError(
+            f"the pairs given: data {short(given)}", f"data {short(folds.data_digest)}, as stored", "correct data.path"
+        )
+
+
+def complete_members(split: SplitStore, names: Sequence[str]) -> list[MemberSpec]:
+    """Return the members to blend: those named, or every complete one; incomplete ones are told."""
+    specs = list(split.members())
+    unknown = sorted(set(names) - {spec.name for spec in specs})
+    if unknown:
+        raise StoreError(
+            f"no member {', '.join(unknown)}",
+            f"names among {', '.join(spec.name for spec in specs)}, or files ({', '.join(SUFFIXES)})",
+            "correct members=",
+        )
+    chosen = []
+    for spec in specs:
+        missing = sorted(set(range(split.folds.k)) - set(split.finished_folds(spec)))
+        if spec.name in names and missing:
+            raise StoreError(
+                f"member {spec.name} lacks folds {missing}", "all folds", "train them, or leave the member out"
+            )
+        if missing:
+            log.warning("left out: %s lacks folds %s", spec.name, missing)
+        elif not names or spec.name in names:
+            chosen.append(spec)
+    return chosen
