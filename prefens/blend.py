@@ -42,7 +42,7 @@ def blend(settings: config.BlendConfig) -> command.Rows:
     out = Path(settings.out)
     files = [write_json(out / "blend.json", found), write_json(out / "leaderboard.json", rows)]
     try:
-        record(split, tracking, found, files)
+        record(split, tracking, found, files, settings.model)
     except OSError as error:
         log.warning("the store can't be written (%s): predictions go on with the blend that it had", error)
     return rows

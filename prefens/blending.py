@@ -15,19 +15,23 @@ from prefens.errors import StoreError
 from prefens.evaluation.leaderboard import named_weights
 from prefens.evaluation.metrics import row_losses
 from prefens.records import BlendResult, Folds, OOFStack
+from prefens.serving import save_best
 from prefens.trackers import make_tracker
 from prefens.tracking.oof_store import MemberSpec, SplitStore
 
 log = logging.getLogger(__name__)
 
 
-def record(split: SplitStore, tracking: config.Tracking, found: dict[str, Any], files: Sequence[Path]) -> None:
-    """Store the blend for predictions, and track it."""
+def record(
+    split: SplitStore, tracking: config.Tracking, found: dict[str, Any], files: Sequence[Path], model: bool = True
+) -> None:
+    """Store the blend for predictions, with its best rule as one `model` if wanted, and track it."""
     split.put_blend(found)
+    saved = save_best(split) if model else None
     metrics = {f"{item['method']}_{name}": item[name] for item in found["methods"] for name in ("honest", "fitted")}
     tags = {f"prefens.{name}": found[name] for name in ("data_digest", "fold_digest", "best")}
     name = f"blend of {len(found['members'])}"
-    make_tracker(tracking).log_blend(name, metrics | {"oof_log_loss": found["best_honest"]}, tags, files)
+    make_tracker(tracking).log_blend(name, metrics | {"oof_log_loss": found["best_honest"]}, tags, files, saved)
 
 
 def describe(stack: OOFStack, results: Sequence[BlendResult], folds: Folds) -> dict[str, Any]:

@@ -75,6 +75,7 @@ class BlendConfig(StoredConfig):
 
     methods: list[str] = field(default_factory=list)
     members: list[str] = field(default_factory=list)
+    model: bool = True
 
 
 @dataclass
@@ -82,6 +83,7 @@ class PredictConfig(StoredConfig):
     """Settings of `python -m prefens.predict`."""
 
     method: str = MISSING
+    model: str | None = None
 
 
 @dataclass

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from prefens import command, config
+
+if TYPE_CHECKING:
+    from prefens.prediction import Predictor
 
 
 def main() -> None:
@@ -17,15 +21,11 @@ def predict(settings: config.PredictConfig) -> command.Rows:
     from prefens.evaluation.submission import write_submission
     from prefens.evaluation.tables import prediction_table, show
     from prefens.files import write_json
-    from prefens.prediction import Predictor, stored_blender
-    from prefens.tracking.oof_store import OOFStore
 
     source: Source = config.build(settings.data)
-    root = Path(config.build(settings.tracking, config.Tracking).root)
-    split = OOFStore(root).select(settings.data_digest, settings.fold_digest)
-    method, members, blender = stored_blender(split.blend(), settings.method)
+    predictor = find_predictor(settings)
     loaded = source.load(labelled=False)
-    probabilities = Predictor(split, members, blender, root / "backbones").predict_rows(loaded)
+    probabilities = predictor.predict_rows(loaded)
     out = Path(settings.out)
     path = write_submission(out / "submission.csv", loaded.ids, probabilities)
     summary = {
@@ -36,13 +36,33 @@ def predict(settings: config.PredictConfig) -> command.Rows:
             {"row": row + 1, "id": loaded.ids[row], "problem": text} for row, text in loaded.problems.items()
         ],
         "repaired": loaded.repaired,
-        "method": method,
-        "members": [name for name, used in zip(members, blender.used, strict=True) if used],
+        "method": predictor.method,
+        "members": predictor.used,
         "mean_probabilities": probabilities.mean(axis=0).tolist(),
     }
     show(prediction_table(summary))
     write_json(out / "predict.json", summary)
     return [summary]
+
+
+def find_predictor(settings: config.PredictConfig) -> Predictor:
+    """Return what predicts: a saved model if one is named, else the stored blend."""
+    from prefens.errors import ConfigError
+    from prefens.serving import model_predictor, stored_predictor
+    from prefens.tracking.oof_store import OOFStore
+
+    tracking = config.build(settings.tracking, config.Tracking)
+    root = Path(tracking.root)
+    if settings.model is None:
+        split = OOFStore(root).select(settings.data_digest, settings.fold_digest)
+        return stored_predictor(split, settings.method)
+    if settings.method != "best":
+        raise ConfigError(
+            f"model={settings.model} and method={settings.method}",
+            "one of the two: a saved model holds the blend's best method alone",
+            "leave one out",
+        )
+    return model_predictor(settings.model, root, tracking.experiment)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
-"""Predicting new pairs with stored members and a stored blend; needs the store alone, and may find it read-only."""
+"""Predicting new pairs with stored members and a fitted blend; needs plain files alone, and may find them read-only."""
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from prefens.data.load import Loaded
 from prefens.ensemble.base import Blender
 from prefens.ensemble.methods import restore
 from prefens.errors import StoreError
+from prefens.files import link_tree, write_json
+from prefens.members.backbones import find_minilm
 from prefens.members.base import Member
 from prefens.members.style import all_features
 from prefens.records import Floats, Outcome, Pairs
@@ -22,55 +25,140 @@ from prefens.tracking.oof_store import MemberSpec, SplitStore
 
 log = logging.getLogger(__name__)
 
+NAME = "predictor.json"
+TRAINED = ("predictions.parquet", "run.json", ".*")  # of a stored fold run, what no prediction needs
+
 
 @dataclass(frozen=True)
 class Predictor:
-    """The stored members of one split with a fitted blender.
+    """Stored members with a fitted blender: all that leads from pairs to probabilities.
 
     Attributes
     ----------
-    members : names, in the order that the blender was fitted on; those it does not use are not loaded.
+    store : the folder with members/, part of a store or written by `save`; its folds are not read.
+    method : the name of the blender's rule; members : names, in the order that the blender was fitted on; those it
+        does not use are not loaded.
+    k : the number of fold models of each member; prior : (3,) the outcome shares that malformed rows get.
     backbones : a folder of backbone files that go before the installed ones.
+    loaded : member -> its fold models, where they are kept in memory; other members are read at each prediction.
     """
 
-    split: SplitStore
+    store: SplitStore
+    method: str
     members: Sequence[str]
     blender: Blender
+    k: int
+    prior: Floats
     backbones: Path
+    loaded: dict[str, list[Member]] = field(default_factory=dict)
+
+    @classmethod
+    def of_store(cls, split: SplitStore, method: str) -> Self:
+        """Return the predictor of the stored blend's `method`, or of its best one for "best"."""
+        name, members, blender = stored_blender(split.blend(), method)
+        backbones = split.path.parents[1] / "backbones"
+        return cls(split, name, members, blender, split.folds.k, split.folds.prior(), backbones)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Return the predictor that `save` wrote; StoreError where there is none."""
+        path = folder / NAME
+        if not path.is_file():
+            raise StoreError(f"no {path}", "a model that a blend saved", "blend again: python -m prefens.blend")
+        about = json.loads(path.read_text("utf-8"))
+        return cls(
+            SplitStore(folder),
+            about["method"],
+            about["members"],
+            restore(about["state"]),
+            about["k"],
+            np.array(about["prior"], dtype=np.float64),
+            folder / "backbones",
+        )
+
+    def save(self, folder: Path) -> None:
+        """Write predictor.json, the members' models and the backbone files they need; no labels, ids or texts.
+
+        Files are hard links where the file system has them. StoreError where a member has no stored model.
+        """
+        self.link_files(folder / "members", folder / "backbones")
+        write_json(folder / NAME, self.about())
+
+    def link_files(self, members: Path, backbones: Path) -> None:
+        """Put the used members' models and their backbone files into two folders, as `save` does."""
+        for spec in self.specs():
+            self.check(spec)
+            link_tree(self.store.member_dir(spec.name), members / spec.name, leave_out=TRAINED)
+        if any((spec.target or "").endswith(".FrozenMember") for spec in self.specs()):
+            link_tree(find_minilm(self.backbones), backbones / "minilm-l6")
+
+    def about(self) -> dict[str, Any]:
+        """Return what predictor.json holds."""
+        return {
+            "method": self.method,
+            "members": list(self.members),
+            "state": self.blender.state(),
+            "k": self.k,
+            "prior": self.prior.tolist(),
+        }
+
+    @property
+    def used(self) -> list[str]:
+        """The members that the blender looks at."""
+        return [name for name, needed in zip(self.members, self.blender.used, strict=True) if needed]
+
+    def specs(self) -> list[MemberSpec]:
+        """Return the members that the blender looks at, in its order; StoreError where one is not there."""
+        known = {spec.name: spec for spec in self.store.members()}
+        missing = sorted(set(self.used) - set(known))
+        if missing:
+            raise StoreError(
+                f"the blend has members {', '.join(missing)}", f"some of {', '.join(known)}", "blend again"
+            )
+        return [known[name] for name in self.used]
+
+    def keep_loaded(self) -> None:
+        """Load all models now and keep them: for a server, which predicts again and again."""
+        self.loaded.update({spec.name: self.models(spec) for spec in self.specs()})
 
     def predict_rows(self, loaded: Loaded) -> Floats:
         """Return (n, 3) probabilities for all rows of the input; malformed ones get the class prior."""
-        probabilities = np.tile(self.split.folds.prior(), (len(loaded.ids), 1))
+        probabilities = np.tile(self.prior, (len(loaded.ids), 1))
         if len(loaded.pairs):
             probabilities[loaded.rows] = self.predict_pairs(loaded.pairs)
         return probabilities
 
     def predict_pairs(self, pairs: Pairs) -> Floats:
         """Return (n, 3) probabilities: the blend of the members' means over their fold models."""
-        known = {spec.name: spec for spec in self.split.members()}
-        used = [name for name, needed in zip(self.members, self.blender.used, strict=True) if needed]
-        missing = sorted(set(used) - set(known))
-        if missing:
-            raise StoreError(
-                f"the blend has members {', '.join(missing)}", f"some of {', '.join(known)}", "blend again"
-            )
         stacked = np.full((len(self.members), len(pairs), len(Outcome)), 1.0 / len(Outcome))
-        for place, name in enumerate(self.members):
-            if name in used:
-                log.info("predicting with %s", name)
-                stacked[place] = self.member_probabilities(known[name], pairs)
+        for spec in self.specs():
+            log.info("predicting with %s", spec.name)
+            stacked[list(self.members).index(spec.name)] = self.member_probabilities(spec, pairs)
         blended = self.blender.predict(stacked, all_features(pairs) if self.blender.wants_features else None)
         normalised: Floats = blended / blended.sum(axis=1, keepdims=True)
         return normalised
 
     def member_probabilities(self, spec: MemberSpec, pairs: Pairs) -> Floats:
         """Return the (n, 3) mean of a member's fold models."""
-        models = [self._load(spec, fold) for fold in range(self.split.folds.k)]
-        mean: Floats = np.mean([model.predict_proba(pairs) for model in models], axis=0)
+        mean: Floats = np.mean([model.predict_proba(pairs) for model in self.models(spec)], axis=0)
         return mean
 
-    def _load(self, spec: MemberSpec, fold: int) -> Member:
-        directory = self.split.fold_dir(spec.name, fold) / "model"
+    def models(self, spec: MemberSpec) -> list[Member]:
+        """Return the k fold models of a member."""
+        if spec.name in self.loaded:
+            return self.loaded[spec.name]
+        kind = self.check(spec)
+        folders = [self.store.fold_dir(spec.name, fold) / "model" for fold in range(self.k)]
+        return [kind.load(folder, self.backbones) for folder in folders]
+
+    def check(self, spec: MemberSpec) -> type[Member]:
+        """Return a member's class, once all its fold models are there; StoreError where it can't be loaded."""
+        if spec.target is None:
+            raise StoreError(
+                f"{spec.name} was made elsewhere: the store has its probabilities and no model",
+                "members trained here",
+                "blend without it, with members=[...]",
+            )
         kind = target_class({"_target_": spec.target})
         if not issubclass(kind, Member):
             raise StoreError(
@@ -78,14 +166,15 @@ class Predictor:
                 "a subclass of prefens.members.base.Member",
                 "restore member.json",
             )
-        if not any(directory.glob("*")):
-            raise StoreError(
-                f"{directory}: no stored model",
-                "one per fold",
-                "train the member again (force=true, training.save=fp16)",
-            )
-        member: Member = kind.load(directory, self.backbones)
-        return member
+        for fold in range(self.k):
+            directory = self.store.fold_dir(spec.name, fold) / "model"
+            if not any(directory.glob("*")):
+                raise StoreError(
+                    f"{directory}: no stored model",
+                    "one per fold",
+                    "train the member again (force=true, training.save=fp16)",
+                )
+        return kind  # type: ignore[no-any-return]
 
 
 def stored_blender(blend: Mapping[str, Any], method: str) -> tuple[str, list[str], Blender]:

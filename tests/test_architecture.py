@@ -33,8 +33,9 @@ ALLOWED = {
     "trackers": {"tracking", "config"},
     "fold_runs": {"data", "members", "evaluation", "tracking"},
     "prediction": {"config", "data", "ensemble", "members", "tracking"},
-    "blending": {"config", "data", "evaluation", "tracking", "trackers"},
-    "bundle": {"members", "prediction", "tracking"},
+    "serving": {"data", "evaluation", "prediction", "tracking"},
+    "blending": {"config", "data", "evaluation", "serving", "tracking", "trackers"},
+    "bundle": {"prediction", "tracking"},
 }
 HEAVY = {
     "torch": {"text.token_cache", "modeling", "members", "training"},

@@ -43,9 +43,14 @@ class Tracker(Protocol):
         ...
 
     def log_blend(
-        self, name: str, metrics: Mapping[str, float], tags: Mapping[str, str], files: Sequence[Path]
+        self,
+        name: str,
+        metrics: Mapping[str, float],
+        tags: Mapping[str, str],
+        files: Sequence[Path],
+        model: Path | None = None,
     ) -> None:
-        """Note a blend."""
+        """Note a blend, with the folder of its model, which is then the registered one."""
         ...
 
 
@@ -73,6 +78,11 @@ class NoTracker:
         pass
 
     def log_blend(
-        self, name: str, metrics: Mapping[str, float], tags: Mapping[str, str], files: Sequence[Path]
+        self,
+        name: str,
+        metrics: Mapping[str, float],
+        tags: Mapping[str, str],
+        files: Sequence[Path],
+        model: Path | None = None,
     ) -> None:
         pass
