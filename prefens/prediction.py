@@ -87,7 +87,7 @@ class Predictor:
     def link_files(self, members: Path, backbones: Path) -> None:
         """Put the used members' models and their backbone files into two folders, as `save` does."""
         for spec in self.specs():
-            self.check(spec)
+            self.folders(spec)  # all of them are there
             link_tree(self.store.member_dir(spec.name), members / spec.name, leave_out=TRAINED)
         if any((spec.target or "").endswith(".FrozenMember") for spec in self.specs()):
             link_tree(find_minilm(self.backbones), backbones / "minilm-l6")
@@ -147,18 +147,7 @@ class Predictor:
         """Return the k fold models of a member."""
         if spec.name in self.loaded:
             return self.loaded[spec.name]
-        kind = self.check(spec)
-        folders = [self.store.fold_dir(spec.name, fold) / "model" for fold in range(self.k)]
-        return [kind.load(folder, self.backbones) for folder in folders]
-
-    def check(self, spec: MemberSpec) -> type[Member]:
-        """Return a member's class, once all its fold models are there; StoreError where it can't be loaded."""
-        if spec.target is None:
-            raise StoreError(
-                f"{spec.name} was made elsewhere: the store has its probabilities and no model",
-                "members trained here",
-                "blend without it, with members=[...]",
-            )
+        folders = self.folders(spec)
         kind = target_class({"_target_": spec.target})
         if not issubclass(kind, Member):
             raise StoreError(
@@ -166,15 +155,25 @@ class Predictor:
                 "a subclass of prefens.members.base.Member",
                 "restore member.json",
             )
-        for fold in range(self.k):
-            directory = self.store.fold_dir(spec.name, fold) / "model"
-            if not any(directory.glob("*")):
+        return [kind.load(folder, self.backbones) for folder in folders]
+
+    def folders(self, spec: MemberSpec) -> list[Path]:
+        """Return the folders of a member's k fold models; StoreError where one holds none."""
+        if spec.target is None:
+            raise StoreError(
+                f"{spec.name} was made elsewhere: the store has its probabilities and no model",
+                "members trained here",
+                "blend without it, with members=[...]",
+            )
+        found = [self.store.fold_dir(spec.name, fold) / "model" for fold in range(self.k)]
+        for folder in found:
+            if not any(folder.glob("*")):
                 raise StoreError(
-                    f"{directory}: no stored model",
+                    f"{folder}: no stored model",
                     "one per fold",
                     "train the member again (force=true, training.save=fp16)",
                 )
-        return kind  # type: ignore[no-any-return]
+        return found
 
 
 def stored_blender(blend: Mapping[str, Any], method: str) -> tuple[str, list[str], Blender]:

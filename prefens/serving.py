@@ -78,7 +78,7 @@ def save_best(split: SplitStore) -> Path | None:
     try:
         predictor = Predictor.of_store(split, "best")
         for spec in predictor.specs():
-            predictor.check(spec)
+            predictor.folders(spec)  # refused before MLflow is imported
         from prefens.tracking.pyfunc_model import write_model  # mlflow takes seconds to import
 
         with written_aside(path) as aside:

@@ -113,7 +113,7 @@ class MlflowTracker:
         from prefens.tracking.pyfunc_model import place_model  # imports more of mlflow, which takes a second
 
         logged = self.client.create_logged_model(self.experiment_id, "model", run, tags=dict(tags))
-        place_model(folder, Path(local_file_uri_to_path(logged.artifact_location)), logged.model_id, run)
+        place_model(folder, _folder(logged.artifact_location), logged.model_id, run)
         self.client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
         self.client.log_outputs(run, [LoggedModelOutput(logged.model_id, step=0)])
         with self._lock("registry"):
@@ -129,21 +129,28 @@ class MlflowTracker:
 
         MLflow's own search asks the database of its global state instead, and makes one where there is none.
         """
-        kind, *parts = re.split(":/|[/@]", place)
         try:
-            if kind == "runs":
-                outputs = self.client.get_run(parts[0]).outputs.model_outputs
-                location = self.client.get_logged_model(outputs[0].model_id).artifact_location
-            else:
-                name, version = parts
-                if "@" in place:
-                    version = self.client.get_model_version_by_alias(name, version).version
-                location = self.client.get_model_version_download_uri(name, version)
-        except (MlflowException, AttributeError, IndexError, ValueError) as error:
+            return _folder(self._location(place))
+        except (MlflowException, ValueError) as error:
             raise StoreError(
-                f"{place}: {str(error).splitlines()[0]}", f"a model in {self.uri}", "blend first, or correct it"
+                f"{place}: {str(error).splitlines()[0]}",
+                f"models:/NAME@ALIAS, models:/NAME/VERSION or runs:/ID/model in {self.uri}",
+                "blend first, or correct it",
             ) from error
-        return Path(local_file_uri_to_path(location))
+
+    def _location(self, place: str) -> str:
+        kind, *parts = re.split(":/|[/@]", place)
+        if len(parts) != 2:
+            raise ValueError("neither alias nor version")
+        if kind == "runs":
+            outputs = self.client.get_run(parts[0]).outputs
+            if outputs is None or not outputs.model_outputs:
+                raise ValueError("a run without a model")
+            return str(self.client.get_logged_model(outputs.model_outputs[0].model_id).artifact_location)
+        name, version = parts
+        if "@" in place:
+            version = str(self.client.get_model_version_by_alias(name, version).version)
+        return str(self.client.get_model_version_download_uri(name, version))
 
     def _parent(self, spec: MemberSpec) -> str:
         """Get or create the member's run; MLflow has no such call, so a lock makes one of the two."""
@@ -194,6 +201,10 @@ def _create(database: Path, experiment: str, artifacts: str) -> None:
         client = MlflowClient(tracking_uri=database_uri(aside))
         client.create_experiment(experiment, artifacts)
         _get_store(database_uri(aside)).engine.dispose()  # type: ignore[no-untyped-call]
+
+
+def _folder(location: str) -> Path:
+    return Path(local_file_uri_to_path(location))  # type: ignore[no-untyped-call]
 
 
 def _tags(role: str, spec: MemberSpec) -> dict[str, str]:

@@ -69,7 +69,8 @@ def write_model(
 
 def signature(inputs: Sequence[str], outputs: Sequence[str]) -> ModelSignature:
     """Return texts in, numbers out, and ids of any type in both where they are wanted."""
-    identity = ColSpec(AnyType(), "id", required=False)  # numbers in the competition's files, strings elsewhere
+    # Numbers in the competition's files, strings elsewhere.
+    identity = ColSpec(AnyType(), "id", required=False)  # type: ignore[no-untyped-call]
     return ModelSignature(
         inputs=Schema([identity, *(ColSpec(DataType.string, name) for name in inputs)]),
         outputs=Schema([identity, *(ColSpec(DataType.double, name) for name in outputs)]),
