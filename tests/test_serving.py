@@ -161,6 +161,10 @@ def test_the_next_blend_is_the_best_and_earlier_ones_stay(copied: SplitStore, tm
     found = [model_predictor(f"models:/team-prefens/{version}", tracker.root, "team/prefens") for version in (1, 2)]
     assert [predictor.blender.state()["weights"][0] for predictor in found] == [0.5, 0.25]
     assert tracker.client.get_model_version_by_alias("team-prefens", "best").version == 2
+    (model, _) = tracker.client.search_logged_models([tracker.experiment_id])
+    assert json.loads(model.tags["mlflow.modelVersions"]) == [{"name": "team-prefens", "version": 2}]
+    run = tracker.client.get_run(model.source_run_id)
+    assert run.outputs.model_outputs[0].model_id == model.model_id
     stored, logged = (tracker.find_model("models:/team-prefens@best") / "MLmodel", copied.path / "model" / "MLmodel")
     assert not stored.samefile(logged)  # it names its run, and the store's copy does not
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
@@ -19,6 +20,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from mlflow.tracking._tracking_service.utils import _get_store
 from mlflow.utils.file_utils import local_file_uri_to_path
+from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
 from prefens.errors import StoreError
 from prefens.files import written_aside
@@ -123,6 +125,8 @@ class MlflowTracker:
                 self.registered, logged.artifact_location, run, dict(tags), model_id=logged.model_id
             )
             self.client.set_registered_model_alias(self.registered, ALIAS, version.version)
+        link = json.dumps([{"name": self.registered, "version": version.version}])
+        self.client.set_logged_model_tags(logged.model_id, {MLFLOW_MODEL_VERSIONS: link})  # the UI shows it there
 
     def find_model(self, place: str) -> Path:
         """Return the folder of models:/NAME@ALIAS, models:/NAME/VERSION or runs:/ID/model (StoreError for none).
