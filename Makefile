@@ -4,11 +4,12 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RUNS ?= runs
 PORT ?= 5000
+MODEL ?= models:/prefens@best
 ARGS ?=
 READY := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install quickstart train import blend predict ui kaggle test test-slow lint format benchmark clean
+.PHONY: help install quickstart train import blend predict serve ui kaggle test test-slow lint format benchmark clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -38,6 +39,10 @@ blend: $(READY) ## blend every complete member and write blend.json
 
 predict: $(READY) ## write submission.csv: make predict ARGS="data.path=test.csv"
 	$(BIN)/python -m prefens.predict tracking.root=$(RUNS) $(ARGS)
+
+serve: $(READY) ## answer POST /invocations on 127.0.0.1:PORT with the latest blend's model, or MODEL=DIR
+	PATH="$(abspath $(BIN)):$$PATH" MLFLOW_TRACKING_URI=sqlite:///$(RUNS)/mlflow.db \
+		$(BIN)/mlflow models serve -m $(MODEL) --env-manager local -h 127.0.0.1 -p $(PORT) $(ARGS)
 
 ui: $(READY) ## compare members in the MLflow UI on 127.0.0.1:PORT
 	$(BIN)/python -m prefens.ui tracking.root=$(RUNS) port=$(PORT) $(ARGS)

@@ -37,7 +37,7 @@ def blend(settings: config.BlendConfig) -> command.Rows:
     show(member_table(found.member_rows()))
     for alarm in found.alarms():
         log.warning("suspicious: %s", alarm)
-    record(found, tracking, Path(settings.out))
+    record(found, tracking, Path(settings.out), settings.model)
     return rows
 
 

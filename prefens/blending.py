@@ -14,7 +14,7 @@ from prefens import config, threads
 from prefens.ensemble.base import Blender
 from prefens.ensemble.calibration import cross_calibrate
 from prefens.ensemble.crossfit import Calibrations, evaluate
-from prefens.ensemble.diagnostics import Diagnosis, diagnose
+from prefens.ensemble.diagnostics import diagnose
 from prefens.evaluation.bootstrap import GroupBootstrap
 from prefens.evaluation.leaderboard import leaderboard, named_weights, with_differences
 from prefens.evaluation.metrics import log_loss, row_losses
@@ -22,7 +22,8 @@ from prefens.files import write_json
 from prefens.gathering import Gathered
 from prefens.recheck import recheck
 from prefens.records import OOFStack, Pairs
-from prefens.results import BlendResult, Choice
+from prefens.results import BlendResult, Choice, Diagnosis
+from prefens.serving import save_best
 from prefens.trackers import make_tracker
 
 log = logging.getLogger(__name__)
@@ -136,8 +137,8 @@ def make_blend(
     """Fit, score and choose between blenders, each with each calibration too, and look at what they rest on."""
     stack, holdout = gathered.stack, gathered.holdout
     if any(blender.wants_features for blender in blenders) and gathered.pairs is not None:
-        stack, holdout = (_with_features(each, gathered.pairs) for each in (stack, holdout))
-    assert stack is not None
+        stack = _with_features(stack, gathered.pairs)
+        holdout = None if holdout is None else _with_features(holdout, gathered.pairs)
     results, choice = evaluate(blenders, stack, holdout, calibrations)
     bootstrap = GroupBootstrap(stack.folds.group, resamples)
     results, choice = with_differences(stack, results, choice, bootstrap)
@@ -155,8 +156,8 @@ def make_blend(
     return Blend(gathered, results, choice, diagnose(stack, resamples, threads.granted()), calibrated)
 
 
-def record(found: Blend, tracking: config.Tracking, out: Path) -> None:
-    """Write the files of a blend, store it for predictions, where there is a store, and track it."""
+def record(found: Blend, tracking: config.Tracking, out: Path, model: bool = True) -> None:
+    """Write the files of a blend; store it for predictions, where there is a store, and as one `model`; track it."""
     from prefens.evaluation.blend_plots import blend_figures  # matplotlib takes a while to import
 
     described = found.describe()
@@ -170,17 +171,21 @@ def record(found: Blend, tracking: config.Tracking, out: Path) -> None:
     ]
     names = [info.name for info in found.gathered.stack.members]
     files += blend_figures(names, found.diagnosis, found.best, found.gathered.stack.folds.label, out / "figures")
+    split, saved = found.gathered.split, None
     try:
-        if found.gathered.split is not None:
-            found.gathered.split.put_blend(described)
+        if split is not None:
+            split.put_blend(described)
+            saved = save_best(split) if model else None
     except OSError as error:
         log.warning("the store can't be written (%s): predictions go on with the blend that it had", error)
-    metrics = {f"{item['method']}_{name}": item[name] for item in described["methods"] for name in ("honest", "fitted")}
+    scored = {item["method"].replace("+", "-"): item for item in described["methods"]}  # MLflow's names have no +
+    metrics = {f"{name}_{kind}": item[kind] for name, item in scored.items() for kind in ("honest", "fitted")}
     metrics |= {"oof_log_loss": described["best_honest"], "oof_log_loss_se": described["best_honest_se"]}
     tags = {f"prefens.{name}": described[name] for name in ("data_digest", "fold_digest", "best")}
     name = f"blend of {len(names)}"
+    tables = {"leaderboard": rows, "members": found.member_rows()}
     try:
-        make_tracker(tracking).log_blend(name, metrics, tags, files, {"leaderboard": rows, "members": found.member_rows()})
+        make_tracker(tracking).log_blend(name, metrics, tags, files, tables, saved)
     except OSError as error:
         log.warning("the blend is not tracked: %s", error)
 
@@ -196,11 +201,9 @@ def _described(stack: OOFStack, result: BlendResult) -> dict[str, Any]:
     }
 
 
-def _with_features(stack: OOFStack | None, pairs: Pairs) -> OOFStack | None:
+def _with_features(stack: OOFStack, pairs: Pairs) -> OOFStack:
     """Return the stack with the style features of its pairs."""
     from prefens.members.style import all_features
 
-    if stack is None:
-        return None
     place = {id_: row for row, id_ in enumerate(pairs.ids)}
     return replace(stack, features=all_features(pairs.take(np.array([place[id_] for id_ in stack.folds.ids]))))

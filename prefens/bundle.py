@@ -12,8 +12,7 @@ from pathlib import Path
 from prefens.digest import short
 from prefens.errors import ConfigError
 from prefens.files import write_json, written_aside
-from prefens.members.backbones import find_minilm
-from prefens.prediction import refuse_foreign, stored_blender, used_members
+from prefens.prediction import Predictor
 from prefens.tracking.oof_store import SplitStore
 
 log = logging.getLogger(__name__)
@@ -33,29 +32,19 @@ def make_bundle(split: SplitStore, method: str, packages: Sequence[str], out: Pa
             f"{out} exists and is no bundle", "a new folder, or an earlier bundle", "give another out=DIR"
         )
     blend = split.blend()
-    name, members, blender = stored_blender(blend, method)
-    used = used_members(members, blender)
-    refuse_foreign(blend, used)
-    chosen = {**blend, "methods": [item for item in blend["methods"] if item["method"] == name], "best": name}
+    predictor = Predictor.of_store(split, method)
+    chosen = [item for item in blend["methods"] if item["method"] == predictor.method]
     with written_aside(out) as aside:
         store = aside / "runs" / "store" / split.path.name
         store.mkdir(parents=True)
         shutil.copyfile(split.path / "folds.parquet", store / "folds.parquet")
-        write_json(store / "blend.json", chosen)
-        for member in used:
-            shutil.copytree(
-                split.member_dir(member),
-                store / "members" / member,
-                ignore=shutil.ignore_patterns("predictions.parquet", ".*"),
-                copy_function=shutil.copyfile,
-            )
-        if any(spec.name in used and (spec.target or "").endswith(".FrozenMember") for spec in split.members()):
-            shutil.copytree(find_minilm(), aside / "runs" / "backbones" / "minilm-l6", copy_function=shutil.copyfile)
+        write_json(store / "blend.json", {**blend, "methods": chosen, "best": predictor.method})
+        predictor.link_files(store / "members", aside / "runs" / "backbones")
         build_wheels(packages, aside / "wheels")
         shutil.copyfile(NOTEBOOK, aside / "prefens-submission.ipynb")
         about = {
-            "members": used,
-            "method": name,
+            "members": predictor.used,
+            "method": predictor.method,
             "wheels": sorted(path.name for path in (aside / "wheels").iterdir()),
             "data_digest": short(blend["data_digest"]),
             "megabytes": round(sum(path.stat().st_size for path in aside.rglob("*") if path.is_file()) / 1e6, 1),

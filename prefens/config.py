@@ -83,6 +83,7 @@ class BlendConfig(StoredConfig):
     partial: bool = False
     resamples: int = MISSING
     recheck: int = MISSING
+    model: bool = MISSING
 
 
 @dataclass
@@ -93,6 +94,7 @@ class PredictConfig(StoredConfig):
     blend: str | None = None
     members: Any = None  # a mapping, likewise
     columns: Any = None  # a mapping; Hydra takes new keys only in place of null
+    model: str | None = None
 
 
 @dataclass

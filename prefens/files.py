@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,22 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def link_tree(source: Path, to: Path, leave_out: Sequence[str] = ()) -> None:
+    """Give a folder's files a second place, as hard links where the file system has them, else as copies.
+
+    Only for files that are never changed in place. `leave_out` are patterns of names (`fnmatch`'s).
+    """
+    shutil.copytree(source, to, ignore=shutil.ignore_patterns(*leave_out), copy_function=link)
+
+
+def link(source: str, to: str) -> None:
+    """Hard-link a file, or copy its bytes where that is not possible (another disk, say)."""
+    try:
+        os.link(os.path.realpath(source), to)
+    except OSError:
+        shutil.copyfile(source, to)
 
 
 def write_json(path: Path, value: Any) -> Path:

@@ -18,7 +18,7 @@ def predict(settings: config.PredictConfig) -> command.Rows:
     from prefens.evaluation.tables import prediction_table, show
     from prefens.files import write_json
 
-    ids, probabilities, facts = from_files(settings) if settings.members or settings.blend else from_store(settings)
+    ids, probabilities, facts = from_files(settings) if settings.members or settings.blend else from_pairs(settings)
     out = Path(settings.out)
     path = write_submission(out / "submission.csv", ids, probabilities)
     summary = {"submission": str(path), "rows": len(ids), **facts}
@@ -28,34 +28,35 @@ def predict(settings: config.PredictConfig) -> command.Rows:
     return [summary]
 
 
-def from_store(settings: config.PredictConfig) -> tuple[Any, Any, dict[str, Any]]:
-    """Return ids, probabilities and what to tell of predictions by stored members."""
+def from_pairs(settings: config.PredictConfig) -> tuple[Any, Any, dict[str, Any]]:
+    """Return ids, probabilities and what to tell of predictions by a saved model or the stored blend."""
     from prefens.data.sources import Source
-    from prefens.prediction import Predictor, refuse_foreign, stored_blender, used_members
+    from prefens.serving import find_predictor
     from prefens.tracking.oof_store import OOFStore
 
     source: Source = config.build(settings.data)
-    root = Path(config.build(settings.tracking, config.Tracking).root)
-    split = OOFStore(root).select(settings.data_digest, settings.fold_digest)
-    method, members, blender = stored_blender(split.blend(), settings.method)
-    used = used_members(members, blender)
-    refuse_foreign(split.blend(), used)
+    tracking = config.build(settings.tracking, config.Tracking)
+    store, root = OOFStore(Path(tracking.root)), Path(tracking.root)
+    split = store.select(settings.data_digest, settings.fold_digest) if settings.model is None else None
+    predictor = find_predictor(split, settings.method, settings.model, root, tracking.experiment)
     loaded = source.load(labelled=False)
-    probabilities = Predictor(split, members, blender, root / "backbones").predict_rows(loaded)
+    probabilities = predictor.predict_rows(loaded)
     malformed = [{"row": row + 1, "id": loaded.ids[row], "problem": text} for row, text in loaded.problems.items()]
     facts = {"predicted": len(loaded.pairs), "malformed": malformed, "repaired": loaded.repaired}
-    return loaded.ids, probabilities, facts | {"method": method, "members": used}
+    return loaded.ids, probabilities, facts | {"method": predictor.method, "members": predictor.used}
 
 
 def from_files(settings: config.PredictConfig) -> tuple[Any, Any, dict[str, Any]]:
     """Return ids, probabilities and what to tell of members' predictions that are in files; without a store."""
-    from prefens.prediction import predict_files, read_blend, stored_blender, used_members
+    from prefens.file_prediction import predict_files
 
     files, columns = config.mapping("members", settings.members), config.mapping("columns", settings.columns)
-    method, members, blender = stored_blender(read_blend(settings.blend, files), settings.method)
-    ids, probabilities = predict_files(blender, members, files, columns)
-    facts = {"predicted": len(ids), "malformed": [], "repaired": {}}
-    return ids, probabilities, facts | {"method": method, "members": used_members(members, blender)}
+    ids, probabilities, method, used = predict_files(settings.blend, settings.method, files, columns)
+    return (
+        ids,
+        probabilities,
+        {"predicted": len(ids), "malformed": [], "repaired": {}, "method": method, "members": used},
+    )
 
 
 if __name__ == "__main__":

@@ -1,103 +1,191 @@
-"""Predicting new pairs with a fitted blend, by stored members (the store may be read-only) or members' files."""
+"""Predicting new pairs with stored members and a fitted blend; needs plain files alone, and may find them read-only."""
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from prefens.config import target_class
 from prefens.data.load import Loaded
-from prefens.data.probabilities import read_probabilities
 from prefens.ensemble.base import Blender
 from prefens.ensemble.methods import restore
-from prefens.errors import ConfigError, DataError, StoreError
+from prefens.errors import StoreError
+from prefens.files import link_tree, write_json
+from prefens.members.backbones import find_minilm
 from prefens.members.base import Member
 from prefens.members.style import all_features
-from prefens.records import Floats, Outcome, Pairs, Strings
+from prefens.records import Floats, Outcome, Pairs
 from prefens.tracking.oof_store import MemberSpec, SplitStore
 
 log = logging.getLogger(__name__)
 
+NAME = "predictor.json"
+TRAINED = ("predictions.parquet", "run.json", ".*")  # of a stored fold run, what no prediction needs
+
 
 @dataclass(frozen=True)
 class Predictor:
-    """The stored members of one split with a fitted blender.
+    """Stored members with a fitted blender: all that leads from pairs to probabilities.
 
     Attributes
     ----------
-    members : names, in the order that the blender was fitted on; those it does not use are not loaded.
+    store : the folder with members/, part of a store or written by `save`; its folds are not read.
+    method : the name of the blender's rule; members : names, in the order that the blender was fitted on; those it
+        does not use are not loaded.
+    k : the number of fold models of each member; prior : (3,) the outcome shares that malformed rows get.
     backbones : a folder of backbone files that go before the installed ones.
+    loaded : member -> its fold models, where they are kept in memory; other members are read at each prediction.
     """
 
-    split: SplitStore
+    store: SplitStore
+    method: str
     members: Sequence[str]
     blender: Blender
+    k: int
+    prior: Floats
     backbones: Path
+    loaded: dict[str, list[Member]] = field(default_factory=dict)
+
+    @classmethod
+    def of_store(cls, split: SplitStore, method: str) -> Self:
+        """Return the predictor of the stored blend's `method`, or of its best one for "best"."""
+        name, members, blender = stored_blender(split.blend(), method)
+        backbones = split.path.parents[1] / "backbones"
+        return cls(split, name, members, blender, split.folds.k, split.folds.prior(), backbones)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Return the predictor that `save` wrote; StoreError where there is none."""
+        path = folder / NAME
+        if not path.is_file():
+            raise StoreError(f"no {path}", "a model that a blend saved", "blend again: python -m prefens.blend")
+        about = json.loads(path.read_text("utf-8"))
+        return cls(
+            SplitStore(folder),
+            about["method"],
+            about["members"],
+            restore(about["state"]),
+            about["k"],
+            np.array(about["prior"], dtype=np.float64),
+            folder / "backbones",
+        )
+
+    def save(self, folder: Path) -> None:
+        """Write predictor.json, the members' models and the backbone files they need; no labels, ids or texts.
+
+        Files are hard links where the file system has them. StoreError where a member has no stored model.
+        """
+        self.link_files(folder / "members", folder / "backbones")
+        write_json(folder / NAME, self.about())
+
+    def link_files(self, members: Path, backbones: Path) -> None:
+        """Put the used members' models and their backbone files into two folders, as `save` does."""
+        for spec in self.specs():
+            self.folders(spec)  # all of them are there
+            link_tree(self.store.member_dir(spec.name), members / spec.name, leave_out=TRAINED)
+        if any((spec.target or "").endswith(".FrozenMember") for spec in self.specs()):
+            link_tree(find_minilm(self.backbones), backbones / "minilm-l6")
+
+    def about(self) -> dict[str, Any]:
+        """Return what predictor.json holds."""
+        return {
+            "method": self.method,
+            "members": list(self.members),
+            "state": self.blender.state(),
+            "k": self.k,
+            "prior": self.prior.tolist(),
+        }
+
+    @property
+    def used(self) -> list[str]:
+        """The members that the blender looks at."""
+        return [name for name, needed in zip(self.members, self.blender.used, strict=True) if needed]
+
+    def specs(self) -> list[MemberSpec]:
+        """Return the members that the blender looks at, in its order; StoreError where one is not there."""
+        known = {spec.name: spec for spec in self.store.members()}
+        missing = sorted(set(self.used) - set(known))
+        if missing:
+            raise StoreError(
+                f"the blend has members {', '.join(missing)}", f"some of {', '.join(known)}", "blend again"
+            )
+        return [known[name] for name in self.used]
+
+    def keep_loaded(self) -> None:
+        """Load all models now and keep them: for a server, which predicts again and again."""
+        self.loaded.update({spec.name: list(self.models(spec)) for spec in self.specs()})
 
     def predict_rows(self, loaded: Loaded) -> Floats:
         """Return (n, 3) probabilities for all rows of the input; malformed ones get the class prior."""
-        probabilities = np.tile(self.split.folds.prior(), (len(loaded.ids), 1))
+        probabilities = np.tile(self.prior, (len(loaded.ids), 1))
         if len(loaded.pairs):
             probabilities[loaded.rows] = self.predict_pairs(loaded.pairs)
         return probabilities
 
     def predict_pairs(self, pairs: Pairs) -> Floats:
         """Return (n, 3) probabilities: the blend of the members' means over their fold models."""
-        known = {spec.name: spec for spec in self.split.members()}
-        used = used_members(self.members, self.blender)
-        missing = sorted(set(used) - set(known))
-        if missing:
-            raise StoreError(
-                f"the blend has members {', '.join(missing)}", f"some of {', '.join(known)}", "blend again"
-            )
+        specs = self.specs()
+        for spec in specs:
+            self.folders(spec)  # all models are there, before the first one starts to work
         stacked = np.full((len(self.members), len(pairs), len(Outcome)), 1.0 / len(Outcome))
-        for place, name in enumerate(self.members):
-            if name in used:
-                log.info("predicting with %s", name)
-                stacked[place] = self.member_probabilities(known[name], pairs)
-        return _normalised(self.blender.predict(stacked, all_features(pairs) if self.blender.wants_features else None))
+        for spec in specs:
+            log.info("predicting with %s", spec.name)
+            stacked[list(self.members).index(spec.name)] = self.member_probabilities(spec, pairs)
+        blended = self.blender.predict(stacked, all_features(pairs) if self.blender.wants_features else None)
+        normalised: Floats = blended / blended.sum(axis=1, keepdims=True)
+        return normalised
 
     def member_probabilities(self, spec: MemberSpec, pairs: Pairs) -> Floats:
         """Return the (n, 3) mean of a member's fold models."""
-        models = [self._load(spec, fold) for fold in range(self.split.folds.k)]
-        mean: Floats = np.mean([model.predict_proba(pairs) for model in models], axis=0)
-        return mean
+        total = np.zeros((len(pairs), len(Outcome)))
+        for model in self.models(spec):
+            total += model.predict_proba(pairs)
+        return total / self.k
 
-    def _load(self, spec: MemberSpec, fold: int) -> Member:
-        directory = self.split.fold_dir(spec.name, fold) / "model"
-        kind = target_class({"_target_": spec.target})
-        if not issubclass(kind, Member):
+    def models(self, spec: MemberSpec) -> Iterator[Member]:
+        """Yield the k fold models of a member; one at a time is in memory, unless they are kept."""
+        if spec.name in self.loaded:
+            yield from self.loaded[spec.name]
+            return
+        for folder in self.folders(spec):
+            yield load_model(spec, folder, self.backbones)
+
+    def folders(self, spec: MemberSpec) -> list[Path]:
+        """Return the folders of a member's k fold models; StoreError where one holds none."""
+        if spec.target is None:
             raise StoreError(
-                f"{spec.name} was made by {spec.target}",
-                "a subclass of prefens.members.base.Member",
-                "restore member.json",
+                f"{spec.name} was made elsewhere: the store has its probabilities and no model",
+                "members trained here; predictions of test pairs by this one come from where it was made",
+                f"give them: blend=blend.json 'members={{{spec.name}: test.csv, ...}}'; or blend without it",
             )
-        if not any(directory.glob("*")):
-            raise StoreError(
-                f"{directory}: no stored model",
-                "one per fold",
-                "train the member again (force=true, training.save=fp16)",
-            )
-        member: Member = kind.load(directory, self.backbones)
-        return member
+        found = [self.store.fold_dir(spec.name, fold) / "model" for fold in range(self.k)]
+        for folder in found:
+            if not any(folder.glob("*")):
+                raise StoreError(
+                    f"{folder}: no stored model",
+                    "one per fold",
+                    "train the member again (force=true, training.save=fp16)",
+                )
+        return found
 
 
-def refuse_foreign(blend: Mapping[str, Any], used: Sequence[str]) -> None:
-    """StoreError where a blend uses members made elsewhere: there are no models of theirs to predict with."""
-    foreign = [member["member"] for member in blend["members"] if member["backbone"] is None]
-    found = sorted(set(foreign) & set(used))
-    if found:
+def load_model(spec: MemberSpec, folder: Path, backbones: Path) -> Member:
+    """Load one fold model of a member."""
+    kind = target_class({"_target_": spec.target})
+    if not issubclass(kind, Member):
         raise StoreError(
-            f"the blend uses {', '.join(found)}, made elsewhere",
-            "members with stored models: predictions of test pairs by these come from where they were made",
-            f"give them: 'members={{{found[0]}: test.csv, ...}}' blend=blend.json; or blend without them",
+            f"{spec.name} was made by {spec.target}",
+            "a subclass of prefens.members.base.Member",
+            "restore member.json",
         )
+    member: Member = kind.load(folder, backbones)
+    return member
 
 
 def stored_blender(blend: Mapping[str, Any], method: str) -> tuple[str, list[str], Blender]:
@@ -107,58 +195,3 @@ def stored_blender(blend: Mapping[str, Any], method: str) -> tuple[str, list[str
     if name not in states:
         raise StoreError(f"method={method}", f"best, or one of {', '.join(states)}", "correct it, or blend again")
     return name, [member["member"] for member in blend["members"]], restore(states[name])
-
-
-def used_members(members: Sequence[str], blender: Blender) -> list[str]:
-    """Return the names of the members whose predictions the blend needs."""
-    return [name for name, needed in zip(members, blender.used, strict=True) if needed]
-
-
-def read_blend(path: str | None, files: Mapping[str, str]) -> dict[str, Any]:
-    """Return the content of a blend.json; ConfigError where it is not there, or no files of members are."""
-    if path is None or not Path(path).is_file() or not files:
-        raise ConfigError(
-            f"blend={path}, {len(files)} members", "blend=blend.json and 'members={name: test.csv, ...}'", "give both"
-        )
-    found: dict[str, Any] = json.loads(Path(path).read_text("utf-8"))
-    return found
-
-
-def predict_files(
-    blender: Blender, members: Sequence[str], files: Mapping[str, str], columns: Mapping[str, str] | None = None
-) -> tuple[Strings, Floats]:
-    """Blend the members' predictions of test pairs that are in files; needs no store.
-
-    Parameters
-    ----------
-    members : names, in the order that the blender was fitted on.
-    files : member -> CSV or parquet of the same ids; columns as in `read_probabilities`.
-
-    Returns
-    -------
-    (n,) ids in the order of the first file, and (n, 3) probabilities.
-    """
-    used = used_members(members, blender)
-    missing, unknown = sorted(set(used) - set(files)), sorted(set(files) - set(members))
-    if missing or unknown:
-        raise ConfigError(
-            f"members= lacks {', '.join(missing) or 'none'}, unknown: {', '.join(unknown) or 'none'}",
-            f"a file for each of {', '.join(used)}",
-            f"correct it: 'members={{{used[0]}: test.csv, ...}}'",
-        )
-    read = {name: read_probabilities(Path(path), columns) for name, path in files.items()}
-    ids, _ = next(iter(read.values()))
-    stacked = np.full((len(members), len(ids), len(Outcome)), 1.0 / len(Outcome))
-    for name, (given, values) in read.items():
-        place = {id_: row for row, id_ in enumerate(given)}
-        lacking = len(set(ids) - place.keys())
-        if lacking or len(given) != len(ids):
-            told = f"{files[name]}: {len(given)} ids, {lacking} of the first file's {len(ids)} missing"
-            raise DataError(told, "the same ids in each file", "correct the file")
-        stacked[members.index(name)] = values[[place[id_] for id_ in ids]]
-    return ids, _normalised(blender.predict(stacked))
-
-
-def _normalised(blended: Floats) -> Floats:
-    normalised: Floats = blended / blended.sum(axis=1, keepdims=True)
-    return normalised

@@ -27,12 +27,12 @@ def recheck(
     for spec in specs:
         for fold in range(split.folds.k):
             directory = split.fold_dir(spec.name, fold) / "model"
-            if not sample or not any(directory.glob("*")):
+            if not sample or spec.target is None or not any(directory.glob("*")):
                 continue
             stored = split.predictions(spec, fold)
             chosen = np.unique(np.linspace(0, len(stored.ids) - 1, sample).round().astype(int))
             rows = np.array([place[id_] for id_ in stored.ids[chosen]])
-            again = load_model(split, spec, fold, backbones).predict_proba(pairs.take(rows).unlabelled())
+            again = load_model(spec, directory, backbones).predict_proba(pairs.take(rows).unlabelled())
             off = np.abs(again - stored.probabilities[chosen]).max(axis=1)
             if off.max() > TOLERANCE:
                 worst = stored.ids[chosen[int(np.argmax(off))]]

@@ -12,6 +12,7 @@ import pandas as pd
 
 from prefens.data.folds import FoldSettings, make_folds, prompt_groups
 from prefens.records import Floats, Folds, MemberInfo, OOFStack, Pairs
+from prefens.tracking.oof_store import SplitStore
 
 FAMILIES = ("bert", "roberta", "xlm-roberta", "deberta-v2")
 WORDS = (
@@ -175,3 +176,17 @@ def make_tiny_encoder(family: str, directory: Path) -> Path:
     config = getattr(transformers, f"{kinds[family]}Config")(**sizes)
     getattr(transformers, f"{kinds[family]}Model")(config).save_pretrained(directory)
     return directory
+
+
+def make_blend(split: SplitStore, weights: dict[str, float], method: str = "soft_vote") -> dict[str, Any]:
+    """Store a blend of members as the blend command does, with the rule that has these weights; return it."""
+    state = {"method": method, "members": len(weights), "weights": list(weights.values())}
+    blend = {
+        "data_digest": split.folds.data_digest,
+        "fold_digest": split.folds.digest,
+        "members": [{"member": name} for name in weights],
+        "methods": [{"method": method, "state": state}],
+        "best": method,
+    }
+    split.put_blend(blend)
+    return blend

@@ -35,10 +35,13 @@ ALLOWED = {
     "scoring": {"evaluation", "tracking"},
     "fold_runs": {"data", "members", "evaluation", "scoring", "tracking"},
     "prediction": {"config", "data", "ensemble", "members", "tracking"},
+    "file_prediction": {"data", "prediction"},
     "gathering": {"config", "data", "tracking"},
     "importing": {"evaluation", "gathering", "scoring", "tracking"},
-    "blending": {"config", "evaluation", "tracking", "trackers"},
-    "bundle": {"members", "prediction", "tracking"},
+    "recheck": {"prediction", "tracking"},
+    "serving": {"data", "evaluation", "prediction", "tracking"},
+    "blending": {"config", "ensemble", "evaluation", "gathering", "members", "recheck", "serving", "trackers"},
+    "bundle": {"prediction", "tracking"},
 }
 HEAVY = {
     "torch": {"text.token_cache", "modeling", "members", "training"},

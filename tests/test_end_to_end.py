@@ -18,6 +18,7 @@ from prefens.evaluation.metrics import log_loss
 from tests.examples import make_pairs, write_csv
 
 QUIET = ["tracking=none", "backbone.bits=10", "backbone.strengths=[0.1]"]
+SCORES = ("method", "fitted", "honest", "honest_se")
 COLUMNS = ["id", "winner_model_a", "winner_model_b", "winner_tie"]
 
 
@@ -37,29 +38,35 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_csv(folder / "test.csv", make_pairs(30, seed=5), labelled=False)
     common = ["data.path=train.csv", "folds.holdout=0.1", "tracking=none", "tracking.root=runs"]
     prefens("train", "-m", *common, "backbone=tfidf", "backbone.bits=10,11", "backbone.strengths=[0.1]", cwd=folder)
-    prefens("blend", "tracking=none", cwd=folder)
+    done = prefens("blend", "tracking=none", cwd=folder)
+    assert "arn" not in done.stderr
     return folder
 
 
 def test_blend_json_has_the_promised_form(trained: Path) -> None:
     found = json.loads((trained / "blend.json").read_text())
-    assert set(found) == {"n_pairs", "data_digest", "fold_digest", "members", "methods", "best", "best_honest"}
+    assert set(found) == {
+        "n_pairs", "data_digest", "fold_digest", "members", "methods", "best", "best_honest", "best_honest_se",
+        "chosen_without_fold", "diagnostics",
+    }  # fmt: skip
     assert len(found["data_digest"]) == len(found["fold_digest"]) == 64
     assert [set(member) for member in found["members"]] == [{"member", "backbone", "seed", "log_loss"}] * 2
     names = [member["member"] for member in found["members"]]
     assert [method["method"] for method in found["methods"]] == ["soft_vote", "log_loss"]
     for method in found["methods"]:
-        assert set(method) == {"method", "fitted", "honest", "honest_se", "weights", "holdout", "state"}
+        assert set(method) == {*SCORES, "differences", "weights", "holdout", "state"}
         assert sorted(method["weights"]) == sorted(names)
         assert sum(method["weights"].values()) == pytest.approx(1.0)
         assert method["fitted"] <= method["honest"] + 1e-9
-    assert found["best_honest"] == min(method["honest"] for method in found["methods"])
+    assert found["best"] == min(found["methods"], key=lambda method: method["honest"])["method"]
+    assert found["best_honest"] >= min(method["honest"] for method in found["methods"])
+    assert set(found["chosen_without_fold"]) == set("01234")
     assert 105 <= found["n_pairs"] <= 111
 
 
 def test_the_table_is_json_too(trained: Path) -> None:
     rows = json.loads((trained / "leaderboard.json").read_text())
-    assert {row["kind"] for row in rows} == {"member", "blend", "reference"}
+    assert {row["kind"] for row in rows} == {"member", "blend", "choice", "reference"}
     ranked = [row["log_loss"] for row in rows if row["kind"] != "reference"]
     assert ranked == sorted(ranked)
 
@@ -174,7 +181,10 @@ def test_blend_checks_the_data_it_is_given(trained: Path, tmp_path: Path) -> Non
     arguments = ["tracking=none", f"tracking.root={trained}/runs"]
     refused = prefens("blend", *arguments, "data.path=other.csv", cwd=tmp_path, fails=True)
     assert len(set(re.findall(r"data [0-9a-f]{12}", refused.stderr))) == 2
-    prefens("blend", *arguments, f"data.path={trained}/train.csv", cwd=tmp_path)
+    (model,) = trained.glob("runs/store/*/model/MLmodel")
+    before = model.stat()
+    prefens("blend", *arguments, f"data.path={trained}/train.csv", "model=false", cwd=tmp_path)
+    assert model.stat() == before
     prefens("train", f"data.path={trained}/train.csv", "folds.seed=1", "backbone=tfidf", *QUIET, cwd=tmp_path)
     shutil.copytree(trained / "runs" / "store", tmp_path / "runs" / "store", dirs_exist_ok=True)
     mixed = prefens("blend", "tracking=none", cwd=tmp_path, fails=True)
@@ -224,11 +234,18 @@ def test_mlflow_holds_the_members(trained: Path, tmp_path: Path) -> None:
     prefens("train", *arguments, cwd=tmp_path)
     assert all(not run["trained"] for run in json.loads((tmp_path / "runs/train.json").read_text())["runs"])
     prefens("train", *arguments, cwd=tmp_path)
-    prefens("blend", cwd=tmp_path)
+    prefens("blend", "blender=soft_vote", cwd=tmp_path)
     tracker = MlflowTracker(tmp_path / "runs", "prefens")
     runs = tracker.client.search_runs([tracker.experiment_id])
     roles = [run.data.tags["prefens.role"] for run in runs]
     assert sorted(roles) == ["blend"] + ["fold"] * 5 + ["member"]
+    given = [f"data.path={trained}/test.csv", f"tracking.root={tmp_path}/runs"]
+    prefens("predict", *given, f"out={tmp_path}/stored", cwd=trained)
+    prefens("predict", *given, "model=models:/prefens@best", f"out={tmp_path}/registered", cwd=trained)
+    stored, registered = (tmp_path / name / "submission.csv" for name in ("stored", "registered"))
+    assert stored.read_bytes() == registered.read_bytes()
+    refused = prefens("predict", *given, "model=models:/x@best", "method=soft_vote", cwd=trained, fails=True)
+    assert "one of the two" in refused.stderr
     member = runs[roles.index("member")]
     found = json.loads((tmp_path / "blend.json").read_text())
     assert member.data.metrics["oof_log_loss"] == pytest.approx(found["members"][0]["log_loss"])

@@ -74,10 +74,13 @@ def test_an_imported_member_blends_as_its_file_and_cannot_predict(folder: Path, 
     prefens("blend", "tracking=none", "out=stored", cwd=tmp_path)
     one, two = (json.loads((tmp_path / name / "blend.json").read_text()) for name in ("files", "stored"))
     assert one == two
-    used = [name for name, weight in two["methods"][0]["weights"].items() if weight]
     (tmp_path / "test.csv").write_text("id,prompt,response_a,response_b\n" + '1,"[""p""]","[""a""]","[""b""]"\n')
-    told = f"the blend uses {', '.join(used)}, made elsewhere"
+    told = "m1 was made elsewhere"
     assert told in prefens("predict", "data.path=test.csv", "method=soft_vote", cwd=tmp_path, fails=True).stderr
+    assert (
+        "blend=blend.json 'members={m1: test.csv, ...}'"
+        in prefens("predict", "data.path=test.csv", cwd=tmp_path, fails=True).stderr
+    )
     assert told in prefens("kaggle", "method=soft_vote", "packages=[]", cwd=tmp_path, fails=True).stderr
     assert not (tmp_path / "kaggle").exists()
 

@@ -1,5 +1,7 @@
 """Predicting from the store: only members with a weight are needed, and those are named when they are not there."""
 
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,11 @@ def voted(*weights: float) -> Blender:
     return restore({"method": "soft_vote", "members": len(weights), "weights": list(weights)})
 
 
+def predictor_of(split: SplitStore, weights: dict[str, float]) -> Predictor:
+    blender = voted(*weights.values())
+    return Predictor(split, "soft_vote", [*weights], blender, split.folds.k, split.folds.prior(), split.path / "none")
+
+
 @pytest.fixture
 def split(tmp_path: Path) -> SplitStore:
     corpus = make_corpus(FileSource(path=str(write_csv(tmp_path / "train.csv", make_pairs(60)))), FoldSettings())
@@ -34,23 +41,25 @@ def split(tmp_path: Path) -> SplitStore:
     return made
 
 
-def test_members_without_weight_need_not_be_there(split: SplitStore, tmp_path: Path) -> None:
+def test_members_without_weight_need_not_be_there(split: SplitStore) -> None:
     (spec,) = split.members()
     pairs = make_pairs(10, seed=1)
-    predictor = Predictor(split, ["absent", spec.name], voted(0.0, 1.0), tmp_path / "backbones")
+    predictor = predictor_of(split, {"absent": 0.0, spec.name: 1.0})
     predicted = predictor.predict_pairs(pairs)
     np.testing.assert_allclose(predicted, predictor.member_probabilities(spec, pairs))
     with pytest.raises(StoreError, match="absent"):
-        Predictor(split, ["absent", spec.name], voted(0.5, 0.5), tmp_path / "backbones").predict_pairs(pairs)
+        predictor_of(split, {"absent": 0.5, spec.name: 0.5}).predict_pairs(pairs)
 
 
-def test_a_member_is_the_mean_of_its_fold_models(split: SplitStore, tmp_path: Path) -> None:
+def test_a_member_is_the_mean_of_its_fold_models(split: SplitStore) -> None:
     (spec,) = split.members()
     pairs = make_pairs(10, seed=1)
     models = [StyleMember.load(split.fold_dir(spec.name, fold) / "model") for fold in range(5)]
     expected = np.mean([model.predict_proba(pairs) for model in models], axis=0)
-    found = Predictor(split, [spec.name], voted(1.0), tmp_path / "backbones").member_probabilities(spec, pairs)
-    np.testing.assert_allclose(found, expected)
+    predictor = predictor_of(split, {spec.name: 1.0})
+    np.testing.assert_allclose(predictor.member_probabilities(spec, pairs), expected)
+    predictor.keep_loaded()
+    np.testing.assert_allclose(predictor.member_probabilities(spec, pairs), expected)
 
 
 def test_a_blend_names_its_method() -> None:
@@ -60,3 +69,37 @@ def test_a_blend_names_its_method() -> None:
     assert (name, members, blender.state()) == ("log_loss", ["a"], state)
     with pytest.raises(StoreError, match="greedy"):
         stored_blender(blend, "greedy")
+
+
+def test_a_saved_predictor_needs_no_store(split: SplitStore, tmp_path: Path) -> None:
+    (spec,) = split.members()
+    pairs = make_pairs(10, seed=1)
+    predictor = predictor_of(split, {"absent": 0.0, spec.name: 1.0})
+    predictor.save(tmp_path / "saved")
+    expected = predictor.predict_pairs(pairs)
+    (tmp_path / "saved").rename(tmp_path / "moved")
+    shutil.rmtree(split.path)
+    moved = Predictor.load(tmp_path / "moved")
+    assert moved.about() == predictor.about()
+    np.testing.assert_array_equal(moved.predict_pairs(pairs), expected)
+    files = {path.name for path in (tmp_path / "moved").rglob("*") if path.is_file()}
+    assert not files & {"predictions.parquet", "folds.parquet", "run.json"}
+
+
+def test_saving_takes_no_second_place_on_the_disk(split: SplitStore, tmp_path: Path) -> None:
+    (spec,) = split.members()
+    predictor_of(split, {spec.name: 1.0}).save(tmp_path / "saved")
+    part = Path("members", spec.name, "fold-0", "model", "settings.json")
+    assert (tmp_path / "saved" / part).samefile(split.path / part)
+
+
+@pytest.mark.parametrize(("change", "message"), [("models", "no stored model"), ("target", "made elsewhere")])
+def test_members_that_cannot_be_loaded_are_told(split: SplitStore, tmp_path: Path, change: str, message: str) -> None:
+    (spec,) = split.members()
+    if change == "models":
+        shutil.rmtree(split.fold_dir(spec.name, 3) / "model")
+    else:
+        path = split.member_dir(spec.name) / "member.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"target": None}))
+    with pytest.raises(StoreError, match=message):
+        predictor_of(split, {spec.name: 1.0}).save(tmp_path / "saved")

@@ -70,7 +70,7 @@ class Problem:
             if mixture.min() <= 0:
                 return float("inf")
             loss = -float(np.log(mixture) @ counts) / self.rows
-            return loss + self.pull * float(np.square(point - 1.0 / self.members).sum())
+            return float(loss + self.pull * np.square(point - 1.0 / self.members).sum())
 
         start, size = objective(inside), 1.0
         while size > 1e-10:

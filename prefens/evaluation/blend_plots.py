@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-
 from numpy.typing import NDArray
 
 from prefens.evaluation.plots import ACCENT, MUTED, blank, calibration_figure, finish

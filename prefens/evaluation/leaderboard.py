@@ -20,8 +20,8 @@ def leaderboard(
 ) -> list[dict[str, Any]]:
     """Return one row per member, blend and reference, and one for the nested choice; best honest log loss first.
 
-    Each row has name, kind ("member", "blend", "choice", "reference") and the scores of `scores`; blends also have fitted
-    (in-sample) log loss, weights, and differences to the best member and the soft vote with their intervals.
+    Each row has name, kind ("member", "blend", "choice", "reference") and the scores of `scores`; blends also have
+    fitted (in-sample) log loss, weights, and differences to the best member and the soft vote with their intervals.
     Rows with a hold-out have its log loss.
     """
     rows: list[dict[str, Any]] = [

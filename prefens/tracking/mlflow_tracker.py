@@ -1,10 +1,11 @@
-"""Runs in MLflow, on SQLite and a folder of artifacts under the tracking root. The only file that imports mlflow."""
+"""Runs in MLflow, on SQLite and a folder of artifacts under the tracking root."""
 
 from __future__ import annotations
 
+import json
 import logging
 import os
-import sqlite3
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,18 +15,27 @@ from typing import Any
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 
 from filelock import FileLock
-from mlflow.entities import Metric, Param, RunStatus
+from mlflow.entities import LoggedModelOutput, LoggedModelStatus, Metric, Param, RunStatus
+from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from mlflow.tracking._tracking_service.utils import _get_store
+from mlflow.utils.file_utils import local_file_uri_to_path
+from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
+from prefens.errors import StoreError
 from prefens.files import written_aside
 from prefens.records import RunKey
 from prefens.tracking.oof_store import MemberSpec
+from prefens.tracking.relocation import relocate
+from prefens.tracking.tracker import Rows
 
 logging.getLogger("mlflow").setLevel(logging.WARNING)  # it announces every table that it creates
 
+log = logging.getLogger(__name__)
+
 PARENT = "mlflow.parentRunId"  # the tag that nests a child run in the UI
 PARAM_LENGTH = 6000  # MLflow's limit
+ALIAS = "best"  # of the registered model: the latest blend's
 BATCH = 1000  # metrics a request, MLflow's limit
 
 
@@ -38,14 +48,16 @@ class MlflowTracker:
 
     def __init__(self, root: Path, experiment: str) -> None:
         self.root = root.resolve()
+        self.registered = re.sub("[/:]", "-", experiment)  # the two that MLflow refuses in a model's name
         self.root.mkdir(parents=True, exist_ok=True)
         artifacts = (self.root / "artifacts").as_uri()
         with self._lock("tracking"):
             database = self.root / "mlflow.db"
             if not database.exists():
                 _create(database, experiment, artifacts)
-            _relocate(database, artifacts)
-            self.client = MlflowClient(tracking_uri=database_uri(database))
+            relocate(database, artifacts)
+            self.uri = database_uri(database)
+            self.client = MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
             found = self.client.get_experiment_by_name(experiment)
             self.experiment_id = found.experiment_id if found else self.client.create_experiment(experiment, artifacts)
 
@@ -83,11 +95,70 @@ class MlflowTracker:
         self.client.set_terminated(parent)
 
     def log_blend(
-        self, name: str, metrics: Mapping[str, float], tags: Mapping[str, str], files: Sequence[Path]
+        self,
+        name: str,
+        metrics: Mapping[str, float],
+        tags: Mapping[str, str],
+        files: Sequence[Path],
+        tables: Mapping[str, Rows],
+        model: Path | None = None,
     ) -> None:
         run = self.client.create_run(self.experiment_id, tags={"prefens.role": "blend", **tags}, run_name=name)
         self._log(run.info.run_id, metrics, {}, files)
+        for title, rows in tables.items():
+            self.client.log_table(run.info.run_id, _columns(rows), f"tables/{title}.json")
+        if model is not None:
+            try:
+                self._register(model, run.info.run_id, tags)
+            except (OSError, MlflowException) as error:
+                log.warning("the model in %s is not registered: %s", model, error)
         self.client.set_terminated(run.info.run_id)
+
+    def _register(self, folder: Path, run: str, tags: Mapping[str, str]) -> None:
+        """Log a model folder to its run, and make it the newest version of the registered model, and the best."""
+        from prefens.tracking.pyfunc_model import place_model  # imports more of mlflow, which takes a second
+
+        logged = self.client.create_logged_model(self.experiment_id, "model", run, tags=dict(tags))
+        place_model(folder, _folder(logged.artifact_location), logged.model_id, run)
+        self.client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
+        self.client.log_outputs(run, [LoggedModelOutput(logged.model_id, step=0)])
+        with self._lock("registry"):
+            if not self.client.search_registered_models(f"name = '{self.registered}'"):
+                self.client.create_registered_model(self.registered)
+            version = self.client.create_model_version(
+                self.registered, logged.artifact_location, run, dict(tags), model_id=logged.model_id
+            )
+            self.client.set_registered_model_alias(self.registered, ALIAS, version.version)
+        link = json.dumps([{"name": self.registered, "version": version.version}])
+        self.client.set_logged_model_tags(logged.model_id, {MLFLOW_MODEL_VERSIONS: link})  # the UI shows it there
+
+    def find_model(self, place: str) -> Path:
+        """Return the folder of models:/NAME@ALIAS, models:/NAME/VERSION or runs:/ID/model (StoreError for none).
+
+        MLflow's own search asks the database of its global state instead, and makes one where there is none.
+        """
+        try:
+            return _folder(self._location(place))
+        except (MlflowException, ValueError) as error:
+            raise StoreError(
+                f"{place}: {str(error).splitlines()[0]}",
+                f"models:/NAME@ALIAS, models:/NAME/VERSION or runs:/ID/model in {self.uri}",
+                "blend first, or correct it",
+            ) from error
+
+    def _location(self, place: str) -> str:
+        kind, *parts = re.split(":/|[/@]", place)
+        if len(parts) != 2:
+            raise ValueError("neither alias nor version")
+        if kind == "runs":
+            outputs = self.client.get_run(parts[0]).outputs
+            if outputs is None or not outputs.model_outputs:
+                raise ValueError("a run without a model")
+            return str(self.client.get_logged_model(outputs.model_outputs[0].model_id).artifact_location)
+        name, version = parts
+        if "@" in place:
+            version = str(self.client.get_model_version_by_alias(name, version).version)
+        return str(self.client.get_model_version_download_uri(name, version))
 
     def _parent(self, spec: MemberSpec) -> str:
         """Get or create the member's run; MLflow has no such call, so a lock makes one of the two."""
@@ -140,22 +211,21 @@ def _create(database: Path, experiment: str, artifacts: str) -> None:
         _get_store(database_uri(aside)).engine.dispose()  # type: ignore[no-untyped-call]
 
 
-def _relocate(database: Path, artifacts: str) -> None:
-    """Point experiments and runs to where the artifacts now are: MLflow stores absolute paths."""
-    with sqlite3.connect(database, timeout=20) as connection:
-        rows = connection.execute(
-            "SELECT DISTINCT artifact_location FROM experiments WHERE artifact_location LIKE 'file:%/artifacts'"
-        )
-        for (old,) in rows.fetchall():
-            if old != artifacts:
-                connection.execute(
-                    "UPDATE experiments SET artifact_location = ? WHERE artifact_location = ?", (artifacts, old)
-                )
-                connection.execute(
-                    "UPDATE runs SET artifact_uri = ? || substr(artifact_uri, ?) WHERE artifact_uri LIKE ?",
-                    (artifacts, len(old) + 1, f"{old}/%"),
-                )
-    connection.close()
+def _folder(location: str) -> Path:
+    return Path(local_file_uri_to_path(location))  # type: ignore[no-untyped-call]
+
+
+def _columns(rows: Rows) -> dict[str, list[Any]]:
+    """Return a table's columns; cells with several values become text."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    plain = [
+        {
+            name: value if isinstance(value, str | float | int | None) else json.dumps(value)
+            for name, value in row.items()
+        }
+        for row in rows
+    ]
+    return {name: [row.get(name) for row in plain] for name in names}
 
 
 def _tags(role: str, spec: MemberSpec) -> dict[str, str]:

@@ -9,7 +9,6 @@ from typing import Any, Protocol
 from prefens.records import RunKey
 from prefens.tracking.oof_store import MemberSpec
 
-
 Rows = Sequence[Mapping[str, Any]]  # a table, row by row
 
 
@@ -52,8 +51,9 @@ class Tracker(Protocol):
         tags: Mapping[str, str],
         files: Sequence[Path],
         tables: Mapping[str, Rows],
+        model: Path | None = None,
     ) -> None:
-        """Note a blend, with tables to look at."""
+        """Note a blend, with tables to look at, and the folder of its model, which is then the registered one."""
         ...
 
 
@@ -87,5 +87,6 @@ class NoTracker:
         tags: Mapping[str, str],
         files: Sequence[Path],
         tables: Mapping[str, Rows],
+        model: Path | None = None,
     ) -> None:
         pass

@@ -1,0 +1,58 @@
+"""A frame of raw pairs is read as a file is."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from prefens.data.frame import load_frame
+from prefens.data.load import TEXT, load_pairs
+from prefens.errors import DataError
+from tests.examples import make_pairs, write_csv
+
+
+@pytest.fixture
+def frame(tmp_path) -> pd.DataFrame:
+    return pd.read_csv(write_csv(tmp_path / "test.csv", make_pairs(8), labelled=False))
+
+
+def test_a_frame_is_read_as_its_file_is(frame: pd.DataFrame, tmp_path) -> None:
+    expected = load_pairs(tmp_path / "test.csv", labelled=False).pairs
+    for given in (frame, frame.assign(id=frame.id.astype(float)), frame.set_index("id", drop=False)):
+        found = load_frame(given).pairs
+        for name in ("ids", "prompt", "response_a", "response_b"):
+            np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+
+
+@pytest.mark.parametrize("kind", [list, tuple, np.array])
+def test_texts_may_be_lists(frame: pd.DataFrame, kind) -> None:
+    lists = frame.copy()
+    lists["prompt"] = [kind(json.loads(cell)) for cell in frame.prompt]
+    np.testing.assert_array_equal(load_frame(lists).pairs.prompt, load_frame(frame).pairs.prompt)
+
+
+def test_rows_without_ids_are_counted(frame: pd.DataFrame) -> None:
+    assert load_frame(frame.drop(columns="id")).ids.tolist() == [str(row) for row in range(1, 9)]
+
+
+def test_what_is_malformed_is_listed_or_refused(frame: pd.DataFrame) -> None:
+    broken = frame.astype(object)
+    broken.loc[1, "prompt"] = "plain text"
+    broken.loc[2, "response_a"] = 7
+    broken.loc[3, "id"] = broken.loc[0, "id"]
+    broken.loc[4, "id"] = None
+    broken.loc[5, "prompt"] = None  # an empty text, not a malformed one
+    broken.loc[6, "prompt"] = '["half a \ud83d pair"]'
+    loaded = load_frame(broken)
+    assert [*loaded.problems] == [1, 2, 3, 4]
+    assert len(loaded.pairs) == 4
+    with pytest.raises(DataError, match="4 of 8 rows"):
+        load_frame(broken, strict=True)
+
+
+def test_missing_columns_and_empty_frames(frame: pd.DataFrame) -> None:
+    for name in TEXT:
+        with pytest.raises(DataError, match=f"no column {name}"):
+            load_frame(frame.drop(columns=name))
+    assert len(load_frame(frame.head(0)).ids) == 0
