@@ -1,0 +1,51 @@
+"""A piece of the report: what was found, in sentences, tables and figures; how it looks is the template's business."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Rows under one title; all rows have the same keys, in the order of the columns.
+
+    Cells are text, numbers, None, or (value, low, high): a number with its 95 % interval. `digits` is for the numbers.
+    """
+
+    title: str
+    rows: Sequence[dict[str, Any]]
+    note: str = ""
+    digits: int = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Plot:
+    """A figure: `name` is its file's stem, `finding` the one line above it."""
+
+    name: str
+    finding: str
+    figure: Figure
+
+
+@dataclass(frozen=True, eq=False)
+class Text:
+    """Something of the data to read, shown as it is: label -> text. Never trusted: it is escaped."""
+
+    title: str
+    parts: dict[str, str]
+
+
+@dataclass(frozen=True, eq=False)
+class Section:
+    """`name` is the anchor in the page; `summary` are sentences, the most important first."""
+
+    name: str
+    title: str
+    summary: Sequence[str] = ()
+    tables: Sequence[Table] = ()
+    plots: Sequence[Plot] = ()
+    texts: Sequence[Text] = field(default_factory=list)
