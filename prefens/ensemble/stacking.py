@@ -98,7 +98,7 @@ class Stacking(Blender):
         ones = np.ones((1, odd.shape[1]))
         if not self.style or features is None:
             return odd, np.concatenate([even, ones])
-        scaled = features.odd / self.odd_scale, (features.even - self.even_mean) / self.even_scale
+        scaled = features.odd * self.odd_scale, (features.even - self.even_mean) * self.even_scale
         return np.concatenate([odd, scaled[0].T]), np.concatenate([even, scaled[1].T, ones])
 
     def _predict(self, probabilities: Floats, features: PairFeatures | None) -> Floats:
@@ -111,6 +111,6 @@ class Stacking(Blender):
 
 
 def _scale(values: Floats) -> Floats:
-    """Return the (p,) root mean squares of (n, p) features; infinity makes a constant one zero."""
+    """Return what (n, p) features are multiplied with, (p,): their root mean square becomes 1, or 0 for a constant."""
     size = np.sqrt(np.square(values).mean(axis=0))
-    return np.where(size > TINY, size, np.inf)
+    return np.where(size > TINY, 1.0 / np.maximum(size, TINY), 0.0)

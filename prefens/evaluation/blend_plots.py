@@ -29,11 +29,12 @@ def blend_figures(
 def weights_figure(names: Sequence[str], weights: Floats, intervals: Floats, path: Path) -> Path:
     """Draw (M,) weights with (M, 2) intervals, the largest on top; members that never weigh anything are counted."""
     order = [place for place in np.argsort(weights, kind="stable") if intervals[place, 1] > 0.001]
-    figure, axes = blank(8.0, 1.6 + 0.28 * max(len(order), 1))
+    figure, axes = blank(8.0, 1.4 + 0.3 * max(len(order), 1))
     rows = np.arange(len(order))
     axes.hlines(rows, intervals[order, 0], intervals[order, 1], color=MUTED, linewidth=2)
     axes.plot(weights[order], rows, "o", color=ACCENT, markersize=6)
     axes.set_yticks(rows, [names[place] for place in order])
+    axes.set_ylim(-0.6, len(order) - 0.4)
     axes.set(xlabel="weight of the lowest log loss (line: 95 % of bootstrap resamples)", xlim=(-0.02, 1.02))
     sure = int((intervals[:, 0] > 0.001).sum())
     title = f"{sure} of {len(names)} members have a weight in every likely sample"
@@ -69,7 +70,7 @@ def correlation_figure(names: Sequence[str], correlation: Floats, path: Path) ->
         for row, column in np.ndindex(correlation.shape):
             value = correlation[row, column]
             colour = "white" if value < middle else "black"
-            axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=8, color=colour)
+            axes.text(column, row, f"{value:.3f}", ha="center", va="center", fontsize=8, color=colour)
     figure.colorbar(image, ax=axes, shrink=0.8, label="correlation of errors")
-    title = f"Errors correlate at {off.min():.2f} to {off.max():.2f}" if len(off) else "A single member"
+    title = f"Errors correlate at {off.min():.3f} to {off.max():.3f}" if len(off) else "A single member"
     return finish(figure, title, path)

@@ -47,7 +47,7 @@ def leaderboard_table(rows: Sequence[Mapping[str, Any]], title: str) -> Table:
     kinds = list(dict.fromkeys(kind for row in rows for kind in row.get("calibrated", {})))
     compared = list(dict.fromkeys(name for row in rows for name in row.get("differences", {})))
     table.add_column("", no_wrap=True)
-    for name in ["honest ± se", *(f"+{kind}" for kind in kinds), *shown, *(f"less {name}" for name in compared)]:
+    for name in ["honest ± se", *(f"+{kind}" for kind in kinds), *shown, *(f"less\n{name}" for name in compared)]:
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         cells = [f"{row['log_loss']:.4f} ± {row['log_loss_se']:.4f}"]
@@ -96,7 +96,7 @@ def _number(value: float | None) -> str:
 
 
 def _difference(found: Sequence[float] | None) -> str:
-    return "" if found is None else f"{found[0]:+.4f} [{found[1]:+.4f}, {found[2]:+.4f}]"
+    return "" if found is None else f"{found[0]:+.4f} [{found[1]:+.3f}, {found[2]:+.3f}]"
 
 
 def prediction_table(summary: Mapping[str, Any]) -> Table:
