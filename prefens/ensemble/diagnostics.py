@@ -14,7 +14,7 @@ from prefens.records import Floats, OOFStack
 from prefens.results import Diagnosis
 
 DUPLICATE = 0.995  # correlation of errors above which two members say the same
-SUSPECT_GAP = 0.1  # nats below every other recipe that call for a second look
+SUSPECT_GAP = 0.15  # nats below every other recipe that call for a second look
 SUSPECT_ERRORS = 4.0  # and standard errors
 LAST_GAIN = 1e-5  # nats: forward selection ends where no member promises more
 
