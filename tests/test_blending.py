@@ -61,8 +61,8 @@ def test_one_method_alone_leaves_nothing_to_choose() -> None:
 
 
 def test_alarms_name_leaks_and_doubles() -> None:
-    stack = random_stack(3, 300, seed=1)
-    leaky = np.full((1, 300, 3), 0.5 / 3) + 0.5 * np.eye(3)[stack.folds.label]
+    stack = random_stack(4, 400, seed=6)
+    leaky = np.full((1, 400, 3), 0.5 / 3) + 0.5 * np.eye(3)[stack.folds.label]
     infos = (*stack.members, MemberInfo("copy", "b", 1), MemberInfo("leaky", "b", 2))
     whole = np.concatenate([stack.probabilities, stack.probabilities[1:2], leaky])
     alarms = blend_of(OOFStack(infos, whole, stack.folds), calibrated=False).alarms()
