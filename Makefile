@@ -34,7 +34,7 @@ train: $(READY) ## train members: make train ARGS="-m data.path=train.csv backbo
 import: $(READY) ## put probabilities made elsewhere into the store: make import ARGS="path=oof.csv"
 	$(BIN)/python -m prefens.import_oof tracking.root=$(RUNS) $(ARGS)
 
-blend: $(READY) ## blend every complete member and write blend.json
+blend: $(READY) ## blend every complete member: make blend ARGS="blender=all"
 	$(BIN)/python -m prefens.blend tracking.root=$(RUNS) $(ARGS)
 
 predict: $(READY) ## write submission.csv: make predict ARGS="data.path=test.csv"

@@ -47,7 +47,7 @@ def leaderboard_table(rows: Sequence[Mapping[str, Any]], title: str) -> Table:
     kinds = list(dict.fromkeys(kind for row in rows for kind in row.get("calibrated", {})))
     compared = list(dict.fromkeys(name for row in rows for name in row.get("differences", {})))
     table.add_column("", no_wrap=True)
-    for name in ["honest ± se", *(f"+{kind}" for kind in kinds), *shown, *(f"less\n{name}" for name in compared)]:
+    for name in ["honest ± se", *(f"+{kind}" for kind in kinds), *shown, *(f"vs {name}" for name in compared)]:
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         cells = [f"{row['log_loss']:.4f} ± {row['log_loss_se']:.4f}"]
@@ -62,7 +62,7 @@ WIDEST = 200  # characters
 STYLES = {"member": "", "blend": "bold", "choice": "bold green", "reference": "dim"}
 CAPTION = (
     "Log loss in nats, lower is better; ± standard error by prompt. honest: out of fold, blends cross-fitted on the "
-    "members' folds. fitted: on rows that the blend saw, too good by construction. less ...: paired difference of the "
+    "members' folds. fitted: on rows that the blend saw, too good by construction. vs ...: paired difference of the "
     "honest scores, with its 95 % interval by bootstrap over prompts. The best method's own score is that of a winner; "
     "the green row, where the choice is made without the scored fold too, is what to expect of it."
 )
