@@ -9,7 +9,7 @@ ARGS ?=
 READY := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install quickstart train import blend predict serve ui kaggle test test-slow lint format benchmark clean
+.PHONY: help install quickstart train tune import blend predict serve ui kaggle test test-slow lint format benchmark clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -30,6 +30,9 @@ quickstart: $(READY) ## train a small ensemble on generated pairs, blend it, pre
 
 train: $(READY) ## train members: make train ARGS="-m data.path=train.csv backbone=style,tfidf,minilm-l6"
 	$(BIN)/python -m prefens.train tracking.root=$(RUNS) $(ARGS)
+
+tune: $(READY) ## search over a recipe: make tune ARGS="data.path=train.csv 'space={backbone.bits: [16, 18]}'"
+	$(BIN)/python -m prefens.tune tracking.root=$(RUNS) $(ARGS)
 
 import: $(READY) ## put probabilities made elsewhere into the store: make import ARGS="path=oof.csv"
 	$(BIN)/python -m prefens.import_oof tracking.root=$(RUNS) $(ARGS)

@@ -77,6 +77,7 @@ class Blend:
             rows.append(
                 {
                     "member": info.name,
+                    "tuned_on_oof": info.tuned_on_oof,
                     "log_loss": float(losses[place]),
                     "weight": float(found.weights[place]),
                     "weight_interval": found.intervals[place].tolist(),
@@ -115,7 +116,13 @@ class Blend:
             "data_digest": folds.data_digest,
             "fold_digest": folds.digest,
             "members": [
-                {"member": info.name, "backbone": info.backbone, "seed": info.seed, "log_loss": float(loss)}
+                {
+                    "member": info.name,
+                    "backbone": info.backbone,
+                    "seed": info.seed,
+                    "log_loss": float(loss),
+                    **({"tuned_on_oof": True} if info.tuned_on_oof else {}),
+                }
                 for info, loss in zip(stack.members, losses, strict=True)
             ],
             "methods": [_described(stack, result) for result in self.results],

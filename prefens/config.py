@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -55,6 +56,16 @@ class TrainConfig:
     force: bool = False
     threads: int | None = None
     out: str = MISSING
+
+
+@dataclass
+class TuneConfig(TrainConfig):
+    """Settings of `python -m prefens.tune`."""
+
+    space: Any = None  # a mapping; Hydra takes new keys only in place of null
+    trials: int = MISSING
+    startup: int = MISSING
+    storage: str = MISSING
 
 
 @dataclass
@@ -133,6 +144,7 @@ class UiConfig:
 
 SCHEMAS = {
     "train": TrainConfig,
+    "tune": TuneConfig,
     "blend": BlendConfig,
     "predict": PredictConfig,
     "import_oof": ImportConfig,
@@ -212,6 +224,21 @@ def recipe_of(config: TrainConfig) -> dict[str, Any]:
             place = place.get(name, {})
         place.pop(last, None)
     return {"target": config.backbone["_target_"], **built}
+
+
+def with_fields(config: TrainConfig, values: Mapping[str, Any]) -> TrainConfig:
+    """Return a copy of the settings with other values in some fields, by dotted name (ConfigError for no field)."""
+    changed = deepcopy(config)
+    for name, value in values.items():
+        try:
+            OmegaConf.update(changed, name, value, force_add=False)  # type: ignore[arg-type]
+        except OmegaConfBaseException as error:
+            raise ConfigError(
+                f"{name}={value!r}: {str(error).splitlines()[0]}",
+                "a field of the settings",
+                "--cfg job prints them all",
+            ) from error
+    return changed
 
 
 def _parts(config: TrainConfig) -> dict[str, Any]:

@@ -62,6 +62,7 @@ class Trainer:
         done = "" if trained else " (was finished)"
         log.info("%s fold %d: log loss %.4f%s", spec.name, fold.index, facts["log_loss"], done)
         named = {"member": spec.name, "backbone": spec.backbone, "seed": spec.seed, "fold": fold.index}
+        named["tuned_on_oof"] = self.split.is_tuned(spec)
         return {**named, **shown, "trained": trained}
 
     def _run(self, spec: MemberSpec, member: Member, fold: Fold) -> None:

@@ -11,7 +11,7 @@ import prefens
 
 PACKAGE = Path(prefens.__file__).parent
 BASE = {"records", "results", "errors", "digest", "files", "threads", "progress"}
-COMMANDS = {"train", "blend", "predict", "import_oof", "ui", "kaggle"}
+COMMANDS = {"train", "tune", "blend", "predict", "import_oof", "ui", "kaggle"}
 # What each part may import of ours, beside BASE; commands and what only they use may import anything.
 ALLOWED = {
     "records": {"errors", "digest"},
@@ -32,6 +32,8 @@ ALLOWED = {
     "config": set(),
     "command": {"config"},
     "trackers": {"tracking", "config"},
+    "recipes": {"config", "data", "tracking"},
+    "tuning": {"evaluation", "scoring", "tracking"},
     "scoring": {"evaluation", "tracking"},
     "fold_runs": {"data", "members", "evaluation", "scoring", "tracking"},
     "prediction": {"config", "data", "ensemble", "members", "tracking"},
@@ -48,7 +50,7 @@ HEAVY = {
     "transformers": {"modeling", "members", "training", "text"},
     "mlflow": {"tracking"},
     "hydra": {"config", "command", *COMMANDS},
-    "omegaconf": {"config", "command", *COMMANDS},
+    "omegaconf": {"config", "command", "recipes", *COMMANDS},
 }
 FILES = sorted(PACKAGE.rglob("*.py"))
 

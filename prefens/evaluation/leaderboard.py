@@ -25,7 +25,8 @@ def leaderboard(
     Rows with a hold-out have its log loss.
     """
     rows: list[dict[str, Any]] = [
-        {"name": info.name, "kind": "member", **scores(stack.probabilities[place], stack.folds)}
+        {"name": info.name, "kind": "member", "tuned_on_oof": info.tuned_on_oof}
+        | {**scores(stack.probabilities[place], stack.folds)}
         | ({} if holdout is None else {"holdout": log_loss(holdout.probabilities[place], holdout.folds.label)})
         for place, info in enumerate(stack.members)
     ]

@@ -34,7 +34,7 @@ def fold_table(runs: Sequence[Mapping[str, Any]]) -> Table:
         mean, accuracy = (np.mean([run[name] for run in own.values()]) for name in ("log_loss", "accuracy"))
         spent = sum(run["seconds"] for run in own.values() if run["trained"])
         time = f"{spent:.1f} s" if any(run["trained"] for run in own.values()) else "was done"
-        table.add_row(member, *losses, f"{mean:.4f}", f"{accuracy:.1%}", time)
+        table.add_row(_titled(member, next(iter(own.values()))), *losses, f"{mean:.4f}", f"{accuracy:.1%}", time)
     return table
 
 
@@ -54,7 +54,7 @@ def leaderboard_table(rows: Sequence[Mapping[str, Any]], title: str) -> Table:
         cells += [_number(row.get("calibrated", {}).get(kind)) for kind in kinds]
         cells += [_number(row.get(key)) for key in shown.values()]
         cells += [_difference(row.get("differences", {}).get(name)) for name in compared]
-        table.add_row(row["name"], *cells, style=STYLES[row["kind"]])
+        table.add_row(_titled(row["name"], row), *cells, style=STYLES[row["kind"]])
     return table
 
 
@@ -80,7 +80,7 @@ def member_table(rows: Sequence[Mapping[str, Any]]) -> Table:
         weight = f"{row['weight']:.3f} [{low:.3f}, {high:.3f}]"
         worth = "" if row["left_out"] is None else f"{row['left_out']:+.4f}"
         style = "red" if row["duplicate"] else ""
-        table.add_row(row["member"], f"{row['log_loss']:.4f}", weight, worth, alike, style=style)
+        table.add_row(_titled(row["member"], row), f"{row['log_loss']:.4f}", weight, worth, alike, style=style)
     return table
 
 
@@ -89,6 +89,11 @@ MEMBER_CAPTION = (
     "loss rises without the member. most alike: the highest correlation of errors with another member; above 0.995 "
     "(red) they say the same."
 )
+
+
+def _titled(name: str, row: Mapping[str, Any]) -> str:
+    """Return a member's name, marked where its settings were chosen by the rows that it is scored on."""
+    return f"{name} (tuned_on_oof)" if row.get("tuned_on_oof") else name
 
 
 def _number(value: float | None) -> str:
@@ -120,6 +125,27 @@ def prediction_table(summary: Mapping[str, Any]) -> Table:
 
 
 LISTED = 10  # malformed rows on the screen
+
+
+def trial_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """One row per trial of a search, best first: its loss, the hold-out's, the values it tried."""
+    table = Table(title="Trials, best first", caption=TRIAL_CAPTION)
+    names = list(dict.fromkeys(name for row in rows for name in row["values"]))
+    for name in ("trial", "log loss", "hold-out", "folds", *names, "member"):
+        table.add_column(name, justify="left" if name == "member" else "right", no_wrap=True)
+    for row in rows[:TRIALS_SHOWN]:
+        values = [f"{value:.3g}" if isinstance(value, float) else str(value) for value in map(row["values"].get, names)]
+        told = _number(row["log_loss"]) if row["state"] == "complete" else f"{_number(row['log_loss'])} {row['state']}"
+        cells = [str(row["trial"]), told, _number(row["holdout"]), str(row["folds"]), *values]
+        table.add_row(*cells, _titled(row["member"], row), style="dim" if row["state"] != "complete" else "")
+    return table
+
+
+TRIALS_SHOWN = 20
+TRIAL_CAPTION = (
+    "log loss: out of fold, in nats; the best one of a search is too good. hold-out: on rows that no trial was chosen "
+    "by. Pruned trials have the loss of their first folds."
+)
 
 
 def bundle_table(about: Mapping[str, Any], folder: str) -> Table:

@@ -29,6 +29,7 @@ from prefens.errors import StoreError
 from prefens.files import write_json, written_aside
 from prefens.records import Floats, FoldPredictions, Folds, MemberInfo, Outcome, RunKey
 
+TUNED = "tuned_on_oof"  # the file that marks such a member
 OUTCOMES = [outcome.name.lower() for outcome in Outcome]
 
 
@@ -42,6 +43,7 @@ class MemberSpec:
     recipe : the resolved config that decides predictions, as JSON values; seed : the member's, or None.
     data_digest, fold_digest : what it is trained and scored on.
     foreign : the name of a member made elsewhere, or None for our own.
+    tuned_on_oof : whether its settings were chosen by the out-of-fold rows that it is scored on; not its identity.
     """
 
     backbone: str | None
@@ -51,6 +53,7 @@ class MemberSpec:
     data_digest: str
     fold_digest: str
     foreign: str | None = None
+    tuned_on_oof: bool = False
 
     @cached_property
     def recipe_digest(self) -> str:
@@ -62,7 +65,7 @@ class MemberSpec:
 
     @property
     def info(self) -> MemberInfo:
-        return MemberInfo(self.name, self.backbone, self.seed, self.recipe_digest)
+        return MemberInfo(self.name, self.backbone, self.seed, self.recipe_digest, self.tuned_on_oof)
 
     def key(self, fold: int) -> RunKey:
         return RunKey(self.recipe_digest, self.seed, fold, self.data_digest, self.fold_digest)
@@ -128,10 +131,21 @@ class SplitStore:
         """Yield all members, complete or not, sorted by name."""
         for path in sorted(self.path.glob("members/*/member.json")):
             fields = json.loads(path.read_text("utf-8"))
-            spec = MemberSpec(**{name: fields.get(name) for name in MemberSpec.__dataclass_fields__})
+            marked = (path.parent / TUNED).exists()
+            known = {name: fields[name] for name in MemberSpec.__dataclass_fields__ if name in fields}
+            spec = MemberSpec(**{**known, "tuned_on_oof": marked})
             if spec.name != path.parent.name or spec.recipe_digest != fields["recipe_digest"]:
                 raise StoreError(f"{path} describes {spec.name}", path.parent.name, "restore or delete the folder")
             yield spec
+
+    def mark_tuned(self, spec: MemberSpec) -> None:
+        """Note that a member's settings were chosen by the rows that it is scored on."""
+        self.put_member(spec)
+        (self.member_dir(spec.name) / TUNED).touch()
+
+    def is_tuned(self, spec: MemberSpec) -> bool:
+        """Whether `mark_tuned` was called for the member."""
+        return (self.member_dir(spec.name) / TUNED).exists()
 
     def finished_folds(self, spec: MemberSpec) -> list[int]:
         """Return the folds of a member that are in the store under its keys."""
