@@ -16,7 +16,7 @@ from prefens.data.folds import FoldSettings, Labelled, data_digest, labelled, sp
 from prefens.data.labels import read_labels
 from prefens.data.probabilities import read_probabilities
 from prefens.data.sources import Source
-from prefens.digest import file_digest, short
+from prefens.digest import digest, short
 from prefens.errors import ConfigError, StoreError
 from prefens.records import FoldPredictions, Folds, MemberInfo, OOFStack, Pairs
 from prefens.tracking.foreign import ForeignMember
@@ -75,7 +75,9 @@ def is_file(name: str) -> bool:
 def read_member(path: Path, columns: Mapping[str, str], name: str | None = None) -> ForeignMember:
     """Read probabilities made elsewhere; the member is called by the file's stem, unless by `name`."""
     ids, probabilities = read_probabilities(path, columns)
-    return ForeignMember(path.stem if name is None else name, file_digest(path), ids, probabilities)
+    order = np.argsort(ids)
+    content = digest([ids[order].tolist(), probabilities[order].tolist()])
+    return ForeignMember(path.stem if name is None else name, content, ids, probabilities)
 
 
 def find_folds(settings: config.BlendConfig, stored: bool) -> tuple[Folds, SplitStore | None, Pairs | None]:
@@ -85,6 +87,10 @@ def find_folds(settings: config.BlendConfig, stored: bool) -> tuple[Folds, Split
     are blended, and only its folds will do.
     """
     if settings.labels is not None:
+        if "path" not in settings.data or settings.data.path is not None:
+            raise ConfigError(
+                "labels= with data=", "one of them", "leave labels= out: the data has labels, and prompts"
+            )
         if stored:
             raise ConfigError(
                 "labels= with members of the store", "files in members=", "leave labels= or the names out"
@@ -93,7 +99,7 @@ def find_folds(settings: config.BlendConfig, stored: bool) -> tuple[Folds, Split
     store = OOFStore(Path(config.build(settings.tracking, config.Tracking).root))
     pairs = _given_pairs(settings.data)
     digest = None if pairs is None else data_digest(pairs)
-    if stored or not _makes_folds(settings, store, digest):
+    if stored or not _needs_own_folds(settings, store, digest):
         if settings.fold_file is not None:
             raise ConfigError("fold_file= with the folds of the store", "one of them", "add labels= or data.path=")
         split = store.select(settings.data_digest or (None if stored else digest), settings.fold_digest)
@@ -110,7 +116,7 @@ def find_folds(settings: config.BlendConfig, stored: bool) -> tuple[Folds, Split
     return _make_folds(settings, labelled(pairs)), None, pairs
 
 
-def _makes_folds(settings: config.BlendConfig, store: OOFStore, digest: str | None) -> bool:
+def _needs_own_folds(settings: config.BlendConfig, store: OOFStore, digest: str | None) -> bool:
     """Whether files alone get folds of their own, since the store has none of their data or others were asked for."""
     splits = store.splits()
     if digest is None:

@@ -2,10 +2,12 @@
 
 import json
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from prefens import config
 from prefens.blending import Blend, make_blend, record
@@ -19,6 +21,7 @@ from prefens.ensemble.methods import restore
 from prefens.ensemble.soft_vote import SoftVote
 from prefens.ensemble.stacking import Stacking
 from prefens.evaluation.metrics import log_loss
+from prefens.evaluation.tables import leaderboard_table, member_table
 from prefens.fold_runs import Trainer
 from prefens.gathering import Gathered
 from prefens.members.style import StyleMember
@@ -27,7 +30,8 @@ from prefens.records import MemberInfo, OOFStack
 from prefens.tracking.oof_store import MemberSpec, OOFStore, SplitStore
 from prefens.tracking.stack import make_stack
 from prefens.tracking.tracker import NoTracker
-from tests.examples import make_pairs, random_stack, write_csv
+from tests.examples import alike_stack, make_pairs, random_stack, write_csv
+from tests.examples import make_stack as make_halves
 
 METHODS: list[Blender] = [SoftVote(), LogLossWeights()]
 NOWHERE = config.Tracking("runs", "prefens", False)
@@ -42,7 +46,8 @@ def test_the_leaderboard_tells_every_method_and_the_nested_choice() -> None:
     stack = random_stack(3, 200, seed=1)
     found = blend_of(stack)
     rows = {row["name"]: row for row in found.leaderboard()}
-    assert set(rows) == {"m0", "m1", "m2", "soft_vote", "log_loss", "best of 6, nested", "class prior"}
+    known = {"m0", "m1", "m2", "soft_vote", "log_loss", "best of 6, nested", "class prior"}
+    assert set(rows) == known | {found.best.method}
     assert rows["log_loss"]["calibrated"].keys() == {"temperature", "vector"}
     assert rows["m0"]["calibrated"]["temperature"] != rows["m0"]["log_loss"]
     difference, low, high = rows["log_loss"]["differences"]["soft vote"]
@@ -61,7 +66,7 @@ def test_one_method_alone_leaves_nothing_to_choose() -> None:
 
 
 def test_alarms_name_leaks_and_doubles() -> None:
-    stack = random_stack(4, 400, seed=6)
+    stack = alike_stack(4, 400, seed=6)
     leaky = np.full((1, 400, 3), 0.5 / 3) + 0.5 * np.eye(3)[stack.folds.label]
     infos = (*stack.members, MemberInfo("copy", "b", 1), MemberInfo("leaky", "b", 2))
     whole = np.concatenate([stack.probabilities, stack.probabilities[1:2], leaky])
@@ -70,6 +75,52 @@ def test_alarms_name_leaks_and_doubles() -> None:
     assert "leaky" in alarms[0]
     assert "m1 and copy" in alarms[1]
     assert blend_of(stack, calibrated=False).alarms() == []
+
+
+def test_names_are_shown_as_they_are(tmp_path: Path) -> None:
+    stack = random_stack(2, 60, seed=0)
+    infos = (MemberInfo("a$b_{$[bold]", None, None), MemberInfo("m[v2]", None, None))
+    found = blend_of(OOFStack(infos, stack.probabilities, stack.folds))
+    record(found, NOWHERE, tmp_path)
+    assert (tmp_path / "figures" / "correlation.png").exists()
+    console = Console(width=200, record=True, file=StringIO())
+    console.print(leaderboard_table(found.leaderboard(), "title"))
+    console.print(member_table(found.member_rows()))
+    assert console.export_text().count("a$b_{$[bold]") >= 2
+
+
+def test_a_figure_that_fails_costs_nothing_else(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "figures").write_text("in the way")
+    record(blend_of(random_stack(2, 60, seed=0)), NOWHERE, tmp_path)
+    assert (tmp_path / "weights.json").exists()
+    assert "figures or tracking failed" in caplog.text
+
+
+def test_with_two_folds_no_score_of_several_methods_is_honest() -> None:
+    stack = random_stack(3, 100, seed=0)
+    halves = make_halves(stack.probabilities, stack.folds.label, 2)
+    found = blend_of(halves)
+    assert found.describe()["best_honest"] is None
+    assert {row["kind"] for row in found.leaderboard()} == {"member", "blend", "reference"}
+
+
+def test_the_best_method_is_in_the_table() -> None:
+    for seed in range(5):
+        found = blend_of(random_stack(3, 150, seed=seed, sharpness=3.0))
+        assert found.best.method in {row["name"] for row in found.leaderboard()}
+
+
+def test_a_blend_that_can_not_predict_does_not_replace_one_that_can(
+    trained: tuple[SplitStore, Gathered], tmp_path: Path
+) -> None:
+    split, gathered = trained
+    record(make_blend(gathered, METHODS, resamples=20), NOWHERE, tmp_path, model=False)
+    before = split.blend()
+    half = gathered.stack.rows(np.arange(len(gathered.stack.folds.ids)) % 2 == 0)
+    for other in (replace(gathered, stored=()), replace(gathered, stack=half)):
+        record(make_blend(other, [SoftVote()], resamples=20), NOWHERE, tmp_path / "other", model=False)
+        assert split.blend() == before
+    assert json.loads((tmp_path / "other/blend.json").read_text())["n_pairs"] == len(half.folds.ids)
 
 
 def test_its_files_hold_what_predicts(tmp_path: Path) -> None:

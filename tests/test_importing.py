@@ -49,7 +49,7 @@ def test_again_changes_nothing_and_another_needs_force(split: SplitStore, pairs:
         assert content(split) == before
     spec = import_member(split, NoTracker(), member(pairs, seed=1, digest="e"), force=True)
     assert list(split.members()) == [spec]
-    assert spec.recipe == {"foreign": "e"}
+    assert spec.recipe == {"foreign": "e", "name": "mine"}
 
 
 def test_an_interrupted_import_goes_on(split: SplitStore, pairs: Pairs) -> None:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import permutations
+
 import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
+from scipy.special import entr
 
 from prefens.ensemble.base import true_class
 from prefens.ensemble.simplex import Problem, minimise_log_loss, normalised
 from prefens.evaluation.bootstrap import GroupBootstrap, interval
 from prefens.evaluation.metrics import clustered_error, row_losses
-from prefens.records import Floats, OOFStack
+from prefens.records import Floats, Folds, OOFStack
 from prefens.results import Diagnosis
 
 DUPLICATE = 0.995  # correlation of errors above which two members say the same
-SUSPECT_GAP = 0.15  # nats below every other recipe that call for a second look
+SUSPECT_GAP = 0.15  # nats below the median of the other recipes that call for a second look
 SUSPECT_ERRORS = 4.0  # and standard errors
+SUSPECT_SHARE = 0.5  # of the class prior's log loss: people do not agree so well about responses
 LAST_GAIN = 1e-5  # nats: forward selection ends where no member promises more
 
 
@@ -106,21 +111,46 @@ def forward_curve(happened: Floats, fold: NDArray[np.int8]) -> list[float]:
 
 
 def suspects(stack: OOFStack) -> list[str]:
-    """Name members that are implausibly good: below what can be known, or far below every other recipe."""
+    """Say which members are implausible: too good to be honest, or so bad that their columns may be mixed up."""
     losses = row_losses(stack.probabilities, stack.folds.label)
+    means = losses.mean(axis=1)
+    prior = float(entr(np.bincount(stack.folds.label) / len(stack.folds.label)).sum())
     found = []
     for place, info in enumerate(stack.members):
-        own, error = losses[place].mean(), clustered_error(losses[place], stack.folds.group)
-        if stack.folds.truth is not None:
-            beaten = losses[place] - row_losses(stack.folds.truth[:, 0], stack.folds.label)
-            if beaten.mean() < -SUSPECT_ERRORS * clustered_error(beaten, stack.folds.group):
-                found.append(f"{info.name}: log loss {own:.4f}, less than the true probabilities reach: a leak")
-                continue
+        own = float(means[place])
+        error = clustered_error(losses[place], stack.folds.group)
         others = [
-            losses[other].mean()
+            float(means[other])
             for other, each in enumerate(stack.members)
             if (each.recipe or each.name) != (info.recipe or info.name)
         ]
-        if others and min(others) - own > max(SUSPECT_GAP, SUSPECT_ERRORS * error):
-            found.append(f"{info.name}: log loss {own:.4f}, all others {min(others):.4f} or more: does it know labels?")
+        if _beats_the_truth(losses[place], stack.folds):
+            found.append(f"{info.name}: log loss {own:.4f}, less than the true probabilities reach: a leak")
+        elif own < SUSPECT_SHARE * prior:
+            found.append(f"{info.name}: log loss {own:.4f}, the class prior's is {prior:.4f}: does it know labels?")
+        elif others and _lower_median(others) - own > max(SUSPECT_GAP, SUSPECT_ERRORS * error):
+            found.append(f"{info.name}: log loss {own:.4f}, the others' median {_lower_median(others):.4f}: a leak?")
+        elif own - prior > SUSPECT_ERRORS * error:
+            found.append(_worse_than_prior(info.name, own, prior, stack.probabilities[place], stack.folds.label))
     return found
+
+
+def _lower_median(values: Sequence[float]) -> float:
+    return sorted(values)[(len(values) - 1) // 2]
+
+
+def _beats_the_truth(losses: Floats, folds: Folds) -> bool:
+    if folds.truth is None:
+        return False
+    beaten = losses - row_losses(folds.truth[:, 0], folds.label)
+    return bool(beaten.mean() < -SUSPECT_ERRORS * clustered_error(beaten, folds.group))
+
+
+def _worse_than_prior(name: str, own: float, prior: float, probabilities: Floats, label: NDArray[np.int8]) -> str:
+    """Say so, and whether another order of the columns would be better than the prior."""
+    told = f"{name}: log loss {own:.4f}, worse than the class prior's {prior:.4f}"
+    orders = {order: float(row_losses(probabilities[:, order], label).mean()) for order in permutations(range(3))}
+    best = min(orders, key=lambda order: orders[order])
+    if orders[best] > prior:
+        return told
+    return f"{told}; with its columns in the order {list(best)} it would have {orders[best]:.4f}: are they mixed up?"

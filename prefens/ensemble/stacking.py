@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from prefens.ensemble.base import NO_TEXTS, Blender
 from prefens.ensemble.symmetric_logit import log_odds, minimise, probabilities_of
-from prefens.errors import BlendError, ConfigError
+from prefens.errors import ConfigError
 from prefens.evaluation.metrics import row_losses
 from prefens.records import Floats, Ints, OOFStack, PairFeatures
 
@@ -27,7 +27,8 @@ class Stacking(Blender):
 
     Parameters
     ----------
-    ridges : strengths of the pull to choose from across the folds of the fitted rows, ascending.
+    ridges : strengths of the pull to choose from across the folds of the fitted rows (from 20,000 rows on the first of
+        them tells ridges apart), ascending.
     style : whether the style features of the pairs are inputs too; their texts must then be at hand.
     """
 
@@ -38,7 +39,11 @@ class Stacking(Blender):
     FITTED = ("odd", "even", "intercept", "odd_scale", "even_mean", "even_scale", "ridge", "style")
 
     def __post_init__(self) -> None:
-        if not self.ridges or min(self.ridges) <= 0 or list(self.ridges) != sorted(self.ridges):
+        if (
+            not self.ridges
+            or not all(0 < ridge < np.inf for ridge in self.ridges)
+            or sorted(self.ridges) != self.ridges
+        ):
             raise ConfigError(f"ridges={list(self.ridges)}", "positive numbers, ascending", "set [0.001, 0.1], say")
 
     @property
@@ -48,7 +53,7 @@ class Stacking(Blender):
     def _fit(self, stack: OOFStack) -> None:
         features = stack.features
         if self.style and features is None:
-            raise BlendError(
+            raise ConfigError(
                 "stack.style=true without the features of the pairs", "the texts that the members saw", NO_TEXTS
             )
         width = (0, 0) if features is None or not self.style else (features.odd.shape[1], features.even.shape[1])

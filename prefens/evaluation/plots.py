@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -14,6 +15,7 @@ from prefens.evaluation.metrics import calibration_error
 from prefens.records import Floats, Outcome
 
 COLOURS = {Outcome.A_WINS: "#0072B2", Outcome.B_WINS: "#D55E00", Outcome.TIE: "#009E73"}
+matplotlib.rcParams["text.parse_math"] = False  # a name may have a dollar in it
 ACCENT, MUTED = "#0072B2", "0.65"
 NAMES = {Outcome.A_WINS: "A wins", Outcome.B_WINS: "B wins", Outcome.TIE: "tie"}
 

@@ -40,7 +40,8 @@ def fold_table(runs: Sequence[Mapping[str, Any]]) -> Table:
 
 def leaderboard_table(rows: Sequence[Mapping[str, Any]], title: str) -> Table:
     """One row per member, blend and reference; honest log loss orders them."""
-    table = Table(title=title, caption=CAPTION)
+    chosen = any(row["kind"] == "choice" for row in rows)
+    table = Table(title=title, caption=CAPTION + (CHOICE if chosen else ""))
     columns = {"fitted": "fitted", "hold-out": "holdout", "accuracy": "accuracy", "ECE": "calibration_error"}
     columns |= {"to floor": "above_symmetric_bayes"}
     shown = {name: key for name, key in columns.items() if any(key in row for row in rows)}
@@ -63,8 +64,11 @@ STYLES = {"member": "", "blend": "bold", "choice": "bold green", "reference": "d
 CAPTION = (
     "Log loss in nats, lower is better; ± standard error by prompt. honest: out of fold, blends cross-fitted on the "
     "members' folds. fitted: on rows that the blend saw, too good by construction. vs ...: paired difference of the "
-    "honest scores, with its 95 % interval by bootstrap over prompts. The best method's own score is that of a winner; "
-    "the green row, where the choice is made without the scored fold too, is what to expect of it."
+    "honest scores, with its 95 % interval by bootstrap over prompts."
+)
+CHOICE = (
+    " The best method's own score is that of a winner; the nested row, where the choice too is made without the scored "
+    "fold, is what to expect of it."
 )
 
 
@@ -75,7 +79,7 @@ def member_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     for name in ("log loss", "weight", "worth", "most alike"):
         table.add_column(name, justify="left" if name == "most alike" else "right", no_wrap=True)
     for row in sorted(rows, key=lambda row: -float(row["weight"])):
-        alike = "" if row["most_alike"] is None else f"{row['correlation']:.3f} {row['most_alike']}"
+        alike = "" if row["most_alike"] is None else f"{row['correlation']:.3f} {escape(row['most_alike'])}"
         low, high = row["weight_interval"]
         weight = f"{row['weight']:.3f} [{low:.3f}, {high:.3f}]"
         worth = "" if row["left_out"] is None else f"{row['left_out']:+.4f}"
@@ -93,7 +97,7 @@ MEMBER_CAPTION = (
 
 def _titled(name: str, row: Mapping[str, Any]) -> str:
     """Return a member's name, marked where its settings were chosen by the rows that it is scored on."""
-    return f"{name} (tuned_on_oof)" if row.get("tuned_on_oof") else name
+    return escape(f"{name} (tuned_on_oof)" if row.get("tuned_on_oof") else name)
 
 
 def _number(value: float | None) -> str:

@@ -160,6 +160,10 @@ class SplitStore:
         """Store the content of blend.json as the blend that predictions use."""
         write_json(self.path / "blend.json", blend)
 
+    def has_blend(self) -> bool:
+        """Whether a blend is stored."""
+        return (self.path / "blend.json").exists()
+
     def blend(self) -> dict[str, Any]:
         """Return the stored blend; StoreError where there is none."""
         path = self.path / "blend.json"
