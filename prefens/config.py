@@ -25,7 +25,11 @@ T = TypeVar("T")
 _PACKAGE = Path(__file__).resolve().parent
 CONF_DIR = _PACKAGE / "conf" if (_PACKAGE / "conf").is_dir() else _PACKAGE.parent / "conf"  # a wheel; a checkout
 RECIPE_GROUPS = ("text", "pairing", "head", "training")  # beside backbone; a member has those it names as fields
-UNDECISIVE = (("path",), ("training", "save"))  # fields that say where files are and how models are kept
+UNDECISIVE = (
+    ("path",),
+    ("training", "save"),
+    ("training", "checkpoint_minutes"),
+)  # where files are, how models are kept
 
 
 @dataclass

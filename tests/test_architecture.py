@@ -10,7 +10,7 @@ import pytest
 import prefens
 
 PACKAGE = Path(prefens.__file__).parent
-BASE = {"records", "results", "errors", "digest", "files", "threads", "progress"}
+BASE = {"records", "results", "errors", "digest", "files", "threads", "progress", "stopping"}
 COMMANDS = {"train", "blend", "predict", "import_oof", "ui", "kaggle"}
 # What each part may import of ours, beside BASE; commands and what only they use may import anything.
 ALLOWED = {
@@ -21,6 +21,7 @@ ALLOWED = {
     "files": set(),
     "threads": {"errors"},
     "progress": set(),
+    "stopping": set(),
     "data": {"data"},
     "text": {"text"},
     "evaluation": {"evaluation"},
