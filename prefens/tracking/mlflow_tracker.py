@@ -66,7 +66,8 @@ class MlflowTracker:
 
     def has_member(self, spec: MemberSpec) -> bool:
         member = spec.key(0).member_digest
-        return bool(self._find(f"tags.`prefens.member` = '{member}' and metrics.oof_log_loss > 0"))
+        scored = "metrics.oof_log_loss > 0 and attributes.status = 'FINISHED'"
+        return bool(self._find(f"tags.`prefens.member` = '{member}' and {scored}"))
 
     def start_fold(self, spec: MemberSpec, key: RunKey) -> str:
         tags = _tags("fold", spec) | {
@@ -86,8 +87,17 @@ class MlflowTracker:
         self.client.set_terminated(run)
 
     def fail_fold(self, run: str, error: BaseException) -> None:
-        self.client.set_tag(run, "prefens.error", (str(error) or repr(error))[:PARAM_LENGTH])
-        self.client.set_terminated(run, RunStatus.to_string(RunStatus.FAILED))
+        stopped = not isinstance(error, Exception)
+        self._end(run, str(error) or repr(error), RunStatus.KILLED if stopped else RunStatus.FAILED)
+
+    def abandon_fold(self, key: RunKey) -> None:
+        condition = f"tags.`prefens.key` = '{key.digest}' and attributes.status = 'RUNNING'"
+        for run in self.client.search_runs([self.experiment_id], condition):
+            self._end(run.info.run_id, "its process died", RunStatus.KILLED)
+
+    def _end(self, run: str, reason: str, status: int) -> None:
+        self.client.set_tag(run, "prefens.error", reason[:PARAM_LENGTH])
+        self.client.set_terminated(run, RunStatus.to_string(status))
 
     def finish_member(self, spec: MemberSpec, metrics: Mapping[str, float], files: Sequence[Path]) -> None:
         parent = self._parent(spec)

@@ -8,6 +8,7 @@ refused by name when it is read. The root can be moved, copied and read-only.
     store/<data>-<folds>/blend.json                           the latest blend
     store/<data>-<folds>/members/<name>/member.json           recipe, seed, digests
     store/<data>-<folds>/members/<name>/fold-<k>/             predictions.parquet, run.json, model/
+    store/<data>-<folds>/members/<name>/fold-<k>.failed.json  why the last attempt at a fold run failed
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -28,6 +30,8 @@ from prefens.digest import digest, short
 from prefens.errors import StoreError
 from prefens.files import write_json, written_aside
 from prefens.records import Floats, FoldPredictions, Folds, MemberInfo, Outcome, RunKey
+from prefens.tracking.failures import clear_failure
+from prefens.tracking.soundness import file_sizes, wrong_sizes
 
 OUTCOMES = [outcome.name.lower() for outcome in Outcome]
 
@@ -135,9 +139,10 @@ class SplitStore:
 
     def finished_folds(self, spec: MemberSpec) -> list[int]:
         """Return the folds of a member that are in the store under its keys."""
-        return [fold for fold in range(self.folds.k) if self._has(spec, fold)]
+        return [fold for fold in range(self.folds.k) if self.has(spec, fold)]
 
-    def _has(self, spec: MemberSpec, fold: int) -> bool:
+    def has(self, spec: MemberSpec, fold: int) -> bool:
+        """Whether a fold run is in the store under its key."""
         if not (self.fold_dir(spec.name, fold) / "run.json").exists():
             return False
         return bool(self.facts(spec, fold)["key"] == spec.key(fold).as_dict())
@@ -161,18 +166,42 @@ class SplitStore:
         facts: Mapping[str, Any],
         save_model: Callable[[Path], None],
     ) -> Path:
-        """Store a finished fold run, with its model, in one step; return its folder."""
-        with written_aside(self.fold_dir(spec.name, predictions.key.fold)) as aside:
-            (aside / "model").mkdir(parents=True)
-            save_model(aside / "model")
-            _write_predictions(aside / "predictions.parquet", predictions)
-            write_json(aside / "run.json", {"key": predictions.key.as_dict(), **facts})
-        return self.fold_dir(spec.name, predictions.key.fold)
+        """Store a finished fold run, with its model, in one step; return its folder. StoreError on a full disk."""
+        folder = self.fold_dir(spec.name, predictions.key.fold)
+        try:
+            with written_aside(folder) as aside:
+                (aside / "model").mkdir(parents=True)
+                save_model(aside / "model")
+                _write_predictions(aside / "predictions.parquet", predictions)
+                files = {"files": file_sizes(aside)}
+                write_json(aside / "run.json", {"key": predictions.key.as_dict(), **files, **facts})
+        except OSError as error:
+            raise StoreError(
+                f"{folder}: {error.strerror or error}; nothing was stored",
+                "room for a fold run, and the right to write it",
+                "make room and run the same command again",
+            ) from error
+        clear_failure(folder)
+        return folder
 
     def facts(self, spec: MemberSpec, fold: int) -> dict[str, Any]:
         """Return what was noted of a finished fold run."""
-        found: dict[str, Any] = json.loads((self.fold_dir(spec.name, fold) / "run.json").read_text("utf-8"))
+        path = self.fold_dir(spec.name, fold) / "run.json"
+        try:
+            found: dict[str, Any] = orjson.loads(path.read_bytes())
+        except (OSError, ValueError) as error:
+            raise StoreError(f"{path}: {error}", "whole JSON", "run the same train command again") from error
         return found
+
+    def damage(self, spec: MemberSpec, fold: int) -> str | None:
+        """Return what is wrong with a stored fold run, in words: damaged or missing files; None where it is whole."""
+        try:
+            wrong = wrong_sizes(self.fold_dir(spec.name, fold), self.facts(spec, fold).get("files", {}))
+            if wrong is None:
+                self.predictions(spec, fold)
+            return wrong
+        except StoreError as error:
+            return error.came
 
     def predictions(self, spec: MemberSpec, fold: int) -> FoldPredictions:
         """Read a fold run's probabilities; StoreError where they are damaged or have another key."""
@@ -252,15 +281,19 @@ def _write_predictions(path: Path, predictions: FoldPredictions) -> None:
 
 def _write(path: Path, table: pa.Table, about: Mapping[str, Any]) -> None:
     with written_aside(path) as aside:
-        pq.write_table(table.replace_schema_metadata({"prefens": json.dumps(about, sort_keys=True)}), aside)
+        pq.write_table(
+            table.replace_schema_metadata({"prefens": json.dumps(about, sort_keys=True)}),
+            aside,
+            write_page_checksum=True,
+        )
 
 
 def _read(path: Path) -> pa.Table:
     try:
-        return pq.read_table(path)
+        return pq.read_table(path, page_checksum_verification=True)
     except (pa.ArrowException, OSError) as error:
         raise StoreError(
             f"{path}: {str(error).splitlines()[0]}",
             "a whole parquet file",
-            f"delete {path.parent} and run the same command again",
+            "run the same train command again: it trains what is damaged",
         ) from error
