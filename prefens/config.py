@@ -57,6 +57,7 @@ class TrainConfig:
     seed: int = MISSING
     fold: int | None = None
     force: bool = False
+    budget_minutes: float | None = None
     threads: int | None = None
     out: str = MISSING
 
@@ -135,6 +136,16 @@ class UiConfig:
     port: int = MISSING
 
 
+@dataclass
+class StatusConfig:
+    """Settings of `python -m prefens.status`."""
+
+    tracking: Any = MISSING
+    watch: Any = False
+    json: bool = False
+    out: str | None = None
+
+
 SCHEMAS = {
     "train": TrainConfig,
     "blend": BlendConfig,
@@ -142,6 +153,7 @@ SCHEMAS = {
     "import_oof": ImportConfig,
     "kaggle": KaggleConfig,
     "ui": UiConfig,
+    "status": StatusConfig,
 }
 for _name, _schema in SCHEMAS.items():
     ConfigStore.instance().store(name=f"{_name}_schema", node=_schema)

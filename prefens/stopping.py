@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from types import FrameType
 
 BUDGET_SPENT = 75  # the exit code: EX_TEMPFAIL of sysexits.h, "try again later"
+HASTE = 2.0  # seconds in which a second Ctrl-C is the first one's: a terminal and a parent process may both send it
 
 
 class Stopped(KeyboardInterrupt):
@@ -29,6 +30,7 @@ class Stopped(KeyboardInterrupt):
 class _State:
     request: Stopped | None = None
     deadline: float | None = None  # in seconds since the epoch
+    heard: float = 0.0
     patient: int = 0  # how many blocks that end by themselves are open
     relay: Callable[[], None] | None = None
 
@@ -38,9 +40,15 @@ _state = _State()
 
 def listen() -> None:
     """Turn SIGTERM and Ctrl-C into `Stopped`, at once or, within `deferred`, where the block looks for it."""
+    _state.patient = 0
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _hear)
         signal.signal(signal.SIGINT, _hear)
+
+
+def rest() -> None:
+    """Only remember signals, until `listen`: a worker between two jobs has nothing to stop."""
+    _state.patient = 1
 
 
 def relay(to: Callable[[], None] | None) -> None:
@@ -80,13 +88,14 @@ def check() -> None:
 
 
 def _hear(number: int, frame: FrameType | None) -> None:
-    again = _state.request is not None
+    before = _state.request
+    if before is not None:
+        if number == signal.SIGINT and time.monotonic() - _state.heard > HASTE:
+            raise before
+        return
     name = "interrupted" if number == signal.SIGINT else "asked to stop (SIGTERM)"
-    _state.request = Stopped(name, 128 + number)
-    if not again:
-        print(f"\n{name}: keeping what can be kept", file=sys.stderr, flush=True)
-    if again and number == signal.SIGINT:
-        raise _state.request
+    _state.request, _state.heard = Stopped(name, 128 + number), time.monotonic()
+    print(f"\n{name}: keeping what can be kept", file=sys.stderr, flush=True)
     if _state.relay is not None:
         _state.relay()
     elif not _state.patient:

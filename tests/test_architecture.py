@@ -11,7 +11,7 @@ import prefens
 
 PACKAGE = Path(prefens.__file__).parent
 BASE = {"records", "results", "errors", "digest", "files", "threads", "progress", "stopping"}
-COMMANDS = {"train", "blend", "predict", "import_oof", "ui", "kaggle"}
+COMMANDS = {"train", "blend", "predict", "import_oof", "ui", "kaggle", "status"}
 # What each part may import of ours, beside BASE; commands and what only they use may import anything.
 ALLOWED = {
     "records": {"errors", "digest"},
@@ -31,9 +31,11 @@ ALLOWED = {
     "ensemble": {"ensemble", "evaluation.metrics", "evaluation.bootstrap"},
     "tracking": {"tracking"},
     "config": set(),
-    "command": {"config"},
+    "sweep": set(),
+    "command": {"config", "sweep"},
     "trackers": {"tracking", "config"},
     "leases": set(),
+    "standing": {"leases", "tracking.failures"},
     "scoring": {"evaluation", "tracking"},
     "fold_runs": {"data", "leases", "members", "evaluation", "scoring", "tracking"},
     "prediction": {"config", "data", "ensemble", "members", "tracking"},
