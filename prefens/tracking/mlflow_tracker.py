@@ -48,6 +48,7 @@ class MlflowTracker:
 
     def __init__(self, root: Path, experiment: str) -> None:
         self.root = root.resolve()
+        self._finished: set[str] = set()  # keys of fold runs that were seen finished, which they stay
         self.registered = re.sub("[/:]", "-", experiment)  # the two that MLflow refuses in a model's name
         self.root.mkdir(parents=True, exist_ok=True)
         artifacts = (self.root / "artifacts").as_uri()
@@ -62,7 +63,11 @@ class MlflowTracker:
             self.experiment_id = found.experiment_id if found else self.client.create_experiment(experiment, artifacts)
 
     def has_fold(self, key: RunKey) -> bool:
-        return bool(self._find(f"tags.`prefens.key` = '{key.digest}' and attributes.status = 'FINISHED'"))
+        if key.digest not in self._finished:  # one search for all folds of the member
+            condition = f"tags.`prefens.member` = '{key.member_digest}' and attributes.status = 'FINISHED'"
+            found = self.client.search_runs([self.experiment_id], condition)
+            self._finished |= {run.data.tags.get("prefens.key", "") for run in found}
+        return key.digest in self._finished
 
     def has_member(self, spec: MemberSpec) -> bool:
         member = spec.key(0).member_digest
