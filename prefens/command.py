@@ -21,7 +21,8 @@ from prefens.config import CONF_DIR
 from prefens.errors import PrefensError
 from prefens.files import check_writable
 from prefens.stopping import Stopped
-from prefens.sweep import Outcome, Rows, Sweep
+from prefens.sweep import Outcome, Sweep
+from prefens.sweep import Rows as Rows  # the commands' type for what they return
 
 log = logging.getLogger(__name__)
 
@@ -188,4 +189,4 @@ def _jobs(config: DictConfig) -> list[list[str]]:
         return []
     params = [f"{name}={value}" for name, value in (config.hydra.sweeper.params or {}).items()]
     given = OverridesParser.create().parse_overrides([*params, *config.hydra.overrides.task])
-    return BasicSweeper.split_arguments(given, None)[0]  # type: ignore[no-any-return]
+    return BasicSweeper.split_arguments(given, None)[0]

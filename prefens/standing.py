@@ -69,7 +69,8 @@ class Standing:
 
     def hours(self, device: str) -> float:
         """Return the hours spent on finished and failed folds: of GPUs, or of CPU cores."""
-        own = [fold for fold in self.folds() if (fold.device == "cpu") == (device == "cpu")]
+        ended = [fold for fold in self.folds() if fold.state is not State.running]
+        own = [fold for fold in ended if (fold.device == "cpu") == (device == "cpu")]
         return sum(fold.seconds * (fold.threads if device == "cpu" else 1) for fold in own) / 3600
 
     def seconds_left(self) -> float | None:
