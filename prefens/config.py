@@ -26,7 +26,11 @@ T = TypeVar("T")
 _PACKAGE = Path(__file__).resolve().parent
 CONF_DIR = _PACKAGE / "conf" if (_PACKAGE / "conf").is_dir() else _PACKAGE.parent / "conf"  # a wheel; a checkout
 RECIPE_GROUPS = ("text", "pairing", "head", "training")  # beside backbone; a member has those it names as fields
-UNDECISIVE = (("path",), ("training", "save"))  # fields that say where files are and how models are kept
+UNDECISIVE = (
+    ("path",),
+    ("training", "save"),
+    ("training", "checkpoint_minutes"),
+)  # where files are, how models are kept
 
 
 @dataclass
@@ -54,6 +58,7 @@ class TrainConfig:
     seed: int = MISSING
     fold: int | None = None
     force: bool = False
+    budget_minutes: float | None = None
     threads: int | None = None
     out: str = MISSING
 
@@ -142,6 +147,16 @@ class UiConfig:
     port: int = MISSING
 
 
+@dataclass
+class StatusConfig:
+    """Settings of `python -m prefens.status`."""
+
+    tracking: Any = MISSING
+    watch: Any = False
+    json: bool = False
+    out: str | None = None
+
+
 SCHEMAS = {
     "train": TrainConfig,
     "tune": TuneConfig,
@@ -150,6 +165,7 @@ SCHEMAS = {
     "import_oof": ImportConfig,
     "kaggle": KaggleConfig,
     "ui": UiConfig,
+    "status": StatusConfig,
 }
 for _name, _schema in SCHEMAS.items():
     ConfigStore.instance().store(name=f"{_name}_schema", node=_schema)

@@ -26,7 +26,7 @@ from prefens.tracking.oof_store import MemberSpec, SplitStore
 log = logging.getLogger(__name__)
 
 NAME = "predictor.json"
-TRAINED = ("predictions.parquet", "run.json", ".*")  # of a stored fold run, what no prediction needs
+TRAINED = ("predictions.parquet", "run.json", "*.failed.json", ".*")  # of a stored fold run, what no prediction needs
 
 
 @dataclass(frozen=True)

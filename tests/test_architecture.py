@@ -10,17 +10,18 @@ import pytest
 import prefens
 
 PACKAGE = Path(prefens.__file__).parent
-BASE = {"records", "results", "errors", "digest", "files", "threads", "progress"}
-COMMANDS = {"train", "tune", "blend", "predict", "import_oof", "ui", "kaggle"}
+BASE = {"records", "results", "errors", "digest", "files", "threads", "progress", "stopping"}
+COMMANDS = {"train", "tune", "status", "blend", "predict", "import_oof", "ui", "kaggle"}
 # What each part may import of ours, beside BASE; commands and what only they use may import anything.
 ALLOWED = {
     "records": {"errors", "digest"},
     "results": {"records"},
     "errors": set(),
     "digest": set(),
-    "files": set(),
+    "files": {"errors"},
     "threads": {"errors"},
     "progress": set(),
+    "stopping": set(),
     "data": {"data"},
     "text": {"text"},
     "evaluation": {"evaluation"},
@@ -30,12 +31,15 @@ ALLOWED = {
     "ensemble": {"ensemble", "evaluation.metrics", "evaluation.bootstrap"},
     "tracking": {"tracking"},
     "config": set(),
-    "command": {"config"},
+    "sweep": set(),
+    "command": {"config", "sweep"},
     "trackers": {"tracking", "config"},
     "recipes": {"config", "data", "tracking"},
     "tuning": {"evaluation", "scoring", "tracking"},
+    "leases": set(),
+    "standing": {"leases", "tracking.failures"},
     "scoring": {"evaluation", "tracking"},
-    "fold_runs": {"data", "members", "evaluation", "scoring", "tracking"},
+    "fold_runs": {"data", "leases", "members", "evaluation", "scoring", "tracking"},
     "prediction": {"config", "data", "ensemble", "members", "tracking"},
     "file_prediction": {"data", "prediction"},
     "gathering": {"config", "data", "tracking"},

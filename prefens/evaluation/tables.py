@@ -59,6 +59,47 @@ def leaderboard_table(rows: Sequence[Mapping[str, Any]], title: str) -> Table:
     return table
 
 
+def standing_table(about: Mapping[str, Any]) -> Table:
+    """One row per member of a sweep, one column per fold: log loss in nats where it is done, else how it stands."""
+    counts = ", ".join(f"{count} {state}" for state, count in about["counts"].items() if count)
+    left = "unknown" if about["seconds_left"] is None else _duration(about["seconds_left"])
+    spent = f"{about['cpu_hours']:.2f} CPU-hours" + (
+        f", {about['gpu_hours']:.2f} GPU-hours" if about["gpu_hours"] else ""
+    )
+    caption = f"{counts or 'no members'}. Time left, at the present pace: {left}. Spent: {spent}."
+    table = Table(title=about["split"], caption=caption)
+    table.add_column("member", no_wrap=True)
+    for fold in range(max(map(len, about["members"].values()), default=0)):
+        table.add_column(f"fold {fold}", justify="right", no_wrap=True)
+    for member, folds in about["members"].items():
+        table.add_row(member, *map(_standing_cell, folds))
+    return table
+
+
+def standing_notes(about: Mapping[str, Any]) -> list[str]:
+    """Return why each failed fold run failed, a line each."""
+    told = {"failed", "collapsed", "died"}
+    return [
+        f"{fold['state']}: {member} fold {number}: {fold['note']}"
+        for member, folds in about["members"].items()
+        for number, fold in enumerate(folds)
+        if fold["state"] in told
+    ]
+
+
+def _standing_cell(fold: Mapping[str, Any]) -> str:
+    if fold["state"] == "done":
+        return f"{fold['log_loss']:.4f}"
+    style = {"running": "yellow", "missing": "dim"}.get(fold["state"], "red")
+    told = f" {_duration(fold['seconds'])}" if fold["state"] == "running" else ""
+    return f"[{style}]{fold['state']}{told}[/{style}]"
+
+
+def _duration(seconds: float) -> str:
+    minutes, hours = seconds / 60, seconds / 3600
+    return f"{seconds:.0f} s" if minutes < 2 else f"{minutes:.0f} min" if hours < 2 else f"{hours:.1f} h"
+
+
 WIDEST = 200  # characters
 STYLES = {"member": "", "blend": "bold", "choice": "bold green", "reference": "dim"}
 CAPTION = (

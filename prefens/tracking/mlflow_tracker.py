@@ -48,6 +48,7 @@ class MlflowTracker:
 
     def __init__(self, root: Path, experiment: str) -> None:
         self.root = root.resolve()
+        self._finished: set[str] = set()  # keys of fold runs that were seen finished, which they stay
         self.registered = re.sub("[/:]", "-", experiment)  # the two that MLflow refuses in a model's name
         self.root.mkdir(parents=True, exist_ok=True)
         artifacts = (self.root / "artifacts").as_uri()
@@ -62,11 +63,16 @@ class MlflowTracker:
             self.experiment_id = found.experiment_id if found else self.client.create_experiment(experiment, artifacts)
 
     def has_fold(self, key: RunKey) -> bool:
-        return bool(self._find(f"tags.`prefens.key` = '{key.digest}' and attributes.status = 'FINISHED'"))
+        if key.digest not in self._finished:  # one search for all folds of the member
+            condition = f"tags.`prefens.member` = '{key.member_digest}' and attributes.status = 'FINISHED'"
+            found = self.client.search_runs([self.experiment_id], condition)
+            self._finished |= {run.data.tags.get("prefens.key", "") for run in found}
+        return key.digest in self._finished
 
     def has_member(self, spec: MemberSpec) -> bool:
         member = spec.key(0).member_digest
-        return bool(self._find(f"tags.`prefens.member` = '{member}' and metrics.oof_log_loss > 0"))
+        scored = "metrics.oof_log_loss > 0 and attributes.status = 'FINISHED'"
+        return bool(self._find(f"tags.`prefens.member` = '{member}' and {scored}"))
 
     def start_fold(self, spec: MemberSpec, key: RunKey) -> str:
         tags = _tags("fold", spec) | {
@@ -86,8 +92,17 @@ class MlflowTracker:
         self.client.set_terminated(run)
 
     def fail_fold(self, run: str, error: BaseException) -> None:
-        self.client.set_tag(run, "prefens.error", (str(error) or repr(error))[:PARAM_LENGTH])
-        self.client.set_terminated(run, RunStatus.to_string(RunStatus.FAILED))
+        stopped = not isinstance(error, Exception)
+        self._end(run, str(error) or repr(error), RunStatus.KILLED if stopped else RunStatus.FAILED)
+
+    def abandon_fold(self, key: RunKey) -> None:
+        condition = f"tags.`prefens.key` = '{key.digest}' and attributes.status = 'RUNNING'"
+        for run in self.client.search_runs([self.experiment_id], condition):
+            self._end(run.info.run_id, "its process died", RunStatus.KILLED)
+
+    def _end(self, run: str, reason: str, status: int) -> None:
+        self.client.set_tag(run, "prefens.error", reason[:PARAM_LENGTH])
+        self.client.set_terminated(run, RunStatus.to_string(status))
 
     def finish_member(self, spec: MemberSpec, metrics: Mapping[str, float], files: Sequence[Path]) -> None:
         parent = self._parent(spec)

@@ -8,6 +8,7 @@ refused by name when it is read. The root can be moved, copied and read-only.
     store/<data>-<folds>/blend.json                           the latest blend
     store/<data>-<folds>/members/<name>/member.json           recipe, seed, digests
     store/<data>-<folds>/members/<name>/fold-<k>/             predictions.parquet, run.json, model/
+    store/<data>-<folds>/members/<name>/fold-<k>.failed.json  why the last attempt at a fold run failed
 """
 
 from __future__ import annotations
@@ -21,13 +22,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 import pyarrow as pa
-import pyarrow.parquet as pq
+from safetensors import SafetensorError
 
 from prefens.digest import digest, short
 from prefens.errors import StoreError
 from prefens.files import write_json, written_aside
-from prefens.records import Floats, FoldPredictions, Folds, MemberInfo, Outcome, RunKey
+from prefens.records import Floats, FoldPredictions, Folds, MemberInfo, Outcome, RunKey, Strings
+from prefens.tracking.failures import clear_failure
+from prefens.tracking.parquet import read_table, write_table
+from prefens.tracking.soundness import file_sizes, wrong_sizes
 
 TUNED = "tuned_on_oof"  # the file that marks such a member
 OUTCOMES = [outcome.name.lower() for outcome in Outcome]
@@ -80,8 +85,7 @@ class SplitStore:
     @cached_property
     def folds(self) -> Folds:
         """The assignment, checked against its digest."""
-        table = _read(self.path / "folds.parquet")
-        about = json.loads(table.schema.metadata[b"prefens"])
+        table, about = read_table(self.path / "folds.parquet")
         columns = {name: table.column(name).to_numpy() for name in ("label", "fold")}
         texts = {name: table.column(name).to_numpy(zero_copy_only=False).astype(object) for name in ("id", "group")}
         truth = (
@@ -149,9 +153,10 @@ class SplitStore:
 
     def finished_folds(self, spec: MemberSpec) -> list[int]:
         """Return the folds of a member that are in the store under its keys."""
-        return [fold for fold in range(self.folds.k) if self._has(spec, fold)]
+        return [fold for fold in range(self.folds.k) if self.has(spec, fold)]
 
-    def _has(self, spec: MemberSpec, fold: int) -> bool:
+    def has(self, spec: MemberSpec, fold: int) -> bool:
+        """Whether a fold run is in the store under its key."""
         if not (self.fold_dir(spec.name, fold) / "run.json").exists():
             return False
         return bool(self.facts(spec, fold)["key"] == spec.key(fold).as_dict())
@@ -179,33 +184,70 @@ class SplitStore:
         facts: Mapping[str, Any],
         save_model: Callable[[Path], None],
     ) -> Path:
-        """Store a finished fold run, with its model, in one step; return its folder."""
-        with written_aside(self.fold_dir(spec.name, predictions.key.fold)) as aside:
-            (aside / "model").mkdir(parents=True)
-            save_model(aside / "model")
-            _write_predictions(aside / "predictions.parquet", predictions)
-            write_json(aside / "run.json", {"key": predictions.key.as_dict(), **facts})
-        return self.fold_dir(spec.name, predictions.key.fold)
+        """Store a finished fold run, with its model, in one step; return its folder. StoreError on a full disk."""
+        folder = self.fold_dir(spec.name, predictions.key.fold)
+        try:
+            with written_aside(folder) as aside:
+                (aside / "model").mkdir(parents=True)
+                save_model(aside / "model")
+                _write_predictions(aside / "predictions.parquet", predictions)
+                files = {"files": file_sizes(aside)}
+                write_json(aside / "run.json", {"key": predictions.key.as_dict(), **files, **facts})
+        except (OSError, SafetensorError) as error:
+            raise StoreError(
+                f"{folder}: {getattr(error, 'strerror', None) or error}; nothing was stored",
+                "room for a fold run, and the right to write it",
+                "make room and run the same command again",
+            ) from error
+        clear_failure(folder)
+        return folder
 
     def facts(self, spec: MemberSpec, fold: int) -> dict[str, Any]:
         """Return what was noted of a finished fold run."""
-        found: dict[str, Any] = json.loads((self.fold_dir(spec.name, fold) / "run.json").read_text("utf-8"))
+        path = self.fold_dir(spec.name, fold) / "run.json"
+        try:
+            found: dict[str, Any] = orjson.loads(path.read_bytes())
+        except (OSError, ValueError) as error:
+            raise StoreError(f"{path}: {error}", "whole JSON", "run the same train command again") from error
         return found
+
+    def damage(self, spec: MemberSpec, fold: int) -> str | None:
+        """Return what is wrong with a stored fold run, in words: damaged or missing files; None where it is whole."""
+        try:
+            wrong = wrong_sizes(self.fold_dir(spec.name, fold), self.facts(spec, fold).get("files", {}))
+            if wrong is None:
+                self.predictions(spec, fold)
+            return wrong
+        except StoreError as error:
+            return error.came
 
     def predictions(self, spec: MemberSpec, fold: int) -> FoldPredictions:
         """Read a fold run's probabilities; StoreError where they are damaged or have another key."""
         path = self.fold_dir(spec.name, fold) / "predictions.parquet"
-        table = _read(path)
-        key = RunKey(**json.loads(table.schema.metadata[b"prefens"]))
+        table, about = read_table(path)
+        key = RunKey(**about)
         if key != spec.key(fold):
             wrong = {name: value for name, value in key.as_dict().items() if spec.key(fold).as_dict()[name] != value}
             raise StoreError(
                 f"{path}: belongs to another run ({wrong})", f"the key of {spec.name}, fold {fold}", "delete the folder"
             )
         held_out = table.column("holdout").to_numpy().astype(bool)
-        ids = table.column("id").to_numpy(zero_copy_only=False).astype(object)
         values = np.column_stack([table.column(name).to_numpy() for name in OUTCOMES])
+        ids = self._ids(table.column("id").combine_chunks(), fold)
         return FoldPredictions(key, ids[~held_out], values[~held_out], ids[held_out], values[held_out])
+
+    def _ids(self, stored: pa.Array, fold: int) -> Strings:
+        """Return stored ids as objects: the folds' own where they are equal, since making millions takes seconds."""
+        if fold not in self._known:
+            rows = self.folds.split(fold)
+            ids = self.folds.ids[np.concatenate([rows.valid, rows.holdout])]
+            self._known[fold] = pa.array(ids, stored.type), ids
+        expected, ids = self._known[fold]
+        return ids if stored.equals(expected) else stored.to_numpy(zero_copy_only=False).astype(object)
+
+    @cached_property
+    def _known(self) -> dict[int, tuple[pa.Array, Strings]]:
+        return {}
 
 
 @dataclass(frozen=True)
@@ -223,7 +265,7 @@ class OOFStore:
             if folds.truth is not None:
                 columns["truth"] = list(folds.truth.reshape(len(folds.truth), -1))
             about = {"settings": dict(folds.settings), "data_digest": folds.data_digest, "fold_digest": folds.digest}
-            _write(path, pa.table(columns), about)
+            write_table(path, pa.table(columns), about)
         return split
 
     def splits(self) -> list[SplitStore]:
@@ -265,20 +307,4 @@ def _write_predictions(path: Path, predictions: FoldPredictions) -> None:
     held_out = np.repeat([False, True], [len(predictions.ids), len(predictions.holdout_ids)])
     columns = {"id": np.concatenate([predictions.ids, predictions.holdout_ids]), "holdout": held_out}
     columns |= dict(zip(OUTCOMES, values.T, strict=True))
-    _write(path, pa.table(columns), predictions.key.as_dict())
-
-
-def _write(path: Path, table: pa.Table, about: Mapping[str, Any]) -> None:
-    with written_aside(path) as aside:
-        pq.write_table(table.replace_schema_metadata({"prefens": json.dumps(about, sort_keys=True)}), aside)
-
-
-def _read(path: Path) -> pa.Table:
-    try:
-        return pq.read_table(path)
-    except (pa.ArrowException, OSError) as error:
-        raise StoreError(
-            f"{path}: {str(error).splitlines()[0]}",
-            "a whole parquet file",
-            f"delete {path.parent} and run the same command again",
-        ) from error
+    write_table(path, pa.table(columns), predictions.key.as_dict())

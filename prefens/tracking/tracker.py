@@ -37,7 +37,11 @@ class Tracker(Protocol):
         ...
 
     def fail_fold(self, run: str, error: BaseException) -> None:
-        """Note that a fold run ended with an error."""
+        """Note that a fold run ended with an error, or was stopped."""
+        ...
+
+    def abandon_fold(self, key: RunKey) -> None:
+        """Note that runs of this key that look alive are not: their process died. The caller has the key's lease."""
         ...
 
     def finish_member(self, spec: MemberSpec, metrics: Mapping[str, float], files: Sequence[Path]) -> None:
@@ -75,6 +79,9 @@ class NoTracker:
         pass
 
     def fail_fold(self, run: str, error: BaseException) -> None:
+        pass
+
+    def abandon_fold(self, key: RunKey) -> None:
         pass
 
     def finish_member(self, spec: MemberSpec, metrics: Mapping[str, float], files: Sequence[Path]) -> None:

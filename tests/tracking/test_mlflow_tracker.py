@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from prefens.stopping import Stopped
 from prefens.tracking.mlflow_tracker import MlflowTracker
 from prefens.tracking.oof_store import MemberSpec
 
@@ -53,6 +54,17 @@ def test_a_failed_fold_is_marked(made: Path) -> None:
     found = tracker.client.get_run(run)
     assert found.info.status == "FAILED"
     assert found.data.tags["prefens.error"] == "no good"
+
+
+def test_runs_of_dead_processes_are_marked_and_no_others(made: Path) -> None:
+    tracker = MlflowTracker(made, "abandoned")
+    dead, other = (tracker.start_fold(SPEC, SPEC.key(fold)) for fold in (0, 1))
+    tracker.abandon_fold(SPEC.key(0))
+    found = tracker.client.get_run(dead)
+    assert (found.info.status, found.data.tags["prefens.error"]) == ("KILLED", "its process died")
+    assert tracker.client.get_run(other).info.status == "RUNNING"
+    tracker.fail_fold(other, Stopped("asked to stop", 143))
+    assert tracker.client.get_run(other).info.status == "KILLED"
 
 
 def test_a_moved_root_keeps_its_artifacts(made: Path, tmp_path: Path) -> None:
