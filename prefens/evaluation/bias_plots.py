@@ -50,7 +50,7 @@ def family_plot(found: Estimates, names: Sequence[str]) -> Plot | None:
 def _forest(stem: str, finding: str, found: Estimates, names: Sequence[str], places: Sequence[int]) -> Plot:
     names = names[:LINES]
     figure, axes = blank(9.0, 1.2 + (0.12 + 0.06 * len(names)) * len(places))
-    rows = np.arange(len(places))
+    rows = np.arange(len(places), dtype=np.float64)
     axes.axvline(0.0, color=MUTED, linewidth=1)
     for at, name in enumerate(names):
         cells = [found.cell(name, place) for place in places]
@@ -108,7 +108,7 @@ def order_plot(votes: Floats, mates: Ints) -> Plot | None:
     figure, axes = blank(8.0, 2.4)
     rows = np.arange(len(shares))
     axes.barh(rows, list(shares.values()), color=[ACCENT, *["#D55E00"] * (len(shares) - 1)], height=0.6)
-    for row, share in zip(rows, shares.values(), strict=True):
+    for row, share in enumerate(shares.values()):
         axes.text(share + 0.01, row, f"{share:.1%}", va="center", fontsize=9)
     axes.set_yticks(rows, list(shares))
     axes.set(xlim=(0, 1), xlabel="share of pairs that were judged in both orders")

@@ -124,7 +124,7 @@ def _resampled(effects: Sequence[Effect], probabilities: Sequence[Floats], boots
     place, groups = bootstrap.place, int(bootstrap.place.max()) + 1
 
     def summed(values: Floats, rows: NDArray[np.int64]) -> Floats:
-        return np.bincount(place[rows], weights=values, minlength=groups)
+        return np.bincount(place[rows], weights=values, minlength=groups).astype(np.float64)
 
     tops, sizes = [], []
     for effect in effects:

@@ -26,9 +26,10 @@ PARTS = ("prompt", "response_a", "response_b")
 # In texts in lower case without apostrophes; a refusal is looked for at the start of a turn only.
 REFUSAL = re.compile(
     r"\bi (?:can(?:not|t| not)|wont|will not|am (?:unable|not able)|(?:must|have to) decline)\b"
-    r"|\bim (?:unable|not able)\b|\b(?:im|i am|im very|im really) (?:so )?sorry,? but\b|\bi apologi[sz]e,? but\b|\bsorry, (?:but )?i\b"
-    r"|\bas an ai\b.{0,80}\b(?:cannot|cant|unable|not able|dont have)\b|\bagainst my (?:guidelines|programming)\b"
-    r"|\b(?:no puedo|lo siento, pero|je ne peux pas|ne pas pouvoir|kann ich (?:dir )?(?:leider )?nicht|leider nicht)\b"
+    r"|\bim (?:unable|not able)\b|\b(?:im|i am|im very|im really) (?:so )?sorry,? but\b|\bi apologi[sz]e,? but\b"
+    r"|\bsorry, (?:but )?i\b|\bas an ai\b.{0,80}\b(?:cannot|cant|unable|not able|dont have)\b"
+    r"|\bagainst my (?:guidelines|programming)\b|\b(?:no puedo|lo siento, pero|je ne peux pas|ne pas pouvoir)\b"
+    r"|\b(?:kann ich (?:dir )?(?:leider )?nicht|leider nicht)\b"
 )
 AS_AI = ("as an ai", "language model", "im an ai", "i am an ai", "ai assistant", "im a chatbot", "i am a chatbot")
 PRAISE = re.compile(

@@ -68,7 +68,8 @@ def _traits(reading: Reading, equal: Mask) -> list[Effect]:
 
 def _only(reading: Reading, column: str, at_least: int = 1) -> Ints:
     a, b = ((side >= at_least).astype(np.int64) for side in reading.responses(column))
-    return a - b
+    one: Ints = a - b
+    return one
 
 
 def _elsewhere(reading: Reading) -> Ints:
@@ -79,7 +80,8 @@ def _elsewhere(reading: Reading) -> Ints:
         ((side != asked) & ~np.isin(side, vague) & ~np.isin(asked, vague)).astype(np.int64)
         for side in reading.responses("language")
     )
-    return a - b
+    one: Ints = a - b
+    return one
 
 
 def ratio_effects(reading: Reading) -> list[Effect]:
@@ -119,13 +121,13 @@ def model_pair_effects(pairs: Pairs, most: int = MOST_MODEL_PAIRS) -> list[Effec
     sides = model_columns(pairs)
     if sides is None:
         return []
-    keys = [tuple(sorted(models)) for models in zip(*sides, strict=True)]
+    keys = [(min(models), max(models)) for models in zip(*sides, strict=True)]
     counts = Counter(key for key in keys if key[0] != key[1] and key[0])
-    rows: dict[tuple[str, ...], list[int]] = {key: [] for key, _ in counts.most_common(most)}
+    rows: dict[tuple[str, str], list[int]] = {key: [] for key, _ in counts.most_common(most)}
     for row, key in enumerate(keys):
         if key in rows:
             rows[key].append(row)
-    return [_model_pair(sides[0], *key, rows=found) for key, found in rows.items()]
+    return [_model_pair(sides[0], *key, found) for key, found in rows.items()]
 
 
 def _model_pair(model_a: Strings, one: str, other: str, rows: Sequence[int]) -> Effect:
