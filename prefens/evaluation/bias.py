@@ -19,7 +19,7 @@ from prefens.evaluation.bias_tables import (
 )
 from prefens.evaluation.bootstrap import GroupBootstrap
 from prefens.evaluation.both_orders import find_mates
-from prefens.evaluation.effects import Estimates, estimate, one_hot
+from prefens.evaluation.effects import Estimates, estimate, excludes_zero, one_hot
 from prefens.evaluation.reading import read_pairs
 from prefens.evaluation.section import Plot, Section, Table
 from prefens.evaluation.traits import family_effects, main_effects, model_pair_effects, ratio_effects, tie_shares
@@ -146,7 +146,7 @@ def sentence(name: str, cell: tuple[float, float, float] | None) -> str:
     if cell is None:
         return ""
     value, low, high = (100 * number for number in cell)
-    if low <= 0 <= high:
+    if not excludes_zero(cell):
         return f"No effect shows of a response {name}: {value:+.1f} points (95 % interval {low:+.1f} to {high:+.1f})."
     low, high = sorted((abs(low), abs(high)))
     more = "more" if value > 0 else "less"
@@ -161,7 +161,7 @@ def departures(main: Estimates, names: Sequence[str]) -> list[str]:
     if not names:
         return []
     gaps = [main.difference(names[0], VOTES, place) for place in range(len(main.effects))]
-    clear = {place: gap for place, gap in enumerate(gaps) if gap is not None and not gap[1] <= 0 <= gap[2]}
+    clear = {place: gap for place, gap in enumerate(gaps) if gap is not None and excludes_zero(gap)}
     known = sum(gap is not None for gap in gaps)
     if not clear:
         return [f"{names[0]} departs from the votes in none of {known} effects."] if known else []

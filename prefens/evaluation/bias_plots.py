@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from prefens.evaluation.bias_tables import win_rate
 from prefens.evaluation.both_orders import verdicts
-from prefens.evaluation.effects import Estimates
+from prefens.evaluation.effects import Estimates, excludes_zero
 from prefens.evaluation.plots import ACCENT, MUTED, blank
 from prefens.evaluation.section import Plot
 from prefens.records import Floats, Ints
@@ -26,7 +26,7 @@ def forest_plot(found: Estimates, names: Sequence[str]) -> Plot | None:
     places = _known(found, names[0])
     if not places:
         return None
-    clear = [place for place in places if _excludes_zero(found.cell(names[0], place))]
+    clear = [place for place in places if excludes_zero(found.cell(names[0], place))]
     strongest = max(clear, key=lambda place: abs(found.value[0, place]), default=None)
     finding = f"{len(clear)} of {len(places)} effects on the votes are clear of zero"
     if strongest is not None:
@@ -142,7 +142,3 @@ def model_pair_plot(found: Estimates, votes: str, name: str | None) -> Plot | No
 
 def _known(found: Estimates, name: str) -> list[int]:
     return [place for place in range(len(found.effects)) if found.cell(name, place) is not None]
-
-
-def _excludes_zero(cell: Cell | None) -> bool:
-    return cell is not None and not cell[1] <= 0 <= cell[2]

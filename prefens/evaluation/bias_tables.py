@@ -9,7 +9,7 @@ import numpy as np
 
 from prefens.evaluation.bootstrap import GroupBootstrap, interval
 from prefens.evaluation.both_orders import change_under_swap, verdicts
-from prefens.evaluation.effects import Estimates
+from prefens.evaluation.effects import Estimates, excludes_zero
 from prefens.evaluation.section import Table
 from prefens.records import Floats, Ints
 
@@ -75,7 +75,7 @@ def departure_table(found: Estimates, votes: str, names: Sequence[str]) -> Table
         rows.append({
             "predictor": name,
             "effects": len(known),
-            "clear": sum(not low <= 0 <= high for _, low, high in known.values()),
+            "clear": sum(excludes_zero(gap) for gap in known.values()),
             "mean |difference|": float(np.mean([abs(gap[0]) for gap in known.values()])) if known else None,
             "largest": None if most is None else found.effects[most].name,
             "difference": None if most is None else known[most],

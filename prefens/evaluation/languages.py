@@ -25,7 +25,7 @@ OF_SCRIPT = {"cyrillic": "Cyrillic script", "arabic": "Arabic script", "han": "C
 UNCLEAR, NO_LETTERS, JAPANESE, OTHER = "unclear", "no letters", "Japanese", "other scripts"
 LANGUAGES = (UNCLEAR, NO_LETTERS, *STOP_WORDS, *OF_SCRIPT.values(), JAPANESE, OTHER)
 PLACE = {name: place for place, name in enumerate(LANGUAGES)}
-START = 600  # characters that are looked at
+START = 300  # characters that are looked at
 KANA = 0.05  # share of the letters from which a text of Chinese characters is Japanese
 
 

@@ -37,6 +37,7 @@ PRAISE = re.compile(
     r"knowledgeable|state-of-the-art|cutting-edge|helpful)\b"
     r"|\bmy (?:answer|response) is (?:better|best|correct|accurate)\b"
 )
+FIRST_PERSON = ("i am ", " im ", "my answer", "my response")  # what PRAISE finds has one of these, after a space
 LISTS = tuple(LAYOUT.index(name) for name in ("bullets", "numbered"))
 HEADINGS, BOLD, CODE = (LAYOUT.index(name) for name in ("headings", "bold", "code_blocks"))
 
@@ -102,7 +103,7 @@ def _read(turns: tuple[str, ...], model: str) -> tuple[int, ...]:
     words = own_names(model)
     named = any(word in lower for word in words) and re.search(rf"\b(?:{'|'.join(words)})\b", lower) is not None
     refused = any(REFUSAL.search(flat(turn[:EDGE])) for turn in turns)
-    praise = ("i am" in lower or "im " in lower or "my " in lower) and PRAISE.search(lower) is not None
+    praise = any(phrase in f" {lower}" for phrase in FIRST_PERSON) and PRAISE.search(lower) is not None
     return (
         len(turns), len(text), count_words(text), sum(looks[place] for place in LISTS), looks[HEADINGS], looks[BOLD],
         looks[CODE], refused, any(phrase in lower for phrase in AS_AI), named, praise,
