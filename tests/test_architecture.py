@@ -44,6 +44,8 @@ ALLOWED = {
     "serving": {"data", "evaluation", "prediction", "tracking"},
     "blending": {"config", "ensemble", "evaluation", "gathering", "members", "recheck", "serving", "trackers"},
     "bundle": {"prediction", "tracking"},
+    "leak_audit": {"data", "evaluation", "members"},
+    "style_audit": {"data", "evaluation", "leak_audit", "members"},
 }
 HEAVY = {
     "torch": {"text.token_cache", "modeling", "members", "training"},
