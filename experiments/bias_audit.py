@@ -1,6 +1,6 @@
 """The bias audit, style coefficients and leak audit of one file: tables as Markdown on stdout, figures as PNG.
 
-    python experiments/bias_audit.py train.csv [--meta meta.csv --keep protocol=three-class] [--figures DIR --only NAME ...]
+    python experiments/bias_audit.py train.csv [--meta meta.csv --keep protocol=three-class] [--figures DIR --only NAME]
 
 The audit is of the votes and of the style member, fitted with one strength over five grouped folds.
 """

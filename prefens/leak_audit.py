@@ -151,7 +151,7 @@ def _plot(cells: Mapping[str, tuple[float, float, float]]) -> Plot:
         axes.hlines(row, low, high, color=ACCENT, linewidth=1.5)
         axes.plot(value, row, "o", color=ACCENT, markersize=5)
     axes.set_yticks(range(len(cells)), [f"rows {name}" if name != "all" else "all rows" for name in cells])
-    axes.set(xlabel="log loss under plain folds less that under grouped ones, nats (line: 95 % interval)")
+    axes.set(xlabel="log loss: plain less grouped folds, nats (line: 95 % interval)")
     axes.set_ylim(len(cells) - 0.5, -0.5)
     value = cells["all"][0]
     return Plot(

@@ -127,7 +127,7 @@ def model_pair_plot(found: Estimates, votes: str, name: str | None) -> Plot | No
         return None
     seen = np.array([win_rate(found.cell(votes, place)) for place in places])
     said = np.array([win_rate(found.cell(name, place)) for place in places])[:, 0]
-    figure, axes = blank(5.5, 5.0)
+    figure, axes = blank(7.0, 5.0)
     axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle="--")
     axes.hlines(said, seen[:, 1], seen[:, 2], color=MUTED, linewidth=1)
     axes.plot(seen[:, 0], said, "o", color=ACCENT, markersize=4)
