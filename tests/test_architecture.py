@@ -10,7 +10,7 @@ import pytest
 import prefens
 
 PACKAGE = Path(prefens.__file__).parent
-BASE = {"records", "results", "errors", "digest", "files", "threads", "progress", "stopping"}
+BASE = {"records", "results", "errors", "digest", "files", "threads", "progress", "stopping", "parallel", "features"}
 COMMANDS = {"train", "tune", "status", "blend", "predict", "import_oof", "ui", "kaggle"}
 # What each part may import of ours, beside BASE; commands and what only they use may import anything.
 ALLOWED = {
@@ -22,9 +22,11 @@ ALLOWED = {
     "threads": {"errors"},
     "progress": set(),
     "stopping": set(),
+    "parallel": {"progress", "threads"},
+    "features": {"records"},
     "data": {"data"},
     "text": {"text"},
-    "evaluation": {"evaluation"},
+    "evaluation": {"evaluation", "text.style"},
     "modeling": {"modeling", "text"},
     "training": {"training", "modeling", "text"},
     "members": {"members", "modeling", "training", "text", "evaluation.metrics"},
@@ -48,6 +50,8 @@ ALLOWED = {
     "serving": {"data", "evaluation", "prediction", "tracking"},
     "blending": {"config", "ensemble", "evaluation", "gathering", "members", "recheck", "serving", "trackers"},
     "bundle": {"prediction", "tracking"},
+    "leak_audit": {"data", "evaluation", "members"},
+    "style_audit": {"data", "evaluation", "leak_audit", "members"},
 }
 HEAVY = {
     "torch": {"text.token_cache", "modeling", "members", "training"},

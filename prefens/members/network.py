@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 
 from prefens.digest import short
+from prefens.features import shared
 from prefens.members.base import Context, FitReport, Member
-from prefens.members.features import shared
 from prefens.members.settings import load_settings, save_settings
 from prefens.modeling.heads import HeadSettings
 from prefens.modeling.pair_model import PairModel
