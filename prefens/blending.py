@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from prefens import config, threads
+from prefens.digest import digest
 from prefens.ensemble.base import Blender
 from prefens.ensemble.calibration import cross_calibrate
 from prefens.ensemble.crossfit import Calibrations, evaluate
@@ -158,7 +159,8 @@ def make_blend(
 
 def record(found: Blend, tracking: config.Tracking, out: Path, model: bool = True) -> None:
     """Write the files of a blend; store it for predictions, where there is a store, and as one `model`; track it."""
-    from prefens.evaluation.blend_plots import blend_figures  # matplotlib takes a while to import
+    from prefens.evaluation.blend_plots import blend_plots  # matplotlib takes a while to import
+    from prefens.evaluation.plots import save
 
     described = found.describe()
     best = next(item for item in described["methods"] if item["method"] == described["best"])
@@ -170,7 +172,8 @@ def record(found: Blend, tracking: config.Tracking, out: Path, model: bool = Tru
         write_json(out / "leaderboard.json", rows),
     ]
     names = [info.name for info in found.gathered.stack.members]
-    files += blend_figures(names, found.diagnosis, found.best, found.gathered.stack.folds.label, out / "figures")
+    plots = blend_plots(names, found.diagnosis, found.best, found.gathered.stack.folds.label)
+    files += [save(plot, out / "figures") for plot in plots]
     split, saved = found.gathered.split, None
     try:
         if split is not None:
@@ -182,12 +185,18 @@ def record(found: Blend, tracking: config.Tracking, out: Path, model: bool = Tru
     metrics = {f"{name}_{kind}": item[kind] for name, item in scored.items() for kind in ("honest", "fitted")}
     metrics |= {"oof_log_loss": described["best_honest"], "oof_log_loss_se": described["best_honest_se"]}
     tags = {f"prefens.{name}": described[name] for name in ("data_digest", "fold_digest", "best")}
+    tags["prefens.members"] = members_digest(found.gathered.stack)
     name = f"blend of {len(names)}"
     tables = {"leaderboard": rows, "members": found.member_rows()}
     try:
-        make_tracker(tracking).log_blend(name, metrics, tags, files, tables, saved)
+        make_tracker(tracking).log_blend(name, metrics, tags, files, tables, saved, found.gathered.folds)
     except OSError as error:
         log.warning("the blend is not tracked: %s", error)
+
+
+def members_digest(stack: OOFStack) -> str:
+    """Return the digest of which members were blended."""
+    return digest(sorted(info.name for info in stack.members))
 
 
 def _described(stack: OOFStack, result: BlendResult) -> dict[str, Any]:

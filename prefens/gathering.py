@@ -48,7 +48,7 @@ class Gathered:
     pairs: Pairs | None = None
 
 
-def gather(settings: config.BlendConfig) -> Gathered:
+def gather(settings: config.MethodsConfig) -> Gathered:
     """Read the members that the settings name, from store and files, and join them by id."""
     files = [Path(name) for name in settings.members if is_file(name)]
     names = [name for name in settings.members if not is_file(name)]
@@ -78,7 +78,7 @@ def read_member(path: Path, columns: Mapping[str, str], name: str | None = None)
     return ForeignMember(path.stem if name is None else name, file_digest(path), ids, probabilities)
 
 
-def find_folds(settings: config.BlendConfig, stored: bool) -> tuple[Folds, SplitStore | None, Pairs | None]:
+def find_folds(settings: config.MethodsConfig, stored: bool) -> tuple[Folds, SplitStore | None, Pairs | None]:
     """Return the folds to blend on, the part of the store that they are from, if any, and the pairs, if given.
 
     Labels from a file come first, then the store, then folds made of data=. With `stored`, members of the store
@@ -91,7 +91,7 @@ def find_folds(settings: config.BlendConfig, stored: bool) -> tuple[Folds, Split
             )
         return _make_folds(settings, read_labels(Path(settings.labels))), None, None
     store = OOFStore(Path(config.build(settings.tracking, config.Tracking).root))
-    pairs = _given_pairs(settings.data)
+    pairs = given_pairs(settings.data)
     digest = None if pairs is None else data_digest(pairs)
     if stored or not _makes_folds(settings, store, digest):
         if settings.fold_file is not None:
@@ -110,7 +110,7 @@ def find_folds(settings: config.BlendConfig, stored: bool) -> tuple[Folds, Split
     return _make_folds(settings, labelled(pairs)), None, pairs
 
 
-def _makes_folds(settings: config.BlendConfig, store: OOFStore, digest: str | None) -> bool:
+def _makes_folds(settings: config.MethodsConfig, store: OOFStore, digest: str | None) -> bool:
     """Whether files alone get folds of their own, since the store has none of their data or others were asked for."""
     splits = store.splits()
     if digest is None:
@@ -118,7 +118,7 @@ def _makes_folds(settings: config.BlendConfig, store: OOFStore, digest: str | No
     return settings.fold_file is not None or not any(split.folds.data_digest == digest for split in splits)
 
 
-def _make_folds(settings: config.BlendConfig, rows: Labelled) -> Folds:
+def _make_folds(settings: config.MethodsConfig, rows: Labelled) -> Folds:
     if settings.fold_file is not None:
         return read_folds(Path(settings.fold_file), rows)
     folds = split_rows(rows, config.build(settings.folds, FoldSettings))
@@ -127,7 +127,7 @@ def _make_folds(settings: config.BlendConfig, rows: Labelled) -> Folds:
     return folds
 
 
-def _given_pairs(data: Any) -> Pairs | None:
+def given_pairs(data: Any) -> Pairs | None:
     """Return the labelled pairs of data=, sorted by id as folds are, or None where no path is given."""
     if "path" in data and data.path is None:
         return None

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from prefens.records import RunKey
+from prefens.records import Folds, RunKey
 from prefens.tracking.oof_store import MemberSpec
 
 Rows = Sequence[Mapping[str, Any]]  # a table, row by row
@@ -40,8 +40,10 @@ class Tracker(Protocol):
         """Note that a fold run ended with an error."""
         ...
 
-    def finish_member(self, spec: MemberSpec, metrics: Mapping[str, float], files: Sequence[Path]) -> None:
-        """Note the OOF scores of a member whose folds are all done."""
+    def finish_member(
+        self, spec: MemberSpec, metrics: Mapping[str, float], files: Sequence[Path], folds: Folds | None = None
+    ) -> None:
+        """Note the OOF scores of a member whose folds are all done, and the rows that they are on."""
         ...
 
     def log_blend(
@@ -52,8 +54,13 @@ class Tracker(Protocol):
         files: Sequence[Path],
         tables: Mapping[str, Rows],
         model: Path | None = None,
+        folds: Folds | None = None,
     ) -> None:
-        """Note a blend, with tables to look at, and the folder of its model, which is then the registered one."""
+        """Note a blend of the rows of `folds`, with tables to look at; its model becomes the registered one."""
+        ...
+
+    def log_report(self, name: str, tags: Mapping[str, str], files: Sequence[Path]) -> None:
+        """Keep a report's files with the latest blend that has these tags, or else in a run of their own."""
         ...
 
 
@@ -77,7 +84,9 @@ class NoTracker:
     def fail_fold(self, run: str, error: BaseException) -> None:
         pass
 
-    def finish_member(self, spec: MemberSpec, metrics: Mapping[str, float], files: Sequence[Path]) -> None:
+    def finish_member(
+        self, spec: MemberSpec, metrics: Mapping[str, float], files: Sequence[Path], folds: Folds | None = None
+    ) -> None:
         pass
 
     def log_blend(
@@ -88,5 +97,9 @@ class NoTracker:
         files: Sequence[Path],
         tables: Mapping[str, Rows],
         model: Path | None = None,
+        folds: Folds | None = None,
     ) -> None:
+        pass
+
+    def log_report(self, name: str, tags: Mapping[str, str], files: Sequence[Path]) -> None:
         pass
