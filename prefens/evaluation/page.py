@@ -101,7 +101,7 @@ def cell(value: Any, digits: int) -> Cell:
 
 def _number(value: Any, digits: int) -> str:
     if hasattr(value, "__index__"):
-        return f"{int(value):,}"
+        return f"{int(value):,}".replace("-", "\N{MINUS SIGN}")
     rounded = f"{float(value):,.{digits}f}"
     return rounded.removeprefix("-") if float(rounded.replace(",", "")) == 0 else rounded.replace("-", "\N{MINUS SIGN}")
 
