@@ -17,7 +17,7 @@ from prefens.ensemble.calibration import cross_calibrate
 from prefens.ensemble.crossfit import Calibrations, evaluate
 from prefens.ensemble.diagnostics import diagnose
 from prefens.evaluation.bootstrap import GroupBootstrap
-from prefens.evaluation.leaderboard import leaderboard, named_weights, with_differences
+from prefens.evaluation.leaderboard import leaderboard, named_weights, scores, with_differences
 from prefens.evaluation.metrics import log_loss, row_losses
 from prefens.files import write_json
 from prefens.gathering import Gathered
@@ -181,15 +181,12 @@ def record(found: Blend, tracking: config.Tracking, out: Path, model: bool = Tru
             saved = save_best(split) if model else None
     except OSError as error:
         log.warning("the store can't be written (%s): predictions go on with the blend that it had", error)
-    scored = {item["method"].replace("+", "-"): item for item in described["methods"]}  # MLflow's names have no +
-    metrics = {f"{name}_{kind}": item[kind] for name, item in scored.items() for kind in ("honest", "fitted")}
-    metrics |= {"oof_log_loss": described["best_honest"], "oof_log_loss_se": described["best_honest_se"]}
     tags = {f"prefens.{name}": described[name] for name in ("data_digest", "fold_digest", "best")}
     tags["prefens.members"] = members_digest(found.gathered.stack)
     name = f"blend of {len(names)}"
     tables = {"leaderboard": rows, "members": found.member_rows()}
     try:
-        make_tracker(tracking).log_blend(name, metrics, tags, files, tables, saved, found.gathered.folds)
+        make_tracker(tracking).log_blend(name, _metrics(found), tags, files, tables, saved, found.gathered.folds)
     except OSError as error:
         log.warning("the blend is not tracked: %s", error)
 
@@ -197,6 +194,18 @@ def record(found: Blend, tracking: config.Tracking, out: Path, model: bool = Tru
 def members_digest(stack: OOFStack) -> str:
     """Return the digest of which members were blended."""
     return digest(sorted(info.name for info in stack.members))
+
+
+def _metrics(found: Blend) -> dict[str, float]:
+    """Return the scores of each method and, named like those of a member, of the nested choice between them."""
+    shown = found.best if found.choice is None else found.choice
+    own = scores(shown.probabilities, found.gathered.stack.folds)
+    by_method = {
+        f"{result.method.replace('+', '-')}_{kind}": value  # MLflow's names have no +
+        for result in found.results
+        for kind, value in (("honest", result.honest), ("fitted", result.fitted))
+    }
+    return by_method | {f"oof_{name}": value for name, value in own.items()}
 
 
 def _described(stack: OOFStack, result: BlendResult) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def data_report(pairs: Pairs) -> Report:
     """Return the report on labelled pairs alone."""
     digest = data_digest(pairs)
     facts = {"data": short(digest), **_facts()}
-    page = Page("The data", f"{len(pairs):,} pairs", data_sections(pairs, digest), facts=facts)
+    page = Page("Which responses people preferred", f"{len(pairs):,} pairs", data_sections(pairs, digest), facts=facts)
     return Report(page, tags={"prefens.data_digest": digest})
 
 
@@ -75,18 +75,26 @@ def blend_report(found: Blend, backbones: Path, swaps: int, texts: int) -> Repor
 
 def data_sections(pairs: Pairs, digest: str) -> list[Section]:
     """Return the sections on the pairs alone, in the order of the page."""
-    return [rows_section(pairs.labels, prompt_groups(pairs), digest)]
+    group = prompt_groups(pairs)
+    return [
+        # the data study of evaluation.study, on pairs and group, belongs here
+        rows_section(pairs.labels, group, digest),
+    ]
 
 
 def blend_sections(found: Blend, gaps: Mapping[str, float], texts: int) -> list[Section]:
     """Return all sections, in the order of the page; those that need texts where the pairs are given."""
     gathered, stack, best = found.gathered, found.gathered.stack, found.best
+    folds, pairs = gathered.folds, gathered.pairs
     sections = [leaderboard_section(_board(found, gaps)), _calibration(found)]
-    if gathered.pairs is not None:
-        sections.append(errors_section(stack, best.method, best.probabilities, gathered.pairs, texts))
-    else:
+    if pairs is None:
         log.info("no texts: give data.path for the sections that need them")
-    folds = gathered.folds
+    else:
+        sections += [
+            # evaluation.bias (on pairs, folds and predictions) and the leak and style audits belong here
+            errors_section(stack, best.method, best.probabilities, pairs, texts),
+            # and the data study here
+        ]
     return [*sections, rows_section(folds.label, folds.group, folds.data_digest, folds)]
 
 

@@ -28,6 +28,7 @@ from prefens.records import Folds, RunKey
 from prefens.tracking.dataset import dataset_input
 from prefens.tracking.oof_store import MemberSpec
 from prefens.tracking.relocation import relocate
+from prefens.tracking.runs_view import experiment_tags
 from prefens.tracking.tracker import Rows
 
 logging.getLogger("mlflow").setLevel(logging.WARNING)  # it announces every table that it creates
@@ -61,6 +62,9 @@ class MlflowTracker:
             self.client = MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
             found = self.client.get_experiment_by_name(experiment)
             self.experiment_id = found.experiment_id if found else self.client.create_experiment(experiment, artifacts)
+            for name, value in experiment_tags().items():
+                if found is None or found.tags.get(name) != value:
+                    self.client.set_experiment_tag(self.experiment_id, name, value)
 
     def has_fold(self, key: RunKey) -> bool:
         return bool(self._find(f"tags.`prefens.key` = '{key.digest}' and attributes.status = 'FINISHED'"))
