@@ -60,12 +60,13 @@ def blend_report(found: Blend, backbones: Path, swaps: int, texts: int) -> Repor
     gaps: dict[str, float] = {}
     if gathered.split is not None and gathered.pairs is not None:
         gaps = swap_gaps(gathered.split, gathered.stored, gathered.pairs, swaps, backbones)
-    sections = blend_sections(found, gaps, texts)
+    board = _board(found, gaps)
+    sections = blend_sections(found, board, texts)
     folds = gathered.folds
     facts = {"data": short(folds.data_digest), "folds": short(folds.digest), **_facts()}
     links = {"Model card": "model_card.md", "Figures": "figures/"}
     title = "Predicting which response people prefer"
-    page = Page(title, _told(found), sections, _tiles(found), facts, links)
+    page = Page(title, _told(found), sections, _tiles(found, board), facts, links)
     tags = {"data_digest": folds.data_digest, "fold_digest": folds.digest, "members": members_digest(gathered.stack)}
     card = model_card(
         found.describe(), folds, biases=_summary(sections, "bias"), swap=_swap_told(gaps), version=__version__
@@ -82,11 +83,11 @@ def data_sections(pairs: Pairs, digest: str) -> list[Section]:
     ]
 
 
-def blend_sections(found: Blend, gaps: Mapping[str, float], texts: int) -> list[Section]:
+def blend_sections(found: Blend, board: Board, texts: int) -> list[Section]:
     """Return all sections, in the order of the page; those that need texts where the pairs are given."""
     gathered, stack, best = found.gathered, found.gathered.stack, found.best
     folds, pairs = gathered.folds, gathered.pairs
-    sections = [leaderboard_section(_board(found, gaps)), _calibration(found)]
+    sections = [leaderboard_section(board), _calibration(found, board)]
     if pairs is None:
         log.info("no texts: give data.path for the sections that need them")
     else:
@@ -121,27 +122,27 @@ def _board(found: Blend, gaps: Mapping[str, float]) -> Board:
     return Board(gathered.stack, rows, members, found.results, found.best, found.diagnosis, runs, gaps, found.alarms())
 
 
-def _calibration(found: Blend) -> Section:
+def _calibration(found: Blend, board: Board) -> Section:
     stack = found.gathered.stack
 
     def forms(probabilities: Floats) -> dict[str, Floats]:
         kinds = {name: cross_calibrate(kind, probabilities, stack.folds) for name, kind in KINDS.items()}
         return {"as it is": probabilities, **kinds}
 
-    losses = [row["log_loss"] for row in found.member_rows()]
+    losses = [row["log_loss"] for row in board.members]
     leading = np.argsort(losses, kind="stable")[:CALIBRATED]
     others = {stack.members[place].name: forms(stack.probabilities[place]) for place in leading}
     return calibration_section(found.best.method, stack.folds.label, forms(found.best.probabilities), others)
 
 
-def _tiles(found: Blend) -> list[Tile]:
+def _tiles(found: Blend, board: Board) -> list[Tile]:
     best, stack = found.best, found.gathered.stack
-    shown = best if found.choice is None else found.choice
-    rows = {row["name"]: row for row in found.leaderboard()}
-    member = min(found.member_rows(), key=lambda row: float(row["log_loss"]))
+    shown, how = (best, best.method) if found.choice is None else (found.choice, "chosen without the scored fold")
+    rows = {row["name"]: row for row in board.rows}
+    member = min(board.members, key=lambda row: float(row["log_loss"]))
     label = stack.folds.label
     tiles = [
-        Tile("Honest log loss", f"{shown.honest:.4f}", f"± {shown.honest_se:.4f}, chosen without the scored fold"),
+        Tile("Honest log loss", f"{shown.honest:.4f}", f"± {shown.honest_se:.4f}, {how}"),
         Tile("Class prior", f"{rows['class prior']['log_loss']:.4f}", "always the outcome shares"),
         Tile("Best member", f"{member['log_loss']:.4f}", member["member"]),
         Tile("Accuracy", f"{accuracy(best.probabilities, label):.1%}", "of three outcomes"),

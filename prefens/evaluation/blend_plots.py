@@ -51,7 +51,7 @@ def forward_plot(losses: Sequence[float]) -> Plot:
     axes.set(xlabel="members in the blend, the most useful first", ylabel="honest log loss, nats")
     axes.set_xticks(counts[:: 1 + len(losses) // 15])
     gain = losses[0] - losses[best]
-    members = f"{best + 1} members bring" if best else "one member is enough: more bring"
+    members = f"{best + 1} members bring" if best else "One member is enough: more bring"
     return Plot("forward", f"{members} {gain:.4f} nats over the best one", figure)
 
 

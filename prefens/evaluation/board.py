@@ -156,7 +156,7 @@ def _summary(board: Board) -> list[str]:
         sentences.append(
             f"Exchanging A and B {swap_told(measured)}: measured on a sample of pairs with the stored models."
         )
-    return sentences + [f"Suspicious: {alarm}." for alarm in board.alarms]
+    return sentences + [f"Suspicious: {alarm}" for alarm in board.alarms]
 
 
 def swap_told(gaps: Sequence[float]) -> str:

@@ -11,9 +11,8 @@ import json
 KEY = "prefens"
 METRICS = ("oof_log_loss", "oof_log_loss_se", "oof_accuracy", "oof_calibration_error", "oof_below_prior", "seconds")
 NOTE = (
-    "Members that predict which of two responses a person prefers, each with its folds below it, and blends of them. "
-    "`oof_log_loss`: out of fold, in nats, lower is better; `oof_below_prior`: gain over always predicting the outcome "
-    "shares. A blend has the report (`report.html`), its figures and tables among its artifacts."
+    "Members, their folds below them, and blends. `oof_log_loss`: out of fold, in nats, lower is better. The report is "
+    "`report.html` among a blend's artifacts."
 )
 
 

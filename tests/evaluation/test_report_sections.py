@@ -44,7 +44,7 @@ def test_the_leaderboard_shows_what_is_known_and_leaves_the_rest_blank(board: Bo
     assert "to floor" not in rows["m0"]
     assert rows[board.best.method]["_kind"] == "best"
     assert section.summary[0].startswith(f"{board.best.method} predicts best")
-    assert section.summary[-1] == "Suspicious: m2 is too good."
+    assert section.summary[-1] == "Suspicious: m2 is too good"
     assert [plot.name for plot in section.plots] == ["folds", "curves", "weights", "forward", "correlation"]
 
 
