@@ -71,7 +71,7 @@ def measure(root: Path, rows: int, members: int, texts: bool) -> dict[str, float
     """Write the store under `root`, make its report, and return what that took."""
     line = [sys.executable, "-m", "prefens.report", f"tracking.root={root}/runs", f"out={root}"]
     if texts:
-        from data import write_rows  # type: ignore[import-not-found]
+        from data import write_rows
 
         from prefens.data.load import load_pairs
 

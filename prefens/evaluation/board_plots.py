@@ -39,7 +39,7 @@ def folds_plot(losses: Mapping[str, Floats], fold: Ints, blends: set[str], refer
     axes.grid(axis="y", color="0.92")
     axes.set_axisbelow(True)
     if references:
-        figure.legend(loc="outside upper right", ncols=3, frameon=False, fontsize=9)
+        axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, frameon=False, fontsize=9)
     between = float(np.ptp(means, axis=1).mean())
     finding = f"The same member differs by {between:.3f} nats between folds; first and last here by {np.ptp(whole):.3f}"
     return Plot("folds", finding, figure)
