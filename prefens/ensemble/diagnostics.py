@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from prefens.ensemble.base import true_class
 from prefens.ensemble.simplex import Problem, minimise_log_loss, normalised
@@ -24,15 +25,12 @@ def diagnose(stack: OOFStack, resamples: int = 1000, jobs: int = 1) -> Diagnosis
     happened = true_class(stack)
     weights = minimise_log_loss(happened)
     correlation = error_correlation(stack)
-    return Diagnosis(
-        weights,
-        weight_intervals(happened, weights, GroupBootstrap(stack.folds.group, resamples), jobs),
-        correlation,
-        left_out(happened, stack.folds.fold, jobs),
-        forward_curve(happened, stack.folds.fold, jobs),
-        [(int(a), int(b)) for a, b in np.argwhere(np.triu(correlation > DUPLICATE, 1))],
-        suspects(stack),
-    )
+    fold, bootstrap = stack.folds.fold, GroupBootstrap(stack.folds.group, resamples)
+    with threadpool_limits(1 if jobs > 1 else None):  # each thread has its own algebra, and would start `jobs` more
+        intervals = weight_intervals(happened, weights, bootstrap, jobs)
+        lost, curve = left_out(happened, fold, jobs), forward_curve(happened, fold, jobs)
+    doubles = [(int(a), int(b)) for a, b in np.argwhere(np.triu(correlation > DUPLICATE, 1))]
+    return Diagnosis(weights, intervals, correlation, lost, curve, doubles, suspects(stack))
 
 
 def weight_intervals(happened: Floats, weights: Floats, bootstrap: GroupBootstrap, jobs: int = 1) -> Floats:
