@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 
 from prefens import config, threads
+from prefens.digest import digest
 from prefens.ensemble.base import Blender
 from prefens.ensemble.calibration import cross_calibrate
 from prefens.ensemble.crossfit import Calibrations, evaluate, leader
 from prefens.ensemble.diagnostics import diagnose
 from prefens.ensemble.methods import restore
 from prefens.evaluation.bootstrap import GroupBootstrap
-from prefens.evaluation.leaderboard import leaderboard, named_weights, with_differences
+from prefens.evaluation.leaderboard import leaderboard, named_weights, scores, with_differences
 from prefens.evaluation.metrics import log_loss, row_losses
 from prefens.files import write_json
 from prefens.gathering import Gathered
@@ -198,7 +199,8 @@ def record(found: Blend, tracking: config.Tracking, out: Path, model: bool = Tru
     tables = {"leaderboard": rows, "members": found.member_rows()}
     try:
         files += _draw(found, out / "figures")
-        make_tracker(tracking).log_blend(f"blend of {len(described['members'])}", *_told(found), files, tables, saved)
+        name, folds = f"blend of {len(described['members'])}", found.gathered.folds
+        make_tracker(tracking).log_blend(name, _metrics(found), _tags(found), files, tables, saved, folds)
     except Exception as error:  # whatever it is: the blend itself is written
         log.warning("figures or tracking failed, the blend is in %s: %s: %s", out, type(error).__name__, error)
 
@@ -223,22 +225,38 @@ def _store(found: Blend, described: dict[str, Any], model: bool) -> Path | None:
 
 
 def _draw(found: Blend, folder: Path) -> list[Path]:
-    from prefens.evaluation.blend_plots import blend_figures  # matplotlib takes a while to import
+    from prefens.evaluation.blend_plots import blend_plots  # matplotlib takes a while to import
+    from prefens.evaluation.plots import save
 
     names = [info.name for info in found.gathered.stack.members]
-    return blend_figures(names, found.diagnosis, found.best, found.gathered.stack.folds.label, folder)
+    plots = blend_plots(names, found.diagnosis, found.best, found.gathered.stack.folds.label)
+    return [save(plot, folder) for plot in plots]
 
 
-def _told(found: Blend) -> tuple[dict[str, float], dict[str, str]]:
-    """Return the metrics and tags of the blend's run."""
-    scored = {result.method.replace("+", "-"): result for result in found.results}  # MLflow's names have no +
-    metrics = {f"{name}_honest": result.honest for name, result in scored.items()}
-    metrics |= {f"{name}_fitted": result.fitted for name, result in scored.items()}
-    honest, error = found.expected
-    metrics |= {} if honest is None or error is None else {"oof_log_loss": honest, "oof_log_loss_se": error}
-    folds = found.gathered.folds
-    tags = {"data_digest": folds.data_digest, "fold_digest": folds.digest, "best": found.best.method}
-    return metrics, {f"prefens.{name}": value for name, value in tags.items()}
+def _tags(found: Blend) -> dict[str, str]:
+    """Return what a blend's run is found by."""
+    folds, best = found.gathered.folds, found.best.method
+    tags = {"data_digest": folds.data_digest, "fold_digest": folds.digest, "best": best}
+    return {f"prefens.{name}": value for name, value in tags.items()} | {
+        "prefens.members": members_digest(found.gathered.stack)
+    }
+
+
+def members_digest(stack: OOFStack) -> str:
+    """Return the digest of which members were blended."""
+    return digest(sorted(info.name for info in stack.members))
+
+
+def _metrics(found: Blend) -> dict[str, float]:
+    """Return the scores of each method and, named like those of a member, of the nested choice between them."""
+    shown = found.choice if len(found.results) > 1 else found.best
+    own = {} if shown is None else scores(shown.probabilities, found.gathered.stack.folds)
+    by_method = {
+        f"{result.method.replace('+', '-')}_{kind}": value  # MLflow's names have no +
+        for result in found.results
+        for kind, value in (("honest", result.honest), ("fitted", result.fitted))
+    }
+    return by_method | {f"oof_{name}": value for name, value in own.items()}
 
 
 def _described(stack: OOFStack, result: BlendResult) -> dict[str, Any]:

@@ -86,8 +86,8 @@ class StoredConfig:
 
 
 @dataclass
-class BlendConfig(StoredConfig):
-    """Settings of `python -m prefens.blend`."""
+class MethodsConfig(StoredConfig):
+    """Settings of the commands that blend members: which ones, on what, and by which methods."""
 
     blender: Any = MISSING
     calibrations: list[str] = field(default_factory=list)
@@ -98,8 +98,23 @@ class BlendConfig(StoredConfig):
     fold_file: str | None = None
     partial: bool = False
     resamples: int = MISSING
+
+
+@dataclass
+class BlendConfig(MethodsConfig):
+    """Settings of `python -m prefens.blend`."""
+
     recheck: int = MISSING
     model: bool = MISSING
+
+
+@dataclass
+class ReportConfig(MethodsConfig):
+    """Settings of `python -m prefens.report`."""
+
+    only: str | None = None
+    swaps: int = MISSING
+    texts: int = MISSING
 
 
 @dataclass
@@ -161,6 +176,7 @@ SCHEMAS = {
     "train": TrainConfig,
     "tune": TuneConfig,
     "blend": BlendConfig,
+    "report": ReportConfig,
     "predict": PredictConfig,
     "import_oof": ImportConfig,
     "kaggle": KaggleConfig,

@@ -117,6 +117,11 @@ def link(source: str, to: str) -> None:
 
 def write_json(path: Path, value: Any) -> Path:
     """Write `value` as indented JSON, atomically, and return the path."""
+    return write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Write a text, atomically, and return the path."""
     with written_aside(path) as aside:
-        aside.write_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")
+        aside.write_text(text, "utf-8")
     return path

@@ -22,7 +22,8 @@ from prefens.members.base import Context, Member
 from prefens.records import Fold, FoldPredictions
 from prefens.scoring import track_member
 from prefens.tracking.failures import note_failure
-from prefens.tracking.oof_store import MemberSpec, SplitStore
+from prefens.tracking.member_spec import MemberSpec
+from prefens.tracking.oof_store import SplitStore
 from prefens.tracking.tracker import Tracker
 
 log = logging.getLogger(__name__)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from prefens.evaluation.leaderboard import scores
 from prefens.records import OOFStack
-from prefens.tracking.oof_store import MemberSpec, SplitStore
+from prefens.tracking.member_spec import MemberSpec
+from prefens.tracking.oof_store import SplitStore
 from prefens.tracking.stack import make_stack
 from prefens.tracking.tracker import Tracker
 
@@ -25,9 +26,8 @@ def track_member(split: SplitStore, tracker: Tracker, spec: MemberSpec) -> None:
     if holdout is not None:
         metrics |= {f"holdout_{name}": value for name, value in scores(holdout.probabilities[0], holdout.folds).items()}
     metrics["seconds"] = sum(split.facts(spec, fold)["seconds"] for fold in range(split.folds.k))
-    from prefens.evaluation.plots import calibration_figure  # matplotlib takes a while to import
+    from prefens.evaluation.plots import calibration_plot, save  # matplotlib takes a while to import
 
     with tempfile.TemporaryDirectory() as scratch:
-        path = Path(scratch) / "calibration.png"
-        calibration_figure(stack.probabilities[0], stack.folds.label, spec.name, path)
-        tracker.finish_member(spec, metrics, [path])
+        path = save(calibration_plot(stack.probabilities[0], stack.folds.label, spec.name), Path(scratch))
+        tracker.finish_member(spec, metrics, [path], split.folds)

@@ -16,7 +16,8 @@ from prefens.digest import digest, short
 from prefens.errors import ConfigError, TrainingError
 from prefens.evaluation.metrics import log_loss
 from prefens.scoring import member_stack
-from prefens.tracking.oof_store import MemberSpec, SplitStore
+from prefens.tracking.member_spec import MemberSpec
+from prefens.tracking.oof_store import SplitStore
 
 log = logging.getLogger(__name__)
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # failed trials are told here

@@ -18,6 +18,7 @@ def ui(settings: config.UiConfig) -> command.Rows:
     """Serve the UI until interrupted; print the address of the experiment's table of runs."""
     from prefens.errors import ConfigError
     from prefens.tracking.mlflow_tracker import MlflowTracker, database_uri
+    from prefens.tracking.runs_view import runs_page
 
     tracking = config.build(settings.tracking, config.Tracking)
     root = Path(tracking.root)
@@ -26,9 +27,7 @@ def ui(settings: config.UiConfig) -> command.Rows:
             f"no runs in {root}", "a store with mlflow.db", "train members first, or give tracking.root=DIR"
         )
     experiment = MlflowTracker(root, tracking.experiment).experiment_id
-    # MLflow opens in its GenAI mode; this is the table of runs.
-    page = f"#/experiments/{experiment}/runs?workflowType=machine_learning"
-    print(f"MLflow UI: http://{settings.host}:{settings.port}/{page}\n(Ctrl-C stops it)", flush=True)
+    print(f"MLflow UI: http://{settings.host}:{settings.port}/{runs_page(experiment)}\n(Ctrl-C stops it)", flush=True)
     server = [sys.executable, "-m", "mlflow", "server", "--host", settings.host, "--port", str(settings.port)]
     server += ["--workers", "1", "--backend-store-uri", database_uri(root / "mlflow.db")]
     server += ["--artifacts-destination", (root.resolve() / "artifacts").as_uri()]

@@ -23,11 +23,12 @@ from prefens.ensemble.stacking import Stacking
 from prefens.evaluation.metrics import log_loss
 from prefens.evaluation.tables import leaderboard_table, member_table
 from prefens.fold_runs import Trainer
-from prefens.gathering import Gathered
+from prefens.gathering import Gathered, Given
 from prefens.members.style import StyleMember
 from prefens.prediction import Predictor
 from prefens.records import MemberInfo, OOFStack
-from prefens.tracking.oof_store import MemberSpec, OOFStore, SplitStore
+from prefens.tracking.member_spec import MemberSpec
+from prefens.tracking.oof_store import OOFStore, SplitStore
 from prefens.tracking.stack import make_stack
 from prefens.tracking.tracker import NoTracker
 from tests.examples import alike_stack, make_pairs, random_stack, write_csv
@@ -156,7 +157,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[SplitStore, Gathe
         specs.append(spec)
     runs = {spec.info: [split.predictions(spec, fold) for fold in range(3)] for spec in specs}
     stack, holdout = make_stack(split.folds, runs)
-    return split, Gathered(split.folds, stack, holdout, split, specs, source.load().pairs)
+    return split, Gathered(split.folds, stack, holdout, split, specs, Given(source.load().pairs))
 
 
 def test_stored_models_predict_what_is_stored(trained: tuple[SplitStore, Gathered], tmp_path: Path) -> None:

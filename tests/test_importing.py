@@ -9,8 +9,9 @@ from prefens.errors import ConfigError, StoreError
 from prefens.importing import import_member
 from prefens.records import Pairs
 from prefens.tracking.foreign import ForeignMember
+from prefens.tracking.member_spec import MemberSpec
 from prefens.tracking.mlflow_tracker import MlflowTracker
-from prefens.tracking.oof_store import MemberSpec, OOFStore, SplitStore
+from prefens.tracking.oof_store import OOFStore, SplitStore
 from prefens.tracking.tracker import NoTracker
 from tests.examples import folds_of
 

@@ -18,7 +18,8 @@ from prefens.records import FoldPredictions, Folds, Pairs
 from prefens.standing import State, standings
 from prefens.sweep import Outcome, Sweep, latest
 from prefens.tracking.failures import note_failure
-from prefens.tracking.oof_store import MemberSpec, OOFStore, SplitStore
+from prefens.tracking.member_spec import MemberSpec
+from prefens.tracking.oof_store import OOFStore, SplitStore
 from tests.examples import folds_of
 from tests.test_end_to_end import prefens
 

@@ -11,7 +11,8 @@ from optuna.trial import TrialState
 
 from prefens.errors import ConfigError, TrainingError
 from prefens.records import Pairs
-from prefens.tracking.oof_store import MemberSpec, OOFStore
+from prefens.tracking.member_spec import MemberSpec
+from prefens.tracking.oof_store import OOFStore
 from prefens.tuning import Search, distribution, finished
 from tests.examples import folds_of, write_csv
 from tests.test_end_to_end import prefens

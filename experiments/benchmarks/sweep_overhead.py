@@ -34,8 +34,9 @@ from prefens.members.base import Context, FitReport, Member
 from prefens.records import Floats, FoldPredictions, Folds, Pairs
 from prefens.scoring import member_stack
 from prefens.standing import standings
+from prefens.tracking.member_spec import MemberSpec
 from prefens.tracking.mlflow_tracker import MlflowTracker
-from prefens.tracking.oof_store import MemberSpec, OOFStore
+from prefens.tracking.oof_store import OOFStore
 from prefens.tracking.stack import make_stack
 
 TARGETS = {"overhead": "0.5 s", "skip": "5 s", "status": "3 s", "assemble": "3 s, 500 MB"}

@@ -51,9 +51,9 @@ def read_labels(path: Path) -> Labelled:
 def _read_label(table: Table, problems: dict[int, str]) -> NDArray[np.int8]:
     if set(LABEL) <= set(table.columns):
         one_hot = read_one_hot(table, problems).astype(np.int8)
-        for row, cell in enumerate(table.pop("label") if "label" in table.columns else ()):
-            if number(cell) != one_hot[row]:
-                problems.setdefault(row, f"label {cell!r}, but {LABEL[one_hot[row]]}=1")
+        for place, cell in enumerate(table.pop("label") if "label" in table.columns else ()):
+            if number(cell) != one_hot[place]:
+                problems.setdefault(place, f"label {cell!r}, but {LABEL[one_hot[place]]}=1")
         return one_hot
     if "label" not in table.columns:
         raise DataError(

@@ -9,6 +9,7 @@ import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from scipy.special import entr
+from threadpoolctl import threadpool_limits
 
 from prefens.ensemble.base import true_class
 from prefens.ensemble.simplex import Problem, minimise_log_loss, normalised
@@ -25,19 +26,16 @@ LAST_GAIN = 1e-5  # nats: forward selection ends where no member promises more
 
 
 def diagnose(stack: OOFStack, resamples: int = 1000, jobs: int = 1) -> Diagnosis:
-    """Look at a stack from all sides; `jobs` threads share the bootstrap."""
+    """Look at a stack from all sides; `jobs` threads share the work."""
     happened = true_class(stack)
     weights = minimise_log_loss(happened)
     correlation = error_correlation(stack)
-    return Diagnosis(
-        weights,
-        weight_intervals(happened, weights, GroupBootstrap(stack.folds.group, resamples), jobs),
-        correlation,
-        left_out(happened, stack.folds.fold),
-        forward_curve(happened, stack.folds.fold),
-        [(int(a), int(b)) for a, b in np.argwhere(np.triu(correlation > DUPLICATE, 1))],
-        suspects(stack),
-    )
+    fold, bootstrap = stack.folds.fold, GroupBootstrap(stack.folds.group, resamples)
+    with threadpool_limits(1 if jobs > 1 else None):  # each thread has its own algebra, and would start `jobs` more
+        intervals = weight_intervals(happened, weights, bootstrap, jobs)
+        lost, curve = left_out(happened, fold, jobs), forward_curve(happened, fold, jobs)
+    doubles = [(int(a), int(b)) for a, b in np.argwhere(np.triu(correlation > DUPLICATE, 1))]
+    return Diagnosis(weights, intervals, correlation, lost, curve, doubles, suspects(stack))
 
 
 def weight_intervals(happened: Floats, weights: Floats, bootstrap: GroupBootstrap, jobs: int = 1) -> Floats:
@@ -64,13 +62,14 @@ def error_correlation(stack: OOFStack) -> Floats:
     return correlation
 
 
-def left_out(happened: Floats, fold: NDArray[np.int8]) -> Floats:
+def left_out(happened: Floats, fold: NDArray[np.int8], jobs: int = 1) -> Floats:
     """Return (M,): the honest log loss of the fitted blend without each member, less the one with all, in nats."""
     members, rows = happened.shape
-    lost = np.zeros(members)
     if members == 1:
         return np.full(1, np.nan)
-    for out in np.unique(fold):
+
+    def lost_on(out: int) -> Floats:
+        lost = np.zeros(members)
         train, test = happened[:, fold != out], happened[:, fold == out]
         weights = minimise_log_loss(train)
         whole = float(np.log(weights @ test).sum())
@@ -78,21 +77,23 @@ def left_out(happened: Floats, fold: NDArray[np.int8]) -> Floats:
             rest = np.arange(members) != place
             start = weights[rest] if weights[rest].any() else np.ones(members - 1)
             without = minimise_log_loss(train[rest], start=normalised(start))
-            lost[place] += whole - float(np.log(without @ test[rest]).sum())
-    cost: Floats = lost / rows
+            lost[place] = whole - float(np.log(without @ test[rest]).sum())
+        return lost
+
+    lost = Parallel(n_jobs=jobs, prefer="threads")(delayed(lost_on)(out) for out in np.unique(fold))
+    cost: Floats = np.sum(list(lost), axis=0) / rows
     return cost
 
 
-def forward_curve(happened: Floats, fold: NDArray[np.int8]) -> list[float]:
+def forward_curve(happened: Floats, fold: NDArray[np.int8], jobs: int = 1) -> list[float]:
     """Return the honest log loss, in nats, of fitted blends of 1, 2, ... members.
 
     Without each fold in turn, members are added one by one, the one with the steepest descent first, and all weights
     are fitted anew (fully corrective Frank-Wolfe: Jaggi 2013, algorithm 4); the blend is scored on the fold. The
     curve ends where no member promises to gain 1e-5 nats in any fold.
     """
-    curves = []
-    numbers = np.unique(fold)
-    for out in numbers:
+
+    def losses_on(out: int) -> list[float]:
         train, test = happened[:, fold != out], happened[:, fold == out]
         problem = Problem(train)
         weights = np.eye(len(train))[int(np.argmax(np.log(train).mean(axis=1)))]
@@ -104,7 +105,9 @@ def forward_curve(happened: Floats, fold: NDArray[np.int8]) -> list[float]:
             chosen = np.union1d(np.flatnonzero(weights), [int(np.argmin(gradient))])
             weights = problem.descend(weights, chosen, 0.1 * LAST_GAIN)
             losses.append(-float(np.log(weights @ test).sum()))
-        curves.append(losses)
+        return losses
+
+    curves = list(Parallel(n_jobs=jobs, prefer="threads")(delayed(losses_on)(out) for out in np.unique(fold)))
     longest = max(map(len, curves))
     padded = [losses + losses[-1:] * (longest - len(losses)) for losses in curves]
     return [float(total) for total in np.sum(padded, axis=0) / len(fold)]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from prefens.errors import StoreError
 from prefens.records import Floats, FoldPredictions, Folds, Strings
-from prefens.tracking.oof_store import MemberSpec
+from prefens.tracking.member_spec import MemberSpec
 
 log = logging.getLogger(__name__)
 

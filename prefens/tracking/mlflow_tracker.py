@@ -20,13 +20,15 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from mlflow.tracking._tracking_service.utils import _get_store
 from mlflow.utils.file_utils import local_file_uri_to_path
-from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
+from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS, MLFLOW_RUN_NOTE
 
 from prefens.errors import StoreError
 from prefens.files import written_aside
-from prefens.records import RunKey
-from prefens.tracking.oof_store import MemberSpec
+from prefens.records import Folds, RunKey
+from prefens.tracking.dataset import dataset_input
+from prefens.tracking.member_spec import MemberSpec
 from prefens.tracking.relocation import relocate
+from prefens.tracking.runs_view import experiment_tags
 from prefens.tracking.tracker import Rows
 
 logging.getLogger("mlflow").setLevel(logging.WARNING)  # it announces every table that it creates
@@ -61,6 +63,9 @@ class MlflowTracker:
             self.client = MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
             found = self.client.get_experiment_by_name(experiment)
             self.experiment_id = found.experiment_id if found else self.client.create_experiment(experiment, artifacts)
+            for name, value in experiment_tags().items():
+                if found is None or found.tags.get(name) != value:
+                    self.client.set_experiment_tag(self.experiment_id, name, value)
 
     def has_fold(self, key: RunKey) -> bool:
         if key.digest not in self._finished:  # one search for all folds of the member
@@ -104,8 +109,11 @@ class MlflowTracker:
         self.client.set_tag(run, "prefens.error", reason[:PARAM_LENGTH])
         self.client.set_terminated(run, RunStatus.to_string(status))
 
-    def finish_member(self, spec: MemberSpec, metrics: Mapping[str, float], files: Sequence[Path]) -> None:
+    def finish_member(
+        self, spec: MemberSpec, metrics: Mapping[str, float], files: Sequence[Path], folds: Folds | None = None
+    ) -> None:
         parent = self._parent(spec)
+        self._describe(parent, metrics, folds)
         self._log(parent, metrics, {}, files)
         self.client.set_terminated(parent)
 
@@ -117,8 +125,10 @@ class MlflowTracker:
         files: Sequence[Path],
         tables: Mapping[str, Rows],
         model: Path | None = None,
+        folds: Folds | None = None,
     ) -> None:
         run = self.client.create_run(self.experiment_id, tags={"prefens.role": "blend", **tags}, run_name=name)
+        self._describe(run.info.run_id, metrics, folds)
         self._log(run.info.run_id, metrics, {}, files)
         for title, rows in tables.items():
             self.client.log_table(run.info.run_id, _columns(rows), f"tables/{title}.json")
@@ -128,6 +138,25 @@ class MlflowTracker:
             except (OSError, MlflowException) as error:
                 log.warning("the model in %s is not registered: %s", model, error)
         self.client.set_terminated(run.info.run_id)
+
+    def log_report(self, name: str, tags: Mapping[str, str], files: Sequence[Path]) -> None:
+        wanted = {"prefens.role": "blend", **tags}
+        known = self._find(" and ".join(f"tags.`{tag}` = '{value}'" for tag, value in wanted.items()))
+        if known:
+            self._log(known[0].info.run_id, {}, {}, files)
+            return
+        run = self.client.create_run(self.experiment_id, tags={**tags, "prefens.role": "report"}, run_name=name)
+        self._log(run.info.run_id, {}, {}, files)
+        self.client.set_terminated(run.info.run_id)
+
+    def _describe(self, run: str, metrics: Mapping[str, float], folds: Folds | None) -> None:
+        """Say on a run's page what its score is, and name the data that it is on as its input."""
+        told = "Out-of-fold log loss **{:.4f} ± {:.4f}** nats".format(
+            *(metrics.get(f"oof_{name}", float("nan")) for name in ("log_loss", "log_loss_se"))
+        )
+        self.client.set_tag(run, MLFLOW_RUN_NOTE, told)
+        if folds is not None:
+            self.client.log_inputs(run, [dataset_input(folds)])
 
     def _register(self, folder: Path, run: str, tags: Mapping[str, str]) -> None:
         """Log a model folder to its run, and make it the newest version of the registered model, and the best."""
@@ -204,7 +233,7 @@ class MlflowTracker:
         for start in range(0, len(points), BATCH):
             self.client.log_batch(run, metrics=points[start : start + BATCH])
         for path in files:
-            self.client.log_artifact(run, str(path))
+            self.client.log_artifact(run, str(path), "figures" if path.suffix == ".png" else None)
 
     @contextmanager
     def _lock(self, name: str) -> Iterator[None]:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from prefens.stopping import Stopped
+from prefens.tracking.member_spec import MemberSpec
 from prefens.tracking.mlflow_tracker import MlflowTracker
-from prefens.tracking.oof_store import MemberSpec
 
 SPEC = MemberSpec("tfidf", "prefens.members.tfidf.TfidfMember", {"backbone": {"bits": 4}}, 0, "d" * 64, "f" * 64)
 

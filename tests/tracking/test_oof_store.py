@@ -10,7 +10,8 @@ from prefens.errors import StoreError
 from prefens.files import write_json, written_aside
 from prefens.records import FoldPredictions, Folds, Pairs
 from prefens.tracking.failures import failure_of, note_failure
-from prefens.tracking.oof_store import MemberSpec, OOFStore, SplitStore
+from prefens.tracking.member_spec import MemberSpec
+from prefens.tracking.oof_store import OOFStore, SplitStore
 from prefens.tracking.stack import make_stack
 from tests.examples import folds_of
 
