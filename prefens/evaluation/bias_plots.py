@@ -60,7 +60,7 @@ def _forest(stem: str, finding: str, found: Estimates, names: Sequence[str], pla
     axes.set_yticks(rows, labels, fontsize=8)
     axes.set(xlabel=DIFFERENCE, ylim=(len(places) - 0.5, -0.5))
     if len(names) > 1:
-        axes.legend(frameon=False, fontsize=8, loc="best")
+        axes.legend(frameon=False, fontsize=8, ncols=4, loc="lower left", bbox_to_anchor=(0.0, 1.0))
     return Plot(stem, finding, figure)
 
 
@@ -90,7 +90,7 @@ def ratio_plot(found: Estimates) -> Plot | None:
         xlabel="how much longer the longer response is, in words (pairs)", ylabel="P(longer wins) - P(shorter wins)"
     )
     if len(found.names) > 1:
-        axes.legend(frameon=False, fontsize=8)
+        axes.legend(frameon=False, fontsize=8, ncols=3, loc="lower left", bbox_to_anchor=(0.0, 1.0))
     first, last = (100 * float(found.value[0, places[at]]) for at in (0, -1))
     return Plot(
         "bias-length",
