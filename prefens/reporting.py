@@ -158,12 +158,18 @@ def _calibration(found: Blend, board: Board) -> Section:
 
 def _tiles(found: Blend, board: Board) -> list[Tile]:
     best, stack = found.best, found.gathered.stack
-    shown, how = (best, best.method) if found.choice is None else (found.choice, "chosen without the scored fold")
+    honest, error = found.expected
+    how = best.method if len(found.results) == 1 else "chosen without the scored fold"
+    told = (
+        ("not known", "two folds leave none to choose on")
+        if honest is None
+        else (f"{honest:.4f}", f"± {error:.4f}, {how}")
+    )
     rows = {row["name"]: row for row in board.rows}
     member = min(board.members, key=lambda row: float(row["log_loss"]))
     label = stack.folds.label
     tiles = [
-        Tile("Honest log loss", f"{shown.honest:.4f}", f"± {shown.honest_se:.4f}, {how}"),
+        Tile("Honest log loss", *told),
         Tile("Class prior", f"{rows['class prior']['log_loss']:.4f}", "always the outcome shares"),
         Tile("Best member", f"{member['log_loss']:.4f}", member["member"]),
         Tile("Accuracy", f"{accuracy(best.probabilities, label):.1%}", "of three outcomes"),

@@ -16,9 +16,11 @@ from prefens.records import Folds, Outcome
 def model_card(described: Mapping[str, Any], folds: Folds, biases: Sequence[str], swap: str, version: str) -> str:
     """Return the card for the content of blend.json; `biases` and `swap` say what was measured."""
     best = next(item for item in described["methods"] if item["method"] == described["best"])
-    score = (
-        f"Honest log loss **{described['best_honest']:.4f} ± {described['best_honest_se']:.4f}** nats (lower is better)"
-    )
+    honest, error = described["best_honest"], described["best_honest_se"]
+    if honest is None:
+        score = "Honest log loss not known: two folds leave none to choose the method on"
+    else:
+        score = f"Honest log loss **{honest:.4f} ± {error:.4f}** nats (lower is better)"
     if described["chosen_without_fold"]:
         score += ", the choice of the method made anew without each scored fold"
     scores = {f"of `{best['method']}` alone": f"{best['honest']:.4f} ± {best['honest_se']:.4f}"}

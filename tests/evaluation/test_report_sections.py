@@ -1,6 +1,7 @@
 """Sections of the report: what they say follows from the scores."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +17,8 @@ from prefens.evaluation.reliability import calibration_section
 from prefens.evaluation.rows import rows_section
 from prefens.gathering import Gathered
 from prefens.records import Pairs
-from tests.examples import column, random_stack
+from prefens.reporting import blend_report
+from tests.examples import column, make_stack, random_stack
 
 STACK = random_stack(members=3, rows=120, seed=0)
 RUN = {"seconds": 6.0, "train_rows": 96, "facts": {"parameters": 7}, "curves": {"train_loss": [1.1, 1.0, 0.9]}}
@@ -46,6 +48,14 @@ def test_the_leaderboard_shows_what_is_known_and_leaves_the_rest_blank(board: Bo
     assert section.summary[0].startswith(f"{board.best.method} predicts best")
     assert section.summary[-1] == "Suspicious: m2 is too good"
     assert [plot.name for plot in section.plots] == ["folds", "curves", "weights", "forward", "correlation"]
+
+
+def test_with_two_folds_no_score_is_called_the_chosen_ones(tmp_path: Path) -> None:
+    halves = make_stack(STACK.probabilities, STACK.folds.label, 2)
+    found = make_blend(Gathered(halves.folds, halves, None, None), [SoftVote(), LogLossWeights()], resamples=20)
+    report = blend_report(found, tmp_path, swaps=0, texts=0, resamples=20)
+    assert "Honest log loss not known" in report.card
+    assert report.page.tiles[0].value == "not known"
 
 
 def test_cost_adds_up_over_folds() -> None:
