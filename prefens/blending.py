@@ -235,11 +235,14 @@ def _draw(found: Blend, folder: Path) -> list[Path]:
 
 def _tags(found: Blend) -> dict[str, str]:
     """Return what a blend's run is found by."""
-    folds, best = found.gathered.folds, found.best.method
-    tags = {"data_digest": folds.data_digest, "fold_digest": folds.digest, "best": best}
-    return {f"prefens.{name}": value for name, value in tags.items()} | {
-        "prefens.members": members_digest(found.gathered.stack)
+    folds, members = found.gathered.folds, members_digest(found.gathered.stack)
+    tags = {
+        "data_digest": folds.data_digest,
+        "fold_digest": folds.digest,
+        "best": found.best.method,
+        "members": members,
     }
+    return {f"prefens.{name}": value for name, value in tags.items()}
 
 
 def members_digest(stack: OOFStack) -> str:
