@@ -24,7 +24,7 @@ from prefens.recheck import recheck
 from prefens.records import OOFStack, Pairs
 from prefens.results import BlendResult, Choice, Diagnosis
 from prefens.serving import save_best
-from prefens.trackers import make_tracker
+from prefens.trackers import open_tracker
 
 log = logging.getLogger(__name__)
 
@@ -185,7 +185,8 @@ def record(found: Blend, tracking: config.Tracking, out: Path, model: bool = Tru
     name = f"blend of {len(names)}"
     tables = {"leaderboard": rows, "members": found.member_rows()}
     try:
-        make_tracker(tracking).log_blend(name, metrics, tags, files, tables, saved)
+        with open_tracker(tracking) as tracker:
+            tracker.log_blend(name, metrics, tags, files, tables, saved)
     except OSError as error:
         log.warning("the blend is not tracked: %s", error)
 

@@ -30,11 +30,19 @@ UNDECISIVE = (("path",), ("training", "save"))  # fields that say where files ar
 
 @dataclass
 class Tracking:
-    """root: everything the program writes; experiment: MLflow's; mlflow: whether runs are tracked there."""
+    """Where results go.
+
+    Attributes
+    ----------
+    root : everything the program writes, the store first.
+    experiment : MLflow's; mlflow : whether runs are tracked there.
+    uri : http(s)://HOST:PORT of an MLflow server, or None for SQLite under `root`.
+    """
 
     root: str
     experiment: str
     mlflow: bool
+    uri: str | None = None
 
 
 @dataclass

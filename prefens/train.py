@@ -22,7 +22,7 @@ def train(settings: config.TrainConfig) -> command.Rows:
     """Train one member, or one fold of it; return a row of results per fold run."""
     from prefens.errors import ConfigError
     from prefens.fold_runs import Trainer
-    from prefens.trackers import make_tracker
+    from prefens.trackers import open_tracker
     from prefens.tracking.oof_store import MemberSpec, OOFStore
 
     tracking = config.build(settings.tracking, config.Tracking)
@@ -39,10 +39,10 @@ def train(settings: config.TrainConfig) -> command.Rows:
     folds = corpus.folds
     spec = MemberSpec(backbone, settings.backbone._target_, recipe, settings.seed, folds.data_digest, folds.digest)
     split = OOFStore(root).put_folds(folds)
-    trainer = Trainer(corpus, split, make_tracker(tracking), root, settings.force)
-    rows = trainer.train_member(
-        spec, lambda: config.build_member(settings), range(folds.k) if settings.fold is None else [settings.fold]
-    )
+    wanted = range(folds.k) if settings.fold is None else [settings.fold]
+    with open_tracker(tracking) as tracker:
+        trainer = Trainer(corpus, split, tracker, root, settings.force)
+        rows = trainer.train_member(spec, lambda: config.build_member(settings), wanted)
     return [row | {"out": settings.out} for row in rows]
 
 

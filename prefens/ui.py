@@ -17,7 +17,8 @@ def main() -> None:
 def ui(settings: config.UiConfig) -> command.Rows:
     """Serve the UI until interrupted; print the address of the experiment's table of runs."""
     from prefens.errors import ConfigError
-    from prefens.tracking.mlflow_tracker import MlflowTracker, database_uri
+    from prefens.tracking.mlflow_home import database_uri
+    from prefens.tracking.mlflow_tracker import MlflowTracker
 
     tracking = config.build(settings.tracking, config.Tracking)
     root = Path(tracking.root)

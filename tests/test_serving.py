@@ -31,7 +31,8 @@ from prefens.members.style import StyleMember
 from prefens.members.textcnn import TextCnnMember
 from prefens.prediction import Predictor
 from prefens.serving import model_predictor, save_best, stored_predictor
-from prefens.tracking.mlflow_tracker import MlflowTracker, database_uri
+from prefens.tracking.mlflow_home import database_uri
+from prefens.tracking.mlflow_tracker import MlflowTracker
 from prefens.tracking.oof_store import MemberSpec, OOFStore, SplitStore
 from prefens.tracking.tracker import NoTracker
 from tests.examples import make_blend, make_pairs, write_csv

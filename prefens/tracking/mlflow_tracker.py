@@ -1,96 +1,81 @@
-"""Runs in MLflow, on SQLite and a folder of artifacts under the tracking root."""
+"""Runs in MLflow: a parent run per member, child runs for its folds, a run per blend."""
 
 from __future__ import annotations
 
 import json
 import logging
-import os
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import uuid
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-
-from filelock import FileLock
-from mlflow.entities import LoggedModelOutput, LoggedModelStatus, Metric, Param, RunStatus
+from mlflow.entities import Metric, Param, RunStatus
 from mlflow.exceptions import MlflowException
-from mlflow.tracking import MlflowClient
-from mlflow.tracking._tracking_service.utils import _get_store
-from mlflow.utils.file_utils import local_file_uri_to_path
-from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
-from prefens.errors import StoreError
-from prefens.files import written_aside
 from prefens.records import RunKey
+from prefens.tracking import mlflow_models
+from prefens.tracking.mlflow_home import Home, local_home, server_home
 from prefens.tracking.oof_store import MemberSpec
-from prefens.tracking.relocation import relocate
 from prefens.tracking.tracker import Rows
-
-logging.getLogger("mlflow").setLevel(logging.WARNING)  # it announces every table that it creates
 
 log = logging.getLogger(__name__)
 
 PARENT = "mlflow.parentRunId"  # the tag that nests a child run in the UI
 PARAM_LENGTH = 6000  # MLflow's limit
-ALIAS = "best"  # of the registered model: the latest blend's
-BATCH = 1000  # metrics a request, MLflow's limit
+BATCH = 1000  # metrics a request, and runs a search: MLflow's limit
 
 
 class MlflowTracker:
-    """Tracks runs in `root`/mlflow.db and `root`/artifacts.
+    """Tracks runs in `root`/mlflow.db and `root`/artifacts, or on the server at `uri`.
 
-    The first process makes the database and the experiment, under a file lock and a temporary name: two
-    that do it at once damage the file for good. A root that was moved gets its artifact paths mended.
+    Every call may be made again after it was cut off: with the same `attempt` (any text that no other run has) and
+    the same times (milliseconds since 1970) it changes nothing that is there. A server that does not answer is an
+    MlflowException or an OSError after 10 seconds at most.
     """
 
-    def __init__(self, root: Path, experiment: str) -> None:
+    def __init__(self, root: Path, experiment: str, uri: str | None = None) -> None:
         self.root = root.resolve()
         self.registered = re.sub("[/:]", "-", experiment)  # the two that MLflow refuses in a model's name
-        self.root.mkdir(parents=True, exist_ok=True)
-        artifacts = (self.root / "artifacts").as_uri()
-        with self._lock("tracking"):
-            database = self.root / "mlflow.db"
-            if not database.exists():
-                _create(database, experiment, artifacts)
-            relocate(database, artifacts)
-            self.uri = database_uri(database)
-            self.client = MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
-            found = self.client.get_experiment_by_name(experiment)
-            self.experiment_id = found.experiment_id if found else self.client.create_experiment(experiment, artifacts)
+        self.home: Home = local_home(self.root, experiment) if uri is None else server_home(self.root, experiment, uri)
+        self.uri, self.client, self.experiment_id = self.home.uri, self.home.client, self.home.experiment_id
 
     def has_fold(self, key: RunKey) -> bool:
-        return bool(self._find(f"tags.`prefens.key` = '{key.digest}' and attributes.status = 'FINISHED'"))
+        return bool(self.home.find(f"tags.`prefens.key` = '{key.digest}' and attributes.status = 'FINISHED'"))
 
     def has_member(self, spec: MemberSpec) -> bool:
-        member = spec.key(0).member_digest
-        return bool(self._find(f"tags.`prefens.member` = '{member}' and metrics.oof_log_loss > 0"))
+        return bool(self.home.find(f"{_of_member(spec)} and metrics.oof_log_loss > 0"))
 
-    def start_fold(self, spec: MemberSpec, key: RunKey) -> str:
+    def start_fold(self, spec: MemberSpec, key: RunKey, attempt: str | None = None, started: int | None = None) -> str:
         tags = _tags("fold", spec) | {
             PARENT: self._parent(spec),
             "prefens.key": key.digest,
             "prefens.fold": str(key.fold),
         }
-        run = self.client.create_run(self.experiment_id, tags=tags, run_name=f"{spec.name} fold {key.fold}")
+        run = self._run(f"{spec.name} fold {key.fold}", tags, attempt, started)
         params = [Param("seed", str(spec.seed)), Param("fold", str(key.fold)), Param("backbone", str(spec.backbone))]
-        self.client.log_batch(run.info.run_id, params=params)
-        return str(run.info.run_id)
+        self.client.log_batch(run, params=params)
+        return run
 
     def finish_fold(
-        self, run: str, metrics: Mapping[str, float], curves: Mapping[str, Sequence[float]], files: Sequence[Path]
+        self,
+        run: str,
+        metrics: Mapping[str, float],
+        curves: Mapping[str, Sequence[float]],
+        files: Sequence[Path],
+        ended: int | None = None,
     ) -> None:
         self._log(run, metrics, curves, files)
-        self.client.set_terminated(run)
+        self.client.set_terminated(run, end_time=ended)
 
-    def fail_fold(self, run: str, error: BaseException) -> None:
+    def fail_fold(self, run: str, error: BaseException | str, ended: int | None = None) -> None:
         self.client.set_tag(run, "prefens.error", (str(error) or repr(error))[:PARAM_LENGTH])
-        self.client.set_terminated(run, RunStatus.to_string(RunStatus.FAILED))
+        self.client.set_terminated(run, RunStatus.to_string(RunStatus.FAILED), end_time=ended)
 
     def finish_member(self, spec: MemberSpec, metrics: Mapping[str, float], files: Sequence[Path]) -> None:
         parent = self._parent(spec)
+        self._adopt(f"{_of_member(spec)} and tags.`prefens.role` = 'fold' and tags.`{PARENT}` != '{parent}'", parent)
         self._log(parent, metrics, {}, files)
         self.client.set_terminated(parent)
 
@@ -102,86 +87,77 @@ class MlflowTracker:
         files: Sequence[Path],
         tables: Mapping[str, Rows],
         model: Path | None = None,
+        attempt: str | None = None,
+        started: int | None = None,
     ) -> None:
-        run = self.client.create_run(self.experiment_id, tags={"prefens.role": "blend", **tags}, run_name=name)
-        self._log(run.info.run_id, metrics, {}, files)
+        run = self._run(name, {"prefens.role": "blend", **tags}, attempt, started)
+        self._log(run, metrics, {}, files)
+        logged = {item.path for item in self.client.list_artifacts(run, "tables")}
         for title, rows in tables.items():
-            self.client.log_table(run.info.run_id, _columns(rows), f"tables/{title}.json")
+            if f"tables/{title}.json" not in logged:  # MLflow would append the rows to those that are there
+                self.client.log_table(run, _columns(rows), f"tables/{title}.json")
         if model is not None:
             try:
-                self._register(model, run.info.run_id, tags)
+                mlflow_models.register(self.home, self.registered, model, run, tags)
             except (OSError, MlflowException) as error:
+                if not self.home.local:
+                    raise  # to be sent again
                 log.warning("the model in %s is not registered: %s", model, error)
-        self.client.set_terminated(run.info.run_id)
-
-    def _register(self, folder: Path, run: str, tags: Mapping[str, str]) -> None:
-        """Log a model folder to its run, and make it the newest version of the registered model, and the best."""
-        from prefens.tracking.pyfunc_model import place_model  # imports more of mlflow, which takes a second
-
-        logged = self.client.create_logged_model(self.experiment_id, "model", run, tags=dict(tags))
-        place_model(folder, _folder(logged.artifact_location), logged.model_id, run)
-        self.client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
-        self.client.log_outputs(run, [LoggedModelOutput(logged.model_id, step=0)])
-        with self._lock("registry"):
-            if not self.client.search_registered_models(f"name = '{self.registered}'"):
-                self.client.create_registered_model(self.registered)
-            version = self.client.create_model_version(
-                self.registered, logged.artifact_location, run, dict(tags), model_id=logged.model_id
-            )
-            self.client.set_registered_model_alias(self.registered, ALIAS, version.version)
-        link = json.dumps([{"name": self.registered, "version": version.version}])
-        self.client.set_logged_model_tags(logged.model_id, {MLFLOW_MODEL_VERSIONS: link})  # the UI shows it there
+        self.client.set_terminated(run)
 
     def find_model(self, place: str) -> Path:
-        """Return the folder of models:/NAME@ALIAS, models:/NAME/VERSION or runs:/ID/model (StoreError for none).
+        """Return the folder of a saved model; see `mlflow_models.find_model`."""
+        return mlflow_models.find_model(self.home, place)
 
-        MLflow's own search asks the database of its global state instead, and makes one where there is none.
-        """
-        try:
-            return _folder(self._location(place))
-        except (MlflowException, ValueError) as error:
-            raise StoreError(
-                f"{place}: {str(error).splitlines()[0]}",
-                f"models:/NAME@ALIAS, models:/NAME/VERSION or runs:/ID/model in {self.uri}",
-                "blend first, or correct it",
-            ) from error
+    def deliver(self) -> None:
+        """Nothing is kept back."""
 
-    def _location(self, place: str) -> str:
-        kind, *parts = re.split(":/|[/@]", place)
-        if len(parts) != 2:
-            raise ValueError("neither alias nor version")
-        if kind == "runs":
-            outputs = self.client.get_run(parts[0]).outputs
-            if outputs is None or not outputs.model_outputs:
-                raise ValueError("a run without a model")
-            return str(self.client.get_logged_model(outputs.model_outputs[0].model_id).artifact_location)
-        name, version = parts
-        if "@" in place:
-            version = str(self.client.get_model_version_by_alias(name, version).version)
-        return str(self.client.get_model_version_download_uri(name, version))
+    def _run(self, name: str, tags: Mapping[str, str], attempt: str | None, started: int | None) -> str:
+        """Get or create the run of an attempt; what a killed process left RUNNING under the same key is taken over."""
+        attempt = attempt or uuid.uuid4().hex
+        known = self.home.find(f"tags.`prefens.attempt` = '{attempt}'")
+        if known:
+            return str(known[0].info.run_id)
+        if "prefens.key" in tags:
+            left = self.home.find(f"tags.`prefens.key` = '{tags['prefens.key']}' and attributes.status = 'RUNNING'")
+            if left:
+                self.client.set_tag(left[0].info.run_id, "prefens.attempt", attempt)
+                return str(left[0].info.run_id)
+        run = self.client.create_run(self.experiment_id, started, {**tags, "prefens.attempt": attempt}, name)
+        return str(run.info.run_id)
 
     def _parent(self, spec: MemberSpec) -> str:
-        """Get or create the member's run; MLflow has no such call, so a lock makes one of the two."""
-        member = spec.key(0).member_digest
-        with self._lock(f"member-{member[:16]}"):
-            known = self._find(f"tags.`prefens.member` = '{member}' and tags.`prefens.role` = 'member'")
-            if known:
-                return str(known[0].info.run_id)
-            run = self.client.create_run(self.experiment_id, tags=_tags("member", spec), run_name=spec.name)
-            params = {"seed": spec.seed, **_flat(spec.recipe)}
-            self.client.log_batch(
-                run.info.run_id, params=[Param(name, str(value)[:PARAM_LENGTH]) for name, value in params.items()]
-            )
-            return str(run.info.run_id)
+        """Get or create the member's run.
 
-    def _find(self, condition: str) -> Sequence[Any]:
-        found: Sequence[Any] = self.client.search_runs([self.experiment_id], condition, max_results=1)
-        return found
+        MLflow has no such call. On one disk a lock makes one of two; machines that share only the server may make
+        several at once: each of them then sees all, keeps the earliest, and merges the others into it.
+        """
+        condition = f"{_of_member(spec)} and tags.`prefens.role` = 'member'"
+        with self.home.lock(f"member-{spec.key(0).member_digest[:16]}"):
+            known = self.home.find(condition, BATCH)
+            if not known:
+                self.client.create_run(self.experiment_id, tags=_tags("member", spec), run_name=spec.name)
+                known = self.home.find(condition, BATCH)
+            keep, *doubles = [str(run.info.run_id) for run in known]
+            for double in doubles:
+                self._adopt(f"tags.`{PARENT}` = '{double}'", keep)
+                self.client.delete_run(double)
+            if doubles or not known[0].data.params:
+                params = {"seed": spec.seed, **_flat(spec.recipe)}
+                self.client.log_batch(
+                    keep, params=[Param(name, str(value)[:PARAM_LENGTH]) for name, value in params.items()]
+                )
+            return keep
+
+    def _adopt(self, condition: str, parent: str) -> None:
+        for child in self.home.find(condition, BATCH):
+            self.client.set_tag(child.info.run_id, PARENT, parent)
 
     def _log(
         self, run: str, metrics: Mapping[str, float], curves: Mapping[str, Sequence[float]], files: Sequence[Path]
     ) -> None:
-        now = int(time.time() * 1000)
+        # One time for all of a run's points: those that are sent again are then the same points.
+        now = int(self.client.get_run(run).info.start_time or time.time() * 1000)
         points = [Metric(name, float(value), now, 0) for name, value in metrics.items()]
         points += [
             Metric(name, float(value), now, step) for name, curve in curves.items() for step, value in enumerate(curve)
@@ -190,29 +166,6 @@ class MlflowTracker:
             self.client.log_batch(run, metrics=points[start : start + BATCH])
         for path in files:
             self.client.log_artifact(run, str(path))
-
-    @contextmanager
-    def _lock(self, name: str) -> Iterator[None]:
-        folder = self.root / "locks"
-        folder.mkdir(exist_ok=True)
-        with FileLock(folder / f"{name}.lock"):
-            yield
-
-
-def database_uri(database: Path) -> str:
-    """Return MLflow's address of an SQLite file."""
-    return f"sqlite:///{database.resolve().as_posix()}"
-
-
-def _create(database: Path, experiment: str, artifacts: str) -> None:
-    with written_aside(database) as aside:
-        client = MlflowClient(tracking_uri=database_uri(aside))
-        client.create_experiment(experiment, artifacts)
-        _get_store(database_uri(aside)).engine.dispose()  # type: ignore[no-untyped-call]
-
-
-def _folder(location: str) -> Path:
-    return Path(local_file_uri_to_path(location))  # type: ignore[no-untyped-call]
 
 
 def _columns(rows: Rows) -> dict[str, list[Any]]:
@@ -226,6 +179,10 @@ def _columns(rows: Rows) -> dict[str, list[Any]]:
         for row in rows
     ]
     return {name: [row.get(name) for row in plain] for name in names}
+
+
+def _of_member(spec: MemberSpec) -> str:
+    return f"tags.`prefens.member` = '{spec.key(0).member_digest}'"
 
 
 def _tags(role: str, spec: MemberSpec) -> dict[str, str]:
