@@ -139,6 +139,25 @@ class UiConfig:
     port: int = MISSING
 
 
+@dataclass
+class ServerConfig:
+    """Settings of `python -m prefens.server`."""
+
+    tracking: Any = MISSING
+    folder: str = MISSING
+    host: str = MISSING
+    port: int = MISSING
+    workers: int = MISSING
+    postgres: str | None = None
+
+
+@dataclass
+class DeliverConfig:
+    """Settings of `python -m prefens.deliver`."""
+
+    tracking: Any = MISSING
+
+
 SCHEMAS = {
     "train": TrainConfig,
     "blend": BlendConfig,
@@ -146,6 +165,8 @@ SCHEMAS = {
     "import_oof": ImportConfig,
     "kaggle": KaggleConfig,
     "ui": UiConfig,
+    "server": ServerConfig,
+    "deliver": DeliverConfig,
 }
 for _name, _schema in SCHEMAS.items():
     ConfigStore.instance().store(name=f"{_name}_schema", node=_schema)

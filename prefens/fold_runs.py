@@ -17,7 +17,7 @@ from prefens.data.corpus import Corpus
 from prefens.evaluation.metrics import accuracy, log_loss
 from prefens.members.base import Context, Member
 from prefens.records import Fold, FoldPredictions
-from prefens.scoring import track_member
+from prefens.scoring import track_fold, track_member
 from prefens.tracking.oof_store import MemberSpec, SplitStore
 from prefens.tracking.tracker import Tracker
 
@@ -56,7 +56,7 @@ class Trainer:
             if trained:
                 self._run(spec, make(), fold)
             elif not self.tracker.has_fold(key):  # trained without a tracker, or cut off before it was told
-                self._track(spec, self.tracker.start_fold(spec, key), fold.index)
+                track_fold(self.split, self.tracker, spec, fold.index, self.tracker.start_fold(spec, key))
             facts = self.split.facts(spec, fold.index)
         shown = {name: facts[name] for name in ("log_loss", "accuracy", "seconds")}
         done = "" if trained else " (was finished)"
@@ -86,17 +86,10 @@ class Trainer:
                 "curves": {name: list(curve) for name, curve in report.curves.items()},
             }
             self.split.put(spec, predictions, facts, member.save)
-            self._track(spec, run, fold.index)
+            track_fold(self.split, self.tracker, spec, fold.index, run)
         except BaseException as error:
             self.tracker.fail_fold(run, error)
             raise
-
-    def _track(self, spec: MemberSpec, run: str, fold: int) -> None:
-        """Tell the tracker what the store holds of a fold run."""
-        facts, folder = self.split.facts(spec, fold), self.split.fold_dir(spec.name, fold)
-        numbers = {name: value for name, value in facts["facts"].items() if not isinstance(value, str)}
-        metrics = {name: facts[name] for name in ("log_loss", "accuracy", "seconds")} | numbers
-        self.tracker.finish_fold(run, metrics, facts["curves"], [folder / "predictions.parquet", folder / "run.json"])
 
     @contextmanager
     def _lock(self, name: str) -> Any:

@@ -1,4 +1,4 @@
-"""The scores of a whole stored member, told to the tracker."""
+"""What the store holds of fold runs and members, told to the tracker."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from prefens.evaluation.leaderboard import scores
 from prefens.records import OOFStack
-from prefens.tracking.oof_store import MemberSpec, SplitStore
+from prefens.tracking.oof_store import MemberSpec, OOFStore, SplitStore
 from prefens.tracking.stack import make_stack
 from prefens.tracking.tracker import Tracker
 
@@ -16,6 +16,30 @@ def member_stack(split: SplitStore, spec: MemberSpec) -> tuple[OOFStack, OOFStac
     """Return the stack of one stored member, and that of its hold-out rows; errors as in `make_stack`."""
     runs = [split.predictions(spec, fold) for fold in range(split.folds.k)]
     return make_stack(split.folds, {spec.info: runs})
+
+
+def track_store(store: OOFStore, tracker: Tracker) -> tuple[int, int]:
+    """Tell the tracker what it lacks of the store; return how many fold runs, and how many members, that were."""
+    n_folds = n_members = 0
+    for split in store.splits():
+        for spec in split.members():
+            finished = split.finished_folds(spec)
+            for fold in finished:
+                if spec.foreign is None and not tracker.has_fold(spec.key(fold)):
+                    track_fold(split, tracker, spec, fold, tracker.start_fold(spec, spec.key(fold)))
+                    n_folds += 1
+            if len(finished) == split.folds.k and not tracker.has_member(spec):
+                track_member(split, tracker, spec)
+                n_members += 1
+    return n_folds, n_members
+
+
+def track_fold(split: SplitStore, tracker: Tracker, spec: MemberSpec, fold: int, run: str) -> None:
+    """Tell the tracker what the store holds of a fold run."""
+    facts, folder = split.facts(spec, fold), split.fold_dir(spec.name, fold)
+    numbers = {name: value for name, value in facts["facts"].items() if not isinstance(value, str)}
+    metrics = {name: facts[name] for name in ("log_loss", "accuracy", "seconds")} | numbers
+    tracker.finish_fold(run, metrics, facts["curves"], [folder / "predictions.parquet", folder / "run.json"])
 
 
 def track_member(split: SplitStore, tracker: Tracker, spec: MemberSpec) -> None:

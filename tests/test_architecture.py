@@ -11,7 +11,7 @@ import prefens
 
 PACKAGE = Path(prefens.__file__).parent
 BASE = {"records", "results", "errors", "digest", "files", "threads", "progress"}
-COMMANDS = {"train", "blend", "predict", "import_oof", "ui", "kaggle"}
+COMMANDS = {"train", "blend", "predict", "import_oof", "ui", "kaggle", "server", "deliver"}
 # What each part may import of ours, beside BASE; commands and what only they use may import anything.
 ALLOWED = {
     "records": {"errors", "digest"},
@@ -41,6 +41,8 @@ ALLOWED = {
     "recheck": {"prediction", "tracking"},
     "serving": {"data", "evaluation", "prediction", "tracking"},
     "blending": {"config", "ensemble", "evaluation", "gathering", "members", "recheck", "serving", "trackers"},
+    "postgres": set(),
+    "mlflow_process": set(),
     "bundle": {"prediction", "tracking"},
 }
 HEAVY = {

@@ -258,7 +258,7 @@ def test_mlflow_holds_the_members(trained: Path, tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("command", ["train", "blend", "predict", "import_oof", "ui", "kaggle"])
+@pytest.mark.parametrize("command", ["train", "blend", "predict", "import_oof", "ui", "kaggle", "server", "deliver"])
 @pytest.mark.parametrize("question", ["--help", "--cfg=job"])
 def test_help_and_config(command: str, question: str, tmp_path: Path) -> None:
     done = prefens(command, question, cwd=tmp_path)

@@ -53,6 +53,11 @@ class Home:
             yield
 
 
+def find_home(root: Path, experiment: str, uri: str | None) -> Home:
+    """Return the home on the server at `uri`, or that of `root` where it is None; errors as below."""
+    return local_home(root, experiment) if uri is None else server_home(root, experiment, uri)
+
+
 def local_home(root: Path, experiment: str) -> Home:
     """Return the home in `root`/mlflow.db and `root`/artifacts, made where it is missing.
 

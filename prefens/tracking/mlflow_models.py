@@ -14,7 +14,7 @@ from mlflow.utils.file_utils import local_file_uri_to_path
 from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
 from prefens.errors import StoreError
-from prefens.tracking.mlflow_home import EXISTS, Home
+from prefens.tracking.mlflow_home import EXISTS, Home, find_home
 
 ALIAS = "best"  # of the registered model: the latest blend's
 
@@ -44,6 +44,17 @@ def register(home: Home, name: str, folder: Path, run: str, tags: Mapping[str, s
     link = json.dumps([{"name": name, "version": version.version}])
     client.set_logged_model_tags(logged.model_id, {MLFLOW_MODEL_VERSIONS: link})  # the UI shows it there
     client.log_outputs(run, [LoggedModelOutput(logged.model_id, step=0)])
+
+
+def fetch_model(root: Path, experiment: str, uri: str | None, place: str) -> Path:
+    """Return the folder of a model as `find_model` does; StoreError too where the server does not answer."""
+    try:
+        home = find_home(root.resolve(), experiment, uri)
+    except (MlflowException, OSError) as error:
+        raise StoreError(
+            f"{place}: {str(error).splitlines()[0]}", f"MLflow at {uri or root}", "start it, or correct tracking.uri"
+        ) from error
+    return find_model(home, place)
 
 
 def find_model(home: Home, place: str) -> Path:

@@ -16,7 +16,7 @@ from mlflow.exceptions import MlflowException
 
 from prefens.records import RunKey
 from prefens.tracking import mlflow_models
-from prefens.tracking.mlflow_home import Home, local_home, server_home
+from prefens.tracking.mlflow_home import find_home
 from prefens.tracking.oof_store import MemberSpec
 from prefens.tracking.tracker import Rows
 
@@ -38,7 +38,7 @@ class MlflowTracker:
     def __init__(self, root: Path, experiment: str, uri: str | None = None) -> None:
         self.root = root.resolve()
         self.registered = re.sub("[/:]", "-", experiment)  # the two that MLflow refuses in a model's name
-        self.home: Home = local_home(self.root, experiment) if uri is None else server_home(self.root, experiment, uri)
+        self.home = find_home(self.root, experiment, uri)
         self.uri, self.client, self.experiment_id = self.home.uri, self.home.client, self.home.experiment_id
 
     def has_fold(self, key: RunKey) -> bool:

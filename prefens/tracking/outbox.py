@@ -27,7 +27,6 @@ from typing import Any
 from filelock import FileLock, Timeout
 from mlflow.exceptions import MlflowException
 
-from prefens.errors import StoreError
 from prefens.files import link_tree, written_aside
 from prefens.records import RunKey
 from prefens.tracking.mlflow_tracker import MlflowTracker
@@ -106,13 +105,6 @@ class Outbox:
         rows = {title: [dict(row) for row in table] for title, table in tables.items()}
         self._tell(call | {"tables": rows, "started": _now()}, files, model)
 
-    def find_model(self, place: str) -> Path:
-        """Return the folder of a model; StoreError where there is none, or nobody answers."""
-        try:
-            return self._connected().find_model(place)
-        except (MlflowException, OSError) as error:
-            raise StoreError(_first_line(error), "an MLflow server that answers", "start it, or correct it") from error
-
     def deliver(self) -> None:
         self._silent_until = 0.0
         self._send_all(PATIENCE, wait=True)
@@ -121,7 +113,13 @@ class Outbox:
             log.warning("%d results wait in %s. To deliver them: %s", left, self.folder, self.command)
 
     def _tell(self, call: dict[str, Any], files: Sequence[Path] = (), model: Path | None = None) -> None:
-        call = {"attempt": uuid.uuid4().hex, **call, "ended": _now()}
+        try:
+            self._write({"attempt": uuid.uuid4().hex, **call, "ended": _now()}, files, model)
+        except OSError as error:  # a full disk, say
+            log.warning("a result can't be kept for MLflow (%s). To tell it from the store: %s", error, self.command)
+        self._send_all(SHARE, wait=False)
+
+    def _write(self, call: Mapping[str, Any], files: Sequence[Path], model: Path | None) -> None:
         name = f"{time.time_ns():020d}-{call['attempt'][:12]}-{call['about'][:16]}"
         with written_aside(self.folder / name) as aside:
             (aside / "files").mkdir(parents=True)
@@ -130,7 +128,6 @@ class Outbox:
             if model is not None:
                 link_tree(model, aside / "model")
             (aside / "call.json").write_text(json.dumps(call), "utf-8")
-        self._send_all(SHARE, wait=False)
 
     def _send_all(self, seconds: float, wait: bool) -> None:
         """Deliver the oldest first, until nothing waits, the server fails, or the time is over."""
@@ -138,7 +135,7 @@ class Outbox:
         try:
             with FileLock(self.folder.parent / "locks" / "outbox.lock", timeout=seconds if wait else 0):
                 while waiting := self._waiting():
-                    if time.monotonic() > until or not self._ask(partial(self._send, waiting[0]), False):
+                    if time.monotonic() > until or not self._ask(partial(self._send, waiting[0]), False, wait):
                         return
         except Timeout:
             return  # another process delivers
@@ -161,8 +158,11 @@ class Outbox:
         shutil.rmtree(done, ignore_errors=True)
         return True
 
-    def _ask(self, question: Callable[[MlflowTracker], Any], otherwise: Any = None) -> Any:
-        """Return the server's answer, or `otherwise` while it is down: then it is left alone for a while."""
+    def _ask(self, question: Callable[[MlflowTracker], Any], otherwise: Any, patient: bool = False) -> Any:
+        """Return the server's answer, or `otherwise` while it is down.
+
+        One that fails, or that is slow where nobody is `patient`, is left alone for a while.
+        """
         started = time.monotonic()
         if started < self._silent_until:
             return otherwise
@@ -173,7 +173,7 @@ class Outbox:
             level = logging.DEBUG if self._told_down else logging.WARNING
             log.log(level, "MLflow does not answer; results wait in %s: %s", self.folder, _first_line(error))
             self._told_down, answer = True, otherwise
-        if self._told_down or time.monotonic() - started > SHARE:
+        if self._told_down or (not patient and time.monotonic() - started > SHARE):
             self._silent_until = time.monotonic() + REST
         return answer
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from prefens.errors import StoreError
 from prefens.records import RunKey
 from prefens.tracking.oof_store import MemberSpec
 
@@ -57,10 +56,6 @@ class Tracker(Protocol):
         """Note a blend, with tables to look at, and the folder of its model, which is then the registered one."""
         ...
 
-    def find_model(self, place: str) -> Path:
-        """Return the folder of a registered or logged model; StoreError for none."""
-        ...
-
     def deliver(self) -> None:
         """Tell what could not be told yet, and warn of what remains: the last call of a command."""
         ...
@@ -99,9 +94,6 @@ class NoTracker:
         model: Path | None = None,
     ) -> None:
         pass
-
-    def find_model(self, place: str) -> Path:
-        raise StoreError(f"{place} with tracking=none", "MLflow", "leave tracking=none out, or give a folder")
 
     def deliver(self) -> None:
         pass
