@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from prefens import threads
+from prefens import gpus, threads
 from prefens.config import CONF_DIR
 from prefens.errors import PrefensError
 from prefens.files import write_json
@@ -27,10 +28,13 @@ _sweeps: list[Path] = []  # the folder of this process's sweep, told by Hydra
 
 
 class SweepFolder(Callback):
-    """Remembers where the jobs of a sweep leave their outcomes."""
+    """Remembers where the jobs of a sweep leave their outcomes: the same place, wherever a launcher starts them."""
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        _sweeps.append(Path(config.hydra.sweep.dir))
+        folder = Path(config.hydra.sweep.dir).absolute()
+        quoted = str(folder).replace("\\", "\\\\").replace("'", "\\'")
+        config.hydra.overrides.hydra.append(f"hydra.sweep.dir='{quoted}'")
+        _sweeps.append(folder)
 
 
 def run(name: str, task: Callable[[Any], Rows], finish: Callable[[Rows], None] | None = None) -> None:
@@ -42,6 +46,7 @@ def run(name: str, task: Callable[[Any], Rows], finish: Callable[[Rows], None] |
     outcomes: list[dict[str, Any]] = []
 
     def job(config: Any) -> None:
+        os.chdir(HydraConfig.get().runtime.cwd)  # Ray's workers start where the cluster was started
         outcome = _guarded(task, config)
         hydra_config = HydraConfig.get()
         if hydra_config.mode is RunMode.MULTIRUN:
@@ -74,12 +79,21 @@ def run(name: str, task: Callable[[Any], Rows], finish: Callable[[Rows], None] |
 
 def _guarded(task: Callable[[Any], Rows], config: Any) -> dict[str, Any]:
     overrides = list(HydraConfig.get().overrides.task)
-    workers = getattr(HydraConfig.get().launcher, "n_jobs", 1) if HydraConfig.get().mode is RunMode.MULTIRUN else 1
-    threads.share_cores(workers if workers > 0 else threads.cores(), config.get("threads"))
     try:
+        _share_machine(config)
         return {"overrides": overrides, "rows": task(config), "error": None}
     except PrefensError as error:
         return {"overrides": overrides, "rows": [], "error": str(error)}
     except Exception as error:
         log.exception("unexpected error")
         return {"overrides": overrides, "rows": [], "error": f"{type(error).__name__}: {error}"}
+
+
+def _share_machine(config: Any) -> None:
+    """Fix this job's threads and GPU, by what its launcher says of the jobs beside it."""
+    hydra_config = HydraConfig.get()
+    launcher = hydra_config.launcher if hydra_config.mode is RunMode.MULTIRUN else {}
+    workers, wanted = launcher.get("n_jobs", 1), config.get("threads")
+    granted = launcher.get("cpus_per_task") if wanted is None else wanted
+    threads.share_cores(workers if workers > 0 else threads.cores(), granted)
+    gpus.take_turn()

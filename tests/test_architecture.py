@@ -10,7 +10,7 @@ import pytest
 import prefens
 
 PACKAGE = Path(prefens.__file__).parent
-BASE = {"records", "results", "errors", "digest", "files", "threads", "progress"}
+BASE = {"records", "results", "errors", "digest", "files", "threads", "gpus", "progress"}
 COMMANDS = {"train", "blend", "predict", "import_oof", "ui", "kaggle", "server", "deliver"}
 # What each part may import of ours, beside BASE; commands and what only they use may import anything.
 ALLOWED = {
@@ -20,6 +20,7 @@ ALLOWED = {
     "digest": set(),
     "files": set(),
     "threads": {"errors"},
+    "gpus": set(),
     "progress": set(),
     "data": {"data"},
     "text": {"text"},
