@@ -10,11 +10,25 @@ from multiprocessing import current_process
 from pathlib import Path
 
 import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 
 from prefens import gpus
+from prefens.config import CONF_DIR
 from tests.examples import make_pairs, write_csv
 
 SWEEP = ["data.path=train.csv", "backbone=style", "backbone.strengths=[0.1]", "folds.k=3", "fold=0,99,1,2"]
+
+
+@pytest.mark.parametrize("path", sorted(CONF_DIR.glob("hydra/launcher/*.yaml")), ids=lambda path: path.stem)
+def test_launchers_compose_and_clash_with_no_plugin(path: Path) -> None:
+    (plugin,) = OmegaConf.load(path).defaults
+    assert path.stem not in {"basic", "joblib", "ray", "ray_aws", "submitit_local", "submitit_slurm"}
+    if find_spec(f"hydra_plugins.hydra_{plugin.split('_')[0]}_launcher") is None:
+        pytest.skip(f"needs the launcher {plugin}")
+    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+        composed = compose("train", overrides=[f"hydra/launcher={path.stem}"], return_hydra_config=True)
+    assert composed.hydra.launcher._target_.startswith("hydra_plugins.")
 
 
 def check_sweep(launcher: list[str], folder: Path, environment: dict[str, str] | None = None) -> None:
