@@ -66,18 +66,20 @@ class MlflowTracker:
         files: Sequence[Path],
         ended: int | None = None,
     ) -> None:
-        self._log(run, metrics, curves, files)
+        self._log(run, metrics, curves, files, ended)
         self.client.set_terminated(run, end_time=ended)
 
     def fail_fold(self, run: str, error: BaseException | str, ended: int | None = None) -> None:
         self.client.set_tag(run, "prefens.error", (str(error) or repr(error))[:PARAM_LENGTH])
         self.client.set_terminated(run, RunStatus.to_string(RunStatus.FAILED), end_time=ended)
 
-    def finish_member(self, spec: MemberSpec, metrics: Mapping[str, float], files: Sequence[Path]) -> None:
+    def finish_member(
+        self, spec: MemberSpec, metrics: Mapping[str, float], files: Sequence[Path], ended: int | None = None
+    ) -> None:
         parent = self._parent(spec)
         self._adopt(f"{_of_member(spec)} and tags.`prefens.role` = 'fold' and tags.`{PARENT}` != '{parent}'", parent)
-        self._log(parent, metrics, {}, files)
-        self.client.set_terminated(parent)
+        self._log(parent, metrics, {}, files, ended)
+        self.client.set_terminated(parent, end_time=ended)
 
     def log_blend(
         self,
@@ -91,7 +93,7 @@ class MlflowTracker:
         started: int | None = None,
     ) -> None:
         run = self._run(name, {"prefens.role": "blend", **tags}, attempt, started)
-        self._log(run, metrics, {}, files)
+        self._log(run, metrics, {}, files, started)
         logged = {item.path for item in self.client.list_artifacts(run, "tables")}
         for title, rows in tables.items():
             if f"tables/{title}.json" not in logged:  # MLflow would append the rows to those that are there
@@ -154,10 +156,14 @@ class MlflowTracker:
             self.client.set_tag(child.info.run_id, PARENT, parent)
 
     def _log(
-        self, run: str, metrics: Mapping[str, float], curves: Mapping[str, Sequence[float]], files: Sequence[Path]
+        self,
+        run: str,
+        metrics: Mapping[str, float],
+        curves: Mapping[str, Sequence[float]],
+        files: Sequence[Path],
+        at: int | None,
     ) -> None:
-        # One time for all of a run's points: those that are sent again are then the same points.
-        now = int(self.client.get_run(run).info.start_time or time.time() * 1000)
+        now = int(time.time() * 1000) if at is None else at  # sent again at the same time, they are the same points
         points = [Metric(name, float(value), now, 0) for name, value in metrics.items()]
         points += [
             Metric(name, float(value), now, step) for name, curve in curves.items() for step, value in enumerate(curve)

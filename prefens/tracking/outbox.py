@@ -200,7 +200,7 @@ def send(server: MlflowTracker, entry: Path) -> None:
         return
     spec = MemberSpec(**call["spec"])
     if kind == "member":
-        server.finish_member(spec, call["metrics"], files)
+        server.finish_member(spec, call["metrics"], files, ended)
         return
     run = call["run"] or server.start_fold(spec, spec.key(call["fold"]), attempt, call["started"])
     if kind == "fold":
