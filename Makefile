@@ -9,7 +9,7 @@ ARGS ?=
 READY := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install quickstart train import blend predict serve ui server kaggle test test-slow lint format benchmark clean
+.PHONY: help install quickstart train tune import blend predict report serve ui server kaggle test test-slow lint format benchmark clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -26,19 +26,26 @@ quickstart: $(READY) ## train a small ensemble on generated pairs, blend it, pre
 	$(BIN)/python -m prefens.train -m experiment=quickstart $(ARGS)
 	$(BIN)/python -m prefens.blend tracking.root=runs/quickstart out=runs/quickstart
 	$(BIN)/python -m prefens.predict data=synthetic data.seed=1 data.rows=200 tracking.root=runs/quickstart out=.
-	@echo "Compare the members in MLflow: make ui RUNS=runs/quickstart"
+	$(BIN)/python -m prefens.report data=synthetic tracking.root=runs/quickstart out=runs/quickstart
+	@echo "Open runs/quickstart/report.html; compare the members in MLflow: make ui RUNS=runs/quickstart"
 
 train: $(READY) ## train members: make train ARGS="-m data.path=train.csv backbone=style,tfidf,minilm-l6"
 	$(BIN)/python -m prefens.train tracking.root=$(RUNS) $(ARGS)
 
+tune: $(READY) ## search over a recipe: make tune ARGS="data.path=train.csv 'space={backbone.bits: [16, 18]}'"
+	$(BIN)/python -m prefens.tune tracking.root=$(RUNS) $(ARGS)
+
 import: $(READY) ## put probabilities made elsewhere into the store: make import ARGS="path=oof.csv"
 	$(BIN)/python -m prefens.import_oof tracking.root=$(RUNS) $(ARGS)
 
-blend: $(READY) ## blend every complete member and write blend.json
+blend: $(READY) ## blend every complete member: make blend ARGS="blender=all"
 	$(BIN)/python -m prefens.blend tracking.root=$(RUNS) $(ARGS)
 
 predict: $(READY) ## write submission.csv: make predict ARGS="data.path=test.csv"
 	$(BIN)/python -m prefens.predict tracking.root=$(RUNS) $(ARGS)
+
+report: $(READY) ## write report.html and model_card.md: make report ARGS="data.path=train.csv"
+	$(BIN)/python -m prefens.report tracking.root=$(RUNS) $(ARGS)
 
 serve: $(READY) ## answer POST /invocations on 127.0.0.1:PORT with the latest blend's model, or MODEL=DIR
 	PATH="$(abspath $(BIN)):$$PATH" MLFLOW_TRACKING_URI=sqlite:///$(RUNS)/mlflow.db \

@@ -23,10 +23,13 @@ def blend(settings: config.BlendConfig) -> command.Rows:
     from prefens.evaluation.tables import leaderboard_table, member_table, show
     from prefens.gathering import gather
 
-    if not settings.blender or settings.resamples < 1:
+    if not settings.blender or settings.resamples < 1 or settings.recheck < 0:
         raise ConfigError(
-            f"{len(settings.blender)} methods, resamples={settings.resamples}", "one or more of each", "set blender=all"
+            f"{len(settings.blender)} methods, resamples={settings.resamples}, recheck={settings.recheck}",
+            "a method or more, resamples of 1 or more, recheck of 0 or more",
+            "set blender=all, say",
         )
+    Path(settings.out).mkdir(parents=True, exist_ok=True)  # before the work, not after it
     blenders: list[Blender] = [config.build(node) for node in settings.blender.values()]
     calibrations = [calibration(name) for name in settings.calibrations]
     tracking = config.build(settings.tracking, config.Tracking)

@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 
 from prefens import config, threads
+from prefens.digest import digest
 from prefens.ensemble.base import Blender
 from prefens.ensemble.calibration import cross_calibrate
-from prefens.ensemble.crossfit import Calibrations, evaluate
+from prefens.ensemble.crossfit import Calibrations, evaluate, leader
 from prefens.ensemble.diagnostics import diagnose
+from prefens.ensemble.methods import restore
 from prefens.evaluation.bootstrap import GroupBootstrap
-from prefens.evaluation.leaderboard import leaderboard, named_weights, with_differences
+from prefens.evaluation.leaderboard import leaderboard, named_weights, scores, with_differences
 from prefens.evaluation.metrics import log_loss, row_losses
 from prefens.files import write_json
 from prefens.gathering import Gathered
@@ -49,17 +51,34 @@ class Blend:
 
     @property
     def best(self) -> BlendResult:
-        """The method with the lowest honest log loss: the one that predicts."""
-        return min(self.results, key=lambda result: result.honest)
+        """The method with the lowest honest log loss, the simplest of equals: the one that predicts."""
+        name = leader({result.method: result.honest for result in self.results})
+        return next(result for result in self.results if result.method == name)
+
+    @property
+    def expected(self) -> tuple[float | None, float | None]:
+        """The honest log loss of the best method and its standard error: nested where it was chosen among several.
+
+        None where that can't be done, with two folds.
+        """
+        if len(self.results) == 1:
+            return self.best.honest, self.best.honest_se
+        return (None, None) if self.choice is None else (self.choice.honest, self.choice.honest_se)
+
+    @property
+    def used(self) -> list[str]:
+        """The members that the best method looks at."""
+        used = restore(dict(self.best.state)).used
+        return [info.name for info, needed in zip(self.gathered.stack.members, used, strict=True) if needed]
 
     def title(self) -> str:
         """Return what was blended on, in words."""
         about, stack = self.gathered.folds.settings, self.gathered.stack
-        return f"{len(stack.folds.ids)} pairs, {about['scheme']} folds, k={about['k']}"
+        return f"{len(stack.folds.ids)} pairs, {about['scheme']} folds, k={about['k']}; {self.best.method} predicts"
 
     def leaderboard(self) -> list[dict[str, Any]]:
         """Return the rows of the leaderboard: members, methods, the nested choice, references."""
-        shown = [result for result in self.results if "+" not in result.method]
+        shown = [result for result in self.results if "+" not in result.method or result is self.best]
         several = self.choice if len(self.results) > 1 else None
         rows = leaderboard(self.gathered.stack, shown, self.gathered.holdout, several)
         return [row | {"calibrated": dict(self.calibrated.get(row["name"], {}))} for row in rows]
@@ -77,6 +96,7 @@ class Blend:
             rows.append(
                 {
                     "member": info.name,
+                    "tuned_on_oof": info.tuned_on_oof,
                     "log_loss": float(losses[place]),
                     "weight": float(found.weights[place]),
                     "weight_interval": found.intervals[place].tolist(),
@@ -115,13 +135,19 @@ class Blend:
             "data_digest": folds.data_digest,
             "fold_digest": folds.digest,
             "members": [
-                {"member": info.name, "backbone": info.backbone, "seed": info.seed, "log_loss": float(loss)}
+                {
+                    "member": info.name,
+                    "backbone": info.backbone,
+                    "seed": info.seed,
+                    "log_loss": float(loss),
+                    **({"tuned_on_oof": True} if info.tuned_on_oof else {}),
+                }
                 for info, loss in zip(stack.members, losses, strict=True)
             ],
             "methods": [_described(stack, result) for result in self.results],
             "best": self.best.method,
-            "best_honest": self.best.honest if choice is None else choice.honest,
-            "best_honest_se": self.best.honest_se if choice is None else choice.honest_se,
+            "best_honest": self.expected[0],
+            "best_honest_se": self.expected[1],
             "chosen_without_fold": {} if choice is None else {str(fold): name for fold, name in choice.chosen.items()},
             "diagnostics": {
                 "members": self.member_rows(),
@@ -157,38 +183,81 @@ def make_blend(
 
 
 def record(found: Blend, tracking: config.Tracking, out: Path, model: bool = True) -> None:
-    """Write the files of a blend; store it for predictions, where there is a store, and as one `model`; track it."""
-    from prefens.evaluation.blend_plots import blend_figures  # matplotlib takes a while to import
+    """Write the files of a blend; store it for predictions, where there is a store, and as one `model`; track it.
 
-    described = found.describe()
+    What is written first is what the others are made from: a figure or a server that fails costs nothing else.
+    """
+    described, rows = found.describe(), found.leaderboard()
     best = next(item for item in described["methods"] if item["method"] == described["best"])
     weights = {"method": best["method"], "members": [item["member"] for item in described["members"]]}
-    rows = found.leaderboard()
     files = [
         write_json(out / "blend.json", described),
         write_json(out / "weights.json", weights | {"weights": best["weights"], "state": best["state"]}),
         write_json(out / "leaderboard.json", rows),
     ]
-    names = [info.name for info in found.gathered.stack.members]
-    files += blend_figures(names, found.diagnosis, found.best, found.gathered.stack.folds.label, out / "figures")
-    split, saved = found.gathered.split, None
-    try:
-        if split is not None:
-            split.put_blend(described)
-            saved = save_best(split) if model else None
-    except OSError as error:
-        log.warning("the store can't be written (%s): predictions go on with the blend that it had", error)
-    scored = {item["method"].replace("+", "-"): item for item in described["methods"]}  # MLflow's names have no +
-    metrics = {f"{name}_{kind}": item[kind] for name, item in scored.items() for kind in ("honest", "fitted")}
-    metrics |= {"oof_log_loss": described["best_honest"], "oof_log_loss_se": described["best_honest_se"]}
-    tags = {f"prefens.{name}": described[name] for name in ("data_digest", "fold_digest", "best")}
-    name = f"blend of {len(names)}"
+    saved = _store(found, described, model)
     tables = {"leaderboard": rows, "members": found.member_rows()}
     try:
+        files += _draw(found, out / "figures")
+        name, folds = f"blend of {len(described['members'])}", found.gathered.folds
         with open_tracker(tracking) as tracker:
-            tracker.log_blend(name, metrics, tags, files, tables, saved)
+            tracker.log_blend(name, _metrics(found), _tags(found), files, tables, saved, folds)
+    except Exception as error:  # whatever it is: the blend itself is written
+        log.warning("figures or tracking failed, the blend is in %s: %s: %s", out, type(error).__name__, error)
+
+
+def _store(found: Blend, described: dict[str, Any], model: bool) -> Path | None:
+    """Make a blend the one that predictions use; one that can't predict does not replace one that can."""
+    split = found.gathered.split
+    if split is None:
+        return None
+    names = {spec.name for spec in found.gathered.stored if spec.target is not None}
+    whole = len(found.gathered.stack.folds.ids) == int(split.folds.scored.sum())
+    predicts = whole and names >= set(found.used)
+    if not predicts and split.has_blend():
+        log.warning("the stored blend stays: this one rests on files, or on some of the rows; see out=")
+        return None
+    try:
+        split.put_blend(described)
+        return save_best(split) if model and predicts else None
     except OSError as error:
-        log.warning("the blend is not tracked: %s", error)
+        log.warning("the store can't be written (%s): predictions go on with the blend that it had", error)
+        return None
+
+
+def _draw(found: Blend, folder: Path) -> list[Path]:
+    from prefens.evaluation.blend_plots import blend_plots  # matplotlib takes a while to import
+    from prefens.evaluation.plots import save
+
+    names = [info.name for info in found.gathered.stack.members]
+    plots = blend_plots(names, found.diagnosis, found.best, found.gathered.stack.folds.label)
+    return [save(plot, folder) for plot in plots]
+
+
+def _tags(found: Blend) -> dict[str, str]:
+    """Return what a blend's run is found by."""
+    folds, best = found.gathered.folds, found.best.method
+    tags = {"data_digest": folds.data_digest, "fold_digest": folds.digest, "best": best}
+    return {f"prefens.{name}": value for name, value in tags.items()} | {
+        "prefens.members": members_digest(found.gathered.stack)
+    }
+
+
+def members_digest(stack: OOFStack) -> str:
+    """Return the digest of which members were blended."""
+    return digest(sorted(info.name for info in stack.members))
+
+
+def _metrics(found: Blend) -> dict[str, float]:
+    """Return the scores of each method and, named like those of a member, of the nested choice between them."""
+    shown = found.choice if len(found.results) > 1 else found.best
+    own = {} if shown is None else scores(shown.probabilities, found.gathered.stack.folds)
+    by_method = {
+        f"{result.method.replace('+', '-')}_{kind}": value  # MLflow's names have no +
+        for result in found.results
+        for kind, value in (("honest", result.honest), ("fitted", result.fitted))
+    }
+    return by_method | {f"oof_{name}": value for name, value in own.items()}
 
 
 def _described(stack: OOFStack, result: BlendResult) -> dict[str, Any]:

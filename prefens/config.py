@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -25,7 +26,7 @@ T = TypeVar("T")
 _PACKAGE = Path(__file__).resolve().parent
 CONF_DIR = _PACKAGE / "conf" if (_PACKAGE / "conf").is_dir() else _PACKAGE.parent / "conf"  # a wheel; a checkout
 RECIPE_GROUPS = ("text", "pairing", "head", "training")  # beside backbone; a member has those it names as fields
-UNDECISIVE = (("path",), ("training", "save"))  # fields that say where files are and how models are kept
+UNDECISIVE = (("path",), ("training", "save"), ("training", "checkpoint_minutes"))  # where files are, how they are kept
 
 
 @dataclass
@@ -61,8 +62,19 @@ class TrainConfig:
     seed: int = MISSING
     fold: int | None = None
     force: bool = False
+    budget_minutes: float | None = None
     threads: int | None = None
     out: str = MISSING
+
+
+@dataclass
+class TuneConfig(TrainConfig):
+    """Settings of `python -m prefens.tune`."""
+
+    space: Any = None  # a mapping; Hydra takes new keys only in place of null
+    trials: int = MISSING
+    startup: int = MISSING
+    storage: str = MISSING
 
 
 @dataclass
@@ -78,8 +90,8 @@ class StoredConfig:
 
 
 @dataclass
-class BlendConfig(StoredConfig):
-    """Settings of `python -m prefens.blend`."""
+class MethodsConfig(StoredConfig):
+    """Settings of the commands that blend members: which ones, on what, and by which methods."""
 
     blender: Any = MISSING
     calibrations: list[str] = field(default_factory=list)
@@ -90,8 +102,23 @@ class BlendConfig(StoredConfig):
     fold_file: str | None = None
     partial: bool = False
     resamples: int = MISSING
+
+
+@dataclass
+class BlendConfig(MethodsConfig):
+    """Settings of `python -m prefens.blend`."""
+
     recheck: int = MISSING
     model: bool = MISSING
+
+
+@dataclass
+class ReportConfig(MethodsConfig):
+    """Settings of `python -m prefens.report`."""
+
+    only: str | None = None
+    swaps: int = MISSING
+    texts: int = MISSING
 
 
 @dataclass
@@ -158,15 +185,28 @@ class DeliverConfig:
     tracking: Any = MISSING
 
 
+@dataclass
+class StatusConfig:
+    """Settings of `python -m prefens.status`."""
+
+    tracking: Any = MISSING
+    watch: Any = False
+    json: bool = False
+    out: str | None = None
+
+
 SCHEMAS = {
     "train": TrainConfig,
+    "tune": TuneConfig,
     "blend": BlendConfig,
+    "report": ReportConfig,
     "predict": PredictConfig,
     "import_oof": ImportConfig,
     "kaggle": KaggleConfig,
     "ui": UiConfig,
     "server": ServerConfig,
     "deliver": DeliverConfig,
+    "status": StatusConfig,
 }
 for _name, _schema in SCHEMAS.items():
     ConfigStore.instance().store(name=f"{_name}_schema", node=_schema)
@@ -241,6 +281,18 @@ def recipe_of(config: TrainConfig) -> dict[str, Any]:
             place = place.get(name, {})
         place.pop(last, None)
     return {"target": config.backbone["_target_"], **built}
+
+
+def with_fields(config: TrainConfig, values: Mapping[str, Any]) -> TrainConfig:
+    """Return a copy of the settings with other values in some fields, by dotted name (ConfigError for no field)."""
+    changed = deepcopy(config)
+    for name, value in values.items():
+        try:
+            OmegaConf.update(changed, name, value, force_add=False)  # type: ignore[arg-type]
+        except OmegaConfBaseException as error:
+            wrong = f"{name}={value!r}: {str(error).splitlines()[0]}"
+            raise ConfigError(wrong, "a field of the settings", "--cfg job prints them all") from error
+    return changed
 
 
 def _parts(config: TrainConfig) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -32,7 +33,7 @@ def predict_files(
         raise ConfigError(
             f"blend={blend}, {len(files)} members", "blend=blend.json and 'members={name: test.csv, ...}'", "give both"
         )
-    name, members, blender = stored_blender(json.loads(Path(blend).read_text("utf-8")), method)
+    name, members, blender = stored_blender(_read(Path(blend)), method)
     used = [member for member, needed in zip(members, blender.used, strict=True) if needed]
     missing, unknown = sorted(set(used) - set(files)), sorted(set(files) - set(members))
     if missing or unknown:
@@ -49,6 +50,17 @@ def predict_files(
     blended = blender.predict(stacked)
     normalised: Floats = blended / blended.sum(axis=1, keepdims=True)
     return ids, normalised, name, used
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Read a blend.json; ConfigError for a file that is none."""
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}", "the blend.json of a blend", "correct blend=") from error
+    if not isinstance(found, dict) or not {"best", "methods", "members"} <= set(found):
+        raise ConfigError(f"{path}: no best, methods and members", "the blend.json of a blend", "correct blend=")
+    return found
 
 
 def _joined(members: list[str], files: Mapping[str, str], columns: Mapping[str, str]) -> tuple[Strings, Floats]:

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
 
+from prefens import stopping, threads
 from prefens.data.corpus import Corpus
 from prefens.evaluation.metrics import accuracy, log_loss
+from prefens.files import clear_abandoned, mend
+from prefens.leases import POLL, Busy, fold_lease, held, holder_of, is_live
 from prefens.members.base import Context, Member
 from prefens.records import Fold, FoldPredictions
 from prefens.scoring import track_fold, track_member
-from prefens.tracking.oof_store import MemberSpec, SplitStore
+from prefens.tracking.failures import note_failure
+from prefens.tracking.member_spec import MemberSpec
+from prefens.tracking.oof_store import SplitStore
 from prefens.tracking.tracker import Tracker
 
 log = logging.getLogger(__name__)
@@ -30,7 +35,7 @@ class Trainer:
 
     Attributes
     ----------
-    root : the tracking root, whose cache/ and locks/ are shared by all processes.
+    root : the tracking root, whose cache/, checkpoints/ and locks/ are shared by all processes.
     force : train again what is finished.
     """
 
@@ -41,60 +46,123 @@ class Trainer:
     force: bool = False
 
     def train_member(self, spec: MemberSpec, make: Callable[[], Member], folds: Sequence[int]) -> list[dict[str, Any]]:
-        """Train the folds of a member that are not finished; return one row of results per fold."""
+        """Train the folds of a member that are not finished; return one row of results per fold.
+
+        Folds that another process trains are waited for, after all others. `Stopped` where this process was asked to.
+        """
         self.split.put_member(spec)
-        rows = [self._train_fold(spec, make, self.corpus.folds.split(fold)) for fold in folds]
+        clear_abandoned(self.split.member_dir(spec.name))
+        rows: dict[int, dict[str, Any]] = {}
+        while len(rows) < len(folds):
+            for fold in folds:
+                if fold not in rows:
+                    with contextlib.suppress(Busy):
+                        rows[fold] = self._train_fold(spec, make, self.corpus.folds.split(fold))
+            if len(rows) < len(folds):
+                others = [fold for fold in folds if fold not in rows]
+                log.info("%s: another process trains folds %s; waiting for it", spec.name, others)
+                self._await(spec, others)
         complete = self.split.finished_folds(spec) == list(range(self.corpus.folds.k))
-        if complete and (any(row["trained"] for row in rows) or not self.tracker.has_member(spec)):
+        if complete and (any(row["trained"] for row in rows.values()) or not self.tracker.has_member(spec)):
             track_member(self.split, self.tracker, spec)  # whichever process finished the last fold
-        return rows
+        return [rows[fold] for fold in folds]
+
+    def _await(self, spec: MemberSpec, folds: Sequence[int]) -> None:
+        """Wait until one of the folds has another holder than a living process."""
+        leases = [self._lease(spec, fold) for fold in folds]
+        while all((holder := holder_of(lease)) and is_live(lease, holder) for lease in leases):
+            stopping.check()
+            time.sleep(POLL)
+        time.sleep(POLL)
+
+    def _lease(self, spec: MemberSpec, fold: int) -> Path:
+        return fold_lease(self.root, spec.key(fold))
 
     def _train_fold(self, spec: MemberSpec, make: Callable[[], Member], fold: Fold) -> dict[str, Any]:
-        key = spec.key(fold.index)
-        with self._lock(f"fold-{key.digest[:16]}"):
-            trained = self.force or fold.index not in self.split.finished_folds(spec)
-            if trained:
-                self._run(spec, make(), fold)
-            elif not self.tracker.has_fold(key):  # trained without a tracker, or cut off before it was told
-                track_fold(self.split, self.tracker, spec, fold.index, self.tracker.start_fold(spec, key))
-            facts = self.split.facts(spec, fold.index)
+        trained = False
+        if self.force or not self._settled(spec, fold.index):
+            about = {"member": spec.name, "fold": fold.index, "split": self.split.path.name}
+            with held(self._lease(spec, fold.index), about) as dead:
+                if dead is not None:
+                    log.warning("%s fold %d: taken over, %s has died", spec.name, fold.index, dead.where)
+                mend(self.split.fold_dir(spec.name, fold.index))
+                self.tracker.abandon_fold(spec.key(fold.index))
+                trained = self._complete(spec, make, fold)
+        facts = self.split.facts(spec, fold.index)
         shown = {name: facts[name] for name in ("log_loss", "accuracy", "seconds")}
         done = "" if trained else " (was finished)"
         log.info("%s fold %d: log loss %.4f%s", spec.name, fold.index, facts["log_loss"], done)
         named = {"member": spec.name, "backbone": spec.backbone, "seed": spec.seed, "fold": fold.index}
+        named["tuned_on_oof"] = self.split.is_tuned(spec)
         return {**named, **shown, "trained": trained}
 
+    def _settled(self, spec: MemberSpec, fold: int) -> bool:
+        """Whether nothing is left to do for a fold run: stored, whole, tracked, and nobody died over it."""
+        if self._lease(spec, fold).exists() or not self.split.fold_dir(spec.name, fold).exists():
+            return False
+        whole = self.split.damage(spec, fold) is None and self.split.has(spec, fold)
+        return whole and self.tracker.has_fold(spec.key(fold))
+
+    def _complete(self, spec: MemberSpec, make: Callable[[], Member], fold: Fold) -> bool:
+        """Train, or only track, what is missing of a fold run whose lease this process has; whether it trained."""
+        there = self.split.fold_dir(spec.name, fold.index).exists()
+        damage = self.split.damage(spec, fold.index) if there else None
+        if damage is not None:
+            log.warning("%s fold %d: %s; training it again", spec.name, fold.index, damage)
+        if self.force or damage is not None or not self.split.has(spec, fold.index):
+            self._run(spec, make(), fold)
+            return True
+        if not self.tracker.has_fold(spec.key(fold.index)):  # trained without a tracker, or killed before it was told
+            run = self.tracker.start_fold(spec, spec.key(fold.index))
+            track_fold(self.split, self.tracker, spec, fold.index, run)
+        return False
+
     def _run(self, spec: MemberSpec, member: Member, fold: Fold) -> None:
-        key = spec.key(fold.index)
+        stopping.check()
+        run = self.tracker.start_fold(spec, spec.key(fold.index))
+        checkpoint = self.root / "checkpoints" / f"{spec.key(fold.index).digest[:16]}.pt"
+        mend(checkpoint)
+        with self._failing(spec, run, fold.index):
+            predictions, facts = self._fit(spec, member, fold, checkpoint)
+        with stopping.deferred(), self._failing(spec, run, fold.index):
+            self.split.put(spec, predictions, facts, member.save)
+            checkpoint.unlink(missing_ok=True)
+            track_fold(self.split, self.tracker, spec, fold.index, run)
+
+    def _fit(
+        self, spec: MemberSpec, member: Member, fold: Fold, checkpoint: Path
+    ) -> tuple[FoldPredictions, dict[str, Any]]:
+        key, started = spec.key(fold.index), time.perf_counter()
         pairs, rows = self.corpus.pairs, self.corpus.train_rows(fold)
         train, valid = pairs.take(rows), pairs.take(fold.valid)
         unseen, n = pairs.take(np.concatenate([fold.valid, fold.holdout])), len(fold.valid)
-        context = Context(key.entropy(), self.corpus.inner_folds(rows, key.entropy()), self.root / "cache")
-        run = self.tracker.start_fold(spec, key)
-        started = time.perf_counter()
-        try:
-            report = member.fit(train, valid, context)
-            probabilities = member.predict_proba(unseen)
-            predictions = FoldPredictions(key, unseen.ids[:n], probabilities[:n], unseen.ids[n:], probabilities[n:])
-            facts = {
-                "log_loss": log_loss(predictions.probabilities, valid.labels),
-                "accuracy": accuracy(predictions.probabilities, valid.labels),
-                "seconds": time.perf_counter() - started,
-                "train_rows": len(rows),
-                "valid_rows": len(valid),
-                "facts": {name: value for name, value in report.facts.items() if value == value},  # NaN is no JSON
-                "curves": {name: list(curve) for name, curve in report.curves.items()},
-            }
-            self.split.put(spec, predictions, facts, member.save)
-            track_fold(self.split, self.tracker, spec, fold.index, run)
-        except BaseException as error:
-            self.tracker.fail_fold(run, error)
-            raise
+        inner = self.corpus.inner_folds(rows, key.entropy())
+        report = member.fit(train, valid, Context(key.entropy(), inner, self.root / "cache", checkpoint, key.digest))
+        probabilities = member.predict_proba(unseen)
+        predictions = FoldPredictions(key, unseen.ids[:n], probabilities[:n], unseen.ids[n:], probabilities[n:])
+        return predictions, {
+            "log_loss": log_loss(predictions.probabilities, valid.labels),
+            "accuracy": accuracy(predictions.probabilities, valid.labels),
+            "seconds": report.seconds + time.perf_counter() - started,
+            "device": report.device,
+            "threads": threads.granted(),
+            "train_rows": len(rows),
+            "valid_rows": len(valid),
+            "facts": {name: value for name, value in report.facts.items() if value == value},  # NaN is no JSON
+            "curves": {name: list(curve) for name, curve in report.curves.items()},
+        }
 
     @contextmanager
-    def _lock(self, name: str) -> Any:
-        """Keep two processes from training the same fold run at once; the second finds it finished."""
-        folder = self.root / "locks"
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / f"{name}.lock"):
+    def _failing(self, spec: MemberSpec, run: str, fold: int) -> Iterator[None]:
+        """Leave a trace of an error in the store and with the tracker; what goes wrong there hides no error."""
+        started = time.perf_counter()
+        try:
             yield
+        except BaseException as error:
+            try:
+                if isinstance(error, Exception):
+                    note_failure(self.split.fold_dir(spec.name, fold), error, time.perf_counter() - started)
+                self.tracker.fail_fold(run, error)
+            except Exception as other:  # a full disk refuses both
+                log.warning("the failure of %s fold %d is not noted: %s", spec.name, fold, other)
+            raise

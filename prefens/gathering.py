@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +16,25 @@ from prefens.data.folds import FoldSettings, Labelled, data_digest, labelled, sp
 from prefens.data.labels import read_labels
 from prefens.data.probabilities import read_probabilities
 from prefens.data.sources import Source
-from prefens.digest import file_digest, short
+from prefens.digest import digest, short
 from prefens.errors import ConfigError, StoreError
 from prefens.records import FoldPredictions, Folds, MemberInfo, OOFStack, Pairs
 from prefens.tracking.foreign import ForeignMember
-from prefens.tracking.oof_store import MemberSpec, OOFStore, SplitStore
+from prefens.tracking.member_spec import MemberSpec
+from prefens.tracking.oof_store import OOFStore, SplitStore
 from prefens.tracking.stack import common_rows, make_stack
 
 log = logging.getLogger(__name__)
 
 SUFFIXES = (".csv", ".parquet", ".pq")  # by which a member is told to be a file
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """Labelled pairs, sorted by id, and what loading repaired: kind -> rows."""
+
+    pairs: Pairs
+    repaired: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +46,7 @@ class Gathered:
     folds : all rows of the data, whose digests name the blend; those of `stack` may be fewer.
     holdout : the members on the held-out rows, or None where none are held out or a member lacks them.
     split : the part of the store that the folds are from, or None without a store.
-    stored : the members that are from it; pairs : the texts of all rows, sorted by id, where they are given.
+    stored : the members that are from it; given : the texts of all rows, where they are given.
     """
 
     folds: Folds
@@ -45,15 +54,20 @@ class Gathered:
     holdout: OOFStack | None
     split: SplitStore | None
     stored: Sequence[MemberSpec] = ()
-    pairs: Pairs | None = None
+    given: Given | None = None
+
+    @property
+    def pairs(self) -> Pairs | None:
+        """The texts of all rows, sorted by id as the folds are, or None."""
+        return None if self.given is None else self.given.pairs
 
 
-def gather(settings: config.BlendConfig) -> Gathered:
+def gather(settings: config.MethodsConfig) -> Gathered:
     """Read the members that the settings name, from store and files, and join them by id."""
     files = [Path(name) for name in settings.members if is_file(name)]
     names = [name for name in settings.members if not is_file(name)]
     stored = bool(names) or not files
-    folds, split, pairs = find_folds(settings, stored)
+    folds, split, given = find_folds(settings, stored)
     members: dict[MemberInfo, Sequence[FoldPredictions]] = {}
     specs = complete_members(split, names) if split is not None and stored else []
     for spec in specs:
@@ -64,7 +78,7 @@ def gather(settings: config.BlendConfig) -> Gathered:
             raise ConfigError(f"two members are called {member.name}", "a name for each", f"rename {path}")
         members[member.spec(folds).info] = member.runs(folds, settings.partial)
     keep = common_rows(folds, members) if settings.partial else None
-    return Gathered(folds, *make_stack(folds, members, keep), split, specs, pairs)
+    return Gathered(folds, *make_stack(folds, members, keep), split, specs, given)
 
 
 def is_file(name: str) -> bool:
@@ -75,42 +89,48 @@ def is_file(name: str) -> bool:
 def read_member(path: Path, columns: Mapping[str, str], name: str | None = None) -> ForeignMember:
     """Read probabilities made elsewhere; the member is called by the file's stem, unless by `name`."""
     ids, probabilities = read_probabilities(path, columns)
-    return ForeignMember(path.stem if name is None else name, file_digest(path), ids, probabilities)
+    order = np.argsort(ids)
+    content = digest([ids[order].tolist(), probabilities[order].tolist()])
+    return ForeignMember(path.stem if name is None else name, content, ids, probabilities)
 
 
-def find_folds(settings: config.BlendConfig, stored: bool) -> tuple[Folds, SplitStore | None, Pairs | None]:
+def find_folds(settings: config.MethodsConfig, stored: bool) -> tuple[Folds, SplitStore | None, Given | None]:
     """Return the folds to blend on, the part of the store that they are from, if any, and the pairs, if given.
 
     Labels from a file come first, then the store, then folds made of data=. With `stored`, members of the store
     are blended, and only its folds will do.
     """
     if settings.labels is not None:
+        if "path" not in settings.data or settings.data.path is not None:
+            raise ConfigError(
+                "labels= with data=", "one of them", "leave labels= out: the data has labels, and prompts"
+            )
         if stored:
             raise ConfigError(
                 "labels= with members of the store", "files in members=", "leave labels= or the names out"
             )
         return _make_folds(settings, read_labels(Path(settings.labels))), None, None
     store = OOFStore(Path(config.build(settings.tracking, config.Tracking).root))
-    pairs = _given_pairs(settings.data)
-    digest = None if pairs is None else data_digest(pairs)
-    if stored or not _makes_folds(settings, store, digest):
+    given = given_data(settings.data)
+    digest = None if given is None else data_digest(given.pairs)
+    if stored or not _needs_own_folds(settings, store, digest):
         if settings.fold_file is not None:
             raise ConfigError("fold_file= with the folds of the store", "one of them", "add labels= or data.path=")
         split = store.select(settings.data_digest or (None if stored else digest), settings.fold_digest)
         _check_data(split.folds, digest)
         if not stored:
             log.info("labels and folds of the store, %s", split.path)
-        return split.folds, split, pairs
-    if pairs is None:
+        return split.folds, split, given
+    if given is None:
         raise ConfigError(
             f"no labels: no store in {store.root}, no labels=, no data.path=",
             "the outcome of each pair",
             "add labels=labels.csv (id, label) or data.path=train.csv, or tracking.root=DIR of a store",
         )
-    return _make_folds(settings, labelled(pairs)), None, pairs
+    return _make_folds(settings, labelled(given.pairs)), None, given
 
 
-def _makes_folds(settings: config.BlendConfig, store: OOFStore, digest: str | None) -> bool:
+def _needs_own_folds(settings: config.MethodsConfig, store: OOFStore, digest: str | None) -> bool:
     """Whether files alone get folds of their own, since the store has none of their data or others were asked for."""
     splits = store.splits()
     if digest is None:
@@ -118,7 +138,7 @@ def _makes_folds(settings: config.BlendConfig, store: OOFStore, digest: str | No
     return settings.fold_file is not None or not any(split.folds.data_digest == digest for split in splits)
 
 
-def _make_folds(settings: config.BlendConfig, rows: Labelled) -> Folds:
+def _make_folds(settings: config.MethodsConfig, rows: Labelled) -> Folds:
     if settings.fold_file is not None:
         return read_folds(Path(settings.fold_file), rows)
     folds = split_rows(rows, config.build(settings.folds, FoldSettings))
@@ -127,13 +147,13 @@ def _make_folds(settings: config.BlendConfig, rows: Labelled) -> Folds:
     return folds
 
 
-def _given_pairs(data: Any) -> Pairs | None:
+def given_data(data: Any) -> Given | None:
     """Return the labelled pairs of data=, sorted by id as folds are, or None where no path is given."""
     if "path" in data and data.path is None:
         return None
     source: Source = config.build(data)
-    pairs = source.load(labelled=True).pairs
-    return pairs.take(np.argsort(pairs.ids))
+    loaded = source.load(labelled=True)
+    return Given(loaded.pairs.take(np.argsort(loaded.pairs.ids)), loaded.repaired)
 
 
 def _check_data(folds: Folds, given: str | None) -> None:

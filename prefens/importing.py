@@ -13,7 +13,8 @@ from prefens.gathering import is_file
 from prefens.records import FoldPredictions
 from prefens.scoring import track_member
 from prefens.tracking.foreign import ForeignMember
-from prefens.tracking.oof_store import MemberSpec, SplitStore
+from prefens.tracking.member_spec import MemberSpec
+from prefens.tracking.oof_store import SplitStore
 from prefens.tracking.tracker import Tracker
 
 

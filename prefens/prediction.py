@@ -21,12 +21,13 @@ from prefens.members.backbones import find_minilm
 from prefens.members.base import Member
 from prefens.members.style import all_features
 from prefens.records import Floats, Outcome, Pairs
-from prefens.tracking.oof_store import MemberSpec, SplitStore
+from prefens.tracking.member_spec import MemberSpec
+from prefens.tracking.oof_store import SplitStore
 
 log = logging.getLogger(__name__)
 
 NAME = "predictor.json"
-TRAINED = ("predictions.parquet", "run.json", ".*")  # of a stored fold run, what no prediction needs
+TRAINED = ("predictions.parquet", "run.json", "*.failed.json", ".*")  # of a stored fold run, what no prediction needs
 
 
 @dataclass(frozen=True)

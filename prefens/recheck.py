@@ -9,7 +9,8 @@ import numpy as np
 
 from prefens.prediction import load_model
 from prefens.records import Pairs
-from prefens.tracking.oof_store import MemberSpec, SplitStore
+from prefens.tracking.member_spec import MemberSpec
+from prefens.tracking.oof_store import SplitStore
 
 TOLERANCE = 0.01  # in probability; 16-bit weights move them by less than 0.001
 

@@ -230,6 +230,7 @@ class MemberInfo:
     backbone: str | None
     seed: int | None
     recipe: str | None = None
+    tuned_on_oof: bool = False  # its settings were chosen by the rows that it is scored on
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from prefens.evaluation.leaderboard import scores
+from prefens.leases import Busy, fold_lease, held
 from prefens.records import OOFStack
-from prefens.tracking.oof_store import MemberSpec, OOFStore, SplitStore
+from prefens.tracking.member_spec import MemberSpec
+from prefens.tracking.oof_store import OOFStore, SplitStore
 from prefens.tracking.stack import make_stack
 from prefens.tracking.tracker import Tracker
+
+log = logging.getLogger(__name__)
 
 
 def member_stack(split: SplitStore, spec: MemberSpec) -> tuple[OOFStack, OOFStack | None]:
@@ -19,19 +25,36 @@ def member_stack(split: SplitStore, spec: MemberSpec) -> tuple[OOFStack, OOFStac
 
 
 def track_store(store: OOFStore, tracker: Tracker) -> tuple[int, int]:
-    """Tell the tracker what it lacks of the store; return how many fold runs, and how many members, that were."""
+    """Tell the tracker what it lacks of the store; return how many fold runs, and how many members, that were.
+
+    What a living process works on is left to it, and what is damaged to the next training.
+    """
     n_folds = n_members = 0
     for split in store.splits():
         for spec in split.members():
             finished = split.finished_folds(spec)
             for fold in finished:
                 if spec.foreign is None and not tracker.has_fold(spec.key(fold)):
-                    track_fold(split, tracker, spec, fold, tracker.start_fold(spec, spec.key(fold)))
-                    n_folds += 1
-            if len(finished) == split.folds.k and not tracker.has_member(spec):
+                    n_folds += _track_left(store, split, tracker, spec, fold)
+            complete = len(finished) == split.folds.k and not tracker.has_member(spec)
+            if complete and not any(split.damage(spec, fold) for fold in finished):
                 track_member(split, tracker, spec)
                 n_members += 1
     return n_folds, n_members
+
+
+def _track_left(store: OOFStore, split: SplitStore, tracker: Tracker, spec: MemberSpec, fold: int) -> bool:
+    """Tell the tracker of a whole fold run that no living process has; whether it was told."""
+    key, damage = spec.key(fold), split.damage(spec, fold)
+    if damage is not None:
+        log.warning("%s fold %d is not tracked: %s", spec.name, fold, damage)
+        return False
+    about = {"member": spec.name, "fold": fold, "split": split.path.name}
+    with suppress(Busy), held(fold_lease(store.root, key), about):
+        tracker.abandon_fold(key)
+        track_fold(split, tracker, spec, fold, tracker.start_fold(spec, key))
+        return True
+    return False
 
 
 def track_fold(split: SplitStore, tracker: Tracker, spec: MemberSpec, fold: int, run: str) -> None:
@@ -49,9 +72,8 @@ def track_member(split: SplitStore, tracker: Tracker, spec: MemberSpec) -> None:
     if holdout is not None:
         metrics |= {f"holdout_{name}": value for name, value in scores(holdout.probabilities[0], holdout.folds).items()}
     metrics["seconds"] = sum(split.facts(spec, fold)["seconds"] for fold in range(split.folds.k))
-    from prefens.evaluation.plots import calibration_figure  # matplotlib takes a while to import
+    from prefens.evaluation.plots import calibration_plot, save  # matplotlib takes a while to import
 
     with tempfile.TemporaryDirectory() as scratch:
-        path = Path(scratch) / "calibration.png"
-        calibration_figure(stack.probabilities[0], stack.folds.label, spec.name, path)
-        tracker.finish_member(spec, metrics, [path])
+        path = save(calibration_plot(stack.probabilities[0], stack.folds.label, spec.name), Path(scratch))
+        tracker.finish_member(spec, metrics, [path], split.folds)

@@ -50,7 +50,7 @@ class PairModel:
         """
         loaded = load_frame(frame, strict=bool((params or {}).get("strict", False)))
         for row, problem in list(loaded.problems.items())[:LISTED]:
-            log.warning("row %d (id %s) gets the class prior: %s", row + 1, loaded.ids[row], problem)
+            log.warning("row %d gets the class prior: %s", row + 1, problem)
         with self._lock:
             probabilities = self._predictor.predict_rows(loaded)
         columns = {name: probabilities[:, outcome] for outcome, name in COLUMNS.items()}

@@ -17,6 +17,7 @@ def ui(settings: config.UiConfig) -> command.Rows:
     from prefens.mlflow_process import serve
     from prefens.tracking.mlflow_home import database_uri
     from prefens.tracking.mlflow_tracker import MlflowTracker
+    from prefens.tracking.runs_view import runs_page
 
     tracking = config.build(settings.tracking, config.Tracking)
     root = Path(tracking.root)
@@ -25,9 +26,7 @@ def ui(settings: config.UiConfig) -> command.Rows:
             f"no runs in {root}", "a store with mlflow.db", "train members first, or give tracking.root=DIR"
         )
     experiment = MlflowTracker(root, tracking.experiment).experiment_id
-    # MLflow opens in its GenAI mode; this is the table of runs.
-    page = f"#/experiments/{experiment}/runs?workflowType=machine_learning"
-    print(f"MLflow UI: http://{settings.host}:{settings.port}/{page}\n(Ctrl-C stops it)", flush=True)
+    print(f"MLflow UI: http://{settings.host}:{settings.port}/{runs_page(experiment)}\n(Ctrl-C stops it)", flush=True)
     serve(database_uri(root / "mlflow.db"), root / "artifacts", settings.host, settings.port, workers=1)
     return []
 

@@ -119,6 +119,16 @@ def random_stack(members: int, rows: int, seed: int, sharpness: float = 1.0) -> 
     return make_stack(shares / shares.sum(axis=2, keepdims=True), label)
 
 
+def alike_stack(members: int, rows: int, seed: int) -> OOFStack:
+    """Return members that are about equally good: the truth with noise of the same size."""
+    generator = np.random.default_rng(seed)
+    logits = generator.normal(size=(rows, 3))
+    truth = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    label = (generator.random((rows, 1)) > truth.cumsum(axis=1)).sum(axis=1).clip(0, 2)
+    shares = np.exp(logits + 0.6 * generator.normal(size=(members, rows, 3)))
+    return make_stack(shares / shares.sum(axis=2, keepdims=True), label)
+
+
 def folds_of(pairs: Pairs, **settings: Any) -> Folds:
     return make_folds(pairs, FoldSettings(**settings))
 

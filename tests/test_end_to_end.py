@@ -250,7 +250,9 @@ def test_mlflow_holds_the_members(trained: Path, tmp_path: Path) -> None:
     found = json.loads((tmp_path / "blend.json").read_text())
     assert member.data.metrics["oof_log_loss"] == pytest.approx(found["members"][0]["log_loss"])
     assert {"oof_accuracy", "oof_calibration_error", "oof_log_loss_se"} <= set(member.data.metrics)
-    assert [item.path for item in tracker.client.list_artifacts(member.info.run_id)] == ["calibration.png"]
+    assert [item.path for item in tracker.client.list_artifacts(member.info.run_id, "figures")] == [
+        "figures/calibration.png"
+    ]
     fold = runs[roles.index("fold")]
     assert {item.path for item in tracker.client.list_artifacts(fold.info.run_id)} == {
         "predictions.parquet",
@@ -258,7 +260,12 @@ def test_mlflow_holds_the_members(trained: Path, tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("command", ["train", "blend", "predict", "import_oof", "ui", "kaggle", "server", "deliver"])
+COMMANDS = [
+    *("train", "tune", "status", "blend", "predict", "report", "import_oof", "ui", "kaggle", "server", "deliver"),
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("question", ["--help", "--cfg=job"])
 def test_help_and_config(command: str, question: str, tmp_path: Path) -> None:
     done = prefens(command, question, cwd=tmp_path)

@@ -1,11 +1,61 @@
-"""Linked files are the same files where the file system allows, and equal ones where not."""
+"""Files after a kill: whole, mended, cleared away. Linked files: the same where the file system allows, or equal."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from prefens.files import link_tree
+from prefens.errors import ConfigError
+from prefens.files import check_writable, clear_abandoned, link_tree, mend, written_aside
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from prefens.files import written_aside
+path, moment = Path(sys.argv[1]), int(sys.argv[2])
+replace = Path.replace
+def counted(*arguments):
+    global moment
+    moment -= 1
+    if moment == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return replace(*arguments)
+Path.replace = counted
+with written_aside(path) as aside:
+    aside.mkdir()
+    (aside / "text").write_text("new")
+"""
+
+
+@pytest.mark.parametrize(("moment", "text"), [(1, "old"), (2, "new"), (3, "new")])
+def test_a_kill_while_a_folder_is_replaced_loses_nothing(tmp_path: Path, moment: int, text: str) -> None:
+    path = tmp_path / "fold-0"
+    with written_aside(path) as aside:
+        aside.mkdir()
+        (aside / "text").write_text("old")
+    code = subprocess.run([sys.executable, "-c", KILLED, str(path), str(moment)], check=False).returncode
+    assert code == (-9 if moment < 3 else 0)
+    clear_abandoned(tmp_path)
+    assert mend(path) == (moment == 2)
+    assert (path / "text").read_text() == text
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_scratch_folders_of_the_living_are_kept(tmp_path: Path) -> None:
+    with written_aside(tmp_path / "file.json") as aside:
+        clear_abandoned(tmp_path)
+        aside.write_text("text")
+    assert (tmp_path / "file.json").read_text() == "text"
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    check_writable(tmp_path / "new", "out")
+    assert list((tmp_path / "new").iterdir()) == []
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match=f"out={tmp_path}/file/below"):
+        check_writable(tmp_path / "file" / "below", "out")
 
 
 @pytest.mark.parametrize("links", [True, False])

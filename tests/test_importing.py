@@ -9,8 +9,9 @@ from prefens.errors import ConfigError, StoreError
 from prefens.importing import import_member
 from prefens.records import Pairs
 from prefens.tracking.foreign import ForeignMember
+from prefens.tracking.member_spec import MemberSpec
 from prefens.tracking.mlflow_tracker import MlflowTracker
-from prefens.tracking.oof_store import MemberSpec, OOFStore, SplitStore
+from prefens.tracking.oof_store import OOFStore, SplitStore
 from prefens.tracking.tracker import NoTracker
 from tests.examples import folds_of
 
@@ -49,7 +50,7 @@ def test_again_changes_nothing_and_another_needs_force(split: SplitStore, pairs:
         assert content(split) == before
     spec = import_member(split, NoTracker(), member(pairs, seed=1, digest="e"), force=True)
     assert list(split.members()) == [spec]
-    assert spec.recipe == {"foreign": "e"}
+    assert spec.recipe == {"foreign": "e", "name": "mine"}
 
 
 def test_an_interrupted_import_goes_on(split: SplitStore, pairs: Pairs) -> None:

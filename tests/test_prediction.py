@@ -16,7 +16,8 @@ from prefens.errors import StoreError
 from prefens.fold_runs import Trainer
 from prefens.members.style import StyleMember
 from prefens.prediction import Predictor, stored_blender
-from prefens.tracking.oof_store import MemberSpec, OOFStore, SplitStore
+from prefens.tracking.member_spec import MemberSpec
+from prefens.tracking.oof_store import OOFStore, SplitStore
 from prefens.tracking.tracker import NoTracker
 from tests.examples import make_pairs, write_csv
 

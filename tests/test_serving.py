@@ -31,9 +31,10 @@ from prefens.members.style import StyleMember
 from prefens.members.textcnn import TextCnnMember
 from prefens.prediction import Predictor
 from prefens.serving import model_predictor, save_best, stored_predictor
+from prefens.tracking.member_spec import MemberSpec
 from prefens.tracking.mlflow_home import database_uri
 from prefens.tracking.mlflow_tracker import MlflowTracker
-from prefens.tracking.oof_store import MemberSpec, OOFStore, SplitStore
+from prefens.tracking.oof_store import OOFStore, SplitStore
 from prefens.tracking.tracker import NoTracker
 from tests.examples import make_blend, make_pairs, write_csv
 
@@ -97,7 +98,17 @@ def test_the_model_holds_code_and_plain_files_alone(split: SplitStore) -> None:
     parts = [path.relative_to(model) for path in model.rglob("*") if path.is_file()]
     data = {part for part in parts if part.parts[0] == "data"}
     assert {part.suffix for part in data} == {".json", ".safetensors"}  # nor ids or labels: those are parquet
-    assert {part.suffix for part in {*parts} - data} <= {"", ".py", ".ipynb", ".yaml", ".json", ".txt"}
+    assert {part.suffix for part in {*parts} - data} <= {
+        "",
+        ".py",
+        ".ipynb",
+        ".yaml",
+        ".json",
+        ".txt",
+        ".j2",
+        ".js",
+        ".css",
+    }
     assert Path("code/prefens/serving.py") in parts
 
 
@@ -203,7 +214,7 @@ def test_malformed_rows_get_the_prior_or_are_refused(
     assert predicted.index.tolist() == frame.index.tolist()[::-1]
     expected[3] = split.folds.prior()
     np.testing.assert_allclose(predicted[COLUMNS].to_numpy()[::-1], expected, atol=1e-6)
-    assert "row 9 (id 1003)" in caplog.text
+    assert "row 9 gets the class prior" in caplog.text
     with pytest.raises(DataError, match="1 of 12 rows"):
         model.predict(frame, params={"strict": True})
 

@@ -51,10 +51,12 @@ def test_the_wheel_trains_blends_and_predicts(installed: Path, tmp_path: Path) -
     for line in (
         "prefens.train data.path=train.csv backbone=style backbone.strengths=[0.01] tracking=none",
         "prefens.blend tracking=none",
+        "prefens.report data.path=train.csv tracking=none",
         "prefens.predict data.path=test.csv",
     ):
         run("-m", *line.split(), cwd=tmp_path, PYTHONPATH=installed)
     assert len(pd.read_csv(tmp_path / "submission.csv")) == 10
+    assert "<html" in (tmp_path / "report.html").read_text()
 
 
 def test_the_notebook_predicts_from_the_bundle(tmp_path: Path) -> None:

@@ -80,7 +80,8 @@ def member(path: Path, backbone: str) -> Callable[[], object]:
     from prefens.fold_runs import Trainer
     from prefens.members.style import StyleMember
     from prefens.members.tfidf import TfidfMember
-    from prefens.tracking.oof_store import MemberSpec, OOFStore
+    from prefens.tracking.member_spec import MemberSpec
+    from prefens.tracking.oof_store import OOFStore
     from prefens.tracking.tracker import NoTracker
 
     corpus = make_corpus(FileSource(path=str(path)), FoldSettings())

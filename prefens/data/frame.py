@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,27 +17,26 @@ if TYPE_CHECKING:
 
 
 def load_frame(frame: pd.DataFrame, strict: bool = False) -> Loaded:
-    """Read test pairs from a frame with columns prompt, response_a, response_b and, if it has them, unique ids.
+    """Read test pairs from a frame with columns prompt, response_a, response_b; others, ids too, are not looked at.
 
-    Texts are JSON lists of turns, as in the competition's files, or lists of strings; without `id` the rows are
-    counted from 1. Malformed rows are left out and listed, or refused where `strict`; errors as in `load_pairs`.
+    Texts are JSON lists of turns, as in the competition's files, or lists of strings. The ids of the pairs are the
+    rows' numbers from 1. Malformed rows are left out and listed, or refused where `strict`; errors as in `load_pairs`.
     """
     missing = [name for name in TEXT if name not in frame.columns]
     if missing:
         raise DataError(
             f"no column {', '.join(missing)} (columns: {', '.join(map(str, frame.columns))[:500] or 'none'})",
-            f"columns {', '.join(TEXT)}, and id if rows have one",
+            f"columns {', '.join(TEXT)}",
             "rename or add the columns",
         )
-    columns = {name: _column(frame[name], _text) for name in TEXT}
-    counted = pa.chunked_array([pa.array(map(str, range(1, len(frame) + 1)), pa.string())])
-    columns["id"] = _column(frame["id"], _id) if "id" in frame.columns else counted
+    columns = {name: _column(frame[name]) for name in TEXT}
+    columns["id"] = pa.chunked_array([pa.array(map(str, range(1, len(frame) + 1)), pa.string())])
     return check_table(Table("the frame", columns, len(frame), tuple(columns)), labelled=False, strict=strict)
 
 
-def _column(series: pd.Series[Any], as_text: Callable[[Any], str]) -> pa.ChunkedArray:
+def _column(series: pd.Series[Any]) -> pa.ChunkedArray:
     """Return a column as text; missing cells as null."""
-    cells = [None if gone else as_text(cell) for cell, gone in zip(series, series.isna(), strict=True)]
+    cells = [None if gone else _text(cell) for cell, gone in zip(series, series.isna(), strict=True)]
     whole = [cell if cell is None else cell.encode("utf-8", "replace").decode() for cell in cells]
     return pa.chunked_array([pa.array(whole, pa.string())])
 
@@ -50,7 +48,3 @@ def _text(cell: Any) -> str:
 
 def _plain(value: Any) -> Any:
     return value.tolist() if isinstance(value, np.ndarray | np.generic) else repr(value)
-
-
-def _id(cell: Any) -> str:
-    return str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell)

@@ -50,7 +50,11 @@ def read_labels(path: Path) -> Labelled:
 
 def _read_label(table: Table, problems: dict[int, str]) -> NDArray[np.int8]:
     if set(LABEL) <= set(table.columns):
-        return read_one_hot(table, problems)
+        one_hot = read_one_hot(table, problems).astype(np.int8)
+        for place, cell in enumerate(table.pop("label") if "label" in table.columns else ()):
+            if number(cell) != one_hot[place]:
+                problems.setdefault(place, f"label {cell!r}, but {LABEL[one_hot[place]]}=1")
+        return one_hot
     if "label" not in table.columns:
         raise DataError(
             f"{table.name}: columns {', '.join(table.header)[:500]}",
@@ -59,7 +63,7 @@ def _read_label(table: Table, problems: dict[int, str]) -> NDArray[np.int8]:
         )
     cells = list(table.pop("label"))
     numbers = np.array([number(cell) for cell in cells])
-    known = np.isin(numbers, list(Outcome))
+    known = np.isin(numbers, list(Outcome)) & np.array([not isinstance(cell, bool) for cell in cells], dtype=bool)
     for row in np.flatnonzero(~known):
         problems.setdefault(int(row), f"label {cells[row]!r}, expected 0 (A wins), 1 (B wins) or 2 (tie)")
     return np.where(known, numbers, 0).astype(np.int8)

@@ -28,8 +28,8 @@ def read_probabilities(path: Path, columns: Mapping[str, str] | None = None) -> 
 
     Parameters
     ----------
-    columns : the file's name of id, a_wins, b_wins, tie; those not given are recognised: id, and our own names of
-        the outcomes or those of a submission.
+    columns : the file's name of id, a_wins, b_wins, tie; those not given, or all where the file has not these, are
+        recognised: id, and our own names of the outcomes or those of a submission.
 
     Raises
     ------
@@ -67,7 +67,8 @@ def _read_columns(path: Path, columns: Mapping[str, str]) -> Table:
     unknown = sorted(set(columns) - set(KEYS))
     if unknown:
         raise ConfigError(f"columns: {', '.join(unknown)}", f"some of {', '.join(KEYS)}", "correct columns=")
-    namings = [{"id": "id", **naming, **columns} for naming in NAMINGS]
+    # One mapping serves several files: those that it does not fit may have names that are recognised.
+    namings = [{"id": "id", **naming, **given} for given in ([columns, {}] if columns else [{}]) for naming in NAMINGS]
     table = read_table(path, (), sorted({name for naming in namings for name in naming.values()}))
     for naming in namings:
         if set(naming.values()) <= set(table.columns):

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from prefens.errors import BlendError
+from prefens.errors import BlendError, ConfigError
 from prefens.evaluation.metrics import CLIP
 from prefens.records import Floats, OOFStack, Outcome, PairFeatures
 
@@ -23,6 +23,7 @@ class Blender(ABC):
     name: str
     FITTED: ClassVar[tuple[str, ...]] = ("weights",)
     weights: Floats | None = None  # (M,) on the simplex, for rules that have them
+    CONTAINS: ClassVar[tuple[str, ...]] = ()  # calibrations that would change nothing behind it
     _members: int = 0
 
     def fit(self, stack: OOFStack) -> Self:
@@ -45,7 +46,7 @@ class Blender(ABC):
                 "give the members that the blend was fitted on",
             )
         if self.wants_features and features is None:
-            raise BlendError(
+            raise ConfigError(
                 f"{self.name} without the features of the pairs", "the features it was fitted on", NO_TEXTS
             )
         predicted = np.empty(probabilities.shape[1:])

@@ -82,6 +82,10 @@ class Calibrated(Blender):
         self.name = f"{base.name}+{calibration.name}"
 
     @property
+    def weights(self) -> Floats | None:  # type: ignore[override]
+        return self.base.weights
+
+    @property
     def wants_features(self) -> bool:
         return self.base.wants_features
 

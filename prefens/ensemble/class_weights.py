@@ -52,7 +52,8 @@ class ClassWeights(Blender):
         rows = probabilities.shape[1]
         for start in range(0, rows, BLOCK):
             tied = np.clip(probabilities[:, start : start + BLOCK, Outcome.TIE], CLIP, 1.0, dtype=np.float64)
-            normaliser = self.wins.sum() + (self.ties - self.wins) @ tied
+            # Not sum(wins) + (ties - wins) @ tied, which cancels to nothing where every member is sure of a tie.
+            normaliser = np.maximum(self.wins @ (1.0 - tied) + self.ties @ tied, CLIP)
             log_normaliser += float(np.log(normaliser).sum())
             tie += tied @ (1.0 / normaliser)
             win += (1.0 / normaliser).sum()

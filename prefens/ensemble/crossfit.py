@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from itertools import combinations
 
@@ -11,10 +12,12 @@ from numpy.typing import NDArray
 
 from prefens.ensemble.base import Blender
 from prefens.ensemble.calibration import Calibrated, Calibration
-from prefens.errors import BlendError
+from prefens.errors import BlendError, ConfigError
 from prefens.evaluation.metrics import clustered_error, log_loss, row_losses
 from prefens.records import Floats, OOFStack
 from prefens.results import BlendResult, Choice
+
+log = logging.getLogger(__name__)
 
 Calibrations = Sequence[type[Calibration]]
 
@@ -32,10 +35,29 @@ def evaluate(
     for all j; the winner, fitted without k, is scored on k. With k = 5 folds that is 16 fits a method. It is None
     where there are fewer than three folds.
     """
-    blenders = list(blenders)
+    blenders = _distinct(blenders)
     numbers = [int(number) for number in np.unique(stack.folds.fold)]
     if len(numbers) < 2:
         raise BlendError(f"{len(numbers)} fold", "two or more to score a blend across", "train with more folds")
+    if len(set(stack.folds.group)) < 2:
+        raise BlendError("a single prompt group", "two or more, or no error can be estimated", "give more prompts")
+    while True:
+        try:
+            return _evaluate(blenders, stack, holdout, calibrations, numbers)
+        except MethodFailed as failed:
+            blenders = [blender for blender in blenders if blender.name != failed.method]
+            if not blenders:
+                raise
+            log.warning("%s is left out: %s", failed.method, failed.came)
+
+
+def _evaluate(
+    blenders: Sequence[Blender],
+    stack: OOFStack,
+    holdout: OOFStack | None,
+    calibrations: Calibrations,
+    numbers: Sequence[int],
+) -> tuple[list[BlendResult], Choice | None]:
     fitted = fit_all(blenders, calibrations, stack)
     honest = {name: np.empty(stack.probabilities.shape[1:]) for name in fitted}
     for out in numbers:
@@ -43,6 +65,12 @@ def evaluate(
             honest[name][rows] = predicted
     results = [_result(name, blender, honest[name], stack, holdout) for name, blender in fitted.items()]
     return results, _choose(blenders, calibrations, stack, honest) if len(numbers) > 2 else None
+
+
+def leader(losses: Mapping[str, float], rows: int = 1) -> str:
+    """Return the method with the lowest loss, summed over `rows`; of those as good within 1e-6 nats, the first."""
+    lowest = min(losses.values())
+    return next(name for name, loss in losses.items() if loss <= lowest + 1e-6 * rows)
 
 
 def cross_fit(blender: Blender, stack: OOFStack) -> Floats:
@@ -58,14 +86,42 @@ def fit_all(blenders: Iterable[Blender], calibrations: Calibrations, stack: OOFS
     """Return fitted copies of the blenders by name, followed each by its calibrated forms."""
     fitted: dict[str, Blender] = {}
     for blender in blenders:
-        base = deepcopy(blender).fit(stack)
-        fitted[base.name] = base
-        if calibrations:
-            predicted = base.predict(stack.probabilities, stack.features)
-            for kind in calibrations:
-                calibrated = Calibrated(base, kind().fit(predicted, stack.folds.label))
-                fitted[calibrated.name] = calibrated
+        try:
+            for each in _family(deepcopy(blender).fit(stack), calibrations, stack):
+                fitted[each.name] = each
+        except (BlendError, ArithmeticError, ValueError, RuntimeError, np.linalg.LinAlgError) as error:
+            raise MethodFailed(blender.name, error) from error
     return fitted
+
+
+class MethodFailed(BlendError):
+    """A method that could not be fitted to some of the rows; the others may do without it."""
+
+    def __init__(self, method: str, error: Exception) -> None:
+        self.method = method
+        super().__init__(f"{method}: {str(error).splitlines()[0]}", "a method that fits", "choose others with blender=")
+
+
+def _family(base: Blender, calibrations: Calibrations, stack: OOFStack) -> Iterator[Blender]:
+    """Yield a fitted blender and its calibrated forms, but for those that it already contains."""
+    yield base
+    kinds = [kind for kind in calibrations if kind.name not in base.CONTAINS]
+    if kinds:
+        predicted = base.predict(stack.probabilities, stack.features)
+        for kind in kinds:
+            yield Calibrated(base, kind().fit(predicted, stack.folds.label))
+
+
+def _distinct(blenders: Iterable[Blender]) -> list[Blender]:
+    found = list(blenders)
+    doubled = {blender.name for blender in found if [each.name for each in found].count(blender.name) > 1}
+    if doubled:
+        raise ConfigError(
+            f"{', '.join(sorted(doubled))} twice",
+            "each method once",
+            "leave one out, or blend twice with other settings",
+        )
+    return found
 
 
 def _predictions(
@@ -88,9 +144,10 @@ def _choose(
     for pair in combinations(numbers, 2):
         for name, rows, predicted in _predictions(blenders, calibrations, stack, pair):
             losses = row_losses(predicted, label[rows])
-            for outer, scored in (pair, pair[::-1]):
-                lost[outer][name] += float(losses[fold[rows] == scored].sum())
-    chosen = {outer: min(losses, key=lambda name: losses[name]) for outer, losses in lost.items()}
+            for outer, inner in (pair, pair[::-1]):
+                lost[outer][name] += float(losses[fold[rows] == inner].sum())
+    scored = {outer: int((fold != outer).sum()) for outer in numbers}
+    chosen = {outer: leader(losses, scored[outer]) for outer, losses in lost.items()}
     probabilities = np.empty_like(next(iter(honest.values())))
     for outer, name in chosen.items():
         probabilities[fold == outer] = honest[name][fold == outer]

@@ -2,37 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import permutations
+
 import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
+from scipy.special import entr
+from threadpoolctl import threadpool_limits
 
 from prefens.ensemble.base import true_class
 from prefens.ensemble.simplex import Problem, minimise_log_loss, normalised
 from prefens.evaluation.bootstrap import GroupBootstrap, interval
 from prefens.evaluation.metrics import clustered_error, row_losses
-from prefens.records import Floats, OOFStack
+from prefens.records import Floats, Folds, OOFStack
 from prefens.results import Diagnosis
 
 DUPLICATE = 0.995  # correlation of errors above which two members say the same
-SUSPECT_GAP = 0.1  # nats below every other recipe that call for a second look
+SUSPECT_GAP = 0.15  # nats below the median of the other recipes that call for a second look
 SUSPECT_ERRORS = 4.0  # and standard errors
+SUSPECT_SHARE = 0.5  # of the class prior's log loss: people do not agree so well about responses
 LAST_GAIN = 1e-5  # nats: forward selection ends where no member promises more
 
 
 def diagnose(stack: OOFStack, resamples: int = 1000, jobs: int = 1) -> Diagnosis:
-    """Look at a stack from all sides; `jobs` threads share the bootstrap."""
+    """Look at a stack from all sides; `jobs` threads share the work."""
     happened = true_class(stack)
     weights = minimise_log_loss(happened)
     correlation = error_correlation(stack)
-    return Diagnosis(
-        weights,
-        weight_intervals(happened, weights, GroupBootstrap(stack.folds.group, resamples), jobs),
-        correlation,
-        left_out(happened, stack.folds.fold),
-        forward_curve(happened, stack.folds.fold),
-        [(int(a), int(b)) for a, b in np.argwhere(np.triu(correlation > DUPLICATE, 1))],
-        suspects(stack),
-    )
+    fold, bootstrap = stack.folds.fold, GroupBootstrap(stack.folds.group, resamples)
+    with threadpool_limits(1 if jobs > 1 else None):  # each thread has its own algebra, and would start `jobs` more
+        intervals = weight_intervals(happened, weights, bootstrap, jobs)
+        lost, curve = left_out(happened, fold, jobs), forward_curve(happened, fold, jobs)
+    doubles = [(int(a), int(b)) for a, b in np.argwhere(np.triu(correlation > DUPLICATE, 1))]
+    return Diagnosis(weights, intervals, correlation, lost, curve, doubles, suspects(stack))
 
 
 def weight_intervals(happened: Floats, weights: Floats, bootstrap: GroupBootstrap, jobs: int = 1) -> Floats:
@@ -59,13 +62,14 @@ def error_correlation(stack: OOFStack) -> Floats:
     return correlation
 
 
-def left_out(happened: Floats, fold: NDArray[np.int8]) -> Floats:
+def left_out(happened: Floats, fold: NDArray[np.int8], jobs: int = 1) -> Floats:
     """Return (M,): the honest log loss of the fitted blend without each member, less the one with all, in nats."""
     members, rows = happened.shape
-    lost = np.zeros(members)
     if members == 1:
         return np.full(1, np.nan)
-    for out in np.unique(fold):
+
+    def lost_on(out: int) -> Floats:
+        lost = np.zeros(members)
         train, test = happened[:, fold != out], happened[:, fold == out]
         weights = minimise_log_loss(train)
         whole = float(np.log(weights @ test).sum())
@@ -73,21 +77,23 @@ def left_out(happened: Floats, fold: NDArray[np.int8]) -> Floats:
             rest = np.arange(members) != place
             start = weights[rest] if weights[rest].any() else np.ones(members - 1)
             without = minimise_log_loss(train[rest], start=normalised(start))
-            lost[place] += whole - float(np.log(without @ test[rest]).sum())
-    cost: Floats = lost / rows
+            lost[place] = whole - float(np.log(without @ test[rest]).sum())
+        return lost
+
+    lost = Parallel(n_jobs=jobs, prefer="threads")(delayed(lost_on)(out) for out in np.unique(fold))
+    cost: Floats = np.sum(list(lost), axis=0) / rows
     return cost
 
 
-def forward_curve(happened: Floats, fold: NDArray[np.int8]) -> list[float]:
+def forward_curve(happened: Floats, fold: NDArray[np.int8], jobs: int = 1) -> list[float]:
     """Return the honest log loss, in nats, of fitted blends of 1, 2, ... members.
 
     Without each fold in turn, members are added one by one, the one with the steepest descent first, and all weights
     are fitted anew (fully corrective Frank-Wolfe: Jaggi 2013, algorithm 4); the blend is scored on the fold. The
     curve ends where no member promises to gain 1e-5 nats in any fold.
     """
-    curves = []
-    numbers = np.unique(fold)
-    for out in numbers:
+
+    def losses_on(out: int) -> list[float]:
         train, test = happened[:, fold != out], happened[:, fold == out]
         problem = Problem(train)
         weights = np.eye(len(train))[int(np.argmax(np.log(train).mean(axis=1)))]
@@ -99,28 +105,55 @@ def forward_curve(happened: Floats, fold: NDArray[np.int8]) -> list[float]:
             chosen = np.union1d(np.flatnonzero(weights), [int(np.argmin(gradient))])
             weights = problem.descend(weights, chosen, 0.1 * LAST_GAIN)
             losses.append(-float(np.log(weights @ test).sum()))
-        curves.append(losses)
+        return losses
+
+    curves = list(Parallel(n_jobs=jobs, prefer="threads")(delayed(losses_on)(out) for out in np.unique(fold)))
     longest = max(map(len, curves))
     padded = [losses + losses[-1:] * (longest - len(losses)) for losses in curves]
     return [float(total) for total in np.sum(padded, axis=0) / len(fold)]
 
 
 def suspects(stack: OOFStack) -> list[str]:
-    """Name members that are implausibly good: below what can be known, or far below every other recipe."""
+    """Say which members are implausible: too good to be honest, or so bad that their columns may be mixed up."""
     losses = row_losses(stack.probabilities, stack.folds.label)
+    means = losses.mean(axis=1)
+    prior = float(entr(np.bincount(stack.folds.label) / len(stack.folds.label)).sum())
     found = []
     for place, info in enumerate(stack.members):
-        own, error = losses[place].mean(), clustered_error(losses[place], stack.folds.group)
-        if stack.folds.truth is not None:
-            beaten = losses[place] - row_losses(stack.folds.truth[:, 0], stack.folds.label)
-            if beaten.mean() < -SUSPECT_ERRORS * clustered_error(beaten, stack.folds.group):
-                found.append(f"{info.name}: log loss {own:.4f}, less than the true probabilities reach: a leak")
-                continue
+        own = float(means[place])
+        error = clustered_error(losses[place], stack.folds.group)
         others = [
-            losses[other].mean()
+            float(means[other])
             for other, each in enumerate(stack.members)
             if (each.recipe or each.name) != (info.recipe or info.name)
         ]
-        if others and min(others) - own > max(SUSPECT_GAP, SUSPECT_ERRORS * error):
-            found.append(f"{info.name}: log loss {own:.4f}, all others {min(others):.4f} or more: does it know labels?")
+        if _beats_the_truth(losses[place], stack.folds):
+            found.append(f"{info.name}: log loss {own:.4f}, less than the true probabilities reach: a leak")
+        elif own < SUSPECT_SHARE * prior:
+            found.append(f"{info.name}: log loss {own:.4f}, the class prior's is {prior:.4f}: does it know labels?")
+        elif others and _lower_median(others) - own > max(SUSPECT_GAP, SUSPECT_ERRORS * error):
+            found.append(f"{info.name}: log loss {own:.4f}, the others' median {_lower_median(others):.4f}: a leak?")
+        elif own - prior > SUSPECT_ERRORS * error:
+            found.append(_worse_than_prior(info.name, own, prior, stack.probabilities[place], stack.folds.label))
     return found
+
+
+def _lower_median(values: Sequence[float]) -> float:
+    return sorted(values)[(len(values) - 1) // 2]
+
+
+def _beats_the_truth(losses: Floats, folds: Folds) -> bool:
+    if folds.truth is None:
+        return False
+    beaten = losses - row_losses(folds.truth[:, 0], folds.label)
+    return bool(beaten.mean() < -SUSPECT_ERRORS * clustered_error(beaten, folds.group))
+
+
+def _worse_than_prior(name: str, own: float, prior: float, probabilities: Floats, label: NDArray[np.int8]) -> str:
+    """Say so, and whether another order of the columns would be better than the prior."""
+    told = f"{name}: log loss {own:.4f}, worse than the class prior's {prior:.4f}"
+    orders = {order: float(row_losses(probabilities[:, order], label).mean()) for order in permutations(range(3))}
+    best = min(orders, key=lambda order: orders[order])
+    if orders[best] > prior:
+        return told
+    return f"{told}; with its columns in the order {list(best)} it would have {orders[best]:.4f}: are they mixed up?"

@@ -37,10 +37,10 @@ class GreedySelection(WeightedBlender):
     name = "greedy"
 
     def __post_init__(self) -> None:
-        if min(self.rounds, self.bags, self.least) < 1 or not 0 < self.share <= 1:
+        if min(self.rounds, self.bags, self.least) < 1 or not 0 < self.share <= 1 or self.seed < 0:
             raise ConfigError(
                 f"rounds={self.rounds}, bags={self.bags}, share={self.share}, least={self.least}",
-                "counts of 1 or more, and a share in (0, 1]",
+                "counts of 1 or more, a share in (0, 1], a seed of 0 or more",
                 "correct them",
             )
 

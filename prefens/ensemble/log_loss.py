@@ -30,7 +30,7 @@ class LogLossWeights(WeightedBlender):
     FITTED = ("weights", "pull")
 
     def __post_init__(self) -> None:
-        if not self.pulls or min(self.pulls) < 0:
+        if not self.pulls or not all(0 <= pull < np.inf for pull in self.pulls):
             raise ConfigError(f"pulls={list(self.pulls)}", "one strength or more, none negative", "set pulls=[0], say")
 
     def _fit(self, stack: OOFStack) -> None:

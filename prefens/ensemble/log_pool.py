@@ -20,6 +20,7 @@ class LogPool(Blender):
 
     name = "log_pool"
     FITTED = ("exponents",)
+    CONTAINS = ("temperature",)
     exponents: Floats  # (M,), zero or more
 
     def _fit(self, stack: OOFStack) -> None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from prefens.ensemble.base import NO_TEXTS, Blender
 from prefens.ensemble.symmetric_logit import log_odds, minimise, probabilities_of
-from prefens.errors import BlendError, ConfigError
+from prefens.errors import ConfigError
 from prefens.evaluation.metrics import row_losses
 from prefens.records import Floats, Ints, OOFStack, PairFeatures
 
@@ -27,7 +27,8 @@ class Stacking(Blender):
 
     Parameters
     ----------
-    ridges : strengths of the pull to choose from across the folds of the fitted rows, ascending.
+    ridges : strengths of the pull to choose from across the folds of the fitted rows (from 20,000 rows on the first of
+        them tells ridges apart), ascending.
     style : whether the style features of the pairs are inputs too; their texts must then be at hand.
     """
 
@@ -38,7 +39,11 @@ class Stacking(Blender):
     FITTED = ("odd", "even", "intercept", "odd_scale", "even_mean", "even_scale", "ridge", "style")
 
     def __post_init__(self) -> None:
-        if not self.ridges or min(self.ridges) <= 0 or list(self.ridges) != sorted(self.ridges):
+        if (
+            not self.ridges
+            or not all(0 < ridge < np.inf for ridge in self.ridges)
+            or sorted(self.ridges) != self.ridges
+        ):
             raise ConfigError(f"ridges={list(self.ridges)}", "positive numbers, ascending", "set [0.001, 0.1], say")
 
     @property
@@ -48,7 +53,7 @@ class Stacking(Blender):
     def _fit(self, stack: OOFStack) -> None:
         features = stack.features
         if self.style and features is None:
-            raise BlendError(
+            raise ConfigError(
                 "stack.style=true without the features of the pairs", "the texts that the members saw", NO_TEXTS
             )
         width = (0, 0) if features is None or not self.style else (features.odd.shape[1], features.even.shape[1])
@@ -98,7 +103,7 @@ class Stacking(Blender):
         ones = np.ones((1, odd.shape[1]))
         if not self.style or features is None:
             return odd, np.concatenate([even, ones])
-        scaled = features.odd / self.odd_scale, (features.even - self.even_mean) / self.even_scale
+        scaled = features.odd * self.odd_scale, (features.even - self.even_mean) * self.even_scale
         return np.concatenate([odd, scaled[0].T]), np.concatenate([even, scaled[1].T, ones])
 
     def _predict(self, probabilities: Floats, features: PairFeatures | None) -> Floats:
@@ -111,6 +116,6 @@ class Stacking(Blender):
 
 
 def _scale(values: Floats) -> Floats:
-    """Return the (p,) root mean squares of (n, p) features; infinity makes a constant one zero."""
+    """Return what (n, p) features are multiplied with, (p,): their root mean square becomes 1, or 0 for a constant."""
     size = np.sqrt(np.square(values).mean(axis=0))
-    return np.where(size > TINY, size, np.inf)
+    return np.where(size > TINY, 1.0 / np.maximum(size, TINY), 0.0)

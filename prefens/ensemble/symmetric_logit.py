@@ -19,7 +19,8 @@ from prefens.records import Floats, Outcome
 BLOCK = 4096  # rows at a time: inputs are made when they are needed, and never all at once
 TARGET = 1e-9  # largest violation of the optimality conditions that the solver aims at
 ACCEPTED = 1e-6  # and that is accepted
-STEPS = 100
+STEPS = 300
+LEAST_DAMPING, MOST_DAMPING = 1e-9, 1e12
 
 Inputs = Callable[[slice], tuple[Floats, Floats]]  # rows -> (p, b) odd inputs, of s, and (q, b) even ones, of t
 
@@ -73,18 +74,19 @@ def minimise(
         return loss + 0.5 * float(pulled @ (at - centre)), gradient + pulled, curvature + ridge * np.eye(len(at))
 
     value, gradient, curvature = derivatives(point)
+    damping = LEAST_DAMPING
     for _ in range(STEPS):
         if kkt_violation(point, gradient, nonnegative) <= TARGET:
             break
-        step = _newton_point(curvature, gradient, point, nonnegative) - point
-        slope, size = float(gradient @ step), 1.0
+        step = _newton_point(curvature, gradient, point, nonnegative, damping) - point
         found = derivatives(point + step)
-        while found[0] > value + 1e-4 * size * slope + 1e-15 and size > 1e-8:
-            size /= 2.0
-            found = derivatives(point + size * step)
-        if size <= 1e-8:
+        if found[0] <= value + 1e-4 * float(gradient @ step) + 1e-15:
+            point, (value, gradient, curvature) = point + step, found
+            damping = max(damping / 10.0, LEAST_DAMPING)
+        elif damping > MOST_DAMPING:
             break
-        point, (value, gradient, curvature) = point + size * step, found
+        else:  # rows that are sure and wrong have a slope and no curvature: shorten the step (Levenberg-Marquardt)
+            damping *= 10.0
     violation = kkt_violation(point, gradient, nonnegative)
     if not violation <= ACCEPTED:
         raise BlendError(
@@ -128,10 +130,10 @@ def _derivatives(inputs: Inputs, label: NDArray[np.int8], point: Floats, tied: b
     return loss / len(label), np.concatenate([g_odd, g_even]), curvature
 
 
-def _newton_point(curvature: Floats, gradient: Floats, point: Floats, nonnegative: bool) -> Floats:
-    """Return where the quadratic model at `point` is lowest."""
+def _newton_point(curvature: Floats, gradient: Floats, point: Floats, nonnegative: bool, damping: float) -> Floats:
+    """Return where the quadratic model at `point`, with `damping` times a mean curvature added, is lowest."""
     # Inputs that agree everywhere, and rows that are already certain, leave it flat in some directions.
-    curvature = curvature + (1e-9 * np.trace(curvature) / len(point) + 1e-13) * np.eye(len(point))
+    curvature = curvature + damping * (np.trace(curvature) / len(point) + 1e-4) * np.eye(len(point))
     factor = cholesky(curvature)
     goal = solve_triangular(factor, curvature @ point - gradient, trans="T")
     found: Floats = nnls(factor, goal)[0] if nonnegative else solve_triangular(factor, goal)

@@ -25,7 +25,8 @@ def leaderboard(
     Rows with a hold-out have its log loss.
     """
     rows: list[dict[str, Any]] = [
-        {"name": info.name, "kind": "member", **scores(stack.probabilities[place], stack.folds)}
+        {"name": info.name, "kind": "member", "tuned_on_oof": info.tuned_on_oof}
+        | {**scores(stack.probabilities[place], stack.folds)}
         | ({} if holdout is None else {"holdout": log_loss(holdout.probabilities[place], holdout.folds.label)})
         for place, info in enumerate(stack.members)
     ]
@@ -43,7 +44,7 @@ def leaderboard(
             | {"weights": named_weights(stack, blend)}
         )
     if choice is not None:
-        row = {"name": f"best of {choice.methods}, chosen without the fold", "kind": "choice"}
+        row = {"name": f"best of {choice.methods}, nested", "kind": "choice"}
         row |= {**scores(choice.probabilities, stack.folds), "differences": _listed(choice)}
         rows.append(row)
     return sorted(rows, key=lambda row: float(row["log_loss"])) + references(stack.folds)
@@ -53,7 +54,7 @@ def references(folds: Folds) -> list[dict[str, Any]]:
     """Return the points of reference: the class prior and, where the truth is known, what nobody can beat."""
     known = [("class prior", prior_predictions(folds))]
     if folds.truth is not None:
-        known += [("Bayes floor (swap-symmetric)", folds.truth[:, 1]), ("Bayes floor", folds.truth[:, 0])]
+        known += [("symmetric Bayes floor", folds.truth[:, 1]), ("Bayes floor", folds.truth[:, 0])]
     return [
         {"name": name, "kind": "reference", **scores(probabilities, folds), "expected": mean_entropy(probabilities)}
         for name, probabilities in known

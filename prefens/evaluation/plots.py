@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -11,19 +13,25 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from prefens.evaluation.metrics import calibration_error
+from prefens.evaluation.section import Plot
 from prefens.records import Floats, Outcome
 
 COLOURS = {Outcome.A_WINS: "#0072B2", Outcome.B_WINS: "#D55E00", Outcome.TIE: "#009E73"}
-ACCENT, MUTED = "#0072B2", "0.65"
+matplotlib.rcParams["text.parse_math"] = False  # a name may have a dollar in it
+ACCENT, WARM, MUTED = "#0072B2", "#D55E00", "0.65"
+CYCLE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # without the yellow: pale on white
 NAMES = {Outcome.A_WINS: "A wins", Outcome.B_WINS: "B wins", Outcome.TIE: "tie"}
+DPI = 144
 
 
-def calibration_figure(probabilities: Floats, label: NDArray[np.int8], name: str, path: Path, bins: int = 10) -> Path:
-    """Draw reliability curves and a histogram of predictions, per outcome, as PNG; return the path.
+def calibration_plot(
+    probabilities: Floats, label: NDArray[np.int8], name: str, stem: str = "calibration", bins: int = 10
+) -> Plot:
+    """Draw reliability curves and a histogram of predictions, per outcome.
 
     Each point is one tenth of the rows, ordered by predicted probability; bars are two binomial standard errors.
     """
-    figure = _figure(8.0, 4.0)
+    figure = blank_figure(8.0, 4.0)
     curve, histogram = figure.subplots(1, 2, width_ratios=(1.2, 1.0))
     curve.plot([0, 1], [0, 1], color="0.6", linewidth=1, linestyle="--")
     for outcome in Outcome:
@@ -41,25 +49,36 @@ def calibration_figure(probabilities: Floats, label: NDArray[np.int8], name: str
     for axes in (curve, histogram):
         axes.spines[["top", "right"]].set_visible(False)
     error_shown = calibration_error(probabilities, label)
-    return finish(figure, f"{name}: predictions are off by {100 * error_shown:.1f} points on average", path)
+    return Plot(stem, f"{name}: predictions are off by {100 * error_shown:.1f} points on average", figure)
 
 
 def blank(width: float, height: float) -> tuple[Figure, Axes]:
     """Return a figure of that many inches with one plain pair of axes."""
-    figure = _figure(width, height)
+    figure = blank_figure(width, height)
     axes = figure.subplots()
     axes.spines[["top", "right"]].set_visible(False)
     return figure, axes
 
 
-def finish(figure: Figure, title: str, path: Path) -> Path:
-    """Write a figure under its finding as PNG; return the path."""
-    figure.suptitle(title, fontsize=11)
-    figure.savefig(path, dpi=120)
-    return path
-
-
-def _figure(width: float, height: float) -> Figure:
+def blank_figure(width: float, height: float) -> Figure:
+    """Return a figure of that many inches without axes."""
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
+
+
+def png(plot: Plot, titled: bool = True) -> bytes:
+    """Return a figure as PNG; `titled` with its finding above it, as a file that goes its own way needs it."""
+    title = plot.figure.suptitle(plot.finding if titled else "", fontsize=11)
+    stream = BytesIO()
+    plot.figure.savefig(stream, format="png", dpi=DPI)
+    title.set_text("")
+    return stream.getvalue()
+
+
+def save(plot: Plot, folder: Path) -> Path:
+    """Write a figure into a folder as PNG, with its finding; return the path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{plot.name}.png"
+    path.write_bytes(png(plot))
+    return path

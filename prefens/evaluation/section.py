@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,13 +13,16 @@ from matplotlib.figure import Figure
 class Table:
     """Rows under one title; all rows have the same keys, in the order of the columns.
 
-    Cells are text, numbers, None, or (value, low, high): a number with its 95 % interval. `digits` is for the numbers.
+    Cells are text, numbers, None, or (value, low, high): a number with its 95 % interval. `digits` is for the numbers,
+    `column_digits` for those of columns that want another count. A row's cell `_kind` is not shown: it sets the row
+    off ("best", "choice", "reference").
     """
 
     title: str
-    rows: Sequence[dict[str, Any]]
+    rows: Sequence[Mapping[str, Any]]
     note: str = ""
     digits: int = 4
+    column_digits: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +39,7 @@ class Text:
     """Something of the data to read, shown as it is: label -> text. Never trusted: it is escaped."""
 
     title: str
-    parts: dict[str, str]
+    parts: Mapping[str, str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,4 +51,4 @@ class Section:
     summary: Sequence[str] = ()
     tables: Sequence[Table] = ()
     plots: Sequence[Plot] = ()
-    texts: Sequence[Text] = field(default_factory=list)
+    texts: Sequence[Text] = ()

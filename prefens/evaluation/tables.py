@@ -34,37 +34,82 @@ def fold_table(runs: Sequence[Mapping[str, Any]]) -> Table:
         mean, accuracy = (np.mean([run[name] for run in own.values()]) for name in ("log_loss", "accuracy"))
         spent = sum(run["seconds"] for run in own.values() if run["trained"])
         time = f"{spent:.1f} s" if any(run["trained"] for run in own.values()) else "was done"
-        table.add_row(member, *losses, f"{mean:.4f}", f"{accuracy:.1%}", time)
+        table.add_row(_titled(member, next(iter(own.values()))), *losses, f"{mean:.4f}", f"{accuracy:.1%}", time)
     return table
 
 
 def leaderboard_table(rows: Sequence[Mapping[str, Any]], title: str) -> Table:
     """One row per member, blend and reference; honest log loss orders them."""
-    table = Table(title=title, caption=CAPTION)
+    chosen = any(row["kind"] == "choice" for row in rows)
+    table = Table(title=title, caption=CAPTION + (CHOICE if chosen else ""))
     columns = {"fitted": "fitted", "hold-out": "holdout", "accuracy": "accuracy", "ECE": "calibration_error"}
     columns |= {"to floor": "above_symmetric_bayes"}
     shown = {name: key for name, key in columns.items() if any(key in row for row in rows)}
     kinds = list(dict.fromkeys(kind for row in rows for kind in row.get("calibrated", {})))
     compared = list(dict.fromkeys(name for row in rows for name in row.get("differences", {})))
     table.add_column("", no_wrap=True)
-    for name in ["honest ± se", *(f"+{kind}" for kind in kinds), *shown, *(f"less {name}" for name in compared)]:
+    for name in ["honest ± se", *(f"+{kind}" for kind in kinds), *shown, *(f"vs {name}" for name in compared)]:
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         cells = [f"{row['log_loss']:.4f} ± {row['log_loss_se']:.4f}"]
         cells += [_number(row.get("calibrated", {}).get(kind)) for kind in kinds]
         cells += [_number(row.get(key)) for key in shown.values()]
         cells += [_difference(row.get("differences", {}).get(name)) for name in compared]
-        table.add_row(row["name"], *cells, style=STYLES[row["kind"]])
+        table.add_row(_titled(row["name"], row), *cells, style=STYLES[row["kind"]])
     return table
+
+
+def standing_table(about: Mapping[str, Any]) -> Table:
+    """One row per member of a sweep, one column per fold: log loss in nats where it is done, else how it stands."""
+    counts = ", ".join(f"{count} {state}" for state, count in about["counts"].items() if count)
+    left = "unknown" if about["seconds_left"] is None else _duration(about["seconds_left"])
+    spent = f"{about['cpu_hours']:.2f} CPU-hours" + (
+        f", {about['gpu_hours']:.2f} GPU-hours" if about["gpu_hours"] else ""
+    )
+    caption = f"{counts or 'no members'}. Time left, at the present pace: {left}. Spent: {spent}."
+    table = Table(title=about["split"], caption=caption)
+    table.add_column("member", no_wrap=True)
+    for fold in range(max(map(len, about["members"].values()), default=0)):
+        table.add_column(f"fold {fold}", justify="right", no_wrap=True)
+    for member, folds in about["members"].items():
+        table.add_row(member, *map(_standing_cell, folds))
+    return table
+
+
+def standing_notes(about: Mapping[str, Any]) -> list[str]:
+    """Return why each failed fold run failed, a line each."""
+    told = {"failed", "collapsed", "died"}
+    return [
+        f"{fold['state']}: {member} fold {number}: {fold['note']}"
+        for member, folds in about["members"].items()
+        for number, fold in enumerate(folds)
+        if fold["state"] in told
+    ]
+
+
+def _standing_cell(fold: Mapping[str, Any]) -> str:
+    if fold["state"] == "done":
+        return f"{fold['log_loss']:.4f}"
+    style = {"running": "yellow", "missing": "dim"}.get(fold["state"], "red")
+    told = f" {_duration(fold['seconds'])}" if fold["state"] == "running" else ""
+    return f"[{style}]{fold['state']}{told}[/{style}]"
+
+
+def _duration(seconds: float) -> str:
+    minutes, hours = seconds / 60, seconds / 3600
+    return f"{seconds:.0f} s" if minutes < 2 else f"{minutes:.0f} min" if hours < 2 else f"{hours:.1f} h"
 
 
 WIDEST = 200  # characters
 STYLES = {"member": "", "blend": "bold", "choice": "bold green", "reference": "dim"}
 CAPTION = (
     "Log loss in nats, lower is better; ± standard error by prompt. honest: out of fold, blends cross-fitted on the "
-    "members' folds. fitted: on rows that the blend saw, too good by construction. less ...: paired difference of the "
-    "honest scores, with its 95 % interval by bootstrap over prompts. The best method's own score is that of a winner; "
-    "the green row, where the choice is made without the scored fold too, is what to expect of it."
+    "members' folds. fitted: on rows that the blend saw, too good by construction. vs ...: paired difference of the "
+    "honest scores, with its 95 % interval by bootstrap over prompts."
+)
+CHOICE = (
+    " The best method's own score is that of a winner; the nested row, where the choice too is made without the scored "
+    "fold, is what to expect of it."
 )
 
 
@@ -75,12 +120,12 @@ def member_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     for name in ("log loss", "weight", "worth", "most alike"):
         table.add_column(name, justify="left" if name == "most alike" else "right", no_wrap=True)
     for row in sorted(rows, key=lambda row: -float(row["weight"])):
-        alike = "" if row["most_alike"] is None else f"{row['correlation']:.3f} {row['most_alike']}"
+        alike = "" if row["most_alike"] is None else f"{row['correlation']:.3f} {escape(row['most_alike'])}"
         low, high = row["weight_interval"]
         weight = f"{row['weight']:.3f} [{low:.3f}, {high:.3f}]"
         worth = "" if row["left_out"] is None else f"{row['left_out']:+.4f}"
         style = "red" if row["duplicate"] else ""
-        table.add_row(row["member"], f"{row['log_loss']:.4f}", weight, worth, alike, style=style)
+        table.add_row(_titled(row["member"], row), f"{row['log_loss']:.4f}", weight, worth, alike, style=style)
     return table
 
 
@@ -91,12 +136,17 @@ MEMBER_CAPTION = (
 )
 
 
+def _titled(name: str, row: Mapping[str, Any]) -> str:
+    """Return a member's name, marked where its settings were chosen by the rows that it is scored on."""
+    return escape(f"{name} (tuned_on_oof)" if row.get("tuned_on_oof") else name)
+
+
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
 
 
 def _difference(found: Sequence[float] | None) -> str:
-    return "" if found is None else f"{found[0]:+.4f} [{found[1]:+.4f}, {found[2]:+.4f}]"
+    return "" if found is None else f"{found[0]:+.4f} [{found[1]:+.3f}, {found[2]:+.3f}]"
 
 
 def prediction_table(summary: Mapping[str, Any]) -> Table:
@@ -120,6 +170,27 @@ def prediction_table(summary: Mapping[str, Any]) -> Table:
 
 
 LISTED = 10  # malformed rows on the screen
+
+
+def trial_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """One row per trial of a search, best first: its loss, the hold-out's, the values it tried."""
+    table = Table(title="Trials, best first", caption=TRIAL_CAPTION)
+    names = list(dict.fromkeys(name for row in rows for name in row["values"]))
+    for name in ("trial", "log loss", "hold-out", "folds", *names, "member"):
+        table.add_column(name, justify="left" if name == "member" else "right", no_wrap=True)
+    for row in rows[:TRIALS_SHOWN]:
+        values = [f"{value:.3g}" if isinstance(value, float) else str(value) for value in map(row["values"].get, names)]
+        told = _number(row["log_loss"]) if row["state"] == "complete" else f"{_number(row['log_loss'])} {row['state']}"
+        cells = [str(row["trial"]), told, _number(row["holdout"]), str(row["folds"]), *values]
+        table.add_row(*cells, _titled(row["member"], row), style="dim" if row["state"] != "complete" else "")
+    return table
+
+
+TRIALS_SHOWN = 20
+TRIAL_CAPTION = (
+    "log loss: out of fold, in nats; the best one of a search is too good. hold-out: on rows that no trial was chosen "
+    "by. Pruned trials have the loss of their first folds."
+)
 
 
 def bundle_table(about: Mapping[str, Any], folder: str) -> Table:

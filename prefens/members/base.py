@@ -27,11 +27,15 @@ class Context:
     inner : (n_train,) the inner fold of each training row, in [0, inner_k), grouped by prompt and
         stratified: for choices (regularisation, stopping) that must not see the held-out fold.
     cache : a folder for files that every fold, seed and process may share, or None to keep nothing.
+    checkpoint : a file of this fold run's own, for a half-trained fit to go on from, or None to keep nothing; whoever
+        stores the result deletes it. key : the fold run's digest, by which a foreign file is known.
     """
 
     entropy: int
     inner: NDArray[np.int8]
     cache: Path | None = None
+    checkpoint: Path | None = None
+    key: str = ""
 
 
 @dataclass(frozen=True)
@@ -42,10 +46,14 @@ class FitReport:
     ----------
     curves : name -> values by step, such as the training loss in nats.
     facts : name -> scalar worth comparing, such as the chosen regularisation.
+    seconds : that interrupted attempts had spent before, on what this one went on from.
+    device : where most of the work was done, "cpu" or "cuda".
     """
 
     curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
     facts: Mapping[str, float | int | str] = field(default_factory=dict)
+    seconds: float = 0.0
+    device: str = "cpu"
 
 
 class Member(ABC):

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from prefens.digest import digest, short
 from prefens.errors import ConfigError
+from prefens.features import shared
 from prefens.files import written_aside
 from prefens.members.backbones import MINILM_SHA256, find_minilm
 from prefens.members.base import Context, FitReport, Member
-from prefens.members.features import shared
 from prefens.members.scaling import Block, PairScaling
 from prefens.members.settings import load_settings, save_settings
 from prefens.members.symmetric_logistic import SymmetricLogistic, check_strengths, choose_strength, fit

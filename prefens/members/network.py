@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 
 from prefens.digest import short
+from prefens.features import shared
 from prefens.members.base import Context, FitReport, Member
-from prefens.members.features import shared
 from prefens.members.settings import load_settings, save_settings
 from prefens.modeling.heads import HeadSettings
 from prefens.modeling.pair_model import PairModel
@@ -24,6 +24,7 @@ from prefens.records import Floats, Pairs
 from prefens.text.settings import TextSettings
 from prefens.text.tokens import PairTokens, tokenize_pairs
 from prefens.training import loop
+from prefens.training.checkpoint import Checkpoint
 from prefens.training.settings import Save, TrainingSettings
 
 
@@ -67,10 +68,16 @@ class NetworkMember(Member):
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
             torch.manual_seed(context.entropy)
             self._model = PairModel(self._encoder(), self.head)
-            curve = loop.train(self._model, tokens, rows, train.labels, self.training, context.entropy, self._padding)
+            checkpoint = None
+            if context.checkpoint is not None:
+                checkpoint = Checkpoint(context.checkpoint, context.key, self.training.checkpoint_minutes)
+            run = loop.train(
+                self._model, tokens, rows, train.labels, self.training, context.entropy, self._padding, checkpoint
+            )
         lost = {f"{part}_tokens_lost": share for part, share in tokens.audit.lost().items()}
         size = sum(weight.numel() for weight in self._model.parameters())
-        return FitReport({"train_loss": curve}, {"parameters": size, **lost})
+        facts = {"parameters": size, **lost}
+        return FitReport({"train_loss": run.curve}, facts, run.seconds, loop.device().type)
 
     def predict_proba(self, pairs: Pairs) -> Floats:
         if self._model is None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from prefens.members.style_text import (
+from prefens.records import Floats, PairFeatures, Pairs, Strings
+from prefens.text.style import (
     COUNTS,
     LEXICONS,
     PROMPT_COUNTS,
@@ -20,7 +21,6 @@ from prefens.members.style_text import (
     describe_prompt,
     read,
 )
-from prefens.records import Floats, PairFeatures, Pairs, Strings
 
 Columns = dict[str, Floats]  # name -> (n,)
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from prefens.errors import StoreError
 from prefens.records import Floats, FoldPredictions, Folds, Strings
-from prefens.tracking.oof_store import MemberSpec
+from prefens.tracking.member_spec import MemberSpec
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +21,7 @@ class ForeignMember:
 
     Attributes
     ----------
-    name : unique among the members; digest : of the file that it came from.
+    name : unique among the members; digest : of the ids and probabilities.
     ids : (n,) each once; probabilities : (n, 3), rows summing to 1 within 1e-6.
     """
 
@@ -31,8 +31,8 @@ class ForeignMember:
     probabilities: Floats
 
     def spec(self, folds: Folds) -> MemberSpec:
-        """Return the member as the store knows it: no backbone, no seed, and the file as its recipe."""
-        recipe = {"foreign": self.digest}
+        """Return the member as the store knows it: no backbone, no seed, and its probabilities as its recipe."""
+        recipe = {"foreign": self.digest, "name": self.name}
         return MemberSpec(None, None, recipe, None, folds.data_digest, folds.digest, foreign=self.name)
 
     def runs(self, folds: Folds, partial: bool = False) -> list[FoldPredictions]:

@@ -16,6 +16,7 @@ from mlflow.tracking._tracking_service.utils import _get_store
 
 from prefens.files import written_aside
 from prefens.tracking.relocation import relocate
+from prefens.tracking.runs_view import experiment_tags
 
 logging.getLogger("mlflow").setLevel(logging.WARNING)  # it announces every table that it creates
 
@@ -38,9 +39,10 @@ class Home:
     experiment_id: str
     local: bool
 
-    def find(self, condition: str, most: int = 1) -> Sequence[Any]:
-        """Return at most `most` runs of the experiment, the earliest first, whatever the clocks' ties."""
-        order = ["attributes.start_time ASC", "attributes.run_id ASC"]
+    def find(self, condition: str, most: int = 1, latest: bool = False) -> Sequence[Any]:
+        """Return at most `most` runs of the experiment, the earliest or latest first, whatever the clocks' ties."""
+        way = "DESC" if latest else "ASC"
+        order = [f"attributes.start_time {way}", f"attributes.run_id {way}"]
         found: Sequence[Any] = self.client.search_runs(
             [self.experiment_id], condition, max_results=most, order_by=order
         )
@@ -90,9 +92,12 @@ def _experiment(client: MlflowClient, name: str, artifacts: str | None) -> str:
     """Get or create an experiment: names are unique, so of two that create it at once one is refused."""
     found = client.get_experiment_by_name(name)
     if found is not None:
+        for tag, value in experiment_tags().items():
+            if found.tags.get(tag) != value:
+                client.set_experiment_tag(found.experiment_id, tag, value)
         return str(found.experiment_id)
     try:
-        return str(client.create_experiment(name, artifacts))
+        client.create_experiment(name, artifacts)
     except MlflowException as error:
         if error.error_code != EXISTS:
             raise

@@ -6,18 +6,19 @@ import json
 import logging
 import re
 import time
-import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mlflow.entities import Metric, Param, RunStatus
 from mlflow.exceptions import MlflowException
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
-from prefens.records import RunKey
+from prefens.records import Folds, RunKey
 from prefens.tracking import mlflow_models
+from prefens.tracking.dataset import dataset_input
+from prefens.tracking.member_spec import MemberSpec
 from prefens.tracking.mlflow_home import find_home
-from prefens.tracking.oof_store import MemberSpec
 from prefens.tracking.tracker import Rows
 
 log = logging.getLogger(__name__)
@@ -31,21 +32,26 @@ class MlflowTracker:
     """Tracks runs in `root`/mlflow.db and `root`/artifacts, or on the server at `uri`.
 
     Every call may be made again after it was cut off: with the same `attempt` (any text that no other run has) and
-    the same times (milliseconds since 1970) it changes nothing that is there. A server that does not answer is an
-    MlflowException or an OSError after 10 seconds at most.
+    the same times (milliseconds since 1970) it changes nothing that is there. Rows may be given as what `dataset`
+    tells of them. A server that does not answer is an MlflowException or an OSError after 10 seconds at most.
     """
 
     def __init__(self, root: Path, experiment: str, uri: str | None = None) -> None:
         self.root = root.resolve()
+        self._finished: set[str] = set()  # keys of fold runs that were seen finished, which they stay
         self.registered = re.sub("[/:]", "-", experiment)  # the two that MLflow refuses in a model's name
         self.home = find_home(self.root, experiment, uri)
         self.uri, self.client, self.experiment_id = self.home.uri, self.home.client, self.home.experiment_id
 
     def has_fold(self, key: RunKey) -> bool:
-        return bool(self.home.find(f"tags.`prefens.key` = '{key.digest}' and attributes.status = 'FINISHED'"))
+        if key.digest not in self._finished:  # one search for all folds of the member
+            condition = f"tags.`prefens.member` = '{key.member_digest}' and attributes.status = 'FINISHED'"
+            self._finished |= {run.data.tags.get("prefens.key", "") for run in self.home.find(condition, BATCH)}
+        return key.digest in self._finished
 
     def has_member(self, spec: MemberSpec) -> bool:
-        return bool(self.home.find(f"{_of_member(spec)} and metrics.oof_log_loss > 0"))
+        scored = "metrics.oof_log_loss > 0 and attributes.status = 'FINISHED'"
+        return bool(self.home.find(f"{_of_member(spec)} and {scored}"))
 
     def start_fold(self, spec: MemberSpec, key: RunKey, attempt: str | None = None, started: int | None = None) -> str:
         tags = _tags("fold", spec) | {
@@ -69,14 +75,28 @@ class MlflowTracker:
         self._log(run, metrics, curves, files, ended)
         self.client.set_terminated(run, end_time=ended)
 
-    def fail_fold(self, run: str, error: BaseException | str, ended: int | None = None) -> None:
-        self.client.set_tag(run, "prefens.error", (str(error) or repr(error))[:PARAM_LENGTH])
-        self.client.set_terminated(run, RunStatus.to_string(RunStatus.FAILED), end_time=ended)
+    def fail_fold(self, run: str, error: BaseException, ended: int | None = None) -> None:
+        stopped = not isinstance(error, Exception)
+        self._end(run, str(error) or repr(error), RunStatus.KILLED if stopped else RunStatus.FAILED, ended)
+
+    def abandon_fold(self, key: RunKey, before: int | None = None) -> None:
+        """See `Tracker`; with `before`, runs that began then or later are not meant."""
+        condition = f"tags.`prefens.key` = '{key.digest}' and attributes.status = 'RUNNING'"
+        if before is not None:
+            condition += f" and attributes.start_time < {before}"
+        for run in self.home.find(condition, BATCH):
+            self._end(run.info.run_id, "its process died", RunStatus.KILLED)
 
     def finish_member(
-        self, spec: MemberSpec, metrics: Mapping[str, float], files: Sequence[Path], ended: int | None = None
+        self,
+        spec: MemberSpec,
+        metrics: Mapping[str, float],
+        files: Sequence[Path],
+        folds: Folds | Mapping[str, str] | None = None,
+        ended: int | None = None,
     ) -> None:
         parent = self._parent(spec)
+        self._describe(parent, metrics, folds)
         self._adopt(f"{_of_member(spec)} and tags.`prefens.role` = 'fold' and tags.`{PARENT}` != '{parent}'", parent)
         self._log(parent, metrics, {}, files, ended)
         self.client.set_terminated(parent, end_time=ended)
@@ -89,10 +109,12 @@ class MlflowTracker:
         files: Sequence[Path],
         tables: Mapping[str, Rows],
         model: Path | None = None,
+        folds: Folds | Mapping[str, str] | None = None,
         attempt: str | None = None,
         started: int | None = None,
     ) -> None:
         run = self._run(name, {"prefens.role": "blend", **tags}, attempt, started)
+        self._describe(run, metrics, folds)
         self._log(run, metrics, {}, files, started)
         logged = {item.path for item in self.client.list_artifacts(run, "tables")}
         for title, rows in tables.items():
@@ -107,6 +129,24 @@ class MlflowTracker:
                 log.warning("the model in %s is not registered: %s", model, error)
         self.client.set_terminated(run)
 
+    def log_report(
+        self,
+        name: str,
+        tags: Mapping[str, str],
+        files: Sequence[Path],
+        attempt: str | None = None,
+        started: int | None = None,
+    ) -> None:
+        wanted = {"prefens.role": "blend", **tags}
+        condition = " and ".join(f"tags.`{tag}` = '{value}'" for tag, value in wanted.items())
+        known = self.home.find(condition, latest=True)
+        if known:
+            self._log(known[0].info.run_id, {}, {}, files, started)
+            return
+        run = self._run(name, {**tags, "prefens.role": "report"}, attempt, started)
+        self._log(run, {}, {}, files, started)
+        self.client.set_terminated(run)
+
     def find_model(self, place: str) -> Path:
         """Return the folder of a saved model; see `mlflow_models.find_model`."""
         return mlflow_models.find_model(self.home, place)
@@ -115,17 +155,13 @@ class MlflowTracker:
         """Nothing is kept back."""
 
     def _run(self, name: str, tags: Mapping[str, str], attempt: str | None, started: int | None) -> str:
-        """Get or create the run of an attempt; what a killed process left RUNNING under the same key is taken over."""
-        attempt = attempt or uuid.uuid4().hex
-        known = self.home.find(f"tags.`prefens.attempt` = '{attempt}'")
-        if known:
-            return str(known[0].info.run_id)
-        if "prefens.key" in tags:
-            left = self.home.find(f"tags.`prefens.key` = '{tags['prefens.key']}' and attributes.status = 'RUNNING'")
-            if left:
-                self.client.set_tag(left[0].info.run_id, "prefens.attempt", attempt)
-                return str(left[0].info.run_id)
-        run = self.client.create_run(self.experiment_id, started, {**tags, "prefens.attempt": attempt}, name)
+        """Get or create the run of an attempt."""
+        if attempt is not None:
+            known = self.home.find(f"tags.`prefens.attempt` = '{attempt}'")
+            if known:
+                return str(known[0].info.run_id)
+            tags = {**tags, "prefens.attempt": attempt}
+        run = self.client.create_run(self.experiment_id, started, dict(tags), name)
         return str(run.info.run_id)
 
     def _parent(self, spec: MemberSpec) -> str:
@@ -155,6 +191,19 @@ class MlflowTracker:
         for child in self.home.find(condition, BATCH):
             self.client.set_tag(child.info.run_id, PARENT, parent)
 
+    def _describe(self, run: str, metrics: Mapping[str, float], folds: Folds | Mapping[str, str] | None) -> None:
+        """Say on a run's page what its score is, and name the data that it is on as its input."""
+        told = "Out-of-fold log loss **{:.4f} ± {:.4f}** nats".format(
+            *(metrics.get(f"oof_{name}", float("nan")) for name in ("log_loss", "log_loss_se"))
+        )
+        self.client.set_tag(run, MLFLOW_RUN_NOTE, told)
+        if folds is not None:
+            self.client.log_inputs(run, [dataset_input(folds)])
+
+    def _end(self, run: str, reason: str, status: int, ended: int | None = None) -> None:
+        self.client.set_tag(run, "prefens.error", reason[:PARAM_LENGTH])
+        self.client.set_terminated(run, RunStatus.to_string(status), end_time=ended)
+
     def _log(
         self,
         run: str,
@@ -171,7 +220,7 @@ class MlflowTracker:
         for start in range(0, len(points), BATCH):
             self.client.log_batch(run, metrics=points[start : start + BATCH])
         for path in files:
-            self.client.log_artifact(run, str(path))
+            self.client.log_artifact(run, str(path), "figures" if path.suffix == ".png" else None)
 
 
 def _columns(rows: Rows) -> dict[str, list[Any]]:

@@ -8,6 +8,7 @@ refused by name when it is read. The root can be moved, copied and read-only.
     store/<data>-<folds>/blend.json                           the latest blend
     store/<data>-<folds>/members/<name>/member.json           recipe, seed, digests
     store/<data>-<folds>/members/<name>/fold-<k>/             predictions.parquet, run.json, model/
+    store/<data>-<folds>/members/<name>/fold-<k>.failed.json  why the last attempt at a fold run failed
 """
 
 from __future__ import annotations
@@ -21,51 +22,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 import pyarrow as pa
-import pyarrow.parquet as pq
+from safetensors import SafetensorError
 
-from prefens.digest import digest, short
+from prefens.digest import short
 from prefens.errors import StoreError
 from prefens.files import write_json, written_aside
-from prefens.records import Floats, FoldPredictions, Folds, MemberInfo, Outcome, RunKey
+from prefens.records import Floats, FoldPredictions, Folds, Outcome, RunKey, Strings
+from prefens.tracking.failures import clear_failure
+from prefens.tracking.member_spec import MemberSpec
+from prefens.tracking.parquet import read_table, write_table
+from prefens.tracking.soundness import file_sizes, wrong_sizes
 
+TUNED = "tuned_on_oof"  # the file that marks such a member
 OUTCOMES = [outcome.name.lower() for outcome in Outcome]
-
-
-@dataclass(frozen=True)
-class MemberSpec:
-    """A member as the store knows it.
-
-    Attributes
-    ----------
-    backbone : its short name; target : the import path of its class; both None where it was made elsewhere.
-    recipe : the resolved config that decides predictions, as JSON values; seed : the member's, or None.
-    data_digest, fold_digest : what it is trained and scored on.
-    foreign : the name of a member made elsewhere, or None for our own.
-    """
-
-    backbone: str | None
-    target: str | None
-    recipe: Mapping[str, Any]
-    seed: int | None
-    data_digest: str
-    fold_digest: str
-    foreign: str | None = None
-
-    @cached_property
-    def recipe_digest(self) -> str:
-        return digest(dict(self.recipe))
-
-    @property
-    def name(self) -> str:
-        return self.foreign or f"{self.backbone}-{self.recipe_digest[:8]}-s{self.seed}"
-
-    @property
-    def info(self) -> MemberInfo:
-        return MemberInfo(self.name, self.backbone, self.seed, self.recipe_digest)
-
-    def key(self, fold: int) -> RunKey:
-        return RunKey(self.recipe_digest, self.seed, fold, self.data_digest, self.fold_digest)
 
 
 @dataclass(frozen=True)
@@ -77,8 +48,7 @@ class SplitStore:
     @cached_property
     def folds(self) -> Folds:
         """The assignment, checked against its digest."""
-        table = _read(self.path / "folds.parquet")
-        about = json.loads(table.schema.metadata[b"prefens"])
+        table, about = read_table(self.path / "folds.parquet")
         columns = {name: table.column(name).to_numpy() for name in ("label", "fold")}
         texts = {name: table.column(name).to_numpy(zero_copy_only=False).astype(object) for name in ("id", "group")}
         truth = (
@@ -128,16 +98,28 @@ class SplitStore:
         """Yield all members, complete or not, sorted by name."""
         for path in sorted(self.path.glob("members/*/member.json")):
             fields = json.loads(path.read_text("utf-8"))
-            spec = MemberSpec(**{name: fields.get(name) for name in MemberSpec.__dataclass_fields__})
+            marked = (path.parent / TUNED).exists()
+            known = {name: fields[name] for name in MemberSpec.__dataclass_fields__ if name in fields}
+            spec = MemberSpec(**{**known, "tuned_on_oof": marked})
             if spec.name != path.parent.name or spec.recipe_digest != fields["recipe_digest"]:
                 raise StoreError(f"{path} describes {spec.name}", path.parent.name, "restore or delete the folder")
             yield spec
 
+    def mark_tuned(self, spec: MemberSpec) -> None:
+        """Note that a member's settings were chosen by the rows that it is scored on."""
+        self.put_member(spec)
+        (self.member_dir(spec.name) / TUNED).touch()
+
+    def is_tuned(self, spec: MemberSpec) -> bool:
+        """Whether `mark_tuned` was called for the member."""
+        return (self.member_dir(spec.name) / TUNED).exists()
+
     def finished_folds(self, spec: MemberSpec) -> list[int]:
         """Return the folds of a member that are in the store under its keys."""
-        return [fold for fold in range(self.folds.k) if self._has(spec, fold)]
+        return [fold for fold in range(self.folds.k) if self.has(spec, fold)]
 
-    def _has(self, spec: MemberSpec, fold: int) -> bool:
+    def has(self, spec: MemberSpec, fold: int) -> bool:
+        """Whether a fold run is in the store under its key."""
         if not (self.fold_dir(spec.name, fold) / "run.json").exists():
             return False
         return bool(self.facts(spec, fold)["key"] == spec.key(fold).as_dict())
@@ -145,6 +127,10 @@ class SplitStore:
     def put_blend(self, blend: Mapping[str, Any]) -> None:
         """Store the content of blend.json as the blend that predictions use."""
         write_json(self.path / "blend.json", blend)
+
+    def has_blend(self) -> bool:
+        """Whether a blend is stored."""
+        return (self.path / "blend.json").exists()
 
     def blend(self) -> dict[str, Any]:
         """Return the stored blend; StoreError where there is none."""
@@ -161,33 +147,70 @@ class SplitStore:
         facts: Mapping[str, Any],
         save_model: Callable[[Path], None],
     ) -> Path:
-        """Store a finished fold run, with its model, in one step; return its folder."""
-        with written_aside(self.fold_dir(spec.name, predictions.key.fold)) as aside:
-            (aside / "model").mkdir(parents=True)
-            save_model(aside / "model")
-            _write_predictions(aside / "predictions.parquet", predictions)
-            write_json(aside / "run.json", {"key": predictions.key.as_dict(), **facts})
-        return self.fold_dir(spec.name, predictions.key.fold)
+        """Store a finished fold run, with its model, in one step; return its folder. StoreError on a full disk."""
+        folder = self.fold_dir(spec.name, predictions.key.fold)
+        try:
+            with written_aside(folder) as aside:
+                (aside / "model").mkdir(parents=True)
+                save_model(aside / "model")
+                _write_predictions(aside / "predictions.parquet", predictions)
+                files = {"files": file_sizes(aside)}
+                write_json(aside / "run.json", {"key": predictions.key.as_dict(), **files, **facts})
+        except (OSError, SafetensorError) as error:
+            raise StoreError(
+                f"{folder}: {getattr(error, 'strerror', None) or error}; nothing was stored",
+                "room for a fold run, and the right to write it",
+                "make room and run the same command again",
+            ) from error
+        clear_failure(folder)
+        return folder
 
     def facts(self, spec: MemberSpec, fold: int) -> dict[str, Any]:
         """Return what was noted of a finished fold run."""
-        found: dict[str, Any] = json.loads((self.fold_dir(spec.name, fold) / "run.json").read_text("utf-8"))
+        path = self.fold_dir(spec.name, fold) / "run.json"
+        try:
+            found: dict[str, Any] = orjson.loads(path.read_bytes())
+        except (OSError, ValueError) as error:
+            raise StoreError(f"{path}: {error}", "whole JSON", "run the same train command again") from error
         return found
+
+    def damage(self, spec: MemberSpec, fold: int) -> str | None:
+        """Return what is wrong with a stored fold run, in words: damaged or missing files; None where it is whole."""
+        try:
+            wrong = wrong_sizes(self.fold_dir(spec.name, fold), self.facts(spec, fold).get("files", {}))
+            if wrong is None:
+                self.predictions(spec, fold)
+            return wrong
+        except StoreError as error:
+            return error.came
 
     def predictions(self, spec: MemberSpec, fold: int) -> FoldPredictions:
         """Read a fold run's probabilities; StoreError where they are damaged or have another key."""
         path = self.fold_dir(spec.name, fold) / "predictions.parquet"
-        table = _read(path)
-        key = RunKey(**json.loads(table.schema.metadata[b"prefens"]))
+        table, about = read_table(path)
+        key = RunKey(**about)
         if key != spec.key(fold):
             wrong = {name: value for name, value in key.as_dict().items() if spec.key(fold).as_dict()[name] != value}
             raise StoreError(
                 f"{path}: belongs to another run ({wrong})", f"the key of {spec.name}, fold {fold}", "delete the folder"
             )
         held_out = table.column("holdout").to_numpy().astype(bool)
-        ids = table.column("id").to_numpy(zero_copy_only=False).astype(object)
         values = np.column_stack([table.column(name).to_numpy() for name in OUTCOMES])
+        ids = self._ids(table.column("id").combine_chunks(), fold)
         return FoldPredictions(key, ids[~held_out], values[~held_out], ids[held_out], values[held_out])
+
+    def _ids(self, stored: pa.Array, fold: int) -> Strings:
+        """Return stored ids as objects: the folds' own where they are equal, since making millions takes seconds."""
+        if fold not in self._known:
+            rows = self.folds.split(fold)
+            ids = self.folds.ids[np.concatenate([rows.valid, rows.holdout])]
+            self._known[fold] = pa.array(ids, stored.type), ids
+        expected, ids = self._known[fold]
+        return ids if stored.equals(expected) else stored.to_numpy(zero_copy_only=False).astype(object)
+
+    @cached_property
+    def _known(self) -> dict[int, tuple[pa.Array, Strings]]:
+        return {}
 
 
 @dataclass(frozen=True)
@@ -205,7 +228,7 @@ class OOFStore:
             if folds.truth is not None:
                 columns["truth"] = list(folds.truth.reshape(len(folds.truth), -1))
             about = {"settings": dict(folds.settings), "data_digest": folds.data_digest, "fold_digest": folds.digest}
-            _write(path, pa.table(columns), about)
+            write_table(path, pa.table(columns), about)
         return split
 
     def splits(self) -> list[SplitStore]:
@@ -247,20 +270,4 @@ def _write_predictions(path: Path, predictions: FoldPredictions) -> None:
     held_out = np.repeat([False, True], [len(predictions.ids), len(predictions.holdout_ids)])
     columns = {"id": np.concatenate([predictions.ids, predictions.holdout_ids]), "holdout": held_out}
     columns |= dict(zip(OUTCOMES, values.T, strict=True))
-    _write(path, pa.table(columns), predictions.key.as_dict())
-
-
-def _write(path: Path, table: pa.Table, about: Mapping[str, Any]) -> None:
-    with written_aside(path) as aside:
-        pq.write_table(table.replace_schema_metadata({"prefens": json.dumps(about, sort_keys=True)}), aside)
-
-
-def _read(path: Path) -> pa.Table:
-    try:
-        return pq.read_table(path)
-    except (pa.ArrowException, OSError) as error:
-        raise StoreError(
-            f"{path}: {str(error).splitlines()[0]}",
-            "a whole parquet file",
-            f"delete {path.parent} and run the same command again",
-        ) from error
+    write_table(path, pa.table(columns), predictions.key.as_dict())

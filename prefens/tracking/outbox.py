@@ -28,9 +28,10 @@ from filelock import FileLock, Timeout
 from mlflow.exceptions import MlflowException
 
 from prefens.files import link_tree, written_aside
-from prefens.records import RunKey
+from prefens.records import Folds, RunKey
+from prefens.tracking.dataset import described
+from prefens.tracking.member_spec import MemberSpec
 from prefens.tracking.mlflow_tracker import MlflowTracker
-from prefens.tracking.oof_store import MemberSpec
 from prefens.tracking.tracker import Rows
 
 log = logging.getLogger(__name__)
@@ -86,11 +87,22 @@ class Outbox:
     def fail_fold(self, run: str, error: BaseException) -> None:
         call = self._begun.pop(run, None)  # None: its result is told already
         if call is not None:
-            self._tell({**call, "about": "failure", "call": "failure", "error": str(error) or repr(error)})
+            told = {"error": str(error) or repr(error), "stopped": not isinstance(error, Exception)}
+            self._tell({**call, "about": "failure", "call": "failure", **told})
 
-    def finish_member(self, spec: MemberSpec, metrics: Mapping[str, float], files: Sequence[Path]) -> None:
+    def abandon_fold(self, key: RunKey) -> None:
+        """Mark what a dead process left. While nobody answers that is put off until the run that replaces it is told.
+
+        What waits here was told by a process that lived.
+        """
+        if not self._keeps(key.digest):
+            self._ask(lambda server: server.abandon_fold(key), None)
+
+    def finish_member(
+        self, spec: MemberSpec, metrics: Mapping[str, float], files: Sequence[Path], folds: Folds | None = None
+    ) -> None:
         call = {"call": "member", "spec": asdict(spec), "about": spec.key(0).member_digest}
-        self._tell(call | {"metrics": dict(metrics)}, files)
+        self._tell(call | {"metrics": dict(metrics), "data": _data(folds)}, files)
 
     def log_blend(
         self,
@@ -100,10 +112,14 @@ class Outbox:
         files: Sequence[Path],
         tables: Mapping[str, Rows],
         model: Path | None = None,
+        folds: Folds | None = None,
     ) -> None:
         call = {"call": "blend", "about": "blend", "name": name, "metrics": dict(metrics), "tags": dict(tags)}
         rows = {title: [dict(row) for row in table] for title, table in tables.items()}
-        self._tell(call | {"tables": rows, "started": _now()}, files, model)
+        self._tell(call | {"tables": rows, "started": _now(), "data": _data(folds)}, files, model)
+
+    def log_report(self, name: str, tags: Mapping[str, str], files: Sequence[Path]) -> None:
+        self._tell({"call": "report", "about": "report", "name": name, "tags": dict(tags), "started": _now()}, files)
 
     def deliver(self) -> None:
         self._silent_until = 0.0
@@ -196,22 +212,34 @@ def send(server: MlflowTracker, entry: Path) -> None:
     if kind == "blend":
         tables, model = call["tables"], entry / "model"
         placed = model if model.is_dir() else None
-        server.log_blend(call["name"], call["metrics"], call["tags"], files, tables, placed, attempt, call["started"])
+        about, data, started = (call["name"], call["metrics"], call["tags"]), call["data"], call["started"]
+        server.log_blend(*about, files, tables, placed, data, attempt, started)
+        return
+    if kind == "report":
+        server.log_report(call["name"], call["tags"], files, attempt, call["started"])
         return
     spec = MemberSpec(**call["spec"])
     if kind == "member":
-        server.finish_member(spec, call["metrics"], files, ended)
+        server.finish_member(spec, call["metrics"], files, call["data"], ended)
         return
-    run = call["run"] or server.start_fold(spec, spec.key(call["fold"]), attempt, call["started"])
+    key, run, started = spec.key(call["fold"]), call["run"], call["started"]
+    if run is None:  # nobody answered when it began
+        server.abandon_fold(key, started)
+        run = server.start_fold(spec, key, attempt, started)
     if kind == "fold":
         server.finish_fold(run, call["metrics"], call["curves"], files, ended)
     else:
-        server.fail_fold(run, call["error"], ended)
+        error = KeyboardInterrupt(call["error"]) if call["stopped"] else RuntimeError(call["error"])
+        server.fail_fold(run, error, ended)
 
 
 def _read(entry: Path) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((entry / "call.json").read_text("utf-8"))
     return found
+
+
+def _data(folds: Folds | None) -> dict[str, str] | None:
+    return None if folds is None else described(folds)
 
 
 def _first_line(error: Exception) -> str:

@@ -27,7 +27,18 @@ logging.getLogger("mlflow").setLevel(logging.WARNING)
 EXPECTED = "a model that a blend of prefens saved: a folder, models:/NAME@best or runs:/ID/model"
 FLAVOR, MLMODEL = "python_function", "MLmodel"
 REQUIREMENTS = (
-    *("filelock", "huggingface-hub", "hydra-core", "joblib", "mlflow", "numpy", "omegaconf", "orjson", "pandas"),
+    *(
+        "filelock",
+        "huggingface-hub",
+        "hydra-core",
+        "joblib",
+        "mlflow",
+        "numpy",
+        "omegaconf",
+        "orjson",
+        "pandas",
+        "psutil",
+    ),
     *("pyarrow", "safetensors", "scikit-learn", "scipy", "skops", "threadpoolctl", "torch", "tqdm", "transformers"),
 )  # what prefens imports to predict
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from prefens.records import RunKey
-from prefens.tracking.oof_store import MemberSpec
+from prefens.records import Folds, RunKey
+from prefens.tracking.member_spec import MemberSpec
 
 Rows = Sequence[Mapping[str, Any]]  # a table, row by row
 
@@ -37,11 +37,17 @@ class Tracker(Protocol):
         ...
 
     def fail_fold(self, run: str, error: BaseException) -> None:
-        """Note that a fold run ended with an error."""
+        """Note that a fold run ended with an error, or was stopped."""
         ...
 
-    def finish_member(self, spec: MemberSpec, metrics: Mapping[str, float], files: Sequence[Path]) -> None:
-        """Note the OOF scores of a member whose folds are all done."""
+    def abandon_fold(self, key: RunKey) -> None:
+        """Note that runs of this key that look alive are not: their process died. The caller has the key's lease."""
+        ...
+
+    def finish_member(
+        self, spec: MemberSpec, metrics: Mapping[str, float], files: Sequence[Path], folds: Folds | None = None
+    ) -> None:
+        """Note the OOF scores of a member whose folds are all done, and the rows that they are on."""
         ...
 
     def log_blend(
@@ -52,8 +58,13 @@ class Tracker(Protocol):
         files: Sequence[Path],
         tables: Mapping[str, Rows],
         model: Path | None = None,
+        folds: Folds | None = None,
     ) -> None:
-        """Note a blend, with tables to look at, and the folder of its model, which is then the registered one."""
+        """Note a blend of the rows of `folds`, with tables to look at; its model becomes the registered one."""
+        ...
+
+    def log_report(self, name: str, tags: Mapping[str, str], files: Sequence[Path]) -> None:
+        """Keep a report's files with the latest blend that has these tags, or else in a run of their own."""
         ...
 
     def deliver(self) -> None:
@@ -81,7 +92,12 @@ class NoTracker:
     def fail_fold(self, run: str, error: BaseException) -> None:
         pass
 
-    def finish_member(self, spec: MemberSpec, metrics: Mapping[str, float], files: Sequence[Path]) -> None:
+    def abandon_fold(self, key: RunKey) -> None:
+        pass
+
+    def finish_member(
+        self, spec: MemberSpec, metrics: Mapping[str, float], files: Sequence[Path], folds: Folds | None = None
+    ) -> None:
         pass
 
     def log_blend(
@@ -92,7 +108,11 @@ class NoTracker:
         files: Sequence[Path],
         tables: Mapping[str, Rows],
         model: Path | None = None,
+        folds: Folds | None = None,
     ) -> None:
+        pass
+
+    def log_report(self, name: str, tags: Mapping[str, str], files: Sequence[Path]) -> None:
         pass
 
     def deliver(self) -> None:

@@ -9,12 +9,14 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from transformers import get_cosine_schedule_with_warmup
 
+from prefens import stopping
 from prefens.errors import TrainingError
 from prefens.modeling.pair_model import PairModel, pair_batch
 from prefens.progress import progress
 from prefens.records import Floats, Outcome
 from prefens.text.tokens import PairTokens
 from prefens.training.batching import micro_batches, steps
+from prefens.training.checkpoint import Checkpoint, Progress
 from prefens.training.settings import TrainingSettings
 
 
@@ -31,10 +33,12 @@ def train(
     settings: TrainingSettings,
     seed: int,
     padding: int,
-) -> list[float]:
-    """Train in place on a fixed schedule; return the unsmoothed training loss of each step, in nats.
+    checkpoint: Checkpoint | None = None,
+) -> Progress:
+    """Train in place on a fixed schedule; the curve is the unsmoothed training loss of each step, in nats.
 
-    `rows` ((n,)) are places in `tokens`; `label` ((n,)) belongs to them. The caller has seeded torch.
+    `rows` ((n,)) are places in `tokens`; `label` ((n,)) belongs to them. The caller has seeded torch. With a
+    checkpoint, training goes on from it, and keeps itself in it now and then and before it is stopped (`Stopped`).
     TrainingError, naming the step, where the loss is not finite.
     """
     plan = steps(len(rows), settings.batch_pairs, settings.epochs, seed)
@@ -43,25 +47,41 @@ def train(
     target = torch.from_numpy(label.astype("int64"))
     lengths = np.maximum(tokens.a.lengths, tokens.b.lengths)[rows]
     model.to(device()).train()
-    curve = []
-    for number, step in enumerate(progress(plan, "training steps")):
-        total = 0.0
-        for part in micro_batches(step, lengths, settings.token_budget):
-            logits = _logits(model, tokens, rows[part], padding)
-            wanted = target[part].to(logits.device)
-            loss = cross_entropy(logits, wanted, reduction="sum", label_smoothing=settings.label_smoothing) / len(step)
-            loss.backward()  # type: ignore[no-untyped-call]
-            total += float(cross_entropy(logits.detach(), wanted, reduction="sum")) / len(step)
-        if not np.isfinite(total):
-            raise TrainingError(
-                f"a training loss of {total} at step {number + 1} of {len(plan)}", "a finite loss", "lower training.lr"
-            )
-        nn.utils.clip_grad_norm_(model.parameters(), settings.clip)
-        optimiser.step()
-        schedule.step()
-        optimiser.zero_grad(set_to_none=True)
-        curve.append(total)
-    return curve
+    run = Progress(model, optimiser, schedule)
+    if checkpoint is not None:
+        checkpoint.restore(run)
+    with stopping.deferred():
+        for step in progress(plan[len(run.curve) :], "training steps"):
+            total = 0.0
+            for part in micro_batches(step, lengths, settings.token_budget):
+                logits = _logits(model, tokens, rows[part], padding)
+                total += _learn(logits, target[part].to(logits.device), settings.label_smoothing, len(step))
+            if not np.isfinite(total):
+                number = f"step {len(run.curve) + 1} of {len(plan)}"
+                raise TrainingError(f"a training loss of {total} at {number}", "a finite loss", "lower training.lr")
+            nn.utils.clip_grad_norm_(model.parameters(), settings.clip)
+            optimiser.step()
+            schedule.step()
+            optimiser.zero_grad(set_to_none=True)
+            run.curve.append(total)
+            _keep(run, checkpoint)
+    return run
+
+
+def _learn(logits: torch.Tensor, wanted: torch.Tensor, smoothing: float, size: int) -> float:
+    """Add a micro-batch's share of the gradient of a step of `size` pairs; return that of the unsmoothed loss."""
+    loss = cross_entropy(logits, wanted, reduction="sum", label_smoothing=smoothing) / size
+    loss.backward()  # type: ignore[no-untyped-call]
+    return float(cross_entropy(logits.detach(), wanted, reduction="sum")) / size
+
+
+def _keep(run: Progress, checkpoint: Checkpoint | None) -> None:
+    """Write the checkpoint where it is due, and before the training is stopped."""
+    request = stopping.asked()
+    if checkpoint is not None and (request is not None or checkpoint.due):
+        checkpoint.save(run)
+    if request is not None:
+        raise request
 
 
 @torch.inference_mode()

@@ -20,7 +20,8 @@ class TrainingSettings:
 
     lr, head_lr: peak learning rates of encoder and head; epochs: passes over the training rows; batch_pairs:
     pairs in an optimiser step; token_budget: padded tokens in a forward pass; weight_decay: not on biases and
-    norms; warmup: share of the steps; label_smoothing in [0, 1); clip: largest gradient norm.
+    norms; warmup: share of the steps; label_smoothing in [0, 1); clip: largest gradient norm; checkpoint_minutes:
+    between two checkpoints, 0 for one after every step.
     """
 
     lr: float = 2e-5
@@ -33,6 +34,7 @@ class TrainingSettings:
     label_smoothing: float = 0.0
     clip: float = 1.0
     save: Save = Save.fp16
+    checkpoint_minutes: float = 10.0
 
     def __post_init__(self) -> None:
         for name in ("lr", "head_lr", "epochs", "batch_pairs", "token_budget", "clip"):
@@ -40,3 +42,7 @@ class TrainingSettings:
                 raise ConfigError(
                     f"training.{name}={getattr(self, name)}", "a positive number", f"correct training.{name}"
                 )
+        if not self.checkpoint_minutes >= 0:
+            raise ConfigError(
+                f"training.checkpoint_minutes={self.checkpoint_minutes}", "0 or more", "correct the setting"
+            )

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prefens.data.fold_file import read_folds
@@ -18,6 +18,7 @@ from prefens.records import HOLDOUT, Pairs
 from tests.examples import make_pairs, write_labels
 
 
+@settings(deadline=None)
 @given(st.integers(0, 1000), st.sampled_from([0.0, 0.2]), st.booleans())
 def test_both_forms_and_any_order_give_the_same_folds(
     tmp_path_factory: pytest.TempPathFactory, seed: int, holdout: float, grouped: bool

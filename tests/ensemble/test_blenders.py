@@ -59,6 +59,8 @@ def test_permuting_members_permutes_weights(name: str, stack: OOFStack, seed: in
     moved = OOFStack(tuple(stack.members[place] for place in order), stack.probabilities[order], stack.folds)
     first, second = MAKE[name]().fit(stack), MAKE[name]().fit(moved)
     np.testing.assert_allclose(first.predict(stack.probabilities), second.predict(moved.probabilities), atol=1e-4)
+    if first.weights is not None and second.weights is not None:
+        np.testing.assert_allclose(first.weights[order], second.weights, atol=1e-2)
 
 
 @every
@@ -103,6 +105,39 @@ def test_hard_inputs_stay_finite(name: str) -> None:
         assert np.isfinite([result.fitted, result.honest, result.honest_se]).all()
         assert np.isfinite(result.probabilities).all()
         np.testing.assert_allclose(result.probabilities.sum(axis=1), 1.0, atol=1e-9)
+
+
+def awkward(seed: int) -> OOFStack:
+    """Return a few rows of members that are sure, right, wrong, constant or sharp."""
+    generator = np.random.default_rng(seed)
+    rows = int(generator.choice([3, 4, 6, 12, 30]))
+    one_kind = np.full(rows, generator.integers(3))
+    label = generator.integers(0, 3, rows) if generator.random() < 0.7 else one_kind
+    kinds = [
+        lambda: np.eye(3)[generator.integers(0, 3, rows)],
+        lambda: np.eye(3)[label],
+        lambda: np.tile(np.eye(3)[generator.integers(0, 3)], (rows, 1)),
+        lambda: np.tile(generator.dirichlet(np.ones(3)), (rows, 1)),
+        lambda: generator.dirichlet(np.full(3, 0.3), rows),
+    ]
+    return make_stack(np.stack([kinds[generator.integers(5)]() for _ in range(generator.integers(1, 5))]), label)
+
+
+@every
+def test_small_and_awkward_stacks_can_be_fitted(name: str) -> None:
+    for seed in range(60):
+        stack = awkward(seed)
+        predicted = MAKE[name]().fit(stack).predict(stack.probabilities)
+        assert np.isfinite(predicted).all()
+        np.testing.assert_allclose(predicted.sum(axis=1), 1.0, atol=1e-9)
+
+
+def test_sure_and_wrong_rows_do_not_stop_the_pool() -> None:
+    soft = np.array([[15, 49, 36], [13, 56, 31], [22, 55, 23], [26, 8, 66], [19, 65, 16], [71, 18, 11]]) / 100
+    hard = np.eye(3)[[1, 1, 2, 2, 2, 1]]
+    stack = make_stack(np.stack([soft, hard]), [1, 1, 2, 2, 1, 0])
+    fitted = log_loss(LogPool().fit(stack).predict(stack.probabilities), stack.folds.label)
+    assert fitted <= log_loss(soft, stack.folds.label) + 1e-9
 
 
 @every
@@ -314,9 +349,9 @@ def test_stacking_learns_from_features_of_the_pairs() -> None:
     again = restore(json.loads(json.dumps(styled.state())))
     assert again.wants_features
     np.testing.assert_array_equal(again.predict(told.probabilities, features), with_style)
-    with pytest.raises(BlendError, match=r"data\.path"):
+    with pytest.raises(ConfigError, match=r"data\.path"):
         Stacking(style=True).fit(stack)
-    with pytest.raises(BlendError, match=r"data\.path"):
+    with pytest.raises(ConfigError, match=r"data\.path"):
         styled.predict(stack.probabilities)
 
 
@@ -346,3 +381,8 @@ def test_refusals() -> None:
         METHODS["greedy"](share=0.0)  # type: ignore[call-arg]
     with pytest.raises(ConfigError, match="ridges"):
         Stacking(ridges=[1.0, 0.1])
+    for wrong in (float("nan"), float("inf"), -1.0):
+        with pytest.raises(ConfigError, match="pulls"):
+            LogLossWeights(pulls=[wrong])
+        with pytest.raises(ConfigError, match="ridges"):
+            Stacking(ridges=[wrong])

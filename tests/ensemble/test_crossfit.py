@@ -7,11 +7,12 @@ import pytest
 
 from prefens.ensemble.base import Blender
 from prefens.ensemble.calibration import KINDS, Calibrated, cross_calibrate
-from prefens.ensemble.crossfit import cross_fit, evaluate
+from prefens.ensemble.crossfit import cross_fit, evaluate, leader
 from prefens.ensemble.log_loss import LogLossWeights
 from prefens.ensemble.log_pool import LogPool
 from prefens.ensemble.methods import BLENDERS
 from prefens.ensemble.soft_vote import SoftVote
+from prefens.errors import BlendError, ConfigError
 from prefens.evaluation.metrics import log_loss, row_losses
 from prefens.records import Floats, OOFStack
 from tests.examples import make_stack, random_stack
@@ -47,7 +48,8 @@ def test_the_choice_is_made_without_the_fold_it_is_scored_on() -> None:
         train = stack.rows(fold != out)
         scores = {}
         for blender in blenders:
-            for each in (blender, *(Calibrated(blender, kind()) for kind in KIND)):
+            kinds = [kind for kind in KIND if kind.name not in blender.CONTAINS]
+            for each in (blender, *(Calibrated(blender, kind()) for kind in kinds)):
                 scores[each.name] = log_loss(cross_fit(each, train), train.folds.label)
         best = min(scores, key=lambda name: scores[name])
         assert choice.chosen[out] == best
@@ -70,6 +72,40 @@ def test_the_choice_never_sees_the_labels_of_its_fold() -> None:
     assert after is not None
     assert before.chosen[1] == after.chosen[1]
     np.testing.assert_array_equal(before.probabilities[changed], after.probabilities[changed])
+
+
+class Failing(SoftVote):
+    """A rule that can't be fitted to all rows."""
+
+    name = "failing"
+
+    def _fit(self, stack: OOFStack) -> None:
+        super()._fit(stack)
+        if len(stack.folds.ids) < 70:
+            raise ValueError("too few for me")
+
+
+def test_a_method_that_fails_costs_only_itself(caplog: pytest.LogCaptureFixture) -> None:
+    stack = random_stack(3, 100, seed=0)
+    results, choice = evaluate([SoftVote(), Failing(), LogLossWeights()], stack)
+    assert [result.method for result in results] == ["soft_vote", "log_loss"]
+    assert choice is not None
+    assert choice.methods == 2
+    assert "failing is left out: failing: too few for me" in caplog.text
+    with pytest.raises(BlendError, match="too few"):
+        evaluate([Failing()], stack)
+
+
+def test_a_method_may_come_once() -> None:
+    with pytest.raises(ConfigError, match="log_loss twice"):
+        evaluate([LogLossWeights(), LogLossWeights(pulls=[1.0])], random_stack(3, 100, seed=0))
+
+
+def test_of_equal_methods_the_first_leads() -> None:
+    assert leader({"a": 1.0 + 5e-7, "b": 1.0}) == "a"
+    assert leader({"a": 1.1, "b": 1.0}) == "b"
+    results, _ = evaluate([LogPool()], random_stack(3, 100, seed=0), calibrations=KIND)
+    assert [result.method for result in results] == ["log_pool", "log_pool+vector"]  # a temperature is its own
 
 
 def test_two_folds_leave_no_choice_to_nest() -> None:

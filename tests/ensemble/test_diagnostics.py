@@ -10,7 +10,7 @@ from prefens.ensemble.diagnostics import diagnose, error_correlation, forward_cu
 from prefens.ensemble.log_loss import LogLossWeights
 from prefens.evaluation.metrics import log_loss
 from prefens.records import MemberInfo, OOFStack
-from tests.examples import make_stack, random_stack
+from tests.examples import alike_stack, make_stack, random_stack
 
 
 def test_left_out_is_what_blending_without_the_member_costs() -> None:
@@ -69,7 +69,7 @@ def test_weight_intervals_hold_the_weights_and_shrink_with_rows() -> None:
 
 
 def test_a_member_that_knows_the_labels_raises_the_alarm() -> None:
-    stack = random_stack(4, 400, seed=6)
+    stack = alike_stack(4, 400, seed=6)
     leaky = stack.probabilities.copy()
     leaky[2] = 0.5 * leaky[2] + 0.5 * np.eye(3)[stack.folds.label]
     (told,) = suspects(OOFStack(stack.members, leaky, stack.folds))
@@ -79,13 +79,30 @@ def test_a_member_that_knows_the_labels_raises_the_alarm() -> None:
 
 
 def test_two_seeds_with_the_same_leak_do_not_hide_each_other() -> None:
-    stack = random_stack(4, 400, seed=6)
+    stack = alike_stack(4, 400, seed=6)
     leaky = stack.probabilities.copy()
     leaky[2:] = 0.5 * leaky[2:3] + 0.5 * np.eye(3)[stack.folds.label]
     infos = tuple(
         replace(info, recipe="same" if place > 1 else f"r{place}") for place, info in enumerate(stack.members)
     )
     assert len(suspects(OOFStack(infos, leaky, stack.folds))) == 2
+
+
+def test_several_leaks_and_a_single_one_are_seen() -> None:
+    stack = alike_stack(5, 400, seed=6)
+    leaky = stack.probabilities.copy()
+    leaky[3:] = 0.1 * leaky[3:] + 0.9 * np.eye(3)[stack.folds.label]
+    assert [told[:2] for told in suspects(OOFStack(stack.members, leaky, stack.folds))] == ["m3", "m4"]
+    assert len(suspects(OOFStack(stack.members[:1], leaky[4:], stack.folds))) == 1
+
+
+def test_mixed_up_columns_are_named() -> None:
+    stack = alike_stack(3, 400, seed=6)
+    mixed = stack.probabilities.copy()
+    mixed[1] = mixed[1][:, [1, 2, 0]]
+    (told,) = suspects(OOFStack(stack.members, mixed, stack.folds))
+    assert "m1" in told
+    assert "[2, 0, 1]" in told
 
 
 def test_nothing_beats_the_truth() -> None:

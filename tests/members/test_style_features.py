@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prefens.members.style_features import FLAGS, extract, features
-from prefens.members.style_text import COUNTS, WORD, describe, read, tokens
 from prefens.records import PairFeatures, Pairs, Strings
+from prefens.text.style import COUNTS, WORD, describe, read, tokens
 
 Turns = tuple[str, ...]
 

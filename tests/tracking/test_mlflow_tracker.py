@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from prefens.stopping import Stopped
+from prefens.tracking.member_spec import MemberSpec
 from prefens.tracking.mlflow_tracker import MlflowTracker
-from prefens.tracking.oof_store import MemberSpec
 
 SPEC = MemberSpec("tfidf", "prefens.members.tfidf.TfidfMember", {"backbone": {"bits": 4}}, 0, "d" * 64, "f" * 64)
 
@@ -79,12 +80,15 @@ def test_member_runs_that_two_machines_made_are_merged_into_the_earliest(made: P
     assert runs[earlier].data.params["backbone.bits"] == "4"
 
 
-def test_what_a_killed_process_began_is_taken_over(made: Path) -> None:
-    tracker = MlflowTracker(made, "killed")
-    begun = tracker.start_fold(SPEC, SPEC.key(0))
-    assert tracker.start_fold(SPEC, SPEC.key(0)) == begun
-    tracker.finish_fold(begun, {"log_loss": 1.0}, {}, [])
-    assert tracker.start_fold(SPEC, SPEC.key(0)) != begun  # trained again, by force
+def test_runs_of_dead_processes_are_marked_and_no_others(made: Path) -> None:
+    tracker = MlflowTracker(made, "abandoned")
+    dead, other = (tracker.start_fold(SPEC, SPEC.key(fold)) for fold in (0, 1))
+    tracker.abandon_fold(SPEC.key(0))
+    found = tracker.client.get_run(dead)
+    assert (found.info.status, found.data.tags["prefens.error"]) == ("KILLED", "its process died")
+    assert tracker.client.get_run(other).info.status == "RUNNING"
+    tracker.fail_fold(other, Stopped("asked to stop", 143))
+    assert tracker.client.get_run(other).info.status == "KILLED"
 
 
 def test_a_moved_root_keeps_its_artifacts(made: Path, tmp_path: Path) -> None:

@@ -9,7 +9,9 @@ import pytest
 from prefens.errors import StoreError
 from prefens.files import write_json, written_aside
 from prefens.records import FoldPredictions, Folds, Pairs
-from prefens.tracking.oof_store import MemberSpec, OOFStore, SplitStore
+from prefens.tracking.failures import failure_of, note_failure
+from prefens.tracking.member_spec import MemberSpec
+from prefens.tracking.oof_store import OOFStore, SplitStore
 from prefens.tracking.stack import make_stack
 from tests.examples import folds_of
 
@@ -164,6 +166,48 @@ def test_damaged_files_are_named(split: SplitStore, folds: Folds) -> None:
         split.predictions(spec, 2)
 
 
+@pytest.mark.parametrize("file", ["predictions.parquet", "run.json", "model/weights"])
+@pytest.mark.parametrize("how", ["truncated", "deleted"])
+def test_damage_is_found(split: SplitStore, folds: Folds, file: str, how: str) -> None:
+    spec = spec_of(folds)
+    split.put_member(spec)
+    run = run_of(folds, spec, 0)
+    split.put(spec, run, {}, lambda folder: (folder / "weights").write_bytes(b"0" * 100) and None)  # type: ignore[func-returns-value]
+    assert split.damage(spec, 0) is None
+    path = split.fold_dir(spec.name, 0) / file
+    if how == "deleted":
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[:50])
+    assert str(path) in str(split.damage(spec, 0))
+
+
+def test_a_flipped_bit_in_the_probabilities_is_found(split: SplitStore, folds: Folds) -> None:
+    spec = spec_of(folds)
+    fill(split, folds, spec)
+    path = split.fold_dir(spec.name, 0) / "predictions.parquet"
+    data = bytearray(path.read_bytes())
+    place = data.find(split.predictions(spec, 0).probabilities[0, 0].tobytes())
+    data[place] ^= 1
+    path.write_bytes(data)
+    assert str(path) in str(split.damage(spec, 0))
+    with pytest.raises(StoreError, match=f"{path}"):
+        split.predictions(spec, 0)
+
+
+def test_failures_leave_a_trace_until_the_fold_succeeds(split: SplitStore, folds: Folds) -> None:
+    spec = spec_of(folds)
+    split.put_member(spec)
+    folder = split.fold_dir(spec.name, 0)
+    assert failure_of(folder) is None
+    note_failure(folder, ValueError("no good"), 3.0)
+    noted = failure_of(folder)
+    assert noted is not None
+    assert (noted.kind, noted.error, noted.seconds, noted.collapsed) == ("ValueError", "no good", 3.0, False)
+    split.put(spec, run_of(folds, spec, 0), {}, lambda directory: None)
+    assert failure_of(folder) is None
+
+
 def test_an_interrupted_write_leaves_nothing(split: SplitStore, folds: Folds) -> None:
     spec = spec_of(folds)
     split.put_member(spec)
@@ -172,7 +216,7 @@ def test_an_interrupted_write_leaves_nothing(split: SplitStore, folds: Folds) ->
         (directory / "half").write_text("x")
         raise OSError("disk full")
 
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(StoreError, match=r"disk full; nothing was stored"):
         split.put(spec, run_of(folds, spec, 0), {}, crash)
     assert split.finished_folds(spec) == []
     assert [path.name for path in split.member_dir(spec.name).iterdir()] == ["member.json"]

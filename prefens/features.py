@@ -1,4 +1,4 @@
-"""Features computed once for all pairs of a data set, and looked up by every fold and seed."""
+"""What is computed once for all pairs of a data set, and looked up by every fold, seed and section."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar

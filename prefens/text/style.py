@@ -1,4 +1,4 @@
-"""What the style member counts in one text, and the words and word pairs that it compares texts by.
+"""What is counted in one text, and the words and word pairs that the style member compares texts by.
 
 Every step takes time linear in the length of the text, and nearly all of it is spent in loops written in C:
 one tokenisation, one histogram of characters, substring counts, and set operations.
@@ -74,10 +74,12 @@ MARKS = {
 KINDS = (*SCRIPTS, "capitals", *MARKS, "punctuation", "symbols", "digits", "spaces")
 
 PROMPT_COUNTS = ("turns", "words", "code_blocks", *KINDS)
-COUNTS = (
-    "turns", "chars", "words", "distinct_words", "content_words", "distinct_pairs",
+LAYOUT = (
     "lines", "distinct_lines", "paragraphs", "periods", "bullets", "headings", "table_rows", "numbered", "bold",
     "code_blocks", "code_chars", "inline_code", "links", "math",
+)  # fmt: skip
+COUNTS = (
+    "turns", "chars", "words", "distinct_words", "content_words", "distinct_pairs", *LAYOUT,
     *LEXICONS, "refusals", "self_references", "openers", "greetings", "closers", "unfinished", "ends_asking",
     "starts_lower", *KINDS,
 )  # fmt: skip
@@ -110,7 +112,7 @@ def read(turns: tuple[str, ...]) -> Words:
 def describe_prompt(turns: tuple[str, ...], words: Words) -> tuple[int, ...]:
     """Return what `PROMPT_COUNTS` names, for turns and what `read` made of them."""
     text = "\n\n".join(turns)
-    return (len(turns), words.total, text.count("```") // 2, *_characters(text))
+    return (len(turns), words.total, text.count("```") // 2, *characters(text))
 
 
 def describe(turns: tuple[str, ...], words: Words) -> tuple[int, ...]:
@@ -118,13 +120,13 @@ def describe(turns: tuple[str, ...], words: Words) -> tuple[int, ...]:
     text = "\n\n".join(turns)
     sizes = (len(turns), len(text), words.total, len(words.distinct), words.content, len(words.pairs))
     lexical = [len(words.distinct & entries) for entries in WORD_LISTS]
-    return (*sizes, *_layout(text), *lexical, *_edges(turns), *_characters(text))
+    return (*sizes, *layout(text), *lexical, *_edges(turns), *characters(text))
 
 
 def tokens(text: str) -> list[str]:
     """Return the lower-cased words without apostrophes; single characters in scripts that use no spaces."""
-    flat = _flat(text)
-    return flat.translate(ASCII_WORDS).split() if flat.isascii() else WORD.findall(flat)
+    lowered = flat(text)
+    return lowered.translate(ASCII_WORDS).split() if lowered.isascii() else WORD.findall(lowered)
 
 
 def content_words(words: frozenset[str]) -> int:
@@ -132,11 +134,13 @@ def content_words(words: frozenset[str]) -> int:
     return len(words) - len(words & STOP)
 
 
-def _flat(text: str) -> str:
+def flat(text: str) -> str:
+    """Return a text in lower case and without apostrophes, as the phrases above are written."""
     return text.lower().replace("'", "").replace("\u2019", "")
 
 
-def _layout(text: str) -> tuple[int, ...]:
+def layout(text: str) -> tuple[int, ...]:
+    """Return what `LAYOUT` names."""
     blocks = text.split("```")
     prose = "\n" + "\n".join(blocks[::2])  # a comment in a code block is no heading
     lines = list(filter(str.strip, prose.split("\n")))
@@ -151,10 +155,10 @@ def _layout(text: str) -> tuple[int, ...]:
 
 
 def _edges(turns: tuple[str, ...]) -> tuple[int, ...]:
-    starts = [_flat(turn.lstrip()[:EDGE]) for turn in turns]
+    starts = [flat(turn.lstrip()[:EDGE]) for turn in turns]
     head = "\n".join(starts)
     end = turns[-1].strip() if turns else ""
-    tail = _flat(end[-EDGE:])
+    tail = flat(end[-EDGE:])
     return (
         sum(phrase in head for phrase in REFUSALS), sum(phrase in head for phrase in SELF_REFERENCES),
         sum(start.startswith(OPENERS) for start in starts), sum(start.startswith(GREETINGS) for start in starts),
@@ -163,8 +167,8 @@ def _edges(turns: tuple[str, ...]) -> tuple[int, ...]:
     )  # fmt: skip
 
 
-def _characters(text: str) -> tuple[int, ...]:
-    """Count the characters of each of `KINDS`; capitals are counted with their script too."""
+def characters(text: str) -> tuple[int, ...]:
+    """Return how many characters of each of `KINDS` there are; capitals are counted with their script too."""
     encoding, size = ("ascii", np.uint8) if text.isascii() else ("utf-32-le", np.uint32)
     codes: NDArray[Any] = np.frombuffer(text.encode(encoding, "replace"), dtype=size)
     kinds = _kinds().take(codes, mode="clip")

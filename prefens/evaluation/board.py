@@ -1,0 +1,181 @@
+"""The leaderboard as a section: how members and blends score, what they cost and what the best one rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from prefens.evaluation.blend_plots import diagnosis_plots
+from prefens.evaluation.board_plots import curves_plot, folds_plot
+from prefens.evaluation.metrics import row_losses
+from prefens.evaluation.section import Plot, Section, Table
+from prefens.records import OOFStack
+from prefens.results import BlendResult, Diagnosis
+
+Run = Mapping[str, Any]  # what the store notes of a fold run: seconds, train_rows, facts, curves
+BY_CONSTRUCTION = "by construction"
+
+
+@dataclass(frozen=True, eq=False)
+class Board:
+    """What the leaderboard shows.
+
+    Attributes
+    ----------
+    rows : as of `leaderboard`; members : what is known of each beside its scores; alarms : in words.
+    best : the method with the lowest honest log loss.
+    runs : member -> its fold runs; empty for members made elsewhere.
+    swap_gaps : member -> the largest difference in probability when A and B change places, or None where not measured.
+    """
+
+    stack: OOFStack
+    rows: Sequence[Mapping[str, Any]]
+    members: Sequence[Mapping[str, Any]]
+    results: Sequence[BlendResult]
+    best: BlendResult
+    diagnosis: Diagnosis
+    runs: Mapping[str, Sequence[Run]]
+    swap_gaps: Mapping[str, float | None]
+    alarms: Sequence[str] = ()
+
+
+def leaderboard_section(board: Board) -> Section:
+    """Return the section."""
+    tables = [_scores(board), _weights(board), _differences(board)]
+    return Section(
+        "leaderboard", "Leaderboard", _summary(board), [table for table in tables if table.rows], _plots(board)
+    )
+
+
+def cost(runs: Sequence[Run]) -> dict[str, float | int | None]:
+    """Return what a member's fold runs took together: minutes, parameters of one model, training pairs a second."""
+    if not runs:
+        return {"minutes": None, "parameters": None, "pairs/s": None}
+    seconds = sum(run["seconds"] for run in runs)
+    pairs = sum(run.get("train_rows", 0) for run in runs)
+    parameters = runs[0].get("facts", {}).get("parameters")
+    return {
+        "minutes": seconds / 60.0,
+        "parameters": parameters,
+        "pairs/s": pairs / seconds if pairs and seconds else None,
+    }
+
+
+def _scores(board: Board) -> Table:
+    rows = []
+    for row in board.rows:
+        runs = board.runs.get(row["name"], ())
+        own = row["kind"] == "blend" and all(board.runs.get(info.name) for info in board.stack.members)
+        swapped = board.swap_gaps.get(row["name"])
+        shown = {
+            "name": row["name"],
+            "honest": row["log_loss"],
+            "± se": row["log_loss_se"],
+            "fitted": row.get("fitted"),
+            "hold-out": row.get("holdout"),
+            "accuracy": row["accuracy"],
+            "calibration": row["calibration_error"],
+            "to prior": row["below_prior"],
+            "to floor": row.get("above_symmetric_bayes"),
+            "swap gap": swapped if swapped is not None else BY_CONSTRUCTION if runs or own else None,
+            **cost(runs),
+        }
+        best = row["kind"] == "blend" and row["name"] == board.best.method
+        rows.append(shown | {"_kind": "best" if best else row["kind"]})
+    empty = {name for name in rows[0] if all(row[name] is None for row in rows)}
+    kept = [{name: value for name, value in row.items() if name not in empty} for row in rows]
+    return Table("Members, blends and points of reference", kept, NOTE, column_digits={"minutes": 1, "pairs/s": 0})
+
+
+NOTE = (
+    "Log loss in nats, lower is better; se: standard error clustered by prompt. honest: out of fold, blends "
+    "cross-fitted on the members' folds; the only column to call a result. fitted: on rows that the weights saw. "
+    "calibration: classwise expected calibration error. to prior: gain over always predicting the outcome shares; to "
+    "floor: distance to the best predictor that cannot see which response is first (synthetic data alone). swap gap: "
+    "largest change of a probability when A and B change places; by construction 0 for members trained here and for "
+    "blends of them. minutes: of all folds, prediction included; pairs/s: training pairs in that time."
+)
+
+
+def _weights(board: Board) -> Table:
+    rows = [
+        {
+            "member": row["member"],
+            "log loss": row["log_loss"],
+            "weight": (row["weight"], *row["weight_interval"]),
+            "worth": row["left_out"],
+            "most alike": row["most_alike"],
+            "correlation": row["correlation"],
+        }
+        for row in sorted(board.members, key=lambda row: -float(row["weight"]))
+    ]
+    note = (
+        "weight: of the lowest log loss, with its 95 % interval by bootstrap over prompts. worth: how much the honest "
+        "log loss rises without the member. most alike: the member whose errors correlate most with its own; above "
+        "0.995 they say the same."
+    )
+    return Table("What the fitted weights rest on", rows, note, column_digits={"weight": 3, "correlation": 3})
+
+
+def _differences(board: Board) -> Table:
+    rows = [
+        {"method": row["name"], **{f"less {name}": tuple(found) for name, found in row["differences"].items()}}
+        for row in board.rows
+        if row.get("differences")
+    ]
+    note = "Paired differences of honest log loss in nats, 95 % intervals by bootstrap over prompts; below 0 is better."
+    return Table("Is the blend better?", rows, note)
+
+
+def _summary(board: Board) -> list[str]:
+    scored = {(row["kind"], row["name"]): row for row in board.rows}
+    best = scored["blend", board.best.method]
+    told = (
+        f"{board.best.method} predicts best: honest log loss {best['log_loss']:.4f} ± {best['log_loss_se']:.4f} nats, "
+        f"{best['below_prior']:.4f} below the class prior"
+    )
+    if "above_symmetric_bayes" in best:
+        told += f" and {best['above_symmetric_bayes']:.4f} above the floor of this synthetic data"
+    sentences = [f"{told}."]
+    sentences += [
+        f"Chosen anew without each scored fold, the winner has {row['log_loss']:.4f} ± {row['log_loss_se']:.4f}: what "
+        "to expect of the best of several."
+        for (kind, _), row in scored.items()
+        if kind == "choice"
+    ]
+    difference, low, high = board.best.differences.get("best member", (0.0, 0.0, 0.0))
+    verdict = "better than" if high < 0 else "worse than" if low > 0 else "not clearly different from"
+    sentences.append(
+        f"It is {verdict} the best single member on these rows: {difference:+.4f} [{low:+.4f}, {high:+.4f}] nats."
+    )
+    measured = [gap for gap in board.swap_gaps.values() if gap is not None]
+    if measured:
+        sentences.append(
+            f"Exchanging A and B {swap_told(measured)}: measured on a sample of pairs with the stored models."
+        )
+    return sentences + [f"Suspicious: {alarm}" for alarm in board.alarms]
+
+
+def swap_told(gaps: Sequence[float]) -> str:
+    """Return in words by how much probabilities moved under swap."""
+    return f"moved probabilities by {max(gaps):.1g} at most" if max(gaps) else "changed no probability"
+
+
+def _plots(board: Board) -> list[Plot]:
+    stack = board.stack
+    label = stack.folds.label
+    names = [info.name for info in stack.members]
+    losses = dict(zip(names, row_losses(stack.probabilities, label), strict=True))
+    losses |= {result.method: row_losses(result.probabilities, label) for result in board.results}
+    references = {row["name"]: float(row["log_loss"]) for row in board.rows if row["kind"] == "reference"}
+    curves = {
+        name: [run["curves"]["train_loss"] for run in runs if run.get("curves", {}).get("train_loss")]
+        for name, runs in board.runs.items()
+    }
+    prior = references["class prior"]
+    blends = {result.method for result in board.results}
+    found = [folds_plot(losses, stack.folds.fold.astype(np.int64), blends, references), curves_plot(curves, prior)]
+    return [plot for plot in found if plot is not None] + diagnosis_plots(names, board.diagnosis)

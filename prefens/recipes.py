@@ -1,0 +1,34 @@
+"""From settings to what they describe: the corpus, and the identity of a member on it."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from prefens import config
+from prefens.data.corpus import Corpus, make_corpus
+from prefens.data.folds import FoldSettings
+from prefens.tracking.member_spec import MemberSpec
+
+
+def load_corpus(settings: config.TrainConfig) -> Corpus:
+    """Load data and folds; the jobs of a sweep in one process share them, and so the features of the pairs."""
+    return _load(OmegaConf.to_yaml(settings.data, resolve=True), OmegaConf.to_yaml(settings.folds, resolve=True))
+
+
+@lru_cache(maxsize=1)
+def _load(data: str, folds: str) -> Corpus:
+    source: Any = config.build(OmegaConf.create(data))
+    return make_corpus(source, config.build(OmegaConf.create(folds), FoldSettings))
+
+
+def member_spec(settings: config.TrainConfig, corpus: Corpus) -> MemberSpec:
+    """Return the member that the settings describe, on the data and folds of the corpus."""
+    recipe = config.recipe_of(settings) | config.build_member(settings).identity()
+    if corpus.extra_digest is not None:
+        recipe["extra_digest"] = corpus.extra_digest
+    backbone = str(settings.backbone.name).rsplit("/", 1)[-1]
+    folds = corpus.folds
+    return MemberSpec(backbone, settings.backbone._target_, recipe, settings.seed, folds.data_digest, folds.digest)

@@ -1,0 +1,44 @@
+"""python -m prefens.report: one page on members, blends and data. See --help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prefens import command, config
+
+
+def main() -> None:
+    command.run("report", report)
+
+
+def report(settings: config.ReportConfig) -> command.Rows:
+    """Write report.html, model_card.md and figures/, and log them."""
+    from prefens.blending import make_blend
+    from prefens.ensemble.base import Blender
+    from prefens.ensemble.methods import calibration
+    from prefens.errors import ConfigError
+    from prefens.gathering import gather, given_data
+    from prefens.reporting import blend_report, data_report, write_report
+
+    if settings.only not in (None, "data"):
+        raise ConfigError(f"only={settings.only}", "data, or null for all sections", "correct only=")
+    tracking = config.build(settings.tracking, config.Tracking)
+    if settings.only == "data":
+        given = given_data(settings.data)
+        if given is None:
+            raise ConfigError("only=data without data.path", "the pairs to look at", "add data.path=train.csv")
+        found = data_report(given, Path(tracking.root) / "backbones")
+    else:
+        blenders: list[Blender] = [config.build(node) for node in settings.blender.values()]
+        calibrations = [calibration(name) for name in settings.calibrations]
+        blend = make_blend(gather(settings), blenders, calibrations, settings.resamples)
+        found = blend_report(
+            blend, Path(tracking.root) / "backbones", settings.swaps, settings.texts, settings.resamples
+        )
+    page, *others = write_report(found, Path(settings.out), tracking)
+    print(f"Wrote {page} ({page.stat().st_size / 1e6:.1f} MB), and beside it {len(others)} files")
+    return []
+
+
+if __name__ == "__main__":
+    main()

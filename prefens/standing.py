@@ -1,0 +1,168 @@
+"""How a sweep stands: each member's folds, read from plain files while other processes write them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from prefens.leases import Holder, holder_of, is_live
+from prefens.tracking.failures import Failure, failure_of
+
+
+class State(Enum):
+    """Of a fold run. `died`: its process was killed; running the same command takes it over."""
+
+    done = "done"
+    running = "running"
+    died = "died"
+    failed = "failed"
+    collapsed = "collapsed"
+    missing = "missing"
+
+
+@dataclass(frozen=True)
+class FoldStanding:
+    """How a fold run stands.
+
+    Attributes
+    ----------
+    seconds : spent on it, where it is done, failed or running; threads, device : that it was done with.
+    note : where it runs, or why it failed.
+    """
+
+    state: State
+    seconds: float = 0.0
+    log_loss: float | None = None
+    device: str = "cpu"
+    threads: int = 1
+    note: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**vars(self), "state": self.state.name}
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How the members on one data set and its folds stand.
+
+    Attributes
+    ----------
+    split : the name of that part of the store; members : name -> one entry per fold.
+    backbones : name -> the member's backbone, by which the time left is estimated.
+    """
+
+    split: str
+    members: Mapping[str, Sequence[FoldStanding]]
+    backbones: Mapping[str, str | None] = field(default_factory=dict)
+
+    def folds(self) -> Iterable[FoldStanding]:
+        return (fold for folds in self.members.values() for fold in folds)
+
+    def count(self, state: State) -> int:
+        return sum(fold.state is state for fold in self.folds())
+
+    def hours(self, device: str) -> float:
+        """Return the hours spent on finished and failed folds: of GPUs, or of CPU cores."""
+        ended = [fold for fold in self.folds() if fold.state is not State.running]
+        own = [fold for fold in ended if (fold.device == "cpu") == (device == "cpu")]
+        return sum(fold.seconds * (fold.threads if device == "cpu" else 1) for fold in own) / 3600
+
+    def seconds_left(self) -> float | None:
+        """Estimate the time until all known members are done, with as many processes as work now (at least one).
+
+        A fold takes as long as the finished folds of its member, else of its backbone; None where one is unknown.
+        """
+        left = 0.0
+        for name, folds in self.members.items():
+            for fold in folds:
+                if fold.state is State.done:
+                    continue
+                usual = self._usual(name)
+                if usual is None:
+                    return None
+                left += max(0.0, usual - fold.seconds) if fold.state is State.running else usual
+        return left / max(1, self.count(State.running))
+
+    def _usual(self, name: str) -> float | None:
+        alike = [other for other, backbone in self.backbones.items() if backbone == self.backbones[name]]
+        for group in ([name], alike):
+            known = [fold.seconds for other in group for fold in self.members[other] if fold.state is State.done]
+            if known:
+                return sum(known) / len(known)
+        return None
+
+    def as_dict(self) -> dict[str, Any]:
+        members = {name: [fold.as_dict() for fold in folds] for name, folds in self.members.items()}
+        return {
+            "split": self.split,
+            "members": members,
+            "counts": {state.name: self.count(state) for state in State},
+            "seconds_left": self.seconds_left(),
+            "gpu_hours": self.hours("gpu"),
+            "cpu_hours": self.hours("cpu"),
+        }
+
+
+def standings(root: Path) -> list[Standing]:
+    """Return how every part of the store under a tracking root stands; members made elsewhere are left out."""
+    return [_standing(path.parent, _leases(root)) for path in sorted(root.glob("store/*/folds.parquet"))]
+
+
+def _leases(root: Path) -> dict[tuple[str, str, int], tuple[Holder, bool]]:
+    """Return who holds or held what, and whether they live, by part of the store, member and fold."""
+    found = {}
+    for path in root.glob("locks/fold-*.json"):
+        holder = holder_of(path)
+        if holder is not None:
+            about = holder.about
+            found[about["split"], about["member"], about["fold"]] = holder, is_live(path, holder)
+    return found
+
+
+def _standing(split: Path, leases: Mapping[tuple[str, str, int], tuple[Holder, bool]]) -> Standing:
+    members: dict[str, list[FoldStanding]] = {}
+    backbones: dict[str, str | None] = {}
+    k = _fold_count(split / "folds.parquet")
+    for path in sorted(split.glob("members/*/member.json")):
+        about = orjson.loads(path.read_bytes())
+        name = path.parent.name
+        if about.get("foreign") is None:
+            backbones[name] = about["backbone"]
+            members[name] = [
+                _fold(path.parent / f"fold-{fold}", leases.get((split.name, name, fold))) for fold in range(k)
+            ]
+    return Standing(split.name, members, backbones)
+
+
+def _fold(folder: Path, lease: tuple[Holder, bool] | None) -> FoldStanding:
+    if lease is not None and lease[1]:
+        return FoldStanding(State.running, time.time() - lease[0].started, note=lease[0].where)
+    try:
+        run = orjson.loads((folder / "run.json").read_bytes())
+        device, threads = run.get("device", "cpu"), run.get("threads", 1)
+        return FoldStanding(State.done, run["seconds"], run["log_loss"], device, threads)
+    except (OSError, ValueError):
+        failure = failure_of(folder)
+    if failure is not None:
+        return _failed(failure)
+    if lease is not None:
+        return FoldStanding(State.died, note=lease[0].where)
+    return FoldStanding(State.missing)
+
+
+def _failed(failure: Failure) -> FoldStanding:
+    state = State.collapsed if failure.collapsed else State.failed
+    return FoldStanding(state, failure.seconds, note=f"{failure.error.splitlines()[0]} ({failure.host})")
+
+
+def _fold_count(path: Path) -> int:
+    import pyarrow.parquet as pq  # not for --help
+
+    about = orjson.loads(pq.read_metadata(path).metadata[b"prefens"])
+    return int(about["settings"]["k"])

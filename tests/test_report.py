@@ -1,0 +1,122 @@
+"""The report, as a user calls it: with a store, with texts, and on data alone."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hydra import compose, initialize_config_dir
+
+from prefens import config
+from prefens.errors import ConfigError
+from prefens.report import report
+from prefens.tracking.mlflow_tracker import MlflowTracker
+from tests.evaluation.test_page import HOSTILE, Elements
+from tests.examples import column, make_pairs, write_csv
+from tests.test_end_to_end import prefens
+
+QUICK = ["resamples=20", "swaps=5", "texts=3"]
+
+
+def made(*overrides: str) -> None:
+    with initialize_config_dir(str(config.CONF_DIR), version_base="1.3"):
+        report(compose("report", overrides=[*QUICK, *overrides]))  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with hostile texts in train.csv, two members, a blend and its report, all tracked."""
+    folder = tmp_path_factory.mktemp("report")
+    pairs = make_pairs(90)
+    texts = column([(f"{turns[0]} {HOSTILE}",) for turns in pairs.response_a])
+    write_csv(folder / "train.csv", type(pairs)(**{**vars(pairs), "response_a": texts}))
+    common = ["data.path=train.csv", "backbone.strengths=[0.1]"]
+    prefens("train", "-m", *common, "backbone=style,tfidf", cwd=folder)
+    prefens("blend", "resamples=20", "model=false", cwd=folder)
+    prefens("report", "data.path=train.csv", *QUICK, cwd=folder)
+    return folder
+
+
+def test_the_report_has_its_sections_and_no_script_of_the_data(trained: Path) -> None:
+    page = (trained / "report.html").read_text("utf-8")
+    elements = Elements(page)
+    sections = [attributes["id"] for attributes in elements.of("section")]
+    assert sections == ["leaderboard", "calibration", "errors", "rows"]
+    assert len(elements.of("script")) == 1
+    assert elements.text.count('document.title = "owned"') >= 6
+    assert "changed no probability" in page or "moved probabilities by" in page
+    assert page.count("data:image/png;base64,") == len([*(trained / "figures").glob("*.png")]) - 1  # one by blend
+
+
+def test_the_model_card_says_how_good_on_what_and_how_to_load(trained: Path) -> None:
+    card = (trained / "model_card.md").read_text("utf-8")
+    blend = json.loads((trained / "blend.json").read_text())
+    assert blend["data_digest"][:12] in card
+    assert f"{blend['best_honest']:.4f}" in card
+    assert all(member["member"] in card for member in blend["members"])
+    assert [line for line in card.splitlines() if line.startswith("## ")] == [
+        "## Score", "## Data", "## Members", "## Biases", "## Limits", "## How to load",
+    ]  # fmt: skip
+    assert "mlflow.pyfunc.load_model" in card
+    assert 'href="model_card.md"' in (trained / "report.html").read_text("utf-8")
+
+
+def test_the_report_is_logged_beside_its_blend(trained: Path) -> None:
+    tracker = MlflowTracker(trained / "runs", "prefens")
+    runs = tracker.client.search_runs([tracker.experiment_id])
+    (blend,) = [run for run in runs if run.data.tags["prefens.role"] == "blend"]
+    assert not [run for run in runs if run.data.tags["prefens.role"] == "report"]
+    listed = {item.path for item in tracker.client.list_artifacts(blend.info.run_id)}
+    assert {"report.html", "model_card.md", "figures", "tables"} <= listed
+    figures = {item.path for item in tracker.client.list_artifacts(blend.info.run_id, "figures")}
+    assert {"figures/folds.png", "figures/weights.png", "figures/reliability.png"} <= figures
+
+
+def test_runs_name_their_data_and_say_their_score(trained: Path) -> None:
+    tracker = MlflowTracker(trained / "runs", "prefens")
+    runs = tracker.client.search_runs([tracker.experiment_id])
+    digest = json.loads((trained / "blend.json").read_text())["data_digest"]
+    for run in runs:
+        if run.data.tags["prefens.role"] in ("member", "blend"):
+            (given,) = run.inputs.dataset_inputs
+            assert given.dataset.digest == digest[:12]
+            assert json.loads(given.dataset.profile)["num_rows"] == 90
+            assert re.search(r"\*\*\d\.\d{4} ± 0\.\d{4}\*\*", run.data.tags["mlflow.note.content"])
+
+
+def test_without_a_blend_the_report_has_a_run_of_its_own(trained: Path, tmp_path: Path) -> None:
+    root = f"tracking.root={trained}/runs"
+    members = sorted(path.name for path in trained.glob("runs/store/*/members/*"))
+    made(root, f"members=[{members[0]}]", f"out={tmp_path}", "tracking.experiment=other")
+    tracker = MlflowTracker(trained / "runs", "other")
+    (run,) = tracker.client.search_runs([tracker.experiment_id])
+    assert run.data.tags["prefens.role"] == "report"
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert "errors" not in [attributes["id"] for attributes in Elements(page).of("section")]
+
+
+def test_data_alone_needs_no_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_csv(tmp_path / "train.csv", make_pairs(30))
+    made("data.path=train.csv", "only=data", "tracking=none")
+    assert "rows" in [attributes["id"] for attributes in Elements((tmp_path / "report.html").read_text()).of("section")]
+    assert not (tmp_path / "runs").exists()
+    assert not (tmp_path / "model_card.md").exists()
+    for wrong in ("only=everything", "only=data"):
+        with pytest.raises(ConfigError, match="only="):
+            made(wrong, "tracking=none")
+
+
+def test_models_of_the_store_are_asked_both_ways_round(trained: Path) -> None:
+    from prefens.data.load import load_pairs
+    from prefens.swapping import swap_gaps
+    from prefens.tracking.oof_store import OOFStore
+
+    split = OOFStore(trained / "runs").select()
+    pairs = load_pairs(trained / "train.csv").pairs
+    gaps = swap_gaps(split, list(split.members()), pairs, 7, trained)
+    assert len(gaps) == 2
+    assert max(gaps.values()) <= 1e-6
+    assert swap_gaps(split, list(split.members()), pairs, 0, trained) == {}
+    assert np.isfinite([*gaps.values()]).all()
