@@ -42,7 +42,7 @@ def test_the_report_has_its_sections_and_no_script_of_the_data(trained: Path) ->
     page = (trained / "report.html").read_text("utf-8")
     elements = Elements(page)
     sections = [attributes["id"] for attributes in elements.of("section")]
-    assert sections == ["leaderboard", "calibration", "errors", "rows"]
+    assert sections == ["leaderboard", "calibration", "bias", "errors", "data", "style", "leak", "rows"]
     assert len(elements.of("script")) == 1
     assert elements.text.count('document.title = "owned"') >= 6
     assert "changed no probability" in page or "moved probabilities by" in page
@@ -100,7 +100,8 @@ def test_data_alone_needs_no_store(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.chdir(tmp_path)
     write_csv(tmp_path / "train.csv", make_pairs(30))
     made("data.path=train.csv", "only=data", "tracking=none")
-    assert "rows" in [attributes["id"] for attributes in Elements((tmp_path / "report.html").read_text()).of("section")]
+    found = [attributes["id"] for attributes in Elements((tmp_path / "report.html").read_text()).of("section")]
+    assert found == ["data", "style", "leak", "rows"]
     assert not (tmp_path / "runs").exists()
     assert not (tmp_path / "model_card.md").exists()
     for wrong in ("only=everything", "only=data"):

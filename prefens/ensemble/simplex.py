@@ -14,7 +14,7 @@ TARGET = 1e-9  # what the solver aims at
 ROUNDS = 60  # of choosing members to work on; 5 to 10 are usual
 STEPS = 30  # Newton steps on the chosen members
 ADDED = 12  # members that join the chosen ones in a round
-BLOCK = 8192  # rows at a time, where a temporary copy as long as the data would double its memory
+BLOCK = 500_000  # probabilities at a time, where a float64 copy of all would double or triple the memory
 SAMPLE = 2048  # about so many rows give the first guess
 
 
@@ -36,8 +36,9 @@ class Problem:
         """Return the (M,) gradient at (M,) weights, in float64 without a float64 copy of the data."""
         inside = np.flatnonzero(weights)
         total = np.zeros(self.members)
-        for start in range(0, self.rows, BLOCK):
-            block = slice(start, start + BLOCK)
+        size = max(BLOCK // self.members, 1)
+        for start in range(0, self.rows, size):
+            block = slice(start, start + size)
             values = self.true_class[:, block].astype(np.float64, copy=False)
             share = 1.0 / (weights[inside] @ values[inside])
             total += values @ (share if self.counts is None else share * self.counts[block])

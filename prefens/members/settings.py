@@ -23,10 +23,15 @@ def load_settings(kind: type[T], directory: Path) -> T:
 
 
 def restore(kind: type[T], values: dict[str, Any]) -> T:
-    """Return an instance of a dataclass from JSON values, nested dataclasses and choices included."""
+    """Return an instance of a dataclass from JSON values, nested dataclasses and choices included.
+
+    A field that did not exist when they were written has its default.
+    """
     hints = get_type_hints(kind)
     made: dict[str, Any] = {}
     for item in fields(kind):  # type: ignore[arg-type]
+        if item.name not in values:
+            continue
         hint, value = hints[item.name], values[item.name]
         if isinstance(hint, type) and issubclass(hint, Enum):
             value = hint[value]
