@@ -9,7 +9,7 @@ ARGS ?=
 READY := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install quickstart train tune import blend predict report serve ui kaggle test test-slow lint format benchmark clean
+.PHONY: help install quickstart train tune import blend predict report serve ui server kaggle test test-slow lint format benchmark clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -53,6 +53,9 @@ serve: $(READY) ## answer POST /invocations on 127.0.0.1:PORT with the latest bl
 
 ui: $(READY) ## compare members in the MLflow UI on 127.0.0.1:PORT
 	$(BIN)/python -m prefens.ui tracking.root=$(RUNS) port=$(PORT) $(ARGS)
+
+server: $(READY) ## MLflow over PostgreSQL on 127.0.0.1:PORT, for sweeps of many processes
+	$(BIN)/python -m prefens.server tracking.root=$(RUNS) port=$(PORT) $(ARGS)
 
 kaggle: $(READY) ## bundle wheel, stored members and a notebook that predicts without internet
 	$(BIN)/python -m prefens.kaggle tracking.root=$(RUNS) $(ARGS)

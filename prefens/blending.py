@@ -26,7 +26,7 @@ from prefens.recheck import recheck
 from prefens.records import OOFStack, Pairs
 from prefens.results import BlendResult, Choice, Diagnosis
 from prefens.serving import save_best
-from prefens.trackers import make_tracker
+from prefens.trackers import open_tracker
 
 log = logging.getLogger(__name__)
 
@@ -200,7 +200,8 @@ def record(found: Blend, tracking: config.Tracking, out: Path, model: bool = Tru
     try:
         files += _draw(found, out / "figures")
         name, folds = f"blend of {len(described['members'])}", found.gathered.folds
-        make_tracker(tracking).log_blend(name, _metrics(found), _tags(found), files, tables, saved, folds)
+        with open_tracker(tracking) as tracker:
+            tracker.log_blend(name, _metrics(found), _tags(found), files, tables, saved, folds)
     except Exception as error:  # whatever it is: the blend itself is written
         log.warning("figures or tracking failed, the blend is in %s: %s: %s", out, type(error).__name__, error)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shlex
 import sys
 import time
@@ -16,7 +17,7 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from prefens import stopping, threads
+from prefens import gpus, stopping, threads
 from prefens.config import CONF_DIR
 from prefens.errors import PrefensError
 from prefens.files import check_writable
@@ -33,7 +34,8 @@ _settled: list[Outcome] = []  # of jobs that the next one need not run
 class SweepStart(Callback):
     """Looks whether results can be written, and notes the jobs of a sweep, before any begins.
 
-    Hydra turns an ordinary error here into a warning, hence the exit.
+    Hydra turns an ordinary error here into a warning, hence the exit. The folder of the sweep is the same one for its
+    jobs, wherever a launcher starts them.
     """
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
@@ -45,7 +47,9 @@ class SweepStart(Callback):
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         self.on_run_start(config)
-        sweep = Sweep(Path(config.hydra.sweep.dir))
+        sweep = Sweep(Path(config.hydra.sweep.dir).absolute())
+        quoted = str(sweep.folder).replace("\\", "\\\\").replace("'", "\\'")
+        config.hydra.overrides.hydra.append(f"hydra.sweep.dir='{quoted}'")
         sweep.begin(_jobs(config), _settled)
         _sweeps.append(sweep)
         if not config.hydra.launcher._target_.endswith(".BasicLauncher"):  # the work is done in other processes
@@ -132,9 +136,10 @@ def _compose(name: str, job: Callable[[Any], None]) -> Any:
 def _job(task: Callable[[Any], Rows], config: Any, outcomes: list[Outcome]) -> None:
     """Run one job of a sweep, or the only one, and leave its outcome where the parent finds it."""
     settings = HydraConfig.get()
+    os.chdir(settings.runtime.cwd)  # Ray's workers start where the cluster was started
     overrides = list(settings.overrides.task)
     if settings.mode is not RunMode.MULTIRUN:
-        outcomes.append(_guarded(task, config, overrides, time.time(), 1))
+        outcomes.append(_guarded(task, config, overrides, time.time()))
         _stop_with(outcomes[-1])
         return
     place = Path(settings.runtime.output_dir)
@@ -144,11 +149,10 @@ def _job(task: Callable[[Any], Rows], config: Any, outcomes: list[Outcome]) -> N
         if not _sweeps:
             stopping.listen()  # another process than the parent, new or used before
         sweep.note(place, Outcome(overrides, running=True))
-        workers = getattr(settings.launcher, "n_jobs", 1)
         if sweep.stopping:
             outcome = Outcome(overrides, code=143)
         else:
-            outcome = _guarded(task, config, overrides, sweep.about()["started"], workers)
+            outcome = _guarded(task, config, overrides, sweep.about()["started"])
     sweep.note(place, outcome)
     if _sweeps:
         _stop_with(outcome)
@@ -160,10 +164,10 @@ def _stop_with(outcome: Outcome) -> None:
         raise Stopped("stopped", outcome.code)
 
 
-def _guarded(task: Callable[[Any], Rows], config: Any, overrides: list[str], started: float, workers: int) -> Outcome:
+def _guarded(task: Callable[[Any], Rows], config: Any, overrides: list[str], started: float) -> Outcome:
     """Run the task; errors and the wish to stop become outcomes."""
     try:
-        threads.share_cores(workers if workers > 0 else threads.cores(), config.get("threads"))
+        _share_machine(config)
         budget = config.get("budget_minutes")
         stopping.set_deadline(None if budget is None else started + 60 * budget)
         stopping.check()
@@ -178,6 +182,16 @@ def _guarded(task: Callable[[Any], Rows], config: Any, overrides: list[str], sta
     finally:
         if HydraConfig.get().mode is RunMode.MULTIRUN and not _sweeps:
             stopping.rest()
+
+
+def _share_machine(config: Any) -> None:
+    """Fix this job's threads and GPU, by what its launcher says of the jobs beside it."""
+    settings = HydraConfig.get()
+    launcher = settings.launcher if settings.mode is RunMode.MULTIRUN else {}
+    workers, wanted = launcher.get("n_jobs", 1), config.get("threads")
+    granted = launcher.get("cpus_per_task") if wanted is None else wanted
+    threads.share_cores(workers if workers > 0 else threads.cores(), granted)
+    gpus.take_turn()
 
 
 def _jobs(config: DictConfig) -> list[list[str]]:

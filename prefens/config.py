@@ -26,20 +26,24 @@ T = TypeVar("T")
 _PACKAGE = Path(__file__).resolve().parent
 CONF_DIR = _PACKAGE / "conf" if (_PACKAGE / "conf").is_dir() else _PACKAGE.parent / "conf"  # a wheel; a checkout
 RECIPE_GROUPS = ("text", "pairing", "head", "training")  # beside backbone; a member has those it names as fields
-UNDECISIVE = (
-    ("path",),
-    ("training", "save"),
-    ("training", "checkpoint_minutes"),
-)  # where files are, how models are kept
+UNDECISIVE = (("path",), ("training", "save"), ("training", "checkpoint_minutes"))  # where files are, how they are kept
 
 
 @dataclass
 class Tracking:
-    """root: everything the program writes; experiment: MLflow's; mlflow: whether runs are tracked there."""
+    """Where results go.
+
+    Attributes
+    ----------
+    root : everything the program writes, the store first.
+    experiment : MLflow's; mlflow : whether runs are tracked there.
+    uri : http(s)://HOST:PORT of an MLflow server, or None for SQLite under `root`.
+    """
 
     root: str
     experiment: str
     mlflow: bool
+    uri: str | None = None
 
 
 @dataclass
@@ -163,6 +167,25 @@ class UiConfig:
 
 
 @dataclass
+class ServerConfig:
+    """Settings of `python -m prefens.server`."""
+
+    tracking: Any = MISSING
+    folder: str = MISSING
+    host: str = MISSING
+    port: int = MISSING
+    workers: int = MISSING
+    postgres: str | None = None
+
+
+@dataclass
+class DeliverConfig:
+    """Settings of `python -m prefens.deliver`."""
+
+    tracking: Any = MISSING
+
+
+@dataclass
 class StatusConfig:
     """Settings of `python -m prefens.status`."""
 
@@ -181,6 +204,8 @@ SCHEMAS = {
     "import_oof": ImportConfig,
     "kaggle": KaggleConfig,
     "ui": UiConfig,
+    "server": ServerConfig,
+    "deliver": DeliverConfig,
     "status": StatusConfig,
 }
 for _name, _schema in SCHEMAS.items():
@@ -265,11 +290,8 @@ def with_fields(config: TrainConfig, values: Mapping[str, Any]) -> TrainConfig:
         try:
             OmegaConf.update(changed, name, value, force_add=False)  # type: ignore[arg-type]
         except OmegaConfBaseException as error:
-            raise ConfigError(
-                f"{name}={value!r}: {str(error).splitlines()[0]}",
-                "a field of the settings",
-                "--cfg job prints them all",
-            ) from error
+            wrong = f"{name}={value!r}: {str(error).splitlines()[0]}"
+            raise ConfigError(wrong, "a field of the settings", "--cfg job prints them all") from error
     return changed
 
 

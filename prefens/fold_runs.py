@@ -17,10 +17,10 @@ from prefens import stopping, threads
 from prefens.data.corpus import Corpus
 from prefens.evaluation.metrics import accuracy, log_loss
 from prefens.files import clear_abandoned, mend
-from prefens.leases import POLL, Busy, held, holder_of, is_live
+from prefens.leases import POLL, Busy, fold_lease, held, holder_of, is_live
 from prefens.members.base import Context, Member
 from prefens.records import Fold, FoldPredictions
-from prefens.scoring import track_member
+from prefens.scoring import track_fold, track_member
 from prefens.tracking.failures import note_failure
 from prefens.tracking.member_spec import MemberSpec
 from prefens.tracking.oof_store import SplitStore
@@ -76,7 +76,7 @@ class Trainer:
         time.sleep(POLL)
 
     def _lease(self, spec: MemberSpec, fold: int) -> Path:
-        return self.root / "locks" / f"fold-{spec.key(fold).digest[:16]}.json"
+        return fold_lease(self.root, spec.key(fold))
 
     def _train_fold(self, spec: MemberSpec, make: Callable[[], Member], fold: Fold) -> dict[str, Any]:
         trained = False
@@ -113,7 +113,8 @@ class Trainer:
             self._run(spec, make(), fold)
             return True
         if not self.tracker.has_fold(spec.key(fold.index)):  # trained without a tracker, or killed before it was told
-            self._track(spec, self.tracker.start_fold(spec, spec.key(fold.index)), fold.index)
+            run = self.tracker.start_fold(spec, spec.key(fold.index))
+            track_fold(self.split, self.tracker, spec, fold.index, run)
         return False
 
     def _run(self, spec: MemberSpec, member: Member, fold: Fold) -> None:
@@ -126,7 +127,7 @@ class Trainer:
         with stopping.deferred(), self._failing(spec, run, fold.index):
             self.split.put(spec, predictions, facts, member.save)
             checkpoint.unlink(missing_ok=True)
-            self._track(spec, run, fold.index)
+            track_fold(self.split, self.tracker, spec, fold.index, run)
 
     def _fit(
         self, spec: MemberSpec, member: Member, fold: Fold, checkpoint: Path
@@ -165,10 +166,3 @@ class Trainer:
             except Exception as other:  # a full disk refuses both
                 log.warning("the failure of %s fold %d is not noted: %s", spec.name, fold, other)
             raise
-
-    def _track(self, spec: MemberSpec, run: str, fold: int) -> None:
-        """Tell the tracker what the store holds of a fold run."""
-        facts, folder = self.split.facts(spec, fold), self.split.fold_dir(spec.name, fold)
-        numbers = {name: value for name, value in facts["facts"].items() if not isinstance(value, str)}
-        metrics = {name: facts[name] for name in ("log_loss", "accuracy", "seconds")} | numbers
-        self.tracker.finish_fold(run, metrics, facts["curves"], [folder / "predictions.parquet", folder / "run.json"])

@@ -19,7 +19,7 @@ def import_oof(settings: config.ImportConfig) -> command.Rows:
     from prefens.gathering import read_member
     from prefens.importing import import_member
     from prefens.scoring import member_stack
-    from prefens.trackers import make_tracker
+    from prefens.trackers import open_tracker
     from prefens.tracking.oof_store import OOFStore
 
     if settings.path is None:
@@ -28,7 +28,8 @@ def import_oof(settings: config.ImportConfig) -> command.Rows:
     split = OOFStore(Path(tracking.root)).select(settings.data_digest, settings.fold_digest)
     columns = config.mapping("columns", settings.columns)
     member = read_member(Path(settings.path), columns, settings.name)
-    spec = import_member(split, make_tracker(tracking), member, settings.force)
+    with open_tracker(tracking) as tracker:
+        spec = import_member(split, tracker, member, settings.force)
     stack, holdout = member_stack(split, spec)
     rows = leaderboard(stack, [], holdout)
     show(leaderboard_table(rows, f"{spec.name}, {len(stack.folds.ids)} pairs, in {split.path}"))

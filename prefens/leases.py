@@ -23,6 +23,7 @@ import psutil
 from filelock import FileLock, Timeout
 
 from prefens.files import mend, write_json
+from prefens.records import RunKey
 
 BEAT = 15.0  # seconds between two heartbeats
 STALE = 300.0  # seconds without one after which a holder on another machine counts as dead; clocks may differ
@@ -66,6 +67,11 @@ class Holder:
             return bool(abs(psutil.Process(self.pid).create_time() - self.born) > 2.0)
         except psutil.NoSuchProcess:
             return True
+
+
+def fold_lease(root: Path, key: RunKey) -> Path:
+    """Return the lease of a fold run under a tracking root."""
+    return root / "locks" / f"fold-{key.digest[:16]}.json"
 
 
 @contextmanager

@@ -38,7 +38,8 @@ def from_pairs(settings: config.PredictConfig) -> tuple[Any, Any, dict[str, Any]
     tracking = config.build(settings.tracking, config.Tracking)
     store, root = OOFStore(Path(tracking.root)), Path(tracking.root)
     split = store.select(settings.data_digest, settings.fold_digest) if settings.model is None else None
-    predictor = find_predictor(split, settings.method, settings.model, root, tracking.experiment)
+    place = (root, tracking.experiment, tracking.uri)
+    predictor = find_predictor(split, settings.method, settings.model, *place)
     loaded = source.load(labelled=False)
     probabilities = predictor.predict_rows(loaded)
     malformed = [{"row": row + 1, "id": loaded.ids[row], "problem": text} for row, text in loaded.problems.items()]

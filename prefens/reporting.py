@@ -34,7 +34,7 @@ from prefens.members.token_counts import minilm_counter
 from prefens.records import Floats, Folds
 from prefens.style_audit import style_section
 from prefens.swapping import swap_gaps
-from prefens.trackers import make_tracker
+from prefens.trackers import open_tracker
 
 log = logging.getLogger(__name__)
 
@@ -126,7 +126,8 @@ def write_report(report: Report, out: Path, tracking: config.Tracking) -> list[P
     files += [write_text(out / "model_card.md", report.card)] if report.card else []
     files += [save(plot, out / "figures") for section in report.page.sections for plot in section.plots]
     try:
-        make_tracker(tracking).log_report(report.page.title, report.tags, files)
+        with open_tracker(tracking) as tracker:
+            tracker.log_report(report.page.title, report.tags, files)
     except OSError as error:
         log.warning("the report is not tracked: %s", error)
     return files

@@ -90,12 +90,13 @@ def save_best(split: SplitStore) -> Path | None:
     return path
 
 
-def model_predictor(place: str, root: Path, experiment: str) -> Predictor:
+def model_predictor(place: str, root: Path, experiment: str, uri: str | None = None) -> Predictor:
     """Return the predictor inside a saved model.
 
     Parameters
     ----------
-    place : a folder; or models:/NAME@ALIAS, models:/NAME/VERSION or runs:/ID/model in the tracking root's database.
+    place : a folder; or models:/NAME@ALIAS, models:/NAME/VERSION or runs:/ID/model in the tracking root's database,
+        or on the server at `uri`.
 
     Raises
     ------
@@ -105,18 +106,20 @@ def model_predictor(place: str, root: Path, experiment: str) -> Predictor:
 
     folder = Path(place)
     if place.startswith(("models:", "runs:")):
-        from prefens.tracking.mlflow_tracker import MlflowTracker
+        from prefens.tracking.mlflow_models import fetch_model
 
-        if not (root / "mlflow.db").is_file():
+        if uri is None and not (root / "mlflow.db").is_file():
             raise StoreError(f"model={place}: no {root / 'mlflow.db'}", "MLflow's database", "give tracking.root=DIR")
-        folder = MlflowTracker(root, experiment).find_model(place)
+        folder = fetch_model(root, experiment, uri, place)
     found = load_model(folder)
     if not isinstance(found, Predictor):
         raise StoreError(f"model={place} holds {type(found).__name__}", EXPECTED, "correct it")
     return found
 
 
-def find_predictor(split: SplitStore | None, method: str, model: str | None, root: Path, experiment: str) -> Predictor:
+def find_predictor(
+    split: SplitStore | None, method: str, model: str | None, root: Path, experiment: str, uri: str | None = None
+) -> Predictor:
     """Return what predicts: the saved `model` if one is named, else the stored blend's `method`."""
     if model is None and split is not None:
         return stored_predictor(split, method)
@@ -126,7 +129,7 @@ def find_predictor(split: SplitStore | None, method: str, model: str | None, roo
             "one of the two: a saved model holds the blend's best method alone",
             "leave one out",
         )
-    return model_predictor(str(model), root, experiment)
+    return model_predictor(str(model), root, experiment, uri)
 
 
 def stored_predictor(split: SplitStore, method: str) -> Predictor:

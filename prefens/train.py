@@ -16,7 +16,7 @@ def train(settings: config.TrainConfig) -> command.Rows:
     from prefens.errors import ConfigError
     from prefens.fold_runs import Trainer
     from prefens.recipes import load_corpus, member_spec
-    from prefens.trackers import make_tracker
+    from prefens.trackers import open_tracker
     from prefens.tracking.oof_store import OOFStore
 
     tracking = config.build(settings.tracking, config.Tracking)
@@ -27,10 +27,10 @@ def train(settings: config.TrainConfig) -> command.Rows:
         raise ConfigError(f"fold={settings.fold}", f"0 to {folds.k - 1}, or null for all", "correct the fold")
     spec = member_spec(settings, corpus)
     split = OOFStore(root).put_folds(folds)
-    trainer = Trainer(corpus, split, make_tracker(tracking), root, settings.force)
-    rows = trainer.train_member(
-        spec, lambda: config.build_member(settings), range(folds.k) if settings.fold is None else [settings.fold]
-    )
+    wanted = range(folds.k) if settings.fold is None else [settings.fold]
+    with open_tracker(tracking) as tracker:
+        trainer = Trainer(corpus, split, tracker, root, settings.force)
+        rows = trainer.train_member(spec, lambda: config.build_member(settings), wanted)
     return [row | {"out": settings.out} for row in rows]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +22,13 @@ def tune(settings: config.TuneConfig) -> command.Rows:
     from prefens.files import write_json
     from prefens.fold_runs import Trainer
     from prefens.recipes import load_corpus, member_spec
-    from prefens.trackers import make_tracker
+    from prefens.trackers import open_tracker
     from prefens.tracking.oof_store import OOFStore
     from prefens.tuning import Search, trial_rows
 
     tracking = config.build(settings.tracking, config.Tracking)
     corpus = load_corpus(settings)
     folds, split = corpus.folds, OOFStore(Path(tracking.root)).put_folds(corpus.folds)
-    trainer = Trainer(corpus, split, make_tracker(tracking), Path(tracking.root))
     base = member_spec(settings, corpus)
     space: Any = OmegaConf.to_container(settings.space or OmegaConf.create({}), resolve=True)
     identity = [dict(base.recipe), base.seed, base.data_digest, base.fold_digest]
@@ -37,7 +37,7 @@ def tune(settings: config.TuneConfig) -> command.Rows:
     def with_values(values: Mapping[str, Any]) -> Any:
         return config.with_fields(settings, values)
 
-    def fold_loss(values: Mapping[str, Any], fold: int) -> tuple[float, int]:
+    def fold_loss(trainer: Trainer, values: Mapping[str, Any], fold: int) -> tuple[float, int]:
         chosen = with_values(values)
         spec = member_spec(chosen, corpus)
         if folds.scored.all():
@@ -45,7 +45,10 @@ def tune(settings: config.TuneConfig) -> command.Rows:
         (row,) = trainer.train_member(spec, lambda: config.build_member(chosen), [fold])
         return row["log_loss"], int((folds.fold == fold).sum())
 
-    rows = trial_rows(search.run(fold_loss), split, lambda values: member_spec(with_values(values), corpus))
+    with open_tracker(tracking) as tracker:
+        trainer = Trainer(corpus, split, tracker, Path(tracking.root))
+        trials = search.run(partial(fold_loss, trainer))
+    rows = trial_rows(trials, split, lambda values: member_spec(with_values(values), corpus))
     show(trial_table(rows))
     write_json(Path(settings.out) / "tune.json", {"trials": rows})
     return rows

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 from prefens import command, config
@@ -17,7 +14,9 @@ def main() -> None:
 def ui(settings: config.UiConfig) -> command.Rows:
     """Serve the UI until interrupted; print the address of the experiment's table of runs."""
     from prefens.errors import ConfigError
-    from prefens.tracking.mlflow_tracker import MlflowTracker, database_uri
+    from prefens.mlflow_process import serve
+    from prefens.tracking.mlflow_home import database_uri
+    from prefens.tracking.mlflow_tracker import MlflowTracker
     from prefens.tracking.runs_view import runs_page
 
     tracking = config.build(settings.tracking, config.Tracking)
@@ -28,18 +27,7 @@ def ui(settings: config.UiConfig) -> command.Rows:
         )
     experiment = MlflowTracker(root, tracking.experiment).experiment_id
     print(f"MLflow UI: http://{settings.host}:{settings.port}/{runs_page(experiment)}\n(Ctrl-C stops it)", flush=True)
-    server = [sys.executable, "-m", "mlflow", "server", "--host", settings.host, "--port", str(settings.port)]
-    server += ["--workers", "1", "--backend-store-uri", database_uri(root / "mlflow.db")]
-    server += ["--artifacts-destination", (root.resolve() / "artifacts").as_uri()]
-    quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    try:
-        code = subprocess.run(server, env=os.environ | quiet, check=False).returncode
-    except KeyboardInterrupt:
-        return []
-    if code > 0:
-        raise ConfigError(
-            f"the MLflow server ended with code {code}", "a server", f"is port {settings.port} free? try port=5001"
-        )
+    serve(database_uri(root / "mlflow.db"), root / "artifacts", settings.host, settings.port, workers=1)
     return []
 
 

@@ -10,8 +10,13 @@ import pytest
 import prefens
 
 PACKAGE = Path(prefens.__file__).parent
-BASE = {"records", "results", "errors", "digest", "files", "threads", "progress", "stopping", "parallel", "features"}
-COMMANDS = {"train", "tune", "status", "blend", "predict", "report", "import_oof", "ui", "kaggle"}
+BASE = {
+    *("records", "results", "errors", "digest", "files", "threads", "gpus", "progress", "stopping", "parallel"),
+    "features",
+}
+COMMANDS = {
+    *("train", "tune", "status", "blend", "predict", "report", "import_oof", "ui", "kaggle", "server", "deliver"),
+}
 # What each part may import of ours, beside BASE; commands and what only they use may import anything.
 ALLOWED = {
     "records": {"errors", "digest"},
@@ -20,6 +25,7 @@ ALLOWED = {
     "digest": set(),
     "files": {"errors"},
     "threads": {"errors"},
+    "gpus": set(),
     "progress": set(),
     "stopping": set(),
     "parallel": {"progress", "threads"},
@@ -40,7 +46,7 @@ ALLOWED = {
     "tuning": {"evaluation", "scoring", "tracking"},
     "leases": set(),
     "standing": {"leases", "tracking.failures"},
-    "scoring": {"evaluation", "tracking"},
+    "scoring": {"evaluation", "leases", "tracking"},
     "fold_runs": {"data", "leases", "members", "evaluation", "scoring", "tracking"},
     "prediction": {"config", "data", "ensemble", "members", "tracking"},
     "file_prediction": {"data", "prediction"},
@@ -49,6 +55,8 @@ ALLOWED = {
     "recheck": {"prediction", "tracking"},
     "serving": {"data", "evaluation", "prediction", "tracking"},
     "blending": {"config", "ensemble", "evaluation", "gathering", "members", "recheck", "serving", "trackers"},
+    "postgres": set(),
+    "mlflow_process": set(),
     "swapping": {"prediction", "tracking"},
     "reporting": {
         *("blending", "config", "data", "ensemble", "evaluation", "gathering", "leak_audit", "members", "style_audit"),

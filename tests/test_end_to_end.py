@@ -260,7 +260,9 @@ def test_mlflow_holds_the_members(trained: Path, tmp_path: Path) -> None:
     }
 
 
-COMMANDS = ["train", "tune", "status", "blend", "predict", "import_oof", "ui", "kaggle"]
+COMMANDS = [
+    *("train", "tune", "status", "blend", "predict", "report", "import_oof", "ui", "kaggle", "server", "deliver"),
+]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

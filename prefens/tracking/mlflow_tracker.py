@@ -1,121 +1,105 @@
-"""Runs in MLflow, on SQLite and a folder of artifacts under the tracking root."""
+"""Runs in MLflow: a parent run per member, child runs for its folds, a run per blend."""
 
 from __future__ import annotations
 
 import json
 import logging
-import os
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-
-from filelock import FileLock
-from mlflow.entities import LoggedModelOutput, LoggedModelStatus, Metric, Param, RunStatus
+from mlflow.entities import Metric, Param, RunStatus
 from mlflow.exceptions import MlflowException
-from mlflow.tracking import MlflowClient
-from mlflow.tracking._tracking_service.utils import _get_store
-from mlflow.utils.file_utils import local_file_uri_to_path
-from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS, MLFLOW_RUN_NOTE
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
-from prefens.errors import StoreError
-from prefens.files import written_aside
 from prefens.records import Folds, RunKey
+from prefens.tracking import mlflow_models
 from prefens.tracking.dataset import dataset_input
 from prefens.tracking.member_spec import MemberSpec
-from prefens.tracking.relocation import relocate
-from prefens.tracking.runs_view import experiment_tags
+from prefens.tracking.mlflow_home import find_home
 from prefens.tracking.tracker import Rows
-
-logging.getLogger("mlflow").setLevel(logging.WARNING)  # it announces every table that it creates
 
 log = logging.getLogger(__name__)
 
 PARENT = "mlflow.parentRunId"  # the tag that nests a child run in the UI
 PARAM_LENGTH = 6000  # MLflow's limit
-ALIAS = "best"  # of the registered model: the latest blend's
-BATCH = 1000  # metrics a request, MLflow's limit
+BATCH = 1000  # metrics a request, and runs a search: MLflow's limit
 
 
 class MlflowTracker:
-    """Tracks runs in `root`/mlflow.db and `root`/artifacts.
+    """Tracks runs in `root`/mlflow.db and `root`/artifacts, or on the server at `uri`.
 
-    The first process makes the database and the experiment, under a file lock and a temporary name: two
-    that do it at once damage the file for good. A root that was moved gets its artifact paths mended.
+    Every call may be made again after it was cut off: with the same `attempt` (any text that no other run has) and
+    the same times (milliseconds since 1970) it changes nothing that is there. Rows may be given as what `dataset`
+    tells of them. A server that does not answer is an MlflowException or an OSError after 10 seconds at most.
     """
 
-    def __init__(self, root: Path, experiment: str) -> None:
+    def __init__(self, root: Path, experiment: str, uri: str | None = None) -> None:
         self.root = root.resolve()
         self._finished: set[str] = set()  # keys of fold runs that were seen finished, which they stay
         self.registered = re.sub("[/:]", "-", experiment)  # the two that MLflow refuses in a model's name
-        self.root.mkdir(parents=True, exist_ok=True)
-        artifacts = (self.root / "artifacts").as_uri()
-        with self._lock("tracking"):
-            database = self.root / "mlflow.db"
-            if not database.exists():
-                _create(database, experiment, artifacts)
-            relocate(database, artifacts)
-            self.uri = database_uri(database)
-            self.client = MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
-            found = self.client.get_experiment_by_name(experiment)
-            self.experiment_id = found.experiment_id if found else self.client.create_experiment(experiment, artifacts)
-            for name, value in experiment_tags().items():
-                if found is None or found.tags.get(name) != value:
-                    self.client.set_experiment_tag(self.experiment_id, name, value)
+        self.home = find_home(self.root, experiment, uri)
+        self.uri, self.client, self.experiment_id = self.home.uri, self.home.client, self.home.experiment_id
 
     def has_fold(self, key: RunKey) -> bool:
         if key.digest not in self._finished:  # one search for all folds of the member
             condition = f"tags.`prefens.member` = '{key.member_digest}' and attributes.status = 'FINISHED'"
-            found = self.client.search_runs([self.experiment_id], condition)
-            self._finished |= {run.data.tags.get("prefens.key", "") for run in found}
+            self._finished |= {run.data.tags.get("prefens.key", "") for run in self.home.find(condition, BATCH)}
         return key.digest in self._finished
 
     def has_member(self, spec: MemberSpec) -> bool:
-        member = spec.key(0).member_digest
         scored = "metrics.oof_log_loss > 0 and attributes.status = 'FINISHED'"
-        return bool(self._find(f"tags.`prefens.member` = '{member}' and {scored}"))
+        return bool(self.home.find(f"{_of_member(spec)} and {scored}"))
 
-    def start_fold(self, spec: MemberSpec, key: RunKey) -> str:
+    def start_fold(self, spec: MemberSpec, key: RunKey, attempt: str | None = None, started: int | None = None) -> str:
         tags = _tags("fold", spec) | {
             PARENT: self._parent(spec),
             "prefens.key": key.digest,
             "prefens.fold": str(key.fold),
         }
-        run = self.client.create_run(self.experiment_id, tags=tags, run_name=f"{spec.name} fold {key.fold}")
+        run = self._run(f"{spec.name} fold {key.fold}", tags, attempt, started)
         params = [Param("seed", str(spec.seed)), Param("fold", str(key.fold)), Param("backbone", str(spec.backbone))]
-        self.client.log_batch(run.info.run_id, params=params)
-        return str(run.info.run_id)
+        self.client.log_batch(run, params=params)
+        return run
 
     def finish_fold(
-        self, run: str, metrics: Mapping[str, float], curves: Mapping[str, Sequence[float]], files: Sequence[Path]
+        self,
+        run: str,
+        metrics: Mapping[str, float],
+        curves: Mapping[str, Sequence[float]],
+        files: Sequence[Path],
+        ended: int | None = None,
     ) -> None:
-        self._log(run, metrics, curves, files)
-        self.client.set_terminated(run)
+        self._log(run, metrics, curves, files, ended)
+        self.client.set_terminated(run, end_time=ended)
 
-    def fail_fold(self, run: str, error: BaseException) -> None:
+    def fail_fold(self, run: str, error: BaseException, ended: int | None = None) -> None:
         stopped = not isinstance(error, Exception)
-        self._end(run, str(error) or repr(error), RunStatus.KILLED if stopped else RunStatus.FAILED)
+        self._end(run, str(error) or repr(error), RunStatus.KILLED if stopped else RunStatus.FAILED, ended)
 
-    def abandon_fold(self, key: RunKey) -> None:
+    def abandon_fold(self, key: RunKey, before: int | None = None) -> None:
+        """See `Tracker`; with `before`, runs that began then or later are not meant."""
         condition = f"tags.`prefens.key` = '{key.digest}' and attributes.status = 'RUNNING'"
-        for run in self.client.search_runs([self.experiment_id], condition):
+        if before is not None:
+            condition += f" and attributes.start_time < {before}"
+        for run in self.home.find(condition, BATCH):
             self._end(run.info.run_id, "its process died", RunStatus.KILLED)
 
-    def _end(self, run: str, reason: str, status: int) -> None:
-        self.client.set_tag(run, "prefens.error", reason[:PARAM_LENGTH])
-        self.client.set_terminated(run, RunStatus.to_string(status))
-
     def finish_member(
-        self, spec: MemberSpec, metrics: Mapping[str, float], files: Sequence[Path], folds: Folds | None = None
+        self,
+        spec: MemberSpec,
+        metrics: Mapping[str, float],
+        files: Sequence[Path],
+        folds: Folds | Mapping[str, str] | None = None,
+        ended: int | None = None,
     ) -> None:
         parent = self._parent(spec)
         self._describe(parent, metrics, folds)
-        self._log(parent, metrics, {}, files)
-        self.client.set_terminated(parent)
+        self._adopt(f"{_of_member(spec)} and tags.`prefens.role` = 'fold' and tags.`{PARENT}` != '{parent}'", parent)
+        self._log(parent, metrics, {}, files, ended)
+        self.client.set_terminated(parent, end_time=ended)
 
     def log_blend(
         self,
@@ -125,31 +109,89 @@ class MlflowTracker:
         files: Sequence[Path],
         tables: Mapping[str, Rows],
         model: Path | None = None,
-        folds: Folds | None = None,
+        folds: Folds | Mapping[str, str] | None = None,
+        attempt: str | None = None,
+        started: int | None = None,
     ) -> None:
-        run = self.client.create_run(self.experiment_id, tags={"prefens.role": "blend", **tags}, run_name=name)
-        self._describe(run.info.run_id, metrics, folds)
-        self._log(run.info.run_id, metrics, {}, files)
+        run = self._run(name, {"prefens.role": "blend", **tags}, attempt, started)
+        self._describe(run, metrics, folds)
+        self._log(run, metrics, {}, files, started)
+        logged = {item.path for item in self.client.list_artifacts(run, "tables")}
         for title, rows in tables.items():
-            self.client.log_table(run.info.run_id, _columns(rows), f"tables/{title}.json")
+            if f"tables/{title}.json" not in logged:  # MLflow would append the rows to those that are there
+                self.client.log_table(run, _columns(rows), f"tables/{title}.json")
         if model is not None:
             try:
-                self._register(model, run.info.run_id, tags)
+                mlflow_models.register(self.home, self.registered, model, run, tags)
             except (OSError, MlflowException) as error:
+                if not self.home.local:
+                    raise  # to be sent again
                 log.warning("the model in %s is not registered: %s", model, error)
-        self.client.set_terminated(run.info.run_id)
+        self.client.set_terminated(run)
 
-    def log_report(self, name: str, tags: Mapping[str, str], files: Sequence[Path]) -> None:
+    def log_report(
+        self,
+        name: str,
+        tags: Mapping[str, str],
+        files: Sequence[Path],
+        attempt: str | None = None,
+        started: int | None = None,
+    ) -> None:
         wanted = {"prefens.role": "blend", **tags}
-        known = self._find(" and ".join(f"tags.`{tag}` = '{value}'" for tag, value in wanted.items()))
+        condition = " and ".join(f"tags.`{tag}` = '{value}'" for tag, value in wanted.items())
+        known = self.home.find(condition, latest=True)
         if known:
-            self._log(known[0].info.run_id, {}, {}, files)
+            self._log(known[0].info.run_id, {}, {}, files, started)
             return
-        run = self.client.create_run(self.experiment_id, tags={**tags, "prefens.role": "report"}, run_name=name)
-        self._log(run.info.run_id, {}, {}, files)
-        self.client.set_terminated(run.info.run_id)
+        run = self._run(name, {**tags, "prefens.role": "report"}, attempt, started)
+        self._log(run, {}, {}, files, started)
+        self.client.set_terminated(run)
 
-    def _describe(self, run: str, metrics: Mapping[str, float], folds: Folds | None) -> None:
+    def find_model(self, place: str) -> Path:
+        """Return the folder of a saved model; see `mlflow_models.find_model`."""
+        return mlflow_models.find_model(self.home, place)
+
+    def deliver(self) -> None:
+        """Nothing is kept back."""
+
+    def _run(self, name: str, tags: Mapping[str, str], attempt: str | None, started: int | None) -> str:
+        """Get or create the run of an attempt."""
+        if attempt is not None:
+            known = self.home.find(f"tags.`prefens.attempt` = '{attempt}'")
+            if known:
+                return str(known[0].info.run_id)
+            tags = {**tags, "prefens.attempt": attempt}
+        run = self.client.create_run(self.experiment_id, started, dict(tags), name)
+        return str(run.info.run_id)
+
+    def _parent(self, spec: MemberSpec) -> str:
+        """Get or create the member's run.
+
+        MLflow has no such call. On one disk a lock makes one of two; machines that share only the server may make
+        several at once: each of them then sees all, keeps the earliest, and merges the others into it.
+        """
+        condition = f"{_of_member(spec)} and tags.`prefens.role` = 'member'"
+        with self.home.lock(f"member-{spec.key(0).member_digest[:16]}"):
+            known = self.home.find(condition, BATCH)
+            if not known:
+                self.client.create_run(self.experiment_id, tags=_tags("member", spec), run_name=spec.name)
+                known = self.home.find(condition, BATCH)
+            keep, *doubles = [str(run.info.run_id) for run in known]
+            for double in doubles:
+                self._adopt(f"tags.`{PARENT}` = '{double}'", keep)
+                self.client.delete_run(double)
+            if doubles or not known[0].data.params:
+                params = {"seed": spec.seed, **_flat(spec.recipe)}
+                self.client.log_batch(
+                    keep, params=[Param(name, str(value)[:PARAM_LENGTH]) for name, value in params.items()]
+                )
+            return keep
+
+    def _adopt(self, condition: str, parent: str) -> None:
+        for child in self.home.find(condition, BATCH):
+            self.client.set_tag(child.info.run_id, PARENT, parent)
+
+    def _describe(self, run: str, metrics: Mapping[str, float], folds: Folds | Mapping[str, str] | None) -> None:
         """Say on a run's page what its score is, and name the data that it is on as its input."""
         told = "Out-of-fold log loss **{:.4f} ± {:.4f}** nats".format(
             *(metrics.get(f"oof_{name}", float("nan")) for name in ("log_loss", "log_loss_se"))
@@ -158,74 +200,19 @@ class MlflowTracker:
         if folds is not None:
             self.client.log_inputs(run, [dataset_input(folds)])
 
-    def _register(self, folder: Path, run: str, tags: Mapping[str, str]) -> None:
-        """Log a model folder to its run, and make it the newest version of the registered model, and the best."""
-        from prefens.tracking.pyfunc_model import place_model  # imports more of mlflow, which takes a second
-
-        logged = self.client.create_logged_model(self.experiment_id, "model", run, tags=dict(tags))
-        place_model(folder, _folder(logged.artifact_location), logged.model_id, run)
-        self.client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
-        self.client.log_outputs(run, [LoggedModelOutput(logged.model_id, step=0)])
-        with self._lock("registry"):
-            if not self.client.search_registered_models(f"name = '{self.registered}'"):
-                self.client.create_registered_model(self.registered)
-            version = self.client.create_model_version(
-                self.registered, logged.artifact_location, run, dict(tags), model_id=logged.model_id
-            )
-            self.client.set_registered_model_alias(self.registered, ALIAS, version.version)
-        link = json.dumps([{"name": self.registered, "version": version.version}])
-        self.client.set_logged_model_tags(logged.model_id, {MLFLOW_MODEL_VERSIONS: link})  # the UI shows it there
-
-    def find_model(self, place: str) -> Path:
-        """Return the folder of models:/NAME@ALIAS, models:/NAME/VERSION or runs:/ID/model (StoreError for none).
-
-        MLflow's own search asks the database of its global state instead, and makes one where there is none.
-        """
-        try:
-            return _folder(self._location(place))
-        except (MlflowException, ValueError) as error:
-            raise StoreError(
-                f"{place}: {str(error).splitlines()[0]}",
-                f"models:/NAME@ALIAS, models:/NAME/VERSION or runs:/ID/model in {self.uri}",
-                "blend first, or correct it",
-            ) from error
-
-    def _location(self, place: str) -> str:
-        kind, *parts = re.split(":/|[/@]", place)
-        if len(parts) != 2:
-            raise ValueError("neither alias nor version")
-        if kind == "runs":
-            outputs = self.client.get_run(parts[0]).outputs
-            if outputs is None or not outputs.model_outputs:
-                raise ValueError("a run without a model")
-            return str(self.client.get_logged_model(outputs.model_outputs[0].model_id).artifact_location)
-        name, version = parts
-        if "@" in place:
-            version = str(self.client.get_model_version_by_alias(name, version).version)
-        return str(self.client.get_model_version_download_uri(name, version))
-
-    def _parent(self, spec: MemberSpec) -> str:
-        """Get or create the member's run; MLflow has no such call, so a lock makes one of the two."""
-        member = spec.key(0).member_digest
-        with self._lock(f"member-{member[:16]}"):
-            known = self._find(f"tags.`prefens.member` = '{member}' and tags.`prefens.role` = 'member'")
-            if known:
-                return str(known[0].info.run_id)
-            run = self.client.create_run(self.experiment_id, tags=_tags("member", spec), run_name=spec.name)
-            params = {"seed": spec.seed, **_flat(spec.recipe)}
-            self.client.log_batch(
-                run.info.run_id, params=[Param(name, str(value)[:PARAM_LENGTH]) for name, value in params.items()]
-            )
-            return str(run.info.run_id)
-
-    def _find(self, condition: str) -> Sequence[Any]:
-        found: Sequence[Any] = self.client.search_runs([self.experiment_id], condition, max_results=1)
-        return found
+    def _end(self, run: str, reason: str, status: int, ended: int | None = None) -> None:
+        self.client.set_tag(run, "prefens.error", reason[:PARAM_LENGTH])
+        self.client.set_terminated(run, RunStatus.to_string(status), end_time=ended)
 
     def _log(
-        self, run: str, metrics: Mapping[str, float], curves: Mapping[str, Sequence[float]], files: Sequence[Path]
+        self,
+        run: str,
+        metrics: Mapping[str, float],
+        curves: Mapping[str, Sequence[float]],
+        files: Sequence[Path],
+        at: int | None,
     ) -> None:
-        now = int(time.time() * 1000)
+        now = int(time.time() * 1000) if at is None else at  # sent again at the same time, they are the same points
         points = [Metric(name, float(value), now, 0) for name, value in metrics.items()]
         points += [
             Metric(name, float(value), now, step) for name, curve in curves.items() for step, value in enumerate(curve)
@@ -234,29 +221,6 @@ class MlflowTracker:
             self.client.log_batch(run, metrics=points[start : start + BATCH])
         for path in files:
             self.client.log_artifact(run, str(path), "figures" if path.suffix == ".png" else None)
-
-    @contextmanager
-    def _lock(self, name: str) -> Iterator[None]:
-        folder = self.root / "locks"
-        folder.mkdir(exist_ok=True)
-        with FileLock(folder / f"{name}.lock"):
-            yield
-
-
-def database_uri(database: Path) -> str:
-    """Return MLflow's address of an SQLite file."""
-    return f"sqlite:///{database.resolve().as_posix()}"
-
-
-def _create(database: Path, experiment: str, artifacts: str) -> None:
-    with written_aside(database) as aside:
-        client = MlflowClient(tracking_uri=database_uri(aside))
-        client.create_experiment(experiment, artifacts)
-        _get_store(database_uri(aside)).engine.dispose()  # type: ignore[no-untyped-call]
-
-
-def _folder(location: str) -> Path:
-    return Path(local_file_uri_to_path(location))  # type: ignore[no-untyped-call]
 
 
 def _columns(rows: Rows) -> dict[str, list[Any]]:
@@ -270,6 +234,10 @@ def _columns(rows: Rows) -> dict[str, list[Any]]:
         for row in rows
     ]
     return {name: [row.get(name) for row in plain] for name in names}
+
+
+def _of_member(spec: MemberSpec) -> str:
+    return f"tags.`prefens.member` = '{spec.key(0).member_digest}'"
 
 
 def _tags(role: str, spec: MemberSpec) -> dict[str, str]:

@@ -67,6 +67,10 @@ class Tracker(Protocol):
         """Keep a report's files with the latest blend that has these tags, or else in a run of their own."""
         ...
 
+    def deliver(self) -> None:
+        """Tell what could not be told yet, and warn of what remains: the last call of a command."""
+        ...
+
 
 class NoTracker:
     """Tracks nothing: for machines without MLflow."""
@@ -109,4 +113,7 @@ class NoTracker:
         pass
 
     def log_report(self, name: str, tags: Mapping[str, str], files: Sequence[Path]) -> None:
+        pass
+
+    def deliver(self) -> None:
         pass

@@ -56,6 +56,30 @@ def test_a_failed_fold_is_marked(made: Path) -> None:
     assert found.data.tags["prefens.error"] == "no good"
 
 
+def test_member_runs_that_two_machines_made_are_merged_into_the_earliest(made: Path) -> None:
+    tracker = MlflowTracker(made, "doubled")
+    tags = {"prefens.role": "member", "prefens.member": SPEC.key(0).member_digest}
+    later, earlier = (
+        tracker.client.create_run(tracker.experiment_id, start, tags, "x").info.run_id for start in (20, 10)
+    )
+    children = [
+        tracker.client.create_run(
+            tracker.experiment_id,
+            tags={
+                "prefens.role": "fold",
+                "prefens.member": SPEC.key(0).member_digest,
+                "mlflow.parentRunId": parent,
+            },
+        )
+        for parent in (earlier, later)
+    ]
+    tracker.finish_member(SPEC, {"oof_log_loss": 1.0}, [])
+    runs = {run.info.run_id: run for run in tracker.client.search_runs([tracker.experiment_id])}
+    assert {*runs} == {earlier, *(child.info.run_id for child in children)}
+    assert {runs[child.info.run_id].data.tags["mlflow.parentRunId"] for child in children} == {earlier}
+    assert runs[earlier].data.params["backbone.bits"] == "4"
+
+
 def test_runs_of_dead_processes_are_marked_and_no_others(made: Path) -> None:
     tracker = MlflowTracker(made, "abandoned")
     dead, other = (tracker.start_fold(SPEC, SPEC.key(fold)) for fold in (0, 1))

@@ -1,0 +1,29 @@
+"""python -m prefens.deliver: tell the tracker all that the store holds and it does not. See --help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prefens import command, config
+
+
+def main() -> None:
+    command.run("deliver", deliver)
+
+
+def deliver(settings: config.DeliverConfig) -> command.Rows:
+    """Deliver what waits and what was never told; print how much."""
+    from prefens.scoring import track_store
+    from prefens.trackers import open_tracker
+    from prefens.tracking.oof_store import OOFStore
+
+    tracking = config.build(settings.tracking, config.Tracking)
+    with open_tracker(tracking) as tracker:
+        tracker.deliver()
+        folds, members = track_store(OOFStore(Path(tracking.root)), tracker)
+    print(f"{folds} fold runs and {members} members of {tracking.root} were not tracked")
+    return []
+
+
+if __name__ == "__main__":
+    main()
