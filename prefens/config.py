@@ -62,6 +62,7 @@ class TrainConfig:
     seed: int = MISSING
     fold: int | None = None
     force: bool = False
+    race: float | None = None
     budget_minutes: float | None = None
     threads: int | None = None
     out: str = MISSING
