@@ -28,6 +28,7 @@ from prefens.schemas import (
     KaggleConfig,
     MethodsConfig,
     PredictConfig,
+    RecipeConfig,
     ReportConfig,
     ServerConfig,
     StatusConfig,
@@ -49,6 +50,7 @@ __all__ = [  # the schemas too: callers name them as settings of this module
     "KaggleConfig",
     "MethodsConfig",
     "PredictConfig",
+    "RecipeConfig",
     "ReportConfig",
     "ServerConfig",
     "StatusConfig",
@@ -127,12 +129,12 @@ def target_class(node: Mapping[Any, Any]) -> Any:
         ) from error
 
 
-def build_member(config: TrainConfig) -> Any:
+def build_member(config: RecipeConfig) -> Any:
     """Return the unfitted member that the settings describe."""
     return build(config.backbone, **_parts(config))
 
 
-def recipe_of(config: TrainConfig) -> dict[str, Any]:
+def recipe_of(config: RecipeConfig) -> dict[str, Any]:
     """Return all settings that decide the member's predictions but the seed, as JSON values.
 
     They are read from the member as it was built, with the types and the values that it uses: 1 and 1.0 are one
@@ -148,7 +150,7 @@ def recipe_of(config: TrainConfig) -> dict[str, Any]:
     return {"target": config.backbone["_target_"], **built}
 
 
-def with_fields(config: TrainConfig, values: Mapping[str, Any]) -> TrainConfig:
+def with_fields(config: RecipeConfig, values: Mapping[str, Any]) -> RecipeConfig:
     """Return a copy of the settings with other values in some fields, by dotted name (ConfigError for no field)."""
     changed = deepcopy(config)
     for name, value in values.items():
@@ -160,5 +162,5 @@ def with_fields(config: TrainConfig, values: Mapping[str, Any]) -> TrainConfig:
     return changed
 
 
-def _parts(config: TrainConfig) -> dict[str, Any]:
+def _parts(config: RecipeConfig) -> dict[str, Any]:
     return {name: getattr(config, name) for name in RECIPE_GROUPS}

@@ -26,8 +26,8 @@ class Tracking:
 
 
 @dataclass
-class TrainConfig:
-    """Settings of `python -m prefens.train`."""
+class RecipeConfig:
+    """Settings that describe members, and where they are trained."""
 
     data: Any = MISSING
     folds: Any = MISSING
@@ -39,16 +39,22 @@ class TrainConfig:
     tracking: Any = MISSING
     experiment: Any = None
     seed: int = MISSING
-    fold: int | None = None
-    force: bool = False
-    race: float | None = None
     budget_minutes: float | None = None
     threads: int | None = None
     out: str = MISSING
 
 
 @dataclass
-class TuneConfig(TrainConfig):
+class TrainConfig(RecipeConfig):
+    """Settings of `python -m prefens.train`."""
+
+    fold: int | None = None
+    force: bool = False
+    race: float | None = None
+
+
+@dataclass
+class TuneConfig(RecipeConfig):
     """Settings of `python -m prefens.tune`."""
 
     space: Any = None  # a mapping; Hydra takes new keys only in place of null
