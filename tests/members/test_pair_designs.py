@@ -66,6 +66,16 @@ def test_members_of_every_family_are_symmetric(tiny_encoder: Path, pairing: Pair
     np.testing.assert_allclose(member.predict_proba(fresh), alone, atol=1e-5)
 
 
+def test_a_cross_member_reads_both_responses_in_each_sequence(tiny_bert: Path) -> None:
+    train = make_pairs(24)
+    siamese, cross = (
+        fit(member_of(tiny_bert, pairing, small(HeadKind.linear, Pooling.cls, style=False)), train)._tokens(train)[0]
+        for pairing in Pairing
+    )
+    assert (cross.a.lengths > np.maximum(siamese.a.lengths, siamese.b.lengths)).all()
+    np.testing.assert_array_equal(cross.a.lengths, cross.b.lengths)
+
+
 def test_style_is_scaled_by_the_training_rows_alone() -> None:
     pairs = make_pairs(40)
     train = pairs.take(np.arange(20))
