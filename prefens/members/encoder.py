@@ -15,7 +15,7 @@ from prefens.records import Pairs
 
 @dataclass(eq=False)
 class EncoderMember(NetworkMember):
-    """A Hugging Face encoder, fine-tuned on prompt + A and prompt + B with an equivariant head.
+    """A Hugging Face encoder, fine-tuned with the pairing and the head of its settings.
 
     Parameters
     ----------

@@ -16,9 +16,10 @@ from prefens.digest import short
 from prefens.features import shared
 from prefens.members.base import Context, FitReport, Member
 from prefens.members.settings import load_settings, save_settings
+from prefens.members.style_inputs import StyleInputs
 from prefens.modeling.heads import HeadSettings
 from prefens.modeling.pair_model import PairModel
-from prefens.modeling.pairing import PairingSettings
+from prefens.modeling.pairing import Pairing, PairingSettings
 from prefens.modeling.pretrained import load_tokenizer
 from prefens.records import Floats, Pairs
 from prefens.text.settings import TextSettings
@@ -30,7 +31,7 @@ from prefens.training.settings import Save, TrainingSettings
 
 @dataclass(eq=False)
 class NetworkMember(Member):
-    """A siamese pair model; subclasses say where its tokenizer and its encoder come from."""
+    """A pair model of any pairing and head; subclasses say where its tokenizer and its encoder come from."""
 
     name: str
     text: TextSettings = field(default_factory=TextSettings)
@@ -42,6 +43,7 @@ class NetworkMember(Member):
 
     def __post_init__(self) -> None:
         self._model: PairModel | None = None
+        self._style: StyleInputs | None = None
         self._tokenizer: Any = None
         self._signature = ""
 
@@ -64,10 +66,11 @@ class NetworkMember(Member):
 
     def fit(self, train: Pairs, valid: Pairs | None, context: Context) -> FitReport:
         self._use_tokenizer(self._tokenizer_for(train))
+        self._style = StyleInputs.fit(train) if self.head.style else None
         tokens, rows = self._tokens(train)
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
             torch.manual_seed(context.entropy)
-            self._model = PairModel(self._encoder(), self.head)
+            self._model = self._pair_model(self._encoder())
             checkpoint = None
             if context.checkpoint is not None:
                 checkpoint = Checkpoint(context.checkpoint, context.key, self.training.checkpoint_minutes)
@@ -97,6 +100,8 @@ class NetworkMember(Member):
         weights = {name: tensor.detach().cpu().contiguous() for name, tensor in self._model.state_dict().items()}
         kept = {name: tensor.to(dtype) if tensor.is_floating_point() else tensor for name, tensor in weights.items()}
         save_file(kept, directory / "model.safetensors")
+        if self._style is not None:
+            self._style.save(directory)
         self._save_shape(directory)
         self._tokenizer.save_pretrained(directory)
 
@@ -105,7 +110,8 @@ class NetworkMember(Member):
         from safetensors.torch import load_file
 
         member = load_settings(cls, directory)
-        member._model = PairModel(cls._empty_encoder(member, directory), member.head)
+        member._style = StyleInputs.load(directory) if member.head.style else None
+        member._model = member._pair_model(cls._empty_encoder(member, directory))
         member._model.load_state_dict(load_file(directory / "model.safetensors"))  # copied into fp32 weights
         member._use_tokenizer(load_tokenizer(directory))
         return member
@@ -114,6 +120,10 @@ class NetworkMember(Member):
         """Return the fields to change before the settings are stored: paths mean nothing elsewhere."""
         return {}
 
+    def _pair_model(self, encoder: Any) -> PairModel:
+        style = (0, 0) if self._style is None else self._style.sizes
+        return PairModel(encoder, self.head, self.pairing.kind, style)
+
     @property
     def _padding(self) -> int:
         return int(self._tokenizer.pad_token_id)
@@ -121,12 +131,16 @@ class NetworkMember(Member):
     def _use_tokenizer(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
         vocabulary = short(hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest())
-        self._signature = f"tokens {vocabulary} {self.text} {self.prompt_prefix!r} {self.response_prefix!r}"
+        read = f"{self.pairing.kind.name} {self.text} {self.prompt_prefix!r} {self.response_prefix!r}"
+        self._signature = f"tokens {vocabulary} {read}"
 
     def _tokens(self, pairs: Pairs) -> tuple[PairTokens, NDArray[np.int64]]:
+        prefixes, cross = (self.prompt_prefix, self.response_prefix), self.pairing.kind is Pairing.cross
         tokens, rows = shared(
             pairs,
             self._signature,
-            lambda base: tokenize_pairs(self._tokenizer, base, self.text, self.prompt_prefix, self.response_prefix),
+            lambda base: tokenize_pairs(self._tokenizer, base, self.text, *prefixes, cross=cross),
         )
+        if self._style is not None:
+            tokens = replace(tokens, style=self._style.of_base(pairs))
         return tokens, np.arange(len(pairs)) if isinstance(rows, slice) else rows
