@@ -9,6 +9,7 @@ from typing import Any, Self
 from prefens.errors import ConfigError
 from prefens.members.backbones import check_directory, find_hub, fingerprint
 from prefens.members.network import NetworkMember
+from prefens.members.stored_backbone import StoredBackbone
 from prefens.modeling.pretrained import empty_encoder, load_encoder, load_tokenizer, longest_sequence
 from prefens.records import Pairs
 
@@ -34,6 +35,11 @@ class EncoderMember(NetworkMember):
 
     def _directory(self) -> Path:
         return Path(self.path) if self.path is not None else find_hub(self.name, self.revision)[0]
+
+    def _backbone(self) -> StoredBackbone:
+        commit = None if self.path is not None else find_hub(self.name, self.revision)[1]
+        path = None if self.path is None else str(Path(self.path).absolute())
+        return StoredBackbone(self.name, commit, path, fingerprint(self._directory()))
 
     def _tokenizer_for(self, train: Pairs) -> Any:
         return load_tokenizer(self._directory())

@@ -13,19 +13,23 @@ import torch
 from numpy.typing import NDArray
 
 from prefens.digest import short
+from prefens.errors import ConfigError
 from prefens.features import shared
 from prefens.members.base import Context, FitReport, Member
 from prefens.members.settings import load_settings, save_settings
+from prefens.members.stored_backbone import StoredBackbone
 from prefens.modeling.heads import HeadSettings
+from prefens.modeling.lora import add_adapters
 from prefens.modeling.pair_model import PairModel
 from prefens.modeling.pairing import PairingSettings
-from prefens.modeling.pretrained import load_tokenizer
+from prefens.modeling.pretrained import load_encoder, load_tokenizer
+from prefens.modeling.trained_weights import load_trained_weights, trained_weights
 from prefens.records import Floats, Pairs
 from prefens.text.settings import TextSettings
 from prefens.text.tokens import PairTokens, tokenize_pairs
 from prefens.training import loop
 from prefens.training.checkpoint import Checkpoint
-from prefens.training.settings import Save, TrainingSettings
+from prefens.training.settings import Mode, Save, TrainingSettings
 
 
 @dataclass(eq=False)
@@ -44,6 +48,7 @@ class NetworkMember(Member):
         self._model: PairModel | None = None
         self._tokenizer: Any = None
         self._signature = ""
+        self._merged = False  # whether adapters were added to the weights, and can no longer be told from them
 
     @abstractmethod
     def _tokenizer_for(self, train: Pairs) -> Any:
@@ -58,16 +63,23 @@ class NetworkMember(Member):
     def _empty_encoder(cls, member: Self, directory: Path) -> Any:
         """Return an encoder of the stored model's shape, for weights that are loaded afterwards."""
 
+    def _backbone(self) -> StoredBackbone | None:
+        """Return the pretrained backbone that training starts from, or None for a network from scratch."""
+        return None
+
     @abstractmethod
     def _save_shape(self, directory: Path) -> None:
         """Write what `_empty_encoder` needs."""
 
     def fit(self, train: Pairs, valid: Pairs | None, context: Context) -> FitReport:
+        self._check_mode()
         self._use_tokenizer(self._tokenizer_for(train))
         tokens, rows = self._tokens(train)
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
             torch.manual_seed(context.entropy)
             self._model = PairModel(self._encoder(), self.head)
+            if self.training.mode is Mode.lora:
+                add_adapters(self._model.encoder, self.training.lora)
             checkpoint = None
             if context.checkpoint is not None:
                 checkpoint = Checkpoint(context.checkpoint, context.key, self.training.checkpoint_minutes)
@@ -76,7 +88,8 @@ class NetworkMember(Member):
             )
         lost = {f"{part}_tokens_lost": share for part, share in tokens.audit.lost().items()}
         size = sum(weight.numel() for weight in self._model.parameters())
-        facts = {"parameters": size, **lost}
+        trained = sum(weight.numel() for weight in self._model.parameters() if weight.requires_grad)
+        facts = {"parameters": size, "trained_parameters": trained, **lost}
         return FitReport({"train_loss": run.curve}, facts, run.seconds, loop.device().type)
 
     def predict_proba(self, pairs: Pairs) -> Floats:
@@ -88,27 +101,54 @@ class NetworkMember(Member):
     def save(self, directory: Path) -> None:
         from safetensors.torch import save_file
 
-        if self._model is None:
-            raise ValueError("save before fit")
+        if self._model is None or self._merged:
+            raise ValueError("save before fit; a loaded model with adapters is saved by copying its folder")
         if self.training.save is Save.none:
             return
         save_settings(replace(self, **self._without_places()), directory)
+        whole = self.training.mode is Mode.full
+        state = self._model.state_dict() if whole else trained_weights(self._model)
         dtype = torch.float16 if self.training.save is Save.fp16 else torch.float32
-        weights = {name: tensor.detach().cpu().contiguous() for name, tensor in self._model.state_dict().items()}
+        weights = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
         kept = {name: tensor.to(dtype) if tensor.is_floating_point() else tensor for name, tensor in weights.items()}
         save_file(kept, directory / "model.safetensors")
-        self._save_shape(directory)
-        self._tokenizer.save_pretrained(directory)
+        backbone = None if whole else self._backbone()
+        if backbone is not None:
+            backbone.write(directory)  # its files are found again; they hold the encoder's shape and the tokenizer
+        else:
+            self._save_shape(directory)
+            self._tokenizer.save_pretrained(directory)
 
     @classmethod
     def load(cls, directory: Path, backbones: Path | None = None) -> Self:
         from safetensors.torch import load_file
 
-        member = load_settings(cls, directory)
-        member._model = PairModel(cls._empty_encoder(member, directory), member.head)
-        member._model.load_state_dict(load_file(directory / "model.safetensors"))  # copied into fp32 weights
-        member._use_tokenizer(load_tokenizer(directory))
+        member, weights = load_settings(cls, directory), load_file(directory / "model.safetensors")
+        backbone = StoredBackbone.read(directory)
+        if backbone is None:
+            member._model = PairModel(cls._empty_encoder(member, directory), member.head)
+            member._model.load_state_dict(weights)  # copied into fp32 weights
+            member._use_tokenizer(load_tokenizer(directory))
+            return member
+        place = backbone.find(backbones)
+        member._model = PairModel(load_encoder(place), member.head)
+        load_trained_weights(member._model, weights, member.training.lora)
+        member._merged = member.training.mode is Mode.lora
+        member._use_tokenizer(load_tokenizer(place))
         return member
+
+    @classmethod
+    def carried(cls, directory: Path, backbones: Path | None = None) -> dict[str, Path]:
+        backbone = StoredBackbone.read(directory)
+        return {} if backbone is None else {backbone.folder: backbone.find(backbones)}
+
+    def _check_mode(self) -> None:
+        if self.training.mode is not Mode.full and self._backbone() is None:
+            raise ConfigError(
+                f"training.mode={self.training.mode.name} and backbone {self.name}, which is trained from scratch",
+                "a pretrained backbone, whose weights are worth keeping as they are",
+                "set training=full, or another backbone",
+            )
 
     def _without_places(self) -> dict[str, Any]:
         """Return the fields to change before the settings are stored: paths mean nothing elsewhere."""

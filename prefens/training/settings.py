@@ -1,9 +1,18 @@
 """How a pair model is trained."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from prefens.errors import ConfigError
+from prefens.modeling.lora import LoraSettings
+
+
+class Mode(Enum):
+    """What is trained: all weights; only the head, on an encoder that is read once; or adapters and the head."""
+
+    full = "full"
+    frozen = "frozen"
+    lora = "lora"
 
 
 class Save(Enum):
@@ -18,12 +27,13 @@ class Save(Enum):
 class TrainingSettings:
     """A fixed schedule: warm-up, then cosine decay to zero.
 
-    lr, head_lr: peak learning rates of encoder and head; epochs: passes over the training rows; batch_pairs:
-    pairs in an optimiser step; token_budget: padded tokens in a forward pass; weight_decay: not on biases and
-    norms; warmup: share of the steps; label_smoothing in [0, 1); clip: largest gradient norm; checkpoint_minutes:
-    between two checkpoints, 0 for one after every step.
+    mode: what is trained; lora: the adapters of mode lora; lr, head_lr: peak learning rates of encoder and head;
+    epochs: passes over the training rows; batch_pairs: pairs in an optimiser step; token_budget: padded tokens in a
+    forward pass; weight_decay: not on biases and norms; warmup: share of the steps; label_smoothing in [0, 1); clip:
+    largest gradient norm; checkpoint_minutes: between two checkpoints, 0 for one after every step.
     """
 
+    mode: Mode = Mode.full
     lr: float = 2e-5
     head_lr: float = 1e-3
     epochs: int = 2
@@ -33,6 +43,7 @@ class TrainingSettings:
     warmup: float = 0.1
     label_smoothing: float = 0.0
     clip: float = 1.0
+    lora: LoraSettings = field(default_factory=LoraSettings)
     save: Save = Save.fp16
     checkpoint_minutes: float = 10.0
 
