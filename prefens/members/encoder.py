@@ -10,8 +10,16 @@ from prefens.errors import ConfigError
 from prefens.members.backbones import check_directory, find_hub, fingerprint
 from prefens.members.network import NetworkMember
 from prefens.members.stored_backbone import StoredBackbone
-from prefens.modeling.pretrained import empty_encoder, load_encoder, load_tokenizer, longest_sequence
+from prefens.modeling.frozen_encoder import FrozenEncoder
+from prefens.modeling.pretrained import (
+    empty_encoder,
+    load_encoder,
+    load_tokenizer,
+    longest_sequence,
+    outlined_encoder,
+)
 from prefens.records import Pairs
+from prefens.training.settings import Mode
 
 
 @dataclass(eq=False)
@@ -45,8 +53,9 @@ class EncoderMember(NetworkMember):
         return load_tokenizer(self._directory())
 
     def _encoder(self) -> Any:
-        encoder = load_encoder(self._directory())
-        longest = longest_sequence(encoder)
+        frozen = self.training.mode is Mode.frozen
+        encoder = FrozenEncoder(self._directory()) if frozen else load_encoder(self._directory())
+        longest = longest_sequence(outlined_encoder(self._directory()) if frozen else encoder)
         if longest is not None and self.text.max_length > longest:
             raise ConfigError(
                 f"text.max_length={self.text.max_length}",

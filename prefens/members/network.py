@@ -18,6 +18,8 @@ from prefens.features import shared
 from prefens.members.base import Context, FitReport, Member
 from prefens.members.settings import load_settings, save_settings
 from prefens.members.stored_backbone import StoredBackbone
+from prefens.modeling.encoded import EncodedPairs
+from prefens.modeling.frozen_encoder import FrozenEncoder
 from prefens.modeling.heads import HeadSettings
 from prefens.modeling.lora import add_adapters
 from prefens.modeling.pair_model import PairModel
@@ -29,6 +31,7 @@ from prefens.text.settings import TextSettings
 from prefens.text.tokens import PairTokens, tokenize_pairs
 from prefens.training import loop
 from prefens.training.checkpoint import Checkpoint
+from prefens.training.encoding import encoded
 from prefens.training.settings import Mode, Save, TrainingSettings
 
 
@@ -48,6 +51,8 @@ class NetworkMember(Member):
         self._model: PairModel | None = None
         self._tokenizer: Any = None
         self._signature = ""
+        self._base: StoredBackbone | None = None
+        self._cache: Path | None = None
         self._merged = False  # whether adapters were added to the weights, and can no longer be told from them
 
     @abstractmethod
@@ -72,6 +77,7 @@ class NetworkMember(Member):
         """Write what `_empty_encoder` needs."""
 
     def fit(self, train: Pairs, valid: Pairs | None, context: Context) -> FitReport:
+        self._base, self._cache = self._backbone(), context.cache
         self._check_mode()
         self._use_tokenizer(self._tokenizer_for(train))
         tokens, rows = self._tokens(train)
@@ -83,8 +89,9 @@ class NetworkMember(Member):
             checkpoint = None
             if context.checkpoint is not None:
                 checkpoint = Checkpoint(context.checkpoint, context.key, self.training.checkpoint_minutes)
+            inputs = self._encoded(train, tokens) if self.training.mode is Mode.frozen else tokens
             run = loop.train(
-                self._model, tokens, rows, train.labels, self.training, context.entropy, self._padding, checkpoint
+                self._model, inputs, rows, train.labels, self.training, context.entropy, self._padding, checkpoint
             )
         lost = {f"{part}_tokens_lost": share for part, share in tokens.audit.lost().items()}
         size = sum(weight.numel() for weight in self._model.parameters())
@@ -96,7 +103,10 @@ class NetworkMember(Member):
         if self._model is None:
             raise ValueError("predict_proba before fit or load")
         tokens, rows = self._tokens(pairs)
-        return loop.predict(self._model, tokens, rows, self.training.token_budget, self._padding)
+        inputs: PairTokens | EncodedPairs = tokens
+        if self.training.mode is Mode.frozen and (self._cache is not None or not self._model.learns_pooling):
+            inputs = self._encoded(pairs, tokens)
+        return loop.predict(self._model, inputs, rows, self.training.token_budget, self._padding)
 
     def save(self, directory: Path) -> None:
         from safetensors.torch import save_file
@@ -112,9 +122,8 @@ class NetworkMember(Member):
         weights = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
         kept = {name: tensor.to(dtype) if tensor.is_floating_point() else tensor for name, tensor in weights.items()}
         save_file(kept, directory / "model.safetensors")
-        backbone = None if whole else self._backbone()
-        if backbone is not None:
-            backbone.write(directory)  # its files are found again; they hold the encoder's shape and the tokenizer
+        if not whole and self._base is not None:
+            self._base.write(directory)  # its files are found again; they hold the encoder's shape and the tokenizer
         else:
             self._save_shape(directory)
             self._tokenizer.save_pretrained(directory)
@@ -130,8 +139,9 @@ class NetworkMember(Member):
             member._model.load_state_dict(weights)  # copied into fp32 weights
             member._use_tokenizer(load_tokenizer(directory))
             return member
-        place = backbone.find(backbones)
-        member._model = PairModel(load_encoder(place), member.head)
+        member._base, place = backbone, backbone.find(backbones)
+        frozen = member.training.mode is Mode.frozen
+        member._model = PairModel(FrozenEncoder(place) if frozen else load_encoder(place), member.head)
         load_trained_weights(member._model, weights, member.training.lora)
         member._merged = member.training.mode is Mode.lora
         member._use_tokenizer(load_tokenizer(place))
@@ -143,7 +153,7 @@ class NetworkMember(Member):
         return {} if backbone is None else {backbone.folder: backbone.find(backbones)}
 
     def _check_mode(self) -> None:
-        if self.training.mode is not Mode.full and self._backbone() is None:
+        if self.training.mode is not Mode.full and self._base is None:
             raise ConfigError(
                 f"training.mode={self.training.mode.name} and backbone {self.name}, which is trained from scratch",
                 "a pretrained backbone, whose weights are worth keeping as they are",
@@ -162,6 +172,17 @@ class NetworkMember(Member):
         self._tokenizer = tokenizer
         vocabulary = short(hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest())
         self._signature = f"tokens {vocabulary} {self.text} {self.prompt_prefix!r} {self.response_prefix!r}"
+
+    def _encoded(self, pairs: Pairs, tokens: PairTokens) -> EncodedPairs:
+        """Return what the frozen encoder gives for the pairs that these were taken from, whose tokens are given."""
+        model, base = self._model, self._base
+        if model is None or base is None:
+            raise ValueError("features before a model")
+        budget = self.training.token_budget
+        signature = f"encoded {base.fingerprint} {budget} {self.head.pooling} {model.learns_pooling} {self._signature}"
+        compute = lambda _: encoded(model, tokens, self._padding, budget, base.fingerprint, self._cache)  # noqa: E731
+        made, _ = shared(pairs, signature, compute)
+        return made
 
     def _tokens(self, pairs: Pairs) -> tuple[PairTokens, NDArray[np.int64]]:
         tokens, rows = shared(

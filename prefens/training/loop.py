@@ -11,6 +11,7 @@ from transformers import get_cosine_schedule_with_warmup
 
 from prefens import stopping
 from prefens.errors import TrainingError
+from prefens.modeling.encoded import EncodedPairs
 from prefens.modeling.pair_model import PairModel, pair_batch
 from prefens.progress import progress
 from prefens.records import Floats, Outcome
@@ -27,7 +28,7 @@ def device() -> torch.device:
 
 def train(
     model: PairModel,
-    tokens: PairTokens,
+    tokens: PairTokens | EncodedPairs,
     rows: NDArray[np.int64],
     label: NDArray[np.int8],
     settings: TrainingSettings,
@@ -85,7 +86,9 @@ def _keep(run: Progress, checkpoint: Checkpoint | None) -> None:
 
 
 @torch.inference_mode()
-def predict(model: PairModel, tokens: PairTokens, rows: NDArray[np.int64], token_budget: int, padding: int) -> Floats:
+def predict(
+    model: PairModel, tokens: PairTokens | EncodedPairs, rows: NDArray[np.int64], token_budget: int, padding: int
+) -> Floats:
     """Return (n, 3) float64 probabilities for the pairs at `rows` of `tokens`."""
     model.to(device()).eval()
     lengths = np.maximum(tokens.a.lengths, tokens.b.lengths)[rows]
@@ -96,8 +99,8 @@ def predict(model: PairModel, tokens: PairTokens, rows: NDArray[np.int64], token
     return probabilities
 
 
-def _logits(model: PairModel, tokens: PairTokens, rows: NDArray[np.int64], padding: int) -> torch.Tensor:
-    batch = pair_batch(tokens.a, tokens.b, rows.tolist(), padding)
+def _logits(model: PairModel, tokens: PairTokens | EncodedPairs, rows: NDArray[np.int64], padding: int) -> torch.Tensor:
+    batch = pair_batch(tokens, rows, padding)
     place = device()
     moved = {name: tensor.to(place, non_blocking=True) for name, tensor in batch.items()}
     # fp32 master weights; bf16 arithmetic where the accelerator has it.
