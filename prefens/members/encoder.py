@@ -24,7 +24,7 @@ from prefens.training.settings import Mode
 
 @dataclass(eq=False)
 class EncoderMember(NetworkMember):
-    """A Hugging Face encoder, fine-tuned on prompt + A and prompt + B with an equivariant head.
+    """A Hugging Face encoder, fine-tuned with the pairing and the head of its settings.
 
     Parameters
     ----------
@@ -54,7 +54,9 @@ class EncoderMember(NetworkMember):
 
     def _encoder(self) -> Any:
         frozen = self.training.mode is Mode.frozen
-        encoder = FrozenEncoder(self._directory()) if frozen else load_encoder(self._directory())
+        encoder = (
+            FrozenEncoder(self._directory(), self.head.learns_pooling) if frozen else load_encoder(self._directory())
+        )
         longest = longest_sequence(outlined_encoder(self._directory()) if frozen else encoder)
         if longest is not None and self.text.max_length > longest:
             raise ConfigError(

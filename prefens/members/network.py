@@ -18,12 +18,13 @@ from prefens.features import shared
 from prefens.members.base import Context, FitReport, Member
 from prefens.members.settings import load_settings, save_settings
 from prefens.members.stored_backbone import StoredBackbone
+from prefens.members.style_inputs import StyleInputs
 from prefens.modeling.encoded import EncodedPairs
 from prefens.modeling.frozen_encoder import FrozenEncoder
 from prefens.modeling.heads import HeadSettings
 from prefens.modeling.lora import add_adapters
 from prefens.modeling.pair_model import PairModel
-from prefens.modeling.pairing import PairingSettings
+from prefens.modeling.pairing import Pairing, PairingSettings
 from prefens.modeling.pretrained import load_encoder, load_tokenizer
 from prefens.modeling.trained_weights import load_trained_weights, trained_weights
 from prefens.records import Floats, Pairs
@@ -37,7 +38,7 @@ from prefens.training.settings import Mode, Save, TrainingSettings
 
 @dataclass(eq=False)
 class NetworkMember(Member):
-    """A siamese pair model; subclasses say where its tokenizer and its encoder come from."""
+    """A pair model of any pairing and head; subclasses say where its tokenizer and its encoder come from."""
 
     name: str
     text: TextSettings = field(default_factory=TextSettings)
@@ -49,6 +50,7 @@ class NetworkMember(Member):
 
     def __post_init__(self) -> None:
         self._model: PairModel | None = None
+        self._style: StyleInputs | None = None
         self._tokenizer: Any = None
         self._signature = ""
         self._base: StoredBackbone | None = None
@@ -80,16 +82,17 @@ class NetworkMember(Member):
         self._base, self._cache = self._backbone(), context.cache
         self._check_mode()
         self._use_tokenizer(self._tokenizer_for(train))
+        self._style = StyleInputs.fit(train) if self.head.style else None
         tokens, rows = self._tokens(train)
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
             torch.manual_seed(context.entropy)
-            self._model = PairModel(self._encoder(), self.head)
+            self._model = self._pair_model(self._encoder())
             if self.training.mode is Mode.lora:
                 add_adapters(self._model.encoder, self.training.lora)
+            inputs = self._encoded(train, tokens) if self.training.mode is Mode.frozen else tokens
             checkpoint = None
             if context.checkpoint is not None:
                 checkpoint = Checkpoint(context.checkpoint, context.key, self.training.checkpoint_minutes)
-            inputs = self._encoded(train, tokens) if self.training.mode is Mode.frozen else tokens
             run = loop.train(
                 self._model, inputs, rows, train.labels, self.training, context.entropy, self._padding, checkpoint
             )
@@ -104,7 +107,7 @@ class NetworkMember(Member):
             raise ValueError("predict_proba before fit or load")
         tokens, rows = self._tokens(pairs)
         inputs: PairTokens | EncodedPairs = tokens
-        if self.training.mode is Mode.frozen and (self._cache is not None or not self._model.learns_pooling):
+        if self.training.mode is Mode.frozen and (self._cache is not None or not self.head.learns_pooling):
             inputs = self._encoded(pairs, tokens)
         return loop.predict(self._model, inputs, rows, self.training.token_budget, self._padding)
 
@@ -122,6 +125,8 @@ class NetworkMember(Member):
         weights = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
         kept = {name: tensor.to(dtype) if tensor.is_floating_point() else tensor for name, tensor in weights.items()}
         save_file(kept, directory / "model.safetensors")
+        if self._style is not None:
+            self._style.save(directory)
         if not whole and self._base is not None:
             self._base.write(directory)  # its files are found again; they hold the encoder's shape and the tokenizer
         else:
@@ -133,15 +138,18 @@ class NetworkMember(Member):
         from safetensors.torch import load_file
 
         member, weights = load_settings(cls, directory), load_file(directory / "model.safetensors")
-        backbone = StoredBackbone.read(directory)
-        if backbone is None:
-            member._model = PairModel(cls._empty_encoder(member, directory), member.head)
+        member._style = StyleInputs.load(directory) if member.head.style else None
+        member._base = StoredBackbone.read(directory)
+        if member._base is None:
+            member._model = member._pair_model(cls._empty_encoder(member, directory))
             member._model.load_state_dict(weights)  # copied into fp32 weights
             member._use_tokenizer(load_tokenizer(directory))
             return member
-        member._base, place = backbone, backbone.find(backbones)
+        place = member._base.find(backbones)
         frozen = member.training.mode is Mode.frozen
-        member._model = PairModel(FrozenEncoder(place) if frozen else load_encoder(place), member.head)
+        member._model = member._pair_model(
+            FrozenEncoder(place, member.head.learns_pooling) if frozen else load_encoder(place)
+        )
         load_trained_weights(member._model, weights, member.training.lora)
         member._merged = member.training.mode is Mode.lora
         member._use_tokenizer(load_tokenizer(place))
@@ -164,6 +172,10 @@ class NetworkMember(Member):
         """Return the fields to change before the settings are stored: paths mean nothing elsewhere."""
         return {}
 
+    def _pair_model(self, encoder: Any) -> PairModel:
+        style = (0, 0) if self._style is None else self._style.sizes
+        return PairModel(encoder, self.head, self.pairing.kind, style)
+
     @property
     def _padding(self) -> int:
         return int(self._tokenizer.pad_token_id)
@@ -171,7 +183,8 @@ class NetworkMember(Member):
     def _use_tokenizer(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
         vocabulary = short(hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest())
-        self._signature = f"tokens {vocabulary} {self.text} {self.prompt_prefix!r} {self.response_prefix!r}"
+        read = f"{self.pairing.kind.name} {self.text} {self.prompt_prefix!r} {self.response_prefix!r}"
+        self._signature = f"tokens {vocabulary} {read}"
 
     def _encoded(self, pairs: Pairs, tokens: PairTokens) -> EncodedPairs:
         """Return what the frozen encoder gives for the pairs that these were taken from, whose tokens are given."""
@@ -179,15 +192,19 @@ class NetworkMember(Member):
         if model is None or base is None:
             raise ValueError("features before a model")
         budget = self.training.token_budget
-        signature = f"encoded {base.fingerprint} {budget} {self.head.pooling} {model.learns_pooling} {self._signature}"
+        kept = "states" if self.head.learns_pooling else self.head.pooling.name
+        signature = f"encoded {base.fingerprint} {budget} {kept} {self._signature}"
         compute = lambda _: encoded(model, tokens, self._padding, budget, base.fingerprint, self._cache)  # noqa: E731
         made, _ = shared(pairs, signature, compute)
-        return made
+        return replace(made, style=tokens.style)
 
     def _tokens(self, pairs: Pairs) -> tuple[PairTokens, NDArray[np.int64]]:
+        prefixes, cross = (self.prompt_prefix, self.response_prefix), self.pairing.kind is Pairing.cross
         tokens, rows = shared(
             pairs,
             self._signature,
-            lambda base: tokenize_pairs(self._tokenizer, base, self.text, self.prompt_prefix, self.response_prefix),
+            lambda base: tokenize_pairs(self._tokenizer, base, self.text, *prefixes, cross=cross),
         )
+        if self._style is not None:
+            tokens = replace(tokens, style=self._style.of_base(pairs))
         return tokens, np.arange(len(pairs)) if isinstance(rows, slice) else rows

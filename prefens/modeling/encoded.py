@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from prefens.records import Ints
+from prefens.records import Ints, PairFeatures
 
 Features = NDArray[np.floating[Any]]
 
@@ -31,11 +31,13 @@ class EncodedPairs:
         float16 token states where the head pools by itself.
     starts : (2n + 1,) where each sequence begins, the n of a before the n of b.
     pooled : whether each sequence is one vector, which the head reads as it is.
+    style : the scaled style features of the pairs, where a head reads them.
     """
 
     values: Features
     starts: Ints
     pooled: bool
+    style: PairFeatures | None = None
 
     def __len__(self) -> int:
         return len(self.starts) // 2

@@ -18,8 +18,9 @@ class FrozenEncoder(nn.Module):
 
     Parameters
     ----------
-    directory : of the encoder's files; rounded : whether its states have 16 bits, as those that are kept for a head
-        that pools by itself, so that it predicts from what it was trained on.
+    directory : of the encoder's files.
+    rounded : whether its states are rounded to 16 bits, as those that are kept for a head that pools by itself are, so
+        that the head predicts from what it was trained on.
     """
 
     def __init__(self, directory: Path, rounded: bool = False) -> None:
@@ -35,7 +36,7 @@ class FrozenEncoder(nn.Module):
         with torch.no_grad():
             found = self._held[0](**inputs)
         if self.rounded:
-            found.last_hidden_state = found.last_hidden_state.half()
+            found.last_hidden_state = found.last_hidden_state.half().float()
         return found
 
     def release(self) -> None:

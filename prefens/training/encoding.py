@@ -44,11 +44,11 @@ def encoded(
     ------
     ConfigError where the states of all tokens would be too many.
     """
-    pooled = not model.learns_pooling
+    pooled = not model.settings.learns_pooling
     lengths = np.concatenate([tokens.a.lengths, tokens.b.lengths])
     kept = np.ones_like(lengths) if pooled else lengths
     starts = np.concatenate([[0], np.cumsum(kept)])
-    shape = (int(starts[-1]), model.width if pooled else int(model.encoder.config.hidden_size))
+    shape = (int(starts[-1]), model.head.pool.size if pooled else int(model.encoder.config.hidden_size))
     if not pooled:
         _check_size(2 * shape[0] * shape[1], model)
     if cache is None:
@@ -84,7 +84,7 @@ def _fill(
         batch = pad([(side[row], int(side.firsts[row])) for side, row in sides], padding)
         moved = {name: tensor.to(place) for name, tensor in batch.items()}
         with torch.no_grad(), torch.autocast(place.type, torch.bfloat16, enabled=place.type == "cuda"):
-            if not model.learns_pooling:
+            if not model.settings.learns_pooling:
                 values[part] = model.pooled(moved).float().cpu().numpy()
                 continue
             states = model.states(moved).half().cpu().numpy()

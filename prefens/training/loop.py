@@ -12,7 +12,7 @@ from transformers import get_cosine_schedule_with_warmup
 from prefens import stopping
 from prefens.errors import TrainingError
 from prefens.modeling.encoded import EncodedPairs
-from prefens.modeling.pair_model import PairModel, pair_batch
+from prefens.modeling.pair_model import Batch, PairModel, pair_batch
 from prefens.progress import progress
 from prefens.records import Floats, Outcome
 from prefens.text.tokens import PairTokens
@@ -94,19 +94,26 @@ def predict(
     lengths = np.maximum(tokens.a.lengths, tokens.b.lengths)[rows]
     probabilities = np.empty((len(rows), len(Outcome)))
     for part in progress(list(micro_batches(np.arange(len(rows)), lengths, token_budget)), "predicting"):
-        logits = _logits(model, tokens, rows[part], padding)
-        probabilities[part] = torch.softmax(logits.double(), dim=1).cpu().numpy()
+        with _autocast():
+            found = model.log_probabilities(_moved(pair_batch(tokens, rows[part], padding)))
+        probabilities[part] = found.exp().cpu().numpy()
     return probabilities
 
 
 def _logits(model: PairModel, tokens: PairTokens | EncodedPairs, rows: NDArray[np.int64], padding: int) -> torch.Tensor:
-    batch = pair_batch(tokens, rows, padding)
-    place = device()
-    moved = {name: tensor.to(place, non_blocking=True) for name, tensor in batch.items()}
-    # fp32 master weights; bf16 arithmetic where the accelerator has it.
-    with torch.autocast(place.type, torch.bfloat16, enabled=place.type == "cuda"):
-        logits: torch.Tensor = model(moved)
-    return logits.float()
+    with _autocast():
+        logits: torch.Tensor = model(_moved(pair_batch(tokens, rows, padding, both=model.both)))
+    return logits
+
+
+def _moved(batch: Batch) -> Batch:
+    return {name: tensor.to(device(), non_blocking=True) for name, tensor in batch.items()}
+
+
+def _autocast() -> torch.autocast:
+    """fp32 master weights; bf16 arithmetic where the accelerator has it."""
+    place = device().type
+    return torch.autocast(place, torch.bfloat16, enabled=place == "cuda")
 
 
 def _parameter_groups(model: PairModel, settings: TrainingSettings) -> list[dict[str, object]]:

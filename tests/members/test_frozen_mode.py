@@ -16,7 +16,7 @@ from prefens.members.base import Context
 from prefens.members.encoder import EncoderMember
 from prefens.modeling import frozen_encoder
 from prefens.modeling.frozen_encoder import FrozenEncoder
-from prefens.modeling.heads import HeadSettings
+from prefens.modeling.heads import HeadKind, HeadSettings
 from prefens.modeling.pooling import Pooling
 from prefens.records import Floats
 from prefens.text.settings import TextSettings
@@ -27,7 +27,11 @@ from prefens.training.settings import Mode, Save, TrainingSettings
 from tests.examples import make_pairs
 
 COUNT = 60
-HEADS = [HeadSettings(hidden=8, pooling=pooling) for pooling in Pooling]
+HEADS = [
+    *(HeadSettings(hidden=8, pooling=pooling) for pooling in Pooling),
+    HeadSettings(HeadKind.cnn, hidden=8, filters=4),
+    HeadSettings(HeadKind.mlp, hidden=8, style=True),
+]
 
 
 def member_on(path: Path, head: HeadSettings = HEADS[0]) -> EncoderMember:
@@ -60,7 +64,8 @@ def test_what_is_loaded_predicts_what_was_trained(
     assert report.curves["train_loss"][-1] < report.curves["train_loss"][0]
     model.mkdir()
     member.save(model)
-    assert {path.name for path in model.iterdir()} == {"settings.json", "backbone.json", "model.safetensors"}
+    style = {"style.safetensors"} if head.style else set()
+    assert {path.name for path in model.iterdir()} == {"settings.json", "backbone.json", "model.safetensors"} | style
     assert all(name.startswith("head.") for name in load_file(model / "model.safetensors"))
     again = EncoderMember.load(model)
     np.testing.assert_allclose(again.predict_proba(pairs), member.predict_proba(pairs), atol=1e-6)
