@@ -72,12 +72,13 @@ class NetworkMember(Member):
             if context.checkpoint is not None:
                 checkpoint = Checkpoint(context.checkpoint, context.key, self.training.checkpoint_minutes)
             run = loop.train(
-                self._model, tokens, rows, train.labels, self.training, context.entropy, self._padding, checkpoint
-            )
+                self._model, tokens, rows, train.labels, self.training, context.entropy, self._padding, checkpoint,
+                context.inner,
+            )  # fmt: skip
         lost = {f"{part}_tokens_lost": share for part, share in tokens.audit.lost().items()}
         size = sum(weight.numel() for weight in self._model.parameters())
-        facts = {"parameters": size, **lost}
-        return FitReport({"train_loss": run.curve}, facts, run.seconds, loop.device().type)
+        facts = {"parameters": size, **run.facts(), **lost}
+        return FitReport(run.curves(), facts, run.seconds, loop.device().type)
 
     def predict_proba(self, pairs: Pairs) -> Floats:
         if self._model is None:

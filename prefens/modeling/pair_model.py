@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from prefens.modeling.heads import EquivariantHead, HeadSettings
 from prefens.modeling.pooling import Pooling, pool
-from prefens.text.tokens import Sequences
+from prefens.records import Ints
+from prefens.text.tokens import PairTokens
 from prefens.text.truncation import Tokens
 
 
@@ -47,6 +50,14 @@ def pad(sequences: list[tuple[Tokens, int]], padding: int) -> dict[str, torch.Te
     return {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
 
 
-def pair_batch(a: Sequences, b: Sequences, rows: list[int], padding: int) -> dict[str, torch.Tensor]:
-    """Return the padded batch of some pairs' two sequences each, as `PairModel.forward` reads it."""
-    return pad([(side[row], int(side.firsts[row])) for side in (a, b) for row in rows], padding)
+def pair_batch(
+    tokens: PairTokens, rows: Ints, padding: int, swapped: NDArray[np.bool_] | None = None
+) -> dict[str, torch.Tensor]:
+    """Return the padded batch of some pairs' two sequences each, as `PairModel.forward` reads it.
+
+    `swapped` ((n,)) tells of the n rows which have their two sequences exchanged.
+    """
+    turned = [False] * len(rows) if swapped is None else swapped.tolist()
+    sides = [(tokens.b, tokens.a) if turn else (tokens.a, tokens.b) for turn in turned]
+    chosen = [(pair[place], row) for place in (0, 1) for pair, row in zip(sides, rows.tolist(), strict=True)]
+    return pad([(side[row], int(side.firsts[row])) for side, row in chosen], padding)
