@@ -94,13 +94,14 @@ class NetworkMember(Member):
             if context.checkpoint is not None:
                 checkpoint = Checkpoint(context.checkpoint, context.key, self.training.checkpoint_minutes)
             run = loop.train(
-                self._model, inputs, rows, train.labels, self.training, context.entropy, self._padding, checkpoint
-            )
+                self._model, inputs, rows, train.labels, self.training, context.entropy, self._padding, checkpoint,
+                context.inner,
+            )  # fmt: skip
         lost = {f"{part}_tokens_lost": share for part, share in tokens.audit.lost().items()}
         size = sum(weight.numel() for weight in self._model.parameters())
         trained = sum(weight.numel() for weight in self._model.parameters() if weight.requires_grad)
-        facts = {"parameters": size, "trained_parameters": trained, **lost}
-        return FitReport({"train_loss": run.curve}, facts, run.seconds, loop.device().type)
+        facts = {"parameters": size, "trained_parameters": trained, **run.facts(), **lost}
+        return FitReport(run.curves(), facts, run.seconds, loop.device().type)
 
     def predict_proba(self, pairs: Pairs) -> Floats:
         if self._model is None:

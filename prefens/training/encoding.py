@@ -20,7 +20,7 @@ from prefens.progress import progress
 from prefens.records import Ints
 from prefens.text.tokens import PairTokens
 from prefens.training.batching import micro_batches
-from prefens.training.loop import device
+from prefens.training.loop import autocast, device, moved
 
 log = logging.getLogger(__name__)
 
@@ -74,20 +74,19 @@ def _fill(
     values: Features, starts: Ints, model: PairModel, tokens: PairTokens, padding: int, token_budget: int
 ) -> None:
     """Write the features of every sequence to its place in `values`."""
-    n, place = len(tokens.a), device()
+    n = len(tokens.a)
     lengths = np.concatenate([tokens.a.lengths, tokens.b.lengths])
-    model.to(place).eval()
+    model.to(device()).eval()
     batches = list(micro_batches(np.arange(2 * n), lengths, 2 * token_budget))  # of single sequences, not of pairs
     for part in progress(batches, "encoding"):
         stopping.check()
         sides = [(tokens.a if row < n else tokens.b, row % n) for row in part.tolist()]
         batch = pad([(side[row], int(side.firsts[row])) for side, row in sides], padding)
-        moved = {name: tensor.to(place) for name, tensor in batch.items()}
-        with torch.no_grad(), torch.autocast(place.type, torch.bfloat16, enabled=place.type == "cuda"):
+        with torch.no_grad(), autocast():
             if not model.settings.learns_pooling:
-                values[part] = model.pooled(moved).float().cpu().numpy()
+                values[part] = model.pooled(moved(batch)).float().cpu().numpy()
                 continue
-            states = model.states(moved).half().cpu().numpy()
+            states = model.states(moved(batch)).half().cpu().numpy()
         for row, kept in zip(part, states, strict=True):
             values[starts[row] : starts[row + 1]] = kept[: lengths[row]]
     model.encoder.release()
