@@ -72,7 +72,7 @@ T = TypeVar("T")
 _PACKAGE = Path(__file__).resolve().parent
 CONF_DIR = _PACKAGE / "conf" if (_PACKAGE / "conf").is_dir() else _PACKAGE.parent / "conf"  # a wheel; a checkout
 RECIPE_GROUPS = ("text", "pairing", "head", "training")  # beside backbone; a member has those it names as fields
-UNDECISIVE = (("path",), ("training", "save"), ("training", "checkpoint_minutes"))  # where files are, how they are kept
+UNDECISIVE = "path training.save training.checkpoint_minutes training.gradient_checkpointing training.guard".split()
 
 
 for _name, _schema in SCHEMAS.items():
@@ -142,7 +142,7 @@ def recipe_of(config: RecipeConfig) -> dict[str, Any]:
     """
     built = json.loads(json.dumps(asdict(build_member(config)), default=lambda choice: choice.name))
     for path in UNDECISIVE:
-        *outer, last = path
+        *outer, last = path.split(".")
         place = built
         for name in outer:
             place = place.get(name, {})

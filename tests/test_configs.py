@@ -13,7 +13,9 @@ from prefens.data.folds import FoldSettings
 from prefens.data.sources import Source
 from prefens.members.base import Member
 from prefens.modeling.heads import HeadKind, HeadSettings
+from prefens.modeling.lora import LoraSettings
 from prefens.modeling.pairing import Pairing, PairingSettings
+from prefens.training.settings import TrainingSettings
 
 HUB = {
     "bert-base-uncased": "google-bert/bert-base-uncased",
@@ -117,3 +119,12 @@ def test_wrong_types_and_unknown_fields_are_refused() -> None:
 def test_conf_is_found() -> None:
     assert (config.CONF_DIR / "train.yaml").is_file()
     assert Path(config.CONF_DIR).name == "conf"
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in config.CONF_DIR.glob("training/*.yaml")))
+def test_trainings_build_and_show_every_setting(name: str) -> None:
+    shown = composed(f"training={name}", "backbone=bert-base-uncased").training
+    built = config.build(shown, TrainingSettings)
+    assert built.mode.name == name
+    assert set(shown) == {item.name for item in fields(TrainingSettings)}
+    assert set(shown.lora) == {item.name for item in fields(LoraSettings)}

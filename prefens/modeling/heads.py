@@ -45,6 +45,11 @@ class HeadSettings:
             if not values or min(values) < 1:
                 raise ConfigError(f"head.{name}={getattr(self, name)}", "1 or more", f"correct head.{name}")
 
+    @property
+    def learns_pooling(self) -> bool:
+        """Whether a sequence's vector depends on weights of the head, and not on the encoder alone."""
+        return self.kind is HeadKind.cnn or self.pooling is Pooling.attention
+
 
 def make_head(settings: HeadSettings, dimension: int, style: int, pairing: Pairing) -> Head:
     """Return a fresh head on (n, t, dimension) states, with `style` numbers beside each vector."""

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from prefens.modeling.encoded import EncodedPairs
 from prefens.modeling.heads import HeadSettings, make_head
 from prefens.modeling.pairing import Pairing
 from prefens.records import SWAP
@@ -69,16 +70,23 @@ class PairModel(nn.Module):
         The style features stand beside them as the response sees them whose turn it is: odd ones change their sign
         between the two.
         """
-        read = self.head.read(self.states(batch), batch["attention_mask"]).float()
-        pooled = torch.split(read, len(batch["rows"]))
+        pooled = torch.split(self.pooled(batch).float(), len(batch["rows"]))
         if "odd" not in batch:
             return tuple(pooled)
         signs = (1.0, -1.0)[: len(pooled)]
         odd, even = batch["odd"], batch["even"]
         return tuple(torch.cat([vector, sign * odd, even], dim=1) for vector, sign in zip(pooled, signs, strict=True))
 
+    def pooled(self, batch: Batch) -> torch.Tensor:
+        """Return (m, size) vectors of the batch's m sequences; a frozen encoder may have given them before."""
+        if "pooled" in batch:
+            return batch["pooled"]
+        return self.head.read(self.states(batch), batch["attention_mask"])
+
     def states(self, batch: Batch) -> torch.Tensor:
-        """Return (m, t, d) token states of the batch's m sequences."""
+        """Return (m, t, d) token states of the batch's m sequences; a frozen encoder may have given them before."""
+        if "states" in batch:
+            return batch["states"]
         types = {"token_type_ids": batch["token_type_ids"]} if self.segments else {}
         found = self.encoder(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], **types)
         states: torch.Tensor = found.last_hidden_state
@@ -104,7 +112,7 @@ def pad(sequences: list[tuple[Tokens, int]], padding: int) -> Batch:
 
 
 def pair_batch(
-    tokens: PairTokens,
+    tokens: PairTokens | EncodedPairs,
     rows: Sequence[int] | NDArray[np.int64],
     padding: int,
     swapped: NDArray[np.bool_] | None = None,
@@ -114,24 +122,26 @@ def pair_batch(
 
     Parameters
     ----------
-    padding : the token id that fills shorter sequences.
+    tokens : of pairs, or what a frozen encoder made of them; padding : the token id that fills shorter sequences.
     swapped : (n,) whether a pair's two sequences change places, its style features with them; or None for no pair.
     both : whether the batch holds both sequences of each pair, the first ones first, or the first ones alone.
 
     Returns
     -------
-    input_ids, attention_mask, token_type_ids (2n or n, longest); rows (n,), as given; odd (n, p) and even (n, q) where
-    the tokens come with style features.
+    input_ids, attention_mask, token_type_ids (2n or n, longest), or what `EncodedPairs.batch` gives; rows (n,), as
+    given; odd (n, p) and even (n, q) where the tokens come with style features.
     """
     places = np.asarray(rows, dtype=np.int64)
     turned = np.zeros(len(places), dtype=bool) if swapped is None else np.asarray(swapped, dtype=bool)
-    sides = (tokens.a, tokens.b)
-    chosen = [
-        (sides[int(turn) ^ place], row)
-        for place in range(2 if both else 1)
-        for row, turn in zip(places.tolist(), turned, strict=True)
-    ]
-    batch = pad([(side[row], int(side.firsts[row])) for side, row in chosen], padding)
+    orders = [turned, ~turned] if both else [turned]  # of which of a pair's two sequences are shown
+    if isinstance(tokens, EncodedPairs):
+        batch = tokens.batch(np.concatenate([places + len(tokens) * other for other in orders]))
+    else:
+        sides = (tokens.a, tokens.b)
+        chosen = [
+            (sides[int(other)], row) for others in orders for row, other in zip(places.tolist(), others, strict=True)
+        ]
+        batch = pad([(side[row], int(side.firsts[row])) for side, row in chosen], padding)
     batch["rows"] = torch.from_numpy(places)
     if tokens.style is not None:
         signs = np.where(turned, -1.0, 1.0)[:, None]
