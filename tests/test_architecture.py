@@ -49,7 +49,8 @@ ALLOWED = {
     "standing": {"leases", "tracking.failures"},
     "scoring": {"evaluation", "leases", "tracking"},
     "racing": {"ensemble", "tracking"},
-    "fold_runs": {"racing", "data", "leases", "members", "evaluation", "scoring", "tracking"},
+    "fold_runs": {"data", "leases", "members", "evaluation", "racing", "scoring", "tracking", "training.processes"},
+    "team": {"data", "fold_runs", "members", "tracking", "training.processes"},
     "prediction": {"config", "data", "ensemble", "members", "tracking"},
     "file_prediction": {"data", "prediction"},
     "gathering": {"config", "data", "tracking"},
@@ -89,7 +90,11 @@ def imports(path: Path) -> set[str]:
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             assert node.level == 0, f"{path}: relative import"
-            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names if node.module == "prefens"}
+            folder = PACKAGE.parent / node.module.replace(".", "/")
+            modules = {alias.name for alias in node.names if (folder / f"{alias.name}.py").exists()}
+            found |= {f"{node.module}.{name}" for name in modules}
+            if modules != {alias.name for alias in node.names}:
+                found.add(node.module)
     return found
 
 
