@@ -35,8 +35,8 @@ class Head(nn.Module):
         self.size = pool.size + style
 
     def read(self, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Return (m, pool.size) vectors from (m, t, d) token states and their (m, t) mask."""
-        pooled: torch.Tensor = self.pool(states, mask)
+        """Return (m, pool.size) vectors from (m, t, d) token states and their (m, t) mask; pooled in fp32."""
+        pooled: torch.Tensor = self.pool(states.float(), mask)
         return pooled
 
 

@@ -103,6 +103,12 @@ def tokenize_pairs(
     prompts = _tokenize(tokenizer, pairs.prompt, prompt_prefix)
     responses = [_tokenize(tokenizer, column, response_prefix) for column in (pairs.response_a, pairs.response_b)]
     pattern, audit = learn_pattern(tokenizer), Audit({}, {})
+    if cross and not pattern.between:
+        raise BackboneError(
+            "the tokenizer puts nothing between two texts",
+            "a separator, without which the responses of a cross encoder run into each other",
+            "set pairing=siamese, or take a backbone whose tokenizer has one",
+        )
     room = settings.max_length - pattern.around(3 if cross else 2)
     if cross:
         texts = zip(prompts, *responses, strict=True)

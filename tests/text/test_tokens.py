@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefens.errors import ConfigError
+from prefens.errors import BackboneError, ConfigError
 from prefens.modeling.pretrained import load_tokenizer
 from prefens.text.settings import TextSettings
 from prefens.text.tokens import learn_pattern, tokenize_pairs
@@ -102,6 +102,18 @@ def test_a_cut_cross_sequence_keeps_some_of_each_part(tiny_encoder: Path, share:
             last = side[row][side.firsts[row] + len(pattern.between) - 1 : len(side[row]) - len(pattern.after)]
             assert len(last) > 0
             assert not {*pattern.between} & {*last.tolist()}
+
+
+def test_responses_that_would_run_into_each_other_are_refused() -> None:
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    bare = Tokenizer(models.WordLevel({"[UNK]": 0, "one": 1, "two": 2}, unk_token="[UNK]"))
+    bare.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=bare, unk_token="[UNK]")
+    assert len(tokenize_pairs(tokenizer, make_pairs(3), TextSettings(), "", "").a) == 3
+    with pytest.raises(BackboneError, match="pairing=siamese"):
+        tokenize_pairs(tokenizer, make_pairs(3), TextSettings(), "", "", cross=True)
 
 
 def test_prefixes_are_seen(tiny_bert: Path) -> None:
