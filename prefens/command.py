@@ -19,7 +19,7 @@ from omegaconf import DictConfig
 
 from prefens import gpus, stopping, threads
 from prefens.config import CONF_DIR
-from prefens.errors import PrefensError
+from prefens.errors import ConfigError, PrefensError
 from prefens.files import check_writable
 from prefens.stopping import Stopped
 from prefens.sweep import Outcome, Sweep
@@ -46,6 +46,9 @@ class SweepStart(Callback):
                 sys.exit(f"\nfailed: {error}")
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        if "LOCAL_RANK" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1":
+            together = f"-m in {os.environ['WORLD_SIZE']} processes that train together"
+            sys.exit(f"\nfailed: {ConfigError(together, 'one job at a time', 'leave out -m, or accelerate launch')}")
         self.on_run_start(config)
         sweep = Sweep(Path(config.hydra.sweep.dir).absolute())
         quoted = str(sweep.folder).replace("\\", "\\\\").replace("'", "\\'")

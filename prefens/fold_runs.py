@@ -15,18 +15,29 @@ import numpy as np
 
 from prefens import stopping, threads
 from prefens.data.corpus import Corpus
+from prefens.errors import CollapseError
 from prefens.evaluation.metrics import accuracy, log_loss
 from prefens.files import clear_abandoned, mend
 from prefens.leases import POLL, Busy, fold_lease, held, holder_of, is_live
-from prefens.members.base import Context, Member
-from prefens.records import Fold, FoldPredictions
+from prefens.members.base import Context, FitReport, Member
+from prefens.records import Fold, FoldPredictions, Ints, RunKey
 from prefens.scoring import track_fold, track_member
-from prefens.tracking.failures import note_failure
+from prefens.tracking.failures import failure_of, note_failure
 from prefens.tracking.member_spec import MemberSpec
 from prefens.tracking.oof_store import SplitStore
 from prefens.tracking.tracker import Tracker
+from prefens.training import processes
 
 log = logging.getLogger(__name__)
+
+
+def fit_fold(
+    corpus: Corpus, fold: Fold, rows: Ints, member: Member, key: RunKey, root: Path, checkpoint: Path | None
+) -> FitReport:
+    """Fit a member on a fold's training rows, with all randomness from the key of the fold run."""
+    inner = corpus.inner_folds(rows, key.entropy())
+    context = Context(key.entropy(), inner, root / "cache", checkpoint, key.digest)
+    return member.fit(corpus.pairs.take(rows), corpus.pairs.take(fold.valid), context)
 
 
 @dataclass(frozen=True)
@@ -49,8 +60,11 @@ class Trainer:
         """Train the folds of a member that are not finished; return one row of results per fold.
 
         Folds that another process trains are waited for, after all others. `Stopped` where this process was asked to.
+        CollapseError, and nothing is trained, where one of them has collapsed before: it would do so again.
         """
         self.split.put_member(spec)
+        if not self.force:
+            self._refuse_collapsed(spec, folds)
         clear_abandoned(self.split.member_dir(spec.name))
         rows: dict[int, dict[str, Any]] = {}
         while len(rows) < len(folds):
@@ -66,6 +80,16 @@ class Trainer:
         if complete and (any(row["trained"] for row in rows.values()) or not self.tracker.has_member(spec)):
             track_member(self.split, self.tracker, spec)  # whichever process finished the last fold
         return [rows[fold] for fold in folds]
+
+    def _refuse_collapsed(self, spec: MemberSpec, folds: Sequence[int]) -> None:
+        for fold in folds:
+            failure = failure_of(self.split.fold_dir(spec.name, fold))
+            if failure is not None and failure.collapsed and not self.split.has(spec, fold):
+                raise CollapseError(
+                    f"{spec.name} fold {fold} has collapsed: {failure.error.splitlines()[0]}",
+                    "a training that learns",
+                    "change its settings or its seed; force=true trains it again",
+                )
 
     def _await(self, spec: MemberSpec, folds: Sequence[int]) -> None:
         """Wait until one of the folds has another holder than a living process."""
@@ -123,7 +147,11 @@ class Trainer:
         checkpoint = self.root / "checkpoints" / f"{spec.key(fold.index).digest[:16]}.pt"
         mend(checkpoint)
         with self._failing(spec, run, fold.index):
-            predictions, facts = self._fit(spec, member, fold, checkpoint)
+            try:
+                predictions, facts = self._fit(spec, member, fold, checkpoint)
+            except CollapseError:
+                checkpoint.unlink(missing_ok=True)  # of weights that are no good
+                raise
         with stopping.deferred(), self._failing(spec, run, fold.index):
             self.split.put(spec, predictions, facts, member.save)
             checkpoint.unlink(missing_ok=True)
@@ -134,10 +162,10 @@ class Trainer:
     ) -> tuple[FoldPredictions, dict[str, Any]]:
         key, started = spec.key(fold.index), time.perf_counter()
         pairs, rows = self.corpus.pairs, self.corpus.train_rows(fold)
-        train, valid = pairs.take(rows), pairs.take(fold.valid)
-        unseen, n = pairs.take(np.concatenate([fold.valid, fold.holdout])), len(fold.valid)
-        inner = self.corpus.inner_folds(rows, key.entropy())
-        report = member.fit(train, valid, Context(key.entropy(), inner, self.root / "cache", checkpoint, key.digest))
+        valid, n = pairs.take(fold.valid), len(fold.valid)
+        unseen = pairs.take(np.concatenate([fold.valid, fold.holdout]))
+        processes.from_main(fold.index)  # the others, where there are any, help with the same
+        report = fit_fold(self.corpus, fold, rows, member, key, self.root, checkpoint)
         probabilities = member.predict_proba(unseen)
         predictions = FoldPredictions(key, unseen.ids[:n], probabilities[:n], unseen.ids[n:], probabilities[n:])
         return predictions, {

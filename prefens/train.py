@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from prefens import command, config
@@ -13,11 +14,13 @@ def main() -> None:
 
 def train(settings: config.TrainConfig) -> command.Rows:
     """Train one member, or one fold of it; return a row of results per fold run."""
+    from prefens import team
     from prefens.errors import ConfigError
     from prefens.fold_runs import Trainer
     from prefens.recipes import load_corpus, member_spec
     from prefens.trackers import open_tracker
     from prefens.tracking.oof_store import OOFStore
+    from prefens.training import processes
 
     tracking = config.build(settings.tracking, config.Tracking)
     root = Path(tracking.root)
@@ -26,11 +29,14 @@ def train(settings: config.TrainConfig) -> command.Rows:
     if settings.fold is not None and not 0 <= settings.fold < folds.k:
         raise ConfigError(f"fold={settings.fold}", f"0 to {folds.k - 1}, or null for all", "correct the fold")
     spec = member_spec(settings, corpus)
-    split = OOFStore(root).put_folds(folds)
+    make = partial(config.build_member, settings)
+    if processes.rank() > 0:
+        team.follow(corpus, spec, make, root)
     wanted = range(folds.k) if settings.fold is None else [settings.fold]
-    with open_tracker(tracking) as tracker:
-        trainer = Trainer(corpus, split, tracker, root, settings.force)
-        rows = trainer.train_member(spec, lambda: config.build_member(settings), wanted)
+    with team.leading():
+        split = OOFStore(root).put_folds(folds)
+        with open_tracker(tracking) as tracker:
+            rows = Trainer(corpus, split, tracker, root, settings.force).train_member(spec, make, wanted)
     return [row | {"out": settings.out} for row in rows]
 
 

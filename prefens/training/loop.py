@@ -73,11 +73,7 @@ def train(
 def _begin(model: PairModel, settings: TrainingSettings, count: int, checkpoint: Checkpoint | None) -> Progress:
     """Return a training of `count` steps as it begins, or as the checkpoint has kept it."""
     if settings.gradient_checkpointing:
-        if not hasattr(model.encoder, "gradient_checkpointing_enable"):
-            raise ConfigError(
-                "training.gradient_checkpointing=true", "an encoder of several layers", "leave it at false"
-            )
-        model.encoder.gradient_checkpointing_enable({"use_reentrant": False})
+        _forget_activations(model)
     model.to(device())
     optimiser = make_optimiser(model, settings)
     rates, average = LearningRates(optimiser, settings, count), averaged(model, settings.ema)
@@ -88,6 +84,16 @@ def _begin(model: PairModel, settings: TrainingSettings, count: int, checkpoint:
         if kept is not None:
             run.restore(kept)
     return run
+
+
+def _forget_activations(model: PairModel) -> None:
+    """Have the encoder compute its layers' activations again for the gradients, instead of keeping them."""
+    names = ("activation_checkpointing_enable", "gradient_checkpointing_enable")  # of new transformers, and older ones
+    enable = next((getattr(model.encoder, name) for name in names if hasattr(model.encoder, name)), None)
+    if enable is None:
+        came, expected = "training.gradient_checkpointing=true", "an encoder of transformers, with layers to forget"
+        raise ConfigError(came, expected, "leave it at false for this backbone")
+    enable({"use_reentrant": False})
 
 
 def _step(

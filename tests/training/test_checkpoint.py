@@ -2,14 +2,16 @@
 
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from prefens import stopping
-from prefens.members.base import Context
+from prefens.members.base import Context, FitReport
 from prefens.members.encoder import EncoderMember
 from prefens.members.network import NetworkMember
 from prefens.members.textcnn import TextCnnMember
@@ -17,7 +19,7 @@ from prefens.modeling.heads import HeadSettings
 from prefens.stopping import Stopped
 from prefens.text.settings import TextSettings
 from prefens.training import loop
-from prefens.training.settings import TrainingSettings
+from prefens.training.settings import Schedule, Swap, TrainingSettings
 from tests.examples import make_pairs
 
 QUICK = TrainingSettings(
@@ -83,6 +85,69 @@ def test_a_stopped_training_goes_on_with_the_same_bits(
     kept = len(torch.load(path, weights_only=True)["curve"])
     assert 0 < kept < STEPS
     again, going_on = fit(make(), path)
+    assert going_on == curve
+    np.testing.assert_array_equal(predicted(again), predicted(whole))
+
+
+OPTIONS = {
+    "average": {"ema": 0.9},
+    "swaps": {"swap": Swap.random},
+    "layers": {"layer_decay": 0.8, "schedule": Schedule.linear},
+    "stopping": {"patience": 1, "epochs": 9},
+    "plateau": {"schedule": Schedule.plateau, "ema": 0.5},
+    "everything": {
+        "schedule": Schedule.plateau, "ema": 0.9, "swap": Swap.random, "patience": 2, "gradient_checkpointing": True
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_every_option_goes_on_with_the_same_bits_from_any_step(
+    option: str, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inner = np.arange(30, dtype=np.int8) // 5 % 5
+    settings = replace(QUICK, **{"batch_pairs": 12, "epochs": 3, **OPTIONS[option]})
+    head, text = HeadSettings(hidden=8, dropout=0.2), TextSettings(max_length=64)
+
+    def fit(checkpoint: Path | None) -> tuple[NetworkMember, FitReport]:
+        member = EncoderMember("bert", path=str(tiny_bert), text=text, head=head, training=settings)
+        return member, member.fit(make_pairs(30), None, Context(1, inner, None, checkpoint, "k" * 64))
+
+    whole, undisturbed = fit(None)
+    path, spent = tmp_path / "half.pt", 0
+    while True:  # one step, then a stop, again and again: every step is gone on from
+        stopping.set_deadline(1.0)
+        try:
+            again, report = fit(path)
+            break
+        except Stopped:
+            spent += 1
+            assert len(torch.load(path, weights_only=True)["curve"]) == spent
+    assert spent == len(undisturbed.curves["train_loss"])
+    assert report.curves == undisturbed.curves
+    assert report.facts == undisturbed.facts
+    np.testing.assert_array_equal(predicted(again), predicted(whole))
+
+
+def test_a_budget_cut_by_want_of_memory_is_kept(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    learn, taken = loop._learn, iter(range(1000))
+
+    def failing(*arguments: Any) -> float:
+        if next(taken) == 0:
+            raise MemoryError
+        return learn(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "_learn", failing)
+        whole, curve = fit(make())
+    with monkeypatch.context() as patched:
+        taken = iter(range(1000))
+        patched.setattr(loop, "_learn", failing)
+        stopping.set_deadline(1.0)
+        with pytest.raises(Stopped):
+            fit(make(), tmp_path / "half.pt")
+    stopping.set_deadline(None)
+    again, going_on = fit(make(), tmp_path / "half.pt")
     assert going_on == curve
     np.testing.assert_array_equal(predicted(again), predicted(whole))
 
