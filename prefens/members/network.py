@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from prefens.digest import short
 from prefens.features import shared
 from prefens.members.base import Context, FitReport, Member
 from prefens.members.settings import load_settings, save_settings
@@ -22,7 +21,9 @@ from prefens.modeling.pairing import PairingSettings
 from prefens.modeling.pretrained import load_tokenizer
 from prefens.records import Floats, Pairs
 from prefens.text.settings import TextSettings
+from prefens.text.token_cache import cached_tokens
 from prefens.text.tokens import PairTokens, tokenize_pairs
+from prefens.text.truncation import warn_of_losses
 from prefens.training import loop
 from prefens.training.checkpoint import Checkpoint
 from prefens.training.settings import Save, TrainingSettings
@@ -44,6 +45,7 @@ class NetworkMember(Member):
         self._model: PairModel | None = None
         self._tokenizer: Any = None
         self._signature = ""
+        self._cache: Path | None = None
 
     @abstractmethod
     def _tokenizer_for(self, train: Pairs) -> Any:
@@ -63,6 +65,7 @@ class NetworkMember(Member):
         """Write what `_empty_encoder` needs."""
 
     def fit(self, train: Pairs, valid: Pairs | None, context: Context) -> FitReport:
+        self._cache = context.cache
         self._use_tokenizer(self._tokenizer_for(train))
         tokens, rows = self._tokens(train)
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
@@ -120,13 +123,18 @@ class NetworkMember(Member):
 
     def _use_tokenizer(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
-        vocabulary = short(hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest())
-        self._signature = f"tokens {vocabulary} {self.text} {self.prompt_prefix!r} {self.response_prefix!r}"
+        vocabulary = hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest()
+        read = f"{self.pairing.kind.name} {self.text} {self.prompt_prefix!r} {self.response_prefix!r}"
+        self._signature = f"tokens {vocabulary} {read}"
 
     def _tokens(self, pairs: Pairs) -> tuple[PairTokens, NDArray[np.int64]]:
-        tokens, rows = shared(
-            pairs,
-            self._signature,
-            lambda base: tokenize_pairs(self._tokenizer, base, self.text, self.prompt_prefix, self.response_prefix),
-        )
+        def compute(part: Pairs) -> PairTokens:
+            return tokenize_pairs(self._tokenizer, part, self.text, self.prompt_prefix, self.response_prefix)
+
+        def known(base: Pairs) -> PairTokens:
+            tokens = cached_tokens(self._cache, self._signature, base, compute)
+            warn_of_losses(tokens.audit, self.text)
+            return tokens
+
+        tokens, rows = shared(pairs, self._signature, known)
         return tokens, np.arange(len(pairs)) if isinstance(rows, slice) else rows

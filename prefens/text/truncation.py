@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,10 @@ from numpy.typing import NDArray
 
 from prefens.text.settings import TextSettings
 
+log = logging.getLogger(__name__)
+
 Tokens = NDArray[np.int32]
+MUCH = 1 / 3  # of a part's tokens
 
 
 def budgets(prompt: int, response: int, room: int, prompt_share: float) -> tuple[int, int]:
@@ -51,3 +55,10 @@ def cut(prompt: Tokens, response: Tokens, room: int, settings: TextSettings, aud
         head_and_tail(prompt, for_prompt, settings.head_share),
         head_and_tail(response, for_response, settings.head_share),
     )
+
+
+def warn_of_losses(audit: Audit, settings: TextSettings) -> None:
+    """Warn where truncation costs more than a third of a part's tokens."""
+    much = [f"{share:.0%} of the {part} tokens" for part, share in audit.lost().items() if share > MUCH]
+    if much:
+        log.warning("text.max_length=%d cuts off %s; a longer one reads more", settings.max_length, " and ".join(much))

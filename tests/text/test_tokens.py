@@ -12,7 +12,7 @@ from prefens.modeling.pretrained import load_tokenizer
 from prefens.records import Pairs
 from prefens.text.settings import TextSettings
 from prefens.text.tokens import learn_pattern, tokenize_pairs
-from prefens.text.truncation import budgets, head_and_tail
+from prefens.text.truncation import Audit, budgets, head_and_tail, warn_of_losses
 from tests.examples import column, make_pairs
 
 
@@ -56,6 +56,14 @@ def test_long_texts_are_cut_and_the_loss_is_told(tiny_encoder: Path) -> None:
     for row in range(20):
         assert tuple(tokens.b[row][: len(pattern.before)]) == pattern.before
         assert tuple(tokens.b[row][len(tokens.b[row]) - len(pattern.after) :]) == pattern.after
+
+
+def test_large_losses_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    settings = TextSettings(max_length=64)
+    warn_of_losses(Audit({"prompt": 90, "response": 300}, {"prompt": 61, "response": 201}), settings)
+    assert caplog.text == ""
+    warn_of_losses(Audit({"prompt": 90, "response": 300}, {"prompt": 90, "response": 150}), settings)
+    assert "text.max_length=64 cuts off 50% of the response tokens" in caplog.text
 
 
 def test_prefixes_are_seen(tiny_bert: Path) -> None:
