@@ -44,6 +44,7 @@ def test_the_local_copy_is_used_when_the_hub_is_away(
     (snapshots / "partial").mkdir()
     assert find_hub("some/model", None) == (snapshots / "new", "new")
     assert find_hub("some/model", "old") == (snapshots / "old", "old")
+    assert EncoderMember("some/model", text=TextSettings(max_length=64)).identity() == {"commit": "new"}
     for name, revision in (("some/model", "other"), ("other/model", None)):
         with pytest.raises(BackboneError, match=name):
             find_hub(name, revision)
