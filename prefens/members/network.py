@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from prefens.digest import short
 from prefens.features import shared
 from prefens.members.base import Context, FitReport, Member
 from prefens.members.settings import load_settings, save_settings
@@ -123,7 +124,7 @@ class NetworkMember(Member):
 
     def _use_tokenizer(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
-        vocabulary = hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest()
+        vocabulary = short(hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest())
         read = f"{self.pairing.kind.name} {self.text} {self.prompt_prefix!r} {self.response_prefix!r}"
         self._signature = f"tokens {vocabulary} {read}"
 

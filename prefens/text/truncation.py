@@ -45,6 +45,13 @@ class Audit:
         return {part: 1.0 - self.kept[part] / max(1, seen) for part, seen in self.seen.items()}
 
 
+def warn_of_losses(audit: Audit, settings: TextSettings) -> None:
+    """Warn where truncation costs more than a third of a part's tokens."""
+    much = [f"{share:.0%} of the {part} tokens" for part, share in audit.lost().items() if share > MUCH]
+    if much:
+        log.warning("text.max_length=%d cuts off %s; a longer one reads more", settings.max_length, " and ".join(much))
+
+
 def cut(prompt: Tokens, response: Tokens, room: int, settings: TextSettings, audit: Audit) -> tuple[Tokens, Tokens]:
     """Cut both parts to their budgets, and note what was lost."""
     for_prompt, for_response = budgets(len(prompt), len(response), room, settings.prompt_share)
@@ -55,10 +62,3 @@ def cut(prompt: Tokens, response: Tokens, room: int, settings: TextSettings, aud
         head_and_tail(prompt, for_prompt, settings.head_share),
         head_and_tail(response, for_response, settings.head_share),
     )
-
-
-def warn_of_losses(audit: Audit, settings: TextSettings) -> None:
-    """Warn where truncation costs more than a third of a part's tokens."""
-    much = [f"{share:.0%} of the {part} tokens" for part, share in audit.lost().items() if share > MUCH]
-    if much:
-        log.warning("text.max_length=%d cuts off %s; a longer one reads more", settings.max_length, " and ".join(much))

@@ -58,19 +58,19 @@ def test_long_texts_are_cut_and_the_loss_is_told(tiny_encoder: Path) -> None:
         assert tuple(tokens.b[row][len(tokens.b[row]) - len(pattern.after) :]) == pattern.after
 
 
+def test_prefixes_are_seen(tiny_bert: Path) -> None:
+    tokenizer, pairs = load_tokenizer(tiny_bert), make_pairs(3)
+    plain = tokenize_pairs(tokenizer, pairs, TextSettings(), "", "")
+    prefixed = tokenize_pairs(tokenizer, pairs, TextSettings(), "query: ", "passage: ")
+    assert (prefixed.a.lengths > plain.a.lengths).all()
+
+
 def test_large_losses_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:
     settings = TextSettings(max_length=64)
     warn_of_losses(Audit({"prompt": 90, "response": 300}, {"prompt": 61, "response": 201}), settings)
     assert caplog.text == ""
     warn_of_losses(Audit({"prompt": 90, "response": 300}, {"prompt": 90, "response": 150}), settings)
     assert "text.max_length=64 cuts off 50% of the response tokens" in caplog.text
-
-
-def test_prefixes_are_seen(tiny_bert: Path) -> None:
-    tokenizer, pairs = load_tokenizer(tiny_bert), make_pairs(3)
-    plain = tokenize_pairs(tokenizer, pairs, TextSettings(), "", "")
-    prefixed = tokenize_pairs(tokenizer, pairs, TextSettings(), "query: ", "passage: ")
-    assert (prefixed.a.lengths > plain.a.lengths).all()
 
 
 def test_a_special_token_in_a_text_is_text(tiny_encoder: Path) -> None:
