@@ -14,7 +14,7 @@ from prefens.data.folds import FoldSettings, make_folds, prompt_groups
 from prefens.records import Floats, Folds, MemberInfo, OOFStack, Pairs
 from prefens.tracking.oof_store import SplitStore
 
-FAMILIES = ("bert", "roberta", "xlm-roberta", "deberta-v2")
+FAMILIES = ("bert", "roberta", "xlm-roberta", "deberta-v2", "electra", "mpnet", "modernbert")
 WORDS = (
     "the a good bad answer is not very long list of red green blue things yes no maybe because so please thanks".split()
 )
@@ -133,21 +133,58 @@ def folds_of(pairs: Pairs, **settings: Any) -> Folds:
     return make_folds(pairs, FoldSettings(**settings))
 
 
+KINDS = {
+    "bert": "Bert", "roberta": "Roberta", "xlm-roberta": "XLMRoberta", "deberta-v2": "DebertaV2", "electra": "Electra",
+    "mpnet": "MPNet", "modernbert": "ModernBert",
+}  # fmt: skip
+ANGULAR = ("roberta", "xlm-roberta", "mpnet")  # their special tokens are <s>, </s>, ...
+LENGTHS: dict[str, int | None] = {"roberta": 130, "xlm-roberta": 130, "mpnet": 130, "deberta-v2": None}  # others: 132
+
+
 def make_tiny_encoder(family: str, directory: Path) -> Path:
     """Write config, random weights and a freshly trained tokenizer of one of FAMILIES."""
     import torch
     import transformers
+
+    fast = make_tiny_tokenizer(family)
+    fast.save_pretrained(directory)
+    sizes: dict[str, Any] = {
+        "vocab_size": len(fast), "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
+        "intermediate_size": 32, "max_position_embeddings": 132, "pad_token_id": fast.pad_token_id,
+    }  # fmt: skip
+    if family in ("roberta", "xlm-roberta"):
+        sizes |= {"type_vocab_size": 1}
+    if family == "electra":
+        sizes |= {"embedding_size": 8}
+    if family == "modernbert":
+        sizes |= {"local_attention": 16, "global_attn_every_n_layers": 2}
+        sizes |= {f"{name}_token_id": fast.cls_token_id for name in ("bos", "cls")}
+        sizes |= {f"{name}_token_id": fast.sep_token_id for name in ("eos", "sep")}
+    if family == "deberta-v2":
+        sizes |= {
+            "type_vocab_size": 0, "relative_attention": True, "pos_att_type": ["p2c", "c2p"],
+            "position_biased_input": False, "position_buckets": 32, "norm_rel_ebd": "layer_norm", "share_att_key": True,
+        }  # fmt: skip
+    torch.manual_seed(0)
+    config = getattr(transformers, f"{KINDS[family]}Config")(**sizes)
+    getattr(transformers, f"{KINDS[family]}Model")(config).save_pretrained(directory)
+    return directory
+
+
+def make_tiny_tokenizer(family: str) -> Any:
+    """Return a tokenizer of the family's kind, trained on the spot: WordPiece, byte-level BPE or Unigram."""
+    import transformers
     from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
 
     special = {"cls": "[CLS]", "sep": "[SEP]", "pad": "[PAD]", "unk": "[UNK]", "mask": "[MASK]"}
-    if family in ("roberta", "xlm-roberta"):
+    if family in ANGULAR:
         special = {"cls": "<s>", "sep": "</s>", "pad": "<pad>", "unk": "<unk>", "mask": "<mask>"}
     ordered = [special[name] for name in ("cls", "pad", "sep", "unk", "mask")]
-    if family == "bert":
+    if family in ("bert", "electra", "mpnet"):
         tokenizer = Tokenizer(models.WordPiece(unk_token=special["unk"]))
         tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
         trainer: Any = trainers.WordPieceTrainer(vocab_size=200, special_tokens=ordered)
-    elif family == "roberta":
+    elif family in ("roberta", "modernbert"):
         tokenizer = Tokenizer(models.BPE(unk_token=special["unk"]))
         tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
         trainer = trainers.BpeTrainer(vocab_size=300, special_tokens=ordered)
@@ -158,34 +195,16 @@ def make_tiny_encoder(family: str, directory: Path) -> Path:
     sample = make_pairs(40)
     tokenizer.train_from_iterator([turns[0] for turns in [*sample.prompt, *sample.response_a]], trainer)
     cls, sep = special["cls"], special["sep"]
-    between = f"{sep} {sep}" if family in ("roberta", "xlm-roberta") else sep
-    types = ":0", ":1" if family in ("bert", "deberta-v2") else ":0"
-    gap = " ".join(f"{token}:0" for token in between.split())
+    second = ":1" if family in ("bert", "electra", "deberta-v2") else ":0"
+    gap = f"{sep}:0 {sep}:0" if family in ANGULAR else f"{sep}:0"
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"{cls} $A {sep}",
-        pair=f"{cls}:0 $A:0 {gap} $B{types[1]} {sep}{types[1]}",
+        pair=f"{cls}:0 $A:0 {gap} $B{second} {sep}{second}",
         special_tokens=[(token, tokenizer.token_to_id(token)) for token in (cls, sep)],
     )
-    fast = transformers.PreTrainedTokenizerFast(
+    return transformers.PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, **{f"{name}_token": token for name, token in special.items()}
     )
-    fast.save_pretrained(directory)
-    kinds = {"bert": "Bert", "roberta": "Roberta", "xlm-roberta": "XLMRoberta", "deberta-v2": "DebertaV2"}
-    sizes: dict[str, Any] = {
-        "vocab_size": len(fast), "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
-        "intermediate_size": 32, "max_position_embeddings": 132, "pad_token_id": fast.pad_token_id,
-    }  # fmt: skip
-    if family in ("roberta", "xlm-roberta"):
-        sizes |= {"type_vocab_size": 1}
-    if family == "deberta-v2":
-        sizes |= {
-            "type_vocab_size": 0, "relative_attention": True, "pos_att_type": ["p2c", "c2p"],
-            "position_biased_input": False, "position_buckets": 32, "norm_rel_ebd": "layer_norm", "share_att_key": True,
-        }  # fmt: skip
-    torch.manual_seed(0)
-    config = getattr(transformers, f"{kinds[family]}Config")(**sizes)
-    getattr(transformers, f"{kinds[family]}Model")(config).save_pretrained(directory)
-    return directory
 
 
 def make_blend(split: SplitStore, weights: dict[str, float], method: str = "soft_vote") -> dict[str, Any]:

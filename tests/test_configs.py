@@ -24,6 +24,7 @@ HUB = {
     "deberta-v3-xsmall": "microsoft/deberta-v3-xsmall",
 }
 BACKBONES = sorted(path.stem for path in config.CONF_DIR.glob("backbone/*.yaml"))
+NEEDED = {"hub": ["backbone.name=some/encoder"]}  # settings that a backbone has no default for
 EXPERIMENTS = sorted(path.stem for path in config.CONF_DIR.glob("experiment/*.yaml"))
 
 
@@ -40,7 +41,7 @@ def test_the_promised_backbones_exist() -> None:
 
 @pytest.mark.parametrize("name", BACKBONES)
 def test_backbones_build_and_show_every_setting(name: str) -> None:
-    settings = composed(f"backbone={name}")
+    settings = composed(f"backbone={name}", *NEEDED.get(name, []))
     member = config.build_member(settings)
     assert isinstance(member, Member)
     shown = {key for key in settings.backbone if key != "_target_"}
@@ -60,16 +61,14 @@ def test_every_kind_has_an_option_of_its_name_that_shows_every_setting(group: st
 
 @pytest.mark.parametrize("name", BACKBONES)
 def test_recipes_hold_what_decides_predictions_and_no_places(name: str) -> None:
-    plain = config.recipe_of(composed(f"backbone={name}"))
-    moved = config.recipe_of(
-        composed(f"backbone={name}", "tracking.root=/elsewhere", "threads=3", "out=/tmp/x", "seed=5")
-    )
+    backbone = [f"backbone={name}", *NEEDED.get(name, [])]
+    plain = config.recipe_of(composed(*backbone))
+    moved = config.recipe_of(composed(*backbone, "tracking.root=/elsewhere", "threads=3", "out=/tmp/x", "seed=5"))
     assert plain == moved
     assert "path" not in plain
     assert {"save", "checkpoint_minutes"} & set(plain.get("training", {})) == set()
-    is_encoder = name in HUB
-    assert ("training" in plain) == is_encoder or name == "textcnn"
-    changed = config.recipe_of(composed(f"backbone={name}", "text.max_length=64"))
+    assert ("training" in plain) == (name in (*HUB, "hub", "textcnn"))
+    changed = config.recipe_of(composed(*backbone, "text.max_length=64"))
     assert (changed != plain) == ("text" in plain)
 
 
@@ -114,6 +113,13 @@ def test_wrong_types_and_unknown_fields_are_refused() -> None:
     ):
         with pytest.raises(ConfigError):
             config.build(OmegaConf.create(wrong))
+
+
+def test_a_backbone_of_the_hub_needs_a_name() -> None:
+    from prefens.errors import ConfigError
+
+    with pytest.raises(ConfigError, match=r"backbone\.name|name"):
+        config.build_member(composed("backbone=hub"))
 
 
 def test_conf_is_found() -> None:

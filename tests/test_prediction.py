@@ -12,13 +12,16 @@ from prefens.data.folds import FoldSettings
 from prefens.data.sources import FileSource
 from prefens.ensemble.base import Blender
 from prefens.ensemble.methods import restore
-from prefens.errors import StoreError
+from prefens.errors import BackboneError, StoreError
 from prefens.fold_runs import Trainer
+from prefens.members.encoder import EncoderMember
 from prefens.members.style import StyleMember
 from prefens.prediction import Predictor, stored_blender
+from prefens.text.settings import TextSettings
 from prefens.tracking.member_spec import MemberSpec
 from prefens.tracking.oof_store import OOFStore, SplitStore
 from prefens.tracking.tracker import NoTracker
+from prefens.training.settings import Mode, Save, TrainingSettings
 from tests.examples import make_pairs, write_csv
 
 
@@ -85,6 +88,34 @@ def test_a_saved_predictor_needs_no_store(split: SplitStore, tmp_path: Path) -> 
     np.testing.assert_array_equal(moved.predict_pairs(pairs), expected)
     files = {path.name for path in (tmp_path / "moved").rglob("*") if path.is_file()}
     assert not files & {"predictions.parquet", "folds.parquet", "run.json"}
+
+
+@pytest.mark.parametrize("mode", [Mode.lora, Mode.frozen])
+def test_a_saved_predictor_carries_each_backbone_once(mode: Mode, tiny_bert: Path, tmp_path: Path) -> None:
+    """Members that are stored without their backbone predict where nothing but the saved folder is left."""
+    base = tmp_path / "base"
+    shutil.copytree(tiny_bert, base)
+    (base / "optimizer.pt").write_text("what a directory of an earlier training may hold, too")
+    training = TrainingSettings(mode=mode, epochs=1, batch_pairs=16, save=Save.fp32)
+    make = lambda: EncoderMember("hub/tiny", path=str(base), text=TextSettings(max_length=64), training=training)  # noqa: E731
+    corpus = make_corpus(FileSource(path=str(write_csv(tmp_path / "train.csv", make_pairs(40)))), FoldSettings(k=2))
+    made = OOFStore(tmp_path).put_folds(corpus.folds)
+    target, digests = "prefens.members.encoder.EncoderMember", (corpus.folds.data_digest, corpus.folds.digest)
+    specs = [MemberSpec("tiny", target, {}, seed, *digests) for seed in (0, 1)]
+    for spec in specs:
+        Trainer(corpus, made, NoTracker(), tmp_path).train_member(spec, make, range(2))
+    pairs, predictor = make_pairs(10, seed=1), predictor_of(made, {spec.name: 0.5 for spec in specs})
+    expected = predictor.predict_pairs(pairs)
+    predictor.save(tmp_path / "saved")
+    shutil.rmtree(base)
+    shutil.rmtree(made.path)
+    moved = (tmp_path / "saved").rename(tmp_path / "moved")
+    (carried,) = (moved / "backbones").iterdir()
+    assert not (carried / "optimizer.pt").exists()
+    np.testing.assert_allclose(Predictor.load(moved).predict_pairs(pairs), expected, atol=1e-6)
+    shutil.rmtree(carried)
+    with pytest.raises(BackboneError, match="is not at"):
+        Predictor.load(moved).predict_pairs(pairs)
 
 
 def test_saving_takes_no_second_place_on_the_disk(split: SplitStore, tmp_path: Path) -> None:

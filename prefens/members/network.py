@@ -29,7 +29,9 @@ from prefens.modeling.pretrained import load_encoder, load_tokenizer
 from prefens.modeling.trained_weights import load_trained_weights, trained_weights
 from prefens.records import Floats, Pairs
 from prefens.text.settings import TextSettings
+from prefens.text.token_cache import cached_tokens
 from prefens.text.tokens import PairTokens, tokenize_pairs
+from prefens.text.truncation import warn_of_losses
 from prefens.training import loop
 from prefens.training.checkpoint import Checkpoint
 from prefens.training.encoding import encoded
@@ -201,11 +203,16 @@ class NetworkMember(Member):
 
     def _tokens(self, pairs: Pairs) -> tuple[PairTokens, NDArray[np.int64]]:
         prefixes, cross = (self.prompt_prefix, self.response_prefix), self.pairing.kind is Pairing.cross
-        tokens, rows = shared(
-            pairs,
-            self._signature,
-            lambda base: tokenize_pairs(self._tokenizer, base, self.text, *prefixes, cross=cross),
-        )
+
+        def compute(part: Pairs) -> PairTokens:
+            return tokenize_pairs(self._tokenizer, part, self.text, *prefixes, cross=cross)
+
+        def known(base: Pairs) -> PairTokens:
+            tokens = cached_tokens(self._cache, self._signature, base, compute)
+            warn_of_losses(tokens.audit, self.text)
+            return tokens
+
+        tokens, rows = shared(pairs, self._signature, known)
         if self._style is not None:
             tokens = replace(tokens, style=self._style.of_base(pairs))
         return tokens, np.arange(len(pairs)) if isinstance(rows, slice) else rows

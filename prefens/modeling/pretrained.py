@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import torch
+
+from prefens.errors import BackboneError
 
 
 def load_encoder(directory: Path) -> Any:
@@ -31,23 +34,67 @@ def empty_encoder(directory: Path) -> Any:
     return AutoModel.from_config(read_config(directory), dtype=torch.float32)  # type: ignore[no-untyped-call]
 
 
-def outlined_encoder(directory: Path) -> Any:
-    """Return the same as `empty_encoder`, without memory for the weights: it can only be looked at."""
-    with torch.device("meta"):
-        return empty_encoder(directory)
-
-
 def load_tokenizer(directory: Path) -> Any:
-    """Return the tokenizer of a model directory."""
+    """Return the fast tokenizer of a model directory (BackboneError where there is none)."""
     from transformers import AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(directory, trust_remote_code=False)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=False)
+    except (ValueError, ImportError, OSError, KeyError, TypeError) as error:  # as many ways as tokenizers have to fail
+        raise BackboneError(
+            f"the tokenizer of {directory}: {_first_line(error)}",
+            "tokenizer.json, or a vocabulary that transformers turns into one",
+            "pip install sentencepiece, or add tokenizer.json (tokenizer.save_pretrained(DIR) writes it)",
+        ) from error
+    empty = len(tokenizer) <= len(tokenizer.all_special_tokens)  # transformers makes one where there is no vocabulary
+    if empty or not tokenizer.is_fast:
+        raise BackboneError(
+            f"the tokenizer of {directory}: {'no vocabulary' if empty else type(tokenizer).__name__}",
+            "a fast tokenizer with its vocabulary",
+            "add its tokenizer.json (tokenizer.save_pretrained(DIR) writes it)",
+        )
+    return tokenizer
 
 
-def longest_sequence(encoder: Any) -> int | None:
-    """Return how many tokens the encoder has positions for, or None where positions are relative."""
-    positions = getattr(getattr(encoder, "embeddings", None), "position_embeddings", None)
-    if not isinstance(positions, torch.nn.Embedding) or not getattr(encoder.config, "position_biased_input", True):
-        return None
-    padding = positions.padding_idx  # RoBERTa and XLM-R count positions from the padding id on
-    return positions.num_embeddings - (0 if padding is None else padding + 1)
+@lru_cache
+def longest_sequence(directory: Path) -> int | None:
+    """Return how many tokens the encoder of a model directory can read, or None where nothing bounds them.
+
+    Only config.json is read. BackboneError where it does not describe an encoder: a decoder's token knows nothing of
+    what follows it, and an encoder-decoder has no single sequence of states.
+    """
+    from transformers import AutoConfig, AutoModel
+
+    try:
+        config = AutoConfig.from_pretrained(directory, trust_remote_code=False)
+        with torch.device("meta"):  # shapes without memory
+            model = AutoModel.from_config(config)  # type: ignore[no-untyped-call]
+    except (ValueError, OSError, KeyError, ImportError) as error:
+        raise BackboneError(
+            f"{directory / 'config.json'}: {_first_line(error)}",
+            "an encoder that transformers knows (code from the hub is never run)",
+            "choose BERT, RoBERTa, XLM-R, DeBERTa, ELECTRA, MPNet, ModernBERT or another encoder of theirs",
+        ) from error
+    if config.is_encoder_decoder or any(getattr(module, "is_causal", False) for module in model.modules()):
+        kind = "an encoder-decoder" if config.is_encoder_decoder else "a decoder"
+        raise BackboneError(
+            f"{directory / 'config.json'} describes {type(model).__name__}, {kind}",
+            "an encoder, whose every token sees the whole sequence",
+            "choose an encoder, such as backbone=deberta-v3-xsmall",
+        )
+    return _positions(model)
+
+
+def _positions(model: Any) -> int | None:
+    table = getattr(getattr(model, "embeddings", None), "position_embeddings", None)
+    if not getattr(model.config, "position_biased_input", True):
+        return None  # DeBERTa: distances between tokens, far ones share a bucket
+    if not isinstance(table, torch.nn.Embedding):  # rotary, sinusoidal: as far as it was trained
+        known = getattr(model.config, "max_position_embeddings", None)
+        return None if known is None else int(known)
+    padding = table.padding_idx  # RoBERTa, XLM-R and MPNet count positions from the padding id on
+    return table.num_embeddings - (0 if padding is None else padding + 1)
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {next((line for line in str(error).splitlines() if line.strip()), '')[:200]}"

@@ -6,5 +6,6 @@ TURNS = "\n\n"  # between the turns of a text
 
 
 def joined(turns: Sequence[str]) -> str:
-    """Return all turns of a prompt or a response as one text."""
-    return TURNS.join(turns)
+    """Return all turns of a prompt or a response as one text; half of a surrogate pair, no character, becomes "?"."""
+    text = TURNS.join(turns)
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()

@@ -123,13 +123,22 @@ def tokenize_pairs(
 
 
 def _tokenize(tokenizer: Any, column: Strings, prefix: str) -> list[Tokens]:
+    """Return each text's tokens. A special token's name in a text, such as "[SEP]", is text like any other."""
     texts = [prefix + joined(turns) for turns in column]
+    unknown = tokenizer.unk_token_id
+    reserved = [] if unknown is None else sorted({*tokenizer.all_special_ids} - {unknown})
     tokens: list[Tokens] = []
     for start in range(0, len(texts), CHUNK):
+        chunk = texts[start : start + CHUNK]
         encoded = tokenizer(
-            texts[start : start + CHUNK], add_special_tokens=False, return_attention_mask=False, verbose=False
+            chunk, add_special_tokens=False, split_special_tokens=True, return_attention_mask=False, verbose=False
         )
-        tokens += [np.array(ids, dtype=np.int32) for ids in encoded["input_ids"]]
+        for ids in encoded["input_ids"]:
+            found = np.array(ids, dtype=np.int32)
+            # Unigram models (XLM-R, DeBERTa-v3) have the names among their pieces and find them in plain text too.
+            if reserved:
+                found[np.isin(found, reserved)] = unknown
+            tokens.append(found)
     return tokens
 
 

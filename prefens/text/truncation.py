@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,10 @@ from numpy.typing import NDArray
 
 from prefens.text.settings import TextSettings
 
+log = logging.getLogger(__name__)
+
 Tokens = NDArray[np.int32]
+MUCH = 1 / 3  # of a part's tokens
 
 
 def budgets(prompt: int, response: int, room: int, prompt_share: float) -> tuple[int, int]:
@@ -52,6 +56,13 @@ class Audit:
     def lost(self) -> dict[str, float]:
         """Return the share of tokens lost per part, in [0, 1]."""
         return {part: 1.0 - self.kept[part] / max(1, seen) for part, seen in self.seen.items()}
+
+
+def warn_of_losses(audit: Audit, settings: TextSettings) -> None:
+    """Warn where truncation costs more than a third of a part's tokens."""
+    much = [f"{share:.0%} of the {part} tokens" for part, share in audit.lost().items() if share > MUCH]
+    if much:
+        log.warning("text.max_length=%d cuts off %s; a longer one reads more", settings.max_length, " and ".join(much))
 
 
 def cut(prompt: Tokens, response: Tokens, room: int, settings: TextSettings, audit: Audit) -> tuple[Tokens, Tokens]:

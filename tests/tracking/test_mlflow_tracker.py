@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,12 @@ def test_parents_children_curves_and_files(made: Path, tmp_path: Path) -> None:
     assert all(run.info.status == "FINISHED" for run in runs)
     assert [point.value for point in tracker.client.get_metric_history(children[0], "train_loss")] == [1.1, 1.0]
     assert [item.path for item in tracker.client.list_artifacts(children[0])] == ["run.json"]
+
+
+def test_the_commit_of_a_hub_backbone_is_a_tag(made: Path) -> None:
+    spec, tracker = replace(SPEC, recipe={**SPEC.recipe, "commit": "c" * 40}), MlflowTracker(made, "hub")
+    assert tracker.client.get_run(tracker.start_fold(spec, spec.key(0))).data.tags["prefens.commit"] == "c" * 40
+    assert "prefens.commit" not in tracker.client.get_run(tracker.start_fold(SPEC, SPEC.key(0))).data.tags
 
 
 def test_a_failed_fold_is_marked(made: Path) -> None:
@@ -108,6 +115,7 @@ def test_a_moved_root_keeps_its_artifacts(made: Path, tmp_path: Path) -> None:
 
 PROGRAM = """
 import sys
+from dataclasses import replace
 from pathlib import Path
 from tests.tracking.test_mlflow_tracker import SPEC
 from prefens.tracking.mlflow_tracker import MlflowTracker

@@ -105,13 +105,13 @@ OPTIONS = {
 def test_every_option_goes_on_with_the_same_bits_from_any_step(
     option: str, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    inner = np.arange(48, dtype=np.int8) // 5 % 5
-    settings = replace(QUICK, **{"epochs": 3, **OPTIONS[option]})
+    inner = np.arange(30, dtype=np.int8) // 5 % 5
+    settings = replace(QUICK, **{"batch_pairs": 12, "epochs": 3, **OPTIONS[option]})
     head, text = HeadSettings(hidden=8, dropout=0.2), TextSettings(max_length=64)
 
     def fit(checkpoint: Path | None) -> tuple[NetworkMember, FitReport]:
         member = EncoderMember("bert", path=str(tiny_bert), text=text, head=head, training=settings)
-        return member, member.fit(make_pairs(48), None, Context(1, inner, None, checkpoint, "k" * 64))
+        return member, member.fit(make_pairs(30), None, Context(1, inner, None, checkpoint, "k" * 64))
 
     whole, undisturbed = fit(None)
     path, spent = tmp_path / "half.pt", 0

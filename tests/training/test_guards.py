@@ -1,5 +1,6 @@
 """Guards: what has collapsed, is not finite, or does not fit into memory; and the choice of an epoch."""
 
+import itertools
 import logging
 import math
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ from prefens.errors import CollapseError, TrainingError
 from prefens.members.base import Context, FitReport
 from prefens.members.encoder import EncoderMember
 from prefens.modeling.heads import HeadSettings
-from prefens.modeling.pair_model import PairModel
+from prefens.modeling.pair_model import PairModel, pair_batch
 from prefens.text.settings import TextSettings
 from prefens.training import loop
 from prefens.training.guards import CollapseGuard
@@ -50,16 +51,16 @@ def predicted(member: EncoderMember) -> np.ndarray:
 
 
 def failing(monkeypatch: pytest.MonkeyPatch, fails: Callable[[int, int], BaseException | None]) -> None:
-    """Have the model fail as `fails` says of the number of its forward pass and the pairs in it."""
-    whole, passes = PairModel.forward, iter(range(1, 10**6))
+    """Have forward passes fail as `fails` says of their number, from 1, and of the pairs in them."""
+    passes = itertools.count(1)
 
-    def forward(self: PairModel, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        error = fails(next(passes), len(batch["input_ids"]) // 2)
+    def batch_of(tokens: Any, rows: Any, *more: Any, **named: Any) -> Any:
+        error = fails(next(passes), len(rows))
         if error is not None:
             raise error
-        return whole(self, batch)
+        return pair_batch(tokens, rows, *more, **named)
 
-    monkeypatch.setattr(PairModel, "forward", forward)
+    monkeypatch.setattr(loop, "pair_batch", batch_of)
 
 
 @pytest.mark.parametrize("error", [CUDA, CPU, MemoryError()], ids=["cuda", "cpu", "python"])

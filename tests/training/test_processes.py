@@ -61,6 +61,11 @@ def test_processes_fail_together_and_say_so_once(folder: Path) -> None:
     assert failed.returncode != 0
     assert failed.stderr.count("failed: data.path") == 1, failed.stderr
     assert "at step" in failed.stderr
-    several = launched(folder, 2, "several", "-m", "seed=0,1")
-    assert several.returncode != 0
-    assert "leave out -m" in several.stderr
+
+
+def test_several_jobs_in_processes_that_train_together_are_refused(folder: Path) -> None:
+    together = os.environ | {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "2"}
+    line = [sys.executable, "-m", "prefens.train", "-m", "data.path=train.csv", "seed=0,1", "tracking=none"]
+    done = subprocess.run(line, cwd=folder, env=together, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 1
+    assert "-m in 2 processes that train together" in done.stderr

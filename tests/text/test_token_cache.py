@@ -1,0 +1,123 @@
+"""The token cache: the same tokens as fresh ones, whoever made them, and never from a damaged file."""
+
+import logging
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from prefens.modeling.pretrained import load_tokenizer
+from prefens.records import Pairs
+from prefens.text import token_cache
+from prefens.text.settings import TextSettings
+from prefens.text.token_cache import cached_tokens
+from prefens.text.tokens import PairTokens, tokenize_pairs
+from tests.examples import make_pairs
+
+SETTINGS = TextSettings(max_length=32)
+OTHER = """
+import sys
+from pathlib import Path
+from prefens.modeling.pretrained import load_tokenizer
+from prefens.text.token_cache import cached_tokens
+from prefens.text.tokens import tokenize_pairs
+from tests.examples import make_pairs
+from tests.text.test_token_cache import SETTINGS
+
+tokenizer = load_tokenizer(Path(sys.argv[1]))
+
+def tokenize(pairs):
+    print("tokenized", flush=True)
+    return tokenize_pairs(tokenizer, pairs, SETTINGS, "", "")
+
+cached_tokens(Path(sys.argv[2]), "s", make_pairs(60), tokenize)
+"""
+
+
+@pytest.fixture(autouse=True)
+def small_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(token_cache, "STRETCH", 25)
+
+
+def fresh(directory: Path, pairs: Pairs) -> PairTokens:
+    return tokenize_pairs(load_tokenizer(directory), pairs, SETTINGS, "", "")
+
+
+def never(pairs: Pairs) -> PairTokens:
+    raise AssertionError(f"{len(pairs)} pairs were tokenized again")
+
+
+def assert_same(one: PairTokens, other: PairTokens) -> None:
+    for left, right in ((one.a, other.a), (one.b, other.b)):
+        for name in ("tokens", "starts", "firsts"):
+            np.testing.assert_array_equal(getattr(left, name), getattr(right, name))
+            assert getattr(left, name).dtype == getattr(right, name).dtype
+    assert one.audit == other.audit
+
+
+@pytest.mark.parametrize("count", [0, 1, 25, 60])
+def test_cached_tokens_are_the_fresh_ones(tiny_bert: Path, tmp_path: Path, count: int) -> None:
+    pairs = make_pairs(60).take(np.arange(count))
+    expected = fresh(tiny_bert, pairs)
+    assert_same(cached_tokens(None, "s", pairs, lambda part: fresh(tiny_bert, part)), expected)
+    assert_same(cached_tokens(tmp_path, "s", pairs, lambda part: fresh(tiny_bert, part)), expected)
+    if count:
+        assert_same(cached_tokens(tmp_path, "s", pairs, never), expected)
+
+
+def test_other_texts_orders_and_settings_have_files_of_their_own(tiny_bert: Path, tmp_path: Path) -> None:
+    pairs = make_pairs(30)
+    for signature, part in (
+        ("s", pairs), ("t", pairs), ("s", pairs.swapped()), ("s", pairs.take(np.arange(30)[::-1])),
+    ):  # fmt: skip
+        assert_same(
+            cached_tokens(tmp_path, signature, part, lambda stretch: fresh(tiny_bert, stretch)), fresh(tiny_bert, part)
+        )
+    assert len([path for path in (tmp_path / "tokens").iterdir() if path.is_dir()]) == 4
+    relabelled = Pairs(pairs.ids, pairs.prompt, pairs.response_a, pairs.response_b)
+    assert_same(cached_tokens(tmp_path, "s", relabelled, never), fresh(tiny_bert, pairs))
+
+
+def test_two_processes_at_once_tokenize_once(tiny_bert: Path, tmp_path: Path) -> None:
+    line = [sys.executable, "-c", OTHER, str(tiny_bert), str(tmp_path)]
+    both = [subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    told = [process.communicate(timeout=120) for process in both]
+    assert [process.returncode for process in both] == [0, 0], told
+    assert sorted(out.count("tokenized") for out, _ in told) == [0, 1]
+    assert_same(cached_tokens(tmp_path, "s", make_pairs(60), never), fresh(tiny_bert, make_pairs(60)))
+
+
+@pytest.mark.parametrize("name", ["a-tokens.npy", "b-starts.npy", "content.json"])
+@pytest.mark.parametrize("harm", ["cut", "flipped", "deleted"])
+def test_a_damaged_file_is_named_and_made_again(
+    tiny_bert: Path, tmp_path: Path, name: str, harm: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    pairs = make_pairs(30)
+    cached_tokens(tmp_path, "s", pairs, lambda part: fresh(tiny_bert, part))
+    (path,) = (tmp_path / "tokens").glob(f"*/{name}")
+    content = path.read_bytes()
+    if harm == "deleted":
+        path.unlink()
+    else:
+        path.write_bytes(content[:-3] if harm == "cut" else content[:-3] + bytes([content[-3] ^ 1]) + content[-2:])
+    with caplog.at_level(logging.WARNING):
+        again = cached_tokens(tmp_path, "s", pairs, lambda part: fresh(tiny_bert, part))
+    if (name, harm) != ("content.json", "flipped"):  # a changed space changes nothing
+        assert name in caplog.text
+    assert_same(again, fresh(tiny_bert, pairs))
+    assert_same(cached_tokens(tmp_path, "s", pairs, never), fresh(tiny_bert, pairs))
+
+
+def test_a_full_disk_costs_the_files_and_not_the_tokens(
+    tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "save", full)
+    tokens = cached_tokens(tmp_path, "s", make_pairs(30), lambda part: fresh(tiny_bert, part))
+    assert_same(tokens, fresh(tiny_bert, make_pairs(30)))
+    assert "No space left" in caplog.text
+    assert not [path for path in (tmp_path / "tokens").iterdir() if path.is_dir()]
