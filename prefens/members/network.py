@@ -25,6 +25,7 @@ from prefens.text.settings import TextSettings
 from prefens.text.tokens import PairTokens, tokenize_pairs
 from prefens.training import loop
 from prefens.training.checkpoint import Checkpoint
+from prefens.training.precision import arithmetic, name_of
 from prefens.training.settings import Save, TrainingSettings
 
 
@@ -67,7 +68,7 @@ class NetworkMember(Member):
         tokens, rows = self._tokens(train)
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
             torch.manual_seed(context.entropy)
-            self._model = PairModel(self._encoder(), self.head)
+            self._model = self._with_arithmetic(PairModel(self._encoder(), self.head))
             checkpoint = None
             if context.checkpoint is not None:
                 checkpoint = Checkpoint(context.checkpoint, context.key, self.training.checkpoint_minutes)
@@ -76,7 +77,7 @@ class NetworkMember(Member):
             )
         lost = {f"{part}_tokens_lost": share for part, share in tokens.audit.lost().items()}
         size = sum(weight.numel() for weight in self._model.parameters())
-        facts = {"parameters": size, **lost}
+        facts: dict[str, float | int | str] = {"parameters": size, "precision": name_of(self._model.arithmetic), **lost}
         return FitReport({"train_loss": run.curve}, facts, run.seconds, loop.device().type)
 
     def predict_proba(self, pairs: Pairs) -> Floats:
@@ -105,10 +106,14 @@ class NetworkMember(Member):
         from safetensors.torch import load_file
 
         member = load_settings(cls, directory)
-        member._model = PairModel(cls._empty_encoder(member, directory), member.head)
+        member._model = member._with_arithmetic(PairModel(cls._empty_encoder(member, directory), member.head))
         member._model.load_state_dict(load_file(directory / "model.safetensors"))  # copied into fp32 weights
         member._use_tokenizer(load_tokenizer(directory))
         return member
+
+    def _with_arithmetic(self, model: PairModel) -> PairModel:
+        model.arithmetic = arithmetic(self.training.precision, loop.device())
+        return model
 
     def _without_places(self) -> dict[str, Any]:
         """Return the fields to change before the settings are stored: paths mean nothing elsewhere."""

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from prefens.modeling.encoding import encode
 from prefens.modeling.heads import EquivariantHead, HeadSettings
 from prefens.modeling.pooling import Pooling, pool
 from prefens.text.tokens import Sequences
@@ -14,7 +15,12 @@ from prefens.text.truncation import Tokens
 
 
 class PairModel(nn.Module):
-    """An encoder of Hugging Face's kind, pooling, and an equivariant head."""
+    """An encoder of Hugging Face's kind, pooling, and an equivariant head.
+
+    `arithmetic` is that of the encoder's products, fp32 or bf16; pooling and head are fp32 always, and so are weights.
+    """
+
+    arithmetic: torch.dtype = torch.float32
 
     def __init__(self, encoder: Any, settings: HeadSettings) -> None:
         super().__init__()
@@ -26,10 +32,7 @@ class PairModel(nn.Module):
 
     def forward(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         """Return (n, 3) logits for 2n sequences: the n of prompt + A, then the n of prompt + B."""
-        types = {"token_type_ids": batch["token_type_ids"]} if self.segments else {}
-        states = self.encoder(
-            input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], **types
-        ).last_hidden_state
+        states = encode(self.encoder, batch, self.segments, self.arithmetic)
         a, b = pool(states, batch["attention_mask"], self.settings.pooling).chunk(2)
         logits: torch.Tensor = self.head(a, b)
         return logits

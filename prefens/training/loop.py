@@ -100,10 +100,8 @@ def _logits(model: PairModel, tokens: PairTokens, rows: NDArray[np.int64], paddi
     batch = pair_batch(tokens.a, tokens.b, rows.tolist(), padding)
     place = device()
     moved = {name: tensor.to(place, non_blocking=True) for name, tensor in batch.items()}
-    # fp32 master weights; bf16 arithmetic where the accelerator has it.
-    with torch.autocast(place.type, torch.bfloat16, enabled=place.type == "cuda"):
-        logits: torch.Tensor = model(moved)
-    return logits.float()
+    logits: torch.Tensor = model(moved)
+    return logits
 
 
 def _parameter_groups(model: PairModel, settings: TrainingSettings) -> list[dict[str, object]]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from prefens.errors import ConfigError
+from prefens.training.precision import Precision
 
 
 class Save(Enum):
@@ -21,7 +22,7 @@ class TrainingSettings:
     lr, head_lr: peak learning rates of encoder and head; epochs: passes over the training rows; batch_pairs:
     pairs in an optimiser step; token_budget: padded tokens in a forward pass; weight_decay: not on biases and
     norms; warmup: share of the steps; label_smoothing in [0, 1); clip: largest gradient norm; checkpoint_minutes:
-    between two checkpoints, 0 for one after every step.
+    between two checkpoints, 0 for one after every step; precision: of the encoder's products.
     """
 
     lr: float = 2e-5
@@ -33,6 +34,7 @@ class TrainingSettings:
     warmup: float = 0.1
     label_smoothing: float = 0.0
     clip: float = 1.0
+    precision: Precision = Precision.auto
     save: Save = Save.fp16
     checkpoint_minutes: float = 10.0
 
