@@ -45,7 +45,7 @@ def train(
     optimiser = torch.optim.AdamW(_parameter_groups(model, settings))
     schedule = get_cosine_schedule_with_warmup(optimiser, round(settings.warmup * len(plan)), len(plan))
     target = torch.from_numpy(label.astype("int64"))
-    lengths = np.maximum(tokens.a.lengths, tokens.b.lengths)[rows]
+    lengths = (tokens.a.lengths + tokens.b.lengths)[rows]
     model.to(device()).train()
     run = Progress(model, optimiser, schedule)
     if checkpoint is not None:
@@ -88,7 +88,7 @@ def _keep(run: Progress, checkpoint: Checkpoint | None) -> None:
 def predict(model: PairModel, tokens: PairTokens, rows: NDArray[np.int64], token_budget: int, padding: int) -> Floats:
     """Return (n, 3) float64 probabilities for the pairs at `rows` of `tokens`."""
     model.to(device()).eval()
-    lengths = np.maximum(tokens.a.lengths, tokens.b.lengths)[rows]
+    lengths = (tokens.a.lengths + tokens.b.lengths)[rows]
     probabilities = np.empty((len(rows), len(Outcome)))
     for part in progress(list(micro_batches(np.arange(len(rows)), lengths, token_budget)), "predicting"):
         logits = _logits(model, tokens, rows[part], padding)

@@ -20,7 +20,7 @@ class TrainingSettings:
     """A fixed schedule: warm-up, then cosine decay to zero.
 
     lr, head_lr: peak learning rates of encoder and head; epochs: passes over the training rows; batch_pairs:
-    pairs in an optimiser step; token_budget: padded tokens in a forward pass; weight_decay: not on biases and
+    pairs in an optimiser step; token_budget: real tokens in a forward pass; weight_decay: not on biases and
     norms; warmup: share of the steps; label_smoothing in [0, 1); clip: largest gradient norm; checkpoint_minutes:
     between two checkpoints, 0 for one after every step; precision: of the encoder's products.
     """
