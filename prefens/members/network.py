@@ -16,6 +16,7 @@ from prefens.digest import short
 from prefens.features import shared
 from prefens.members.base import Context, FitReport, Member
 from prefens.members.settings import load_settings, save_settings
+from prefens.modeling.disentangled import install
 from prefens.modeling.heads import HeadSettings
 from prefens.modeling.pair_model import PairModel
 from prefens.modeling.pairing import PairingSettings
@@ -68,7 +69,7 @@ class NetworkMember(Member):
         tokens, rows = self._tokens(train)
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
             torch.manual_seed(context.entropy)
-            self._model = self._with_arithmetic(PairModel(self._encoder(), self.head))
+            self._model = self._made_fast(PairModel(self._encoder(), self.head))
             checkpoint = None
             if context.checkpoint is not None:
                 checkpoint = Checkpoint(context.checkpoint, context.key, self.training.checkpoint_minutes)
@@ -106,13 +107,15 @@ class NetworkMember(Member):
         from safetensors.torch import load_file
 
         member = load_settings(cls, directory)
-        member._model = member._with_arithmetic(PairModel(cls._empty_encoder(member, directory), member.head))
+        member._model = member._made_fast(PairModel(cls._empty_encoder(member, directory), member.head))
         member._model.load_state_dict(load_file(directory / "model.safetensors"))  # copied into fp32 weights
         member._use_tokenizer(load_tokenizer(directory))
         return member
 
-    def _with_arithmetic(self, model: PairModel) -> PairModel:
+    def _made_fast(self, model: PairModel) -> PairModel:
+        """Choose arithmetic and attention for this machine; it may renew parameters, and so precedes the optimiser."""
         model.arithmetic = arithmetic(self.training.precision, loop.device())
+        install(model.encoder, loop.device())
         return model
 
     def _without_places(self) -> dict[str, Any]:

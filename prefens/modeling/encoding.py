@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from prefens.modeling.unpadded import Segments, enable
+from prefens.modeling import disentangled, unpadded
+from prefens.modeling.unpadded import Segments
 from prefens.records import Ints
 
 SLACK = 0.75  # of the longest sequence of a padded group, that its shortest has at least
@@ -34,7 +35,8 @@ def encode(
     rows = torch.from_numpy(order).to(place)
     ordered = {name: batch[name][rows] for name in names}
     with torch.autocast(place.type, torch.bfloat16, enabled=arithmetic is torch.bfloat16):
-        states = _packed(encoder, ordered, lengths) if enable(encoder) else _padded(encoder, ordered, lengths)
+        packed = disentangled.installed(encoder) or unpadded.enable(encoder)
+        states = _packed(encoder, ordered, lengths) if packed else _padded(encoder, ordered, lengths)
     found = torch.empty_like(rows)
     found[rows] = torch.arange(len(rows), device=place)
     return states[found]
@@ -57,7 +59,10 @@ def _packed(encoder: Any, batch: dict[str, torch.Tensor], lengths: Ints) -> torc
     if "token_type_ids" in batch:
         read["token_type_ids"] = batch["token_type_ids"][real][None]
     segments = Segments(tuple(lengths.tolist()), starts)
-    states: torch.Tensor = encoder(**read, segments=segments).last_hidden_state.float()
+    if disentangled.installed(encoder):
+        states = disentangled.packed_states(encoder, read, segments).float()
+    else:
+        states = encoder(**read, segments=segments).last_hidden_state.float()
     padded = states.new_zeros((*ids.shape, states.shape[-1]))
     padded[real] = states[0]
     return padded

@@ -62,7 +62,7 @@ def padded(encoder: Any, batch: dict[str, torch.Tensor]) -> torch.Tensor:
 
 def gradients(encoder: Any, states: torch.Tensor) -> list[torch.Tensor]:
     weights = [weight for weight in encoder.parameters() if weight.requires_grad]
-    wanted = torch.sin(torch.arange(states.numel())).view(states.shape)
+    wanted = torch.sin(torch.arange(states.numel(), device=states.device)).view(states.shape)
     found = torch.autograd.grad((states * wanted).sum(), weights, allow_unused=True)
     return [torch.zeros_like(weight) if one is None else one for weight, one in zip(weights, found, strict=True)]
 
