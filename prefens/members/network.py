@@ -115,6 +115,7 @@ class NetworkMember(Member):
     def _made_fast(self, model: PairModel) -> PairModel:
         """Choose arithmetic and attention for this machine; it may renew parameters, and so precedes the optimiser."""
         model.arithmetic = arithmetic(self.training.precision, loop.device())
+        model.compiled = self.training.compile
         install(model.encoder, loop.device())
         return model
 

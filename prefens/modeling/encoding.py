@@ -6,21 +6,27 @@ path to the bit: sequences are first put into an order that depends on nothing b
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 
 from prefens.modeling import disentangled, unpadded
+from prefens.modeling.compiled import compiled_states_of, states_of
 from prefens.modeling.unpadded import Segments
 from prefens.records import Ints
 
+Run = Callable[[Any, Mapping[str, Any]], torch.Tensor]
 SLACK = 0.75  # of the longest sequence of a padded group, that its shortest has at least
 
 
 def encode(
-    encoder: Any, batch: dict[str, torch.Tensor], types: bool, arithmetic: torch.dtype = torch.float32
+    encoder: Any,
+    batch: dict[str, torch.Tensor],
+    types: bool,
+    arithmetic: torch.dtype = torch.float32,
+    compiled: bool = False,
 ) -> torch.Tensor:
     """Return (n, t, d) fp32 states of n sequences padded to t tokens, zeros where there is padding.
 
@@ -28,6 +34,7 @@ def encode(
     ----------
     batch : "input_ids", "attention_mask" and "token_type_ids", each (n, t); padding is on the right.
     types : whether the encoder reads "token_type_ids"; arithmetic : fp32, or bf16 for the encoder's products.
+    compiled : whether the encoder runs through torch.compile, which draws dropout in its own way.
     """
     order, lengths = canonical_order(batch)
     names = ("input_ids", "attention_mask", *(("token_type_ids",) if types else ()))
@@ -36,22 +43,26 @@ def encode(
     ordered = {name: batch[name][rows] for name in names}
     with torch.autocast(place.type, torch.bfloat16, enabled=arithmetic is torch.bfloat16):
         packed = disentangled.installed(encoder) or unpadded.enable(encoder)
-        states = _packed(encoder, ordered, lengths) if packed else _padded(encoder, ordered, lengths)
+        run = compiled_states_of() if compiled else states_of
+        states = _packed(encoder, ordered, lengths, run) if packed else _padded(encoder, ordered, lengths, run)
     found = torch.empty_like(rows)
     found[rows] = torch.arange(len(rows), device=place)
-    return states[found]
+    return states.index_select(0, found)
 
 
 def canonical_order(batch: dict[str, torch.Tensor]) -> tuple[Ints, Ints]:
-    """Return the order of the sequences by length, then by tokens, longest first, and the lengths in that order."""
+    """Return the order of the sequences by length, then by what they hold, longest first; and the lengths so."""
     lengths = batch["attention_mask"].sum(dim=1).cpu().numpy()
-    ids = batch["input_ids"].cpu().numpy()
-    keys = [(-int(length), row[:length].tobytes()) for length, row in zip(lengths, ids, strict=True)]
+    ids, seconds = batch["input_ids"].cpu().numpy(), batch["token_type_ids"].sum(dim=1).tolist()
+    keys = [
+        (-int(length), second, row[:length].tobytes())
+        for length, second, row in zip(lengths, seconds, ids, strict=True)
+    ]
     order = np.array(sorted(range(len(keys)), key=keys.__getitem__), dtype=np.int64)
     return order, lengths[order]
 
 
-def _packed(encoder: Any, batch: dict[str, torch.Tensor], lengths: Ints) -> torch.Tensor:
+def _packed(encoder: Any, batch: dict[str, torch.Tensor], lengths: Ints, run: Run) -> torch.Tensor:
     """States from one pass over the real tokens of all sequences, end to end."""
     ids, real = batch["input_ids"], batch["attention_mask"].bool()
     starts = torch.from_numpy(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)).to(ids.device)
@@ -62,7 +73,7 @@ def _packed(encoder: Any, batch: dict[str, torch.Tensor], lengths: Ints) -> torc
     if disentangled.installed(encoder):
         states = disentangled.packed_states(encoder, read, segments).float()
     else:
-        states = encoder(**read, segments=segments).last_hidden_state.float()
+        states = run(encoder, {**read, "segments": segments}).float()
     padded = states.new_zeros((*ids.shape, states.shape[-1]))
     padded[real] = states[0]
     return padded
@@ -77,13 +88,13 @@ def positions(encoder: Any, ids: torch.Tensor) -> torch.Tensor:
     return torch.arange(ids.shape[1], device=ids.device).expand(ids.shape)
 
 
-def _padded(encoder: Any, batch: dict[str, torch.Tensor], lengths: Ints) -> torch.Tensor:
+def _padded(encoder: Any, batch: dict[str, torch.Tensor], lengths: Ints, run: Run) -> torch.Tensor:
     """States from padded groups of similar length, one pass each."""
     whole = batch["input_ids"].shape[1]
     parts = []
     for rows in groups(lengths):
         group = {name: tensor[rows, : int(lengths[rows.start])] for name, tensor in batch.items()}
-        states = encoder(**group).last_hidden_state.float() * group["attention_mask"].unsqueeze(-1)
+        states = run(encoder, group).float() * group["attention_mask"].unsqueeze(-1)
         parts.append(torch.nn.functional.pad(states, (0, 0, 0, whole - states.shape[1])))
     return torch.cat(parts)
 

@@ -18,9 +18,11 @@ class PairModel(nn.Module):
     """An encoder of Hugging Face's kind, pooling, and an equivariant head.
 
     `arithmetic` is that of the encoder's products, fp32 or bf16; pooling and head are fp32 always, and so are weights.
+    `compiled` says whether the encoder is trained through torch.compile.
     """
 
     arithmetic: torch.dtype = torch.float32
+    compiled: bool = False
 
     def __init__(self, encoder: Any, settings: HeadSettings) -> None:
         super().__init__()
@@ -32,7 +34,7 @@ class PairModel(nn.Module):
 
     def forward(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         """Return (n, 3) logits for 2n sequences: the n of prompt + A, then the n of prompt + B."""
-        states = encode(self.encoder, batch, self.segments, self.arithmetic)
+        states = encode(self.encoder, batch, self.segments, self.arithmetic, self.compiled and self.training)
         a, b = pool(states, batch["attention_mask"], self.settings.pooling).chunk(2)
         logits: torch.Tensor = self.head(a, b)
         return logits

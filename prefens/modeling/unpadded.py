@@ -148,7 +148,8 @@ def enable(encoder: Any) -> bool:
     if getattr(encoder.config, "model_type", None) not in FAMILIES:
         return False
     if encoder.config._attn_implementation != NAME:
-        AttentionInterface.register(NAME, unpadded_attention)
-        AttentionMaskInterface.register(NAME, _mask)
+        if NAME not in AttentionInterface._global_mapping:
+            AttentionInterface.register(NAME, unpadded_attention)
+            AttentionMaskInterface.register(NAME, _mask)
         encoder.set_attn_implementation(NAME)
     return True

@@ -22,7 +22,8 @@ class TrainingSettings:
     lr, head_lr: peak learning rates of encoder and head; epochs: passes over the training rows; batch_pairs:
     pairs in an optimiser step; token_budget: real tokens in a forward pass; weight_decay: not on biases and
     norms; warmup: share of the steps; label_smoothing in [0, 1); clip: largest gradient norm; checkpoint_minutes:
-    between two checkpoints, 0 for one after every step; precision: of the encoder's products.
+    between two checkpoints, 0 for one after every step; precision: of the encoder's products;
+    compile: whether training runs the encoder through torch.compile.
     """
 
     lr: float = 2e-5
@@ -35,6 +36,7 @@ class TrainingSettings:
     label_smoothing: float = 0.0
     clip: float = 1.0
     precision: Precision = Precision.auto
+    compile: bool = False
     save: Save = Save.fp16
     checkpoint_minutes: float = 10.0
 
