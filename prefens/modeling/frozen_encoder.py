@@ -8,11 +8,13 @@ from typing import Any
 import torch
 from torch import nn
 
+from prefens.modeling import disentangled
+from prefens.modeling.encoding import encode
 from prefens.modeling.pretrained import load_encoder, read_config
 
 
 class FrozenEncoder(nn.Module):
-    """Called as an encoder of transformers is; to optimisers, checkpoints and files it has no weights.
+    """It stands in the place of an encoder; to optimisers, checkpoints and files it has no weights.
 
     Fold models whose features are kept need the encoder's sizes alone, so nothing is loaded before the first call.
 
@@ -29,15 +31,16 @@ class FrozenEncoder(nn.Module):
         self.config = read_config(directory)
         self._held: list[Any] = []  # in a list, so that the module does not count as a part of this one
 
-    def forward(self, **inputs: torch.Tensor) -> Any:
-        """Return what the encoder does, in evaluation mode and without gradients."""
+    def states(self, batch: dict[str, torch.Tensor], types: bool, arithmetic: torch.dtype) -> torch.Tensor:
+        """Return what `encode` does, in evaluation mode and without gradients."""
         if not self._held:
-            self._held.append(load_encoder(self.directory).eval().to(inputs["input_ids"].device))
+            place = batch["input_ids"].device
+            encoder = load_encoder(self.directory).eval().to(place)
+            disentangled.install(encoder, place)
+            self._held.append(encoder)
         with torch.no_grad():
-            found = self._held[0](**inputs)
-        if self.rounded:
-            found.last_hidden_state = found.last_hidden_state.half().float()
-        return found
+            found = encode(self._held[0], batch, types, arithmetic)
+        return found.half().float() if self.rounded else found
 
     def release(self) -> None:
         """Give the memory of the weights back; the next call loads them again."""

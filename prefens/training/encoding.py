@@ -22,7 +22,8 @@ from prefens.progress import progress
 from prefens.records import Ints
 from prefens.text.tokens import PairTokens
 from prefens.training.batching import micro_batches
-from prefens.training.loop import autocast, device, moved
+from prefens.training.loop import device, moved
+from prefens.training.precision import name_of
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +64,7 @@ def encoded(
     if cache is None:
         return EncodedPairs(compute(np.empty(shape, dtype)), starts, pooled)
     what = [FORMAT, backbone, _content(tokens), model.settings.pooling.name if pooled else "states"]
-    how = [device().type, token_budget]  # the last bits depend on them
+    how = [device().type, name_of(model.arithmetic), token_budget]  # the last bits depend on them
     path = cache / "encoded" / f"{short(digest([what, how]))}.npy"
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):  # where two processes want the same, the second waits
@@ -114,7 +115,7 @@ def _fill(
         stopping.check()
         sides = [(tokens.a if row < n else tokens.b, row % n) for row in part.tolist()]
         batch = pad([(side[row], int(side.firsts[row])) for side, row in sides], padding)
-        with torch.no_grad(), autocast():
+        with torch.no_grad():
             if not model.settings.learns_pooling:
                 values[part] = model.pooled(moved(batch)).float().cpu().numpy()
                 continue

@@ -25,21 +25,23 @@ class Examples:
     Attributes
     ----------
     tokens : of these and other pairs; rows : (n,) places in it; label : (n,) int8; padding : the id of that token.
+    both : whether a pair is learned from both of its sequences, or from the first one alone.
     """
 
     tokens: PairTokens | EncodedPairs
     rows: Ints
     label: NDArray[np.int8]
     padding: int
+    both: bool = True
 
     def __len__(self) -> int:
         return len(self.rows)
 
     @cached_property
     def lengths(self) -> NDArray[np.int64]:
-        """(n,) the longer of each pair's two sequences, in tokens."""
-        longer: NDArray[np.int64] = np.maximum(self.tokens.a.lengths, self.tokens.b.lengths)[self.rows]
-        return longer
+        """(n,) the tokens of each pair that go through the model in training."""
+        read = self.tokens.a.lengths + self.tokens.b.lengths if self.both else self.tokens.a.lengths
+        return read[self.rows]
 
     def target(self, places: Ints, swapped: NDArray[np.bool_]) -> torch.Tensor:
         """Return the labels at `places`, those of swapped pairs mirrored."""
@@ -55,7 +57,7 @@ class Examples:
                 "set training.patience=null and another training.schedule than plateau",
             )  # fmt: skip
         return tuple(  # type: ignore[return-value]
-            Examples(self.tokens, self.rows[keep], self.label[keep], self.padding) for keep in (~out, out)
+            Examples(self.tokens, self.rows[keep], self.label[keep], self.padding, self.both) for keep in (~out, out)
         )
 
 
