@@ -50,7 +50,7 @@ def test_recipes_hold_what_decides_predictions_and_no_places(name: str) -> None:
     )
     assert plain == moved
     assert "path" not in plain
-    assert {"save", "checkpoint_minutes"} & set(plain.get("training", {})) == set()
+    assert {"save", "checkpoint_minutes", "gradient_checkpointing", "guard"} & set(plain.get("training", {})) == set()
     is_encoder = name in HUB
     assert ("training" in plain) == is_encoder or name == "textcnn"
     changed = config.recipe_of(composed(f"backbone={name}", "text.max_length=64"))
