@@ -74,7 +74,7 @@ def test_a_command_whose_fold_has_collapsed_before_fails(tmp_path: Path, tiny_be
     write_csv(tmp_path / "train.csv", make_pairs(60))
     given = (
         f"data.path=train.csv folds.k=3 backbone=bert-base-uncased backbone.path={tiny_bert} text.max_length=48 fold=1 "
-        "tracking=none training.guard.min_pairs=0 training.lr=1e-12 training.head_lr=1e-12"
+        "tracking=none training.guard.min_pairs=0 training.min_steps=0 training.lr=1e-12 training.head_lr=1e-12"
     ).split()
     first, second = (prefens("train", *given, cwd=tmp_path, fails=True) for _ in range(2))
     assert "nothing is learned" in first.stderr

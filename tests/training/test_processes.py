@@ -15,7 +15,8 @@ from tests.training.test_loop import without_dropout
 
 SETTINGS = (
     "data.path=train.csv folds.k=3 fold=1 backbone=bert-base-uncased text.max_length=64 head.dropout=0 tracking=none "
-    "training.lr=1e-3 training.head_lr=1e-2 training.batch_pairs=8 training.token_budget=300 training.save=none"
+    "training.lr=1e-3 training.head_lr=1e-2 training.batch_pairs=8 training.token_budget=300 training.save=none "
+    "training.min_steps=0"
 ).split()
 
 
