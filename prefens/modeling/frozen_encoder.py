@@ -8,13 +8,14 @@ from typing import Any
 import torch
 from torch import nn
 
+from prefens.modeling.disentangled import install
 from prefens.modeling.pretrained import load_encoder, read_config
 
 
 class FrozenEncoder(nn.Module):
-    """Called as an encoder of transformers is; to optimisers, checkpoints and files it has no weights.
+    """Stands where a trained encoder stands; to optimisers, checkpoints and files it has no weights.
 
-    Fold models whose features are kept need the encoder's sizes alone, so nothing is loaded before the first call.
+    Fold models whose features are kept need the encoder's sizes alone, so nothing is loaded before it is asked for.
 
     Parameters
     ----------
@@ -29,16 +30,14 @@ class FrozenEncoder(nn.Module):
         self.config = read_config(directory)
         self._held: list[Any] = []  # in a list, so that the module does not count as a part of this one
 
-    def forward(self, **inputs: torch.Tensor) -> Any:
-        """Return what the encoder does, in evaluation mode and without gradients."""
+    def loaded(self, place: torch.device) -> Any:
+        """Return the encoder itself on a device, in evaluation mode; nothing of it is ever trained."""
         if not self._held:
-            self._held.append(load_encoder(self.directory).eval().to(inputs["input_ids"].device))
-        with torch.no_grad():
-            found = self._held[0](**inputs)
-        if self.rounded:
-            found.last_hidden_state = found.last_hidden_state.half().float()
-        return found
+            encoder = load_encoder(self.directory).eval().requires_grad_(False).to(place)
+            install(encoder, place)
+            self._held.append(encoder)
+        return self._held[0]
 
     def release(self) -> None:
-        """Give the memory of the weights back; the next call loads them again."""
+        """Give the memory of the weights back; the next use loads them again."""
         self._held.clear()

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from prefens.modeling.encoded import EncodedPairs
+from prefens.modeling.encoding import encode
+from prefens.modeling.frozen_encoder import FrozenEncoder
 from prefens.modeling.heads import HeadSettings, make_head
 from prefens.modeling.pairing import Pairing
 from prefens.records import SWAP
@@ -32,7 +34,12 @@ class PairModel(nn.Module):
     ----------
     both : whether training needs both sequences of a pair. Only a cross pairing with a head that is not symmetric by
         form learns from one sequence; prediction reads both in any case.
+    arithmetic : that of the encoder's products, fp32 or bf16; pooling, head and weights are fp32 always.
+    compiled : whether the encoder is trained through torch.compile.
     """
+
+    arithmetic: torch.dtype = torch.float32
+    compiled: bool = False
 
     def __init__(
         self,
@@ -87,10 +94,10 @@ class PairModel(nn.Module):
         """Return (m, t, d) token states of the batch's m sequences; a frozen encoder may have given them before."""
         if "states" in batch:
             return batch["states"]
-        types = {"token_type_ids": batch["token_type_ids"]} if self.segments else {}
-        found = self.encoder(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], **types)
-        states: torch.Tensor = found.last_hidden_state
-        return states
+        frozen = isinstance(self.encoder, FrozenEncoder)
+        encoder = self.encoder.loaded(batch["input_ids"].device) if frozen else self.encoder
+        states = encode(encoder, batch, self.segments, self.arithmetic, self.compiled and self.training)
+        return states.half().float() if frozen and self.encoder.rounded else states
 
     def _judge(self, *vectors: torch.Tensor) -> torch.Tensor:
         """Return the head's (n, 3) logits; in fp32, since bf16 has no more than three digits for them."""

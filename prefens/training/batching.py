@@ -1,4 +1,4 @@
-"""Which pairs go through the model together: random steps, cut into micro-batches of similar length."""
+"""Which pairs go through the model together: random steps, cut into micro-batches by their real tokens."""
 
 from __future__ import annotations
 
@@ -28,13 +28,16 @@ def steps(count: int, batch_pairs: int, epochs: int, seed: int, min_steps: int =
 
 
 def micro_batches(rows: Ints, lengths: NDArray[np.int64], token_budget: int) -> Iterator[Ints]:
-    """Yield `rows` cut into groups of similar length; two padded sequences a pair fit into `token_budget`.
+    """Yield `rows` cut into groups of similar length, longest first, whose real tokens fit into `token_budget`.
 
-    `lengths` ((n,)) is the longer of each pair's two sequences. A pair that is larger than the budget goes alone.
+    `lengths` ((n,)) is the tokens of each pair's two sequences together. A pair that is larger than the budget goes
+    alone. Encoders that need padding get it in groups of similar length, which adds a third at most
+    (`modeling.encoding`).
     """
     ordered = rows[np.argsort(lengths[rows], kind="stable")[::-1]]
-    start = 0
+    ends = np.cumsum(lengths[ordered])
+    start, before = 0, 0
     while start < len(ordered):
-        size = max(1, token_budget // (2 * int(lengths[ordered[start]])))
-        yield ordered[start : start + size]
-        start += size
+        stop = max(start + 1, int(np.searchsorted(ends, before + token_budget, side="right")))
+        yield ordered[start:stop]
+        start, before = stop, int(ends[stop - 1])

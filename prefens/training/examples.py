@@ -37,9 +37,9 @@ class Examples:
 
     @cached_property
     def lengths(self) -> NDArray[np.int64]:
-        """(n,) the longer of each pair's two sequences, in tokens."""
-        longer: NDArray[np.int64] = np.maximum(self.tokens.a.lengths, self.tokens.b.lengths)[self.rows]
-        return longer
+        """(n,) the tokens of each pair's two sequences together."""
+        together: NDArray[np.int64] = (self.tokens.a.lengths + self.tokens.b.lengths)[self.rows]
+        return together
 
     def target(self, places: Ints, swapped: NDArray[np.bool_]) -> torch.Tensor:
         """Return the labels at `places`, those of swapped pairs mirrored."""

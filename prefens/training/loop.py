@@ -129,8 +129,7 @@ def _learn(
 ) -> float:
     """Add a micro-batch's share of the gradient of a step of `size` pairs; return that of the unsmoothed loss."""
     batch = pair_batch(examples.tokens, examples.rows[part], examples.padding, swapped[part], model.both)
-    with autocast():
-        logits = model(moved(batch))
+    logits = model(moved(batch))
     wanted = examples.target(part, swapped).to(logits.device)
     loss = cross_entropy(logits, wanted, reduction="sum", label_smoothing=smoothing) / size
     loss.backward()  # type: ignore[no-untyped-call]
@@ -173,12 +172,11 @@ def predict(
 ) -> Floats:
     """Return (n, 3) float64 probabilities for the pairs at `rows` of `tokens`."""
     model.to(device()).eval()
-    lengths = np.maximum(tokens.a.lengths, tokens.b.lengths)[rows]
+    lengths = (tokens.a.lengths + tokens.b.lengths)[rows]
     probabilities = np.empty((len(rows), len(Outcome)))
 
     def fill(part: Ints) -> None:
-        with autocast():
-            found = model.log_probabilities(moved(pair_batch(tokens, rows[part], padding)))
+        found = model.log_probabilities(moved(pair_batch(tokens, rows[part], padding)))
         probabilities[part] = found.exp().cpu().numpy()
 
     budget = TokenBudget(token_budget)
@@ -190,9 +188,3 @@ def predict(
 def moved(batch: Batch) -> Batch:
     """Return the batch on the device that models are on."""
     return {name: tensor.to(device(), non_blocking=True) for name, tensor in batch.items()}
-
-
-def autocast() -> torch.autocast:
-    """fp32 master weights; bf16 arithmetic where the accelerator has it."""
-    place = device().type
-    return torch.autocast(place, torch.bfloat16, enabled=place == "cuda")

@@ -1,5 +1,6 @@
 """Training: steps cover the rows, micro-batches change nothing, a loss that is not finite stops with its step."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,10 @@ def test_micro_batches_hold_each_row_once_within_the_budget(lengths: list[int], 
     parts = list(micro_batches(np.arange(len(lengths)), np.array(lengths), budget))
     assert sorted(np.concatenate(parts).tolist()) == list(range(len(lengths)))
     for part in parts:
-        assert len(part) == 1 or 2 * len(part) * max(lengths[row] for row in part) <= budget
+        assert len(part) == 1 or sum(lengths[row] for row in part) <= budget
+    for part, after in pairwise(parts):
+        assert sum(lengths[row] for row in part) + lengths[after[0]] > budget  # none is smaller than it need be
+        assert lengths[part[-1]] >= lengths[after[0]]
 
 
 def fitted(path: Path, **settings: float) -> EncoderMember:
