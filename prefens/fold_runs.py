@@ -26,7 +26,7 @@ from prefens.tracking.failures import failure_of, note_failure
 from prefens.tracking.member_spec import MemberSpec
 from prefens.tracking.oof_store import SplitStore
 from prefens.tracking.tracker import Tracker
-from prefens.training import processes
+from prefens.training.processes import from_main
 
 log = logging.getLogger(__name__)
 
@@ -164,7 +164,7 @@ class Trainer:
         pairs, rows = self.corpus.pairs, self.corpus.train_rows(fold)
         valid, n = pairs.take(fold.valid), len(fold.valid)
         unseen = pairs.take(np.concatenate([fold.valid, fold.holdout]))
-        processes.from_main(fold.index)  # the others, where there are any, help with the same
+        from_main(fold.index)  # the others, where there are any, help with the same
         report = fit_fold(self.corpus, fold, rows, member, key, self.root, checkpoint)
         probabilities = member.predict_proba(unseen)
         predictions = FoldPredictions(key, unseen.ids[:n], probabilities[:n], unseen.ids[n:], probabilities[n:])

@@ -25,7 +25,7 @@ from prefens.fold_runs import fit_fold
 from prefens.members.base import Member
 from prefens.stopping import Stopped
 from prefens.tracking.member_spec import MemberSpec
-from prefens.training import processes
+from prefens.training.processes import from_main
 
 PARTING = 20.0  # seconds that the main process has to say how it ended, before the others end
 
@@ -40,19 +40,19 @@ class Ending:
 @contextmanager
 def leading() -> Iterator[None]:
     """Have the other processes, if there are any, help with what the block trains, and end when it ends."""
-    processes.from_main((socket.gethostname(), os.getpid()))
+    from_main((socket.gethostname(), os.getpid()))
     try:
         yield
     except (PrefensError, Stopped) as error:
-        processes.from_main(Ending(getattr(error, "code", 1)))
+        from_main(Ending(getattr(error, "code", 1)))
         raise
-    processes.from_main(Ending(0))
+    from_main(Ending(0))
 
 
 def follow(corpus: Corpus, spec: MemberSpec, make: Callable[[], Member], root: Path) -> NoReturn:
     """Help the main process to train fold runs of a member until it ends; then end with the same exit status."""
-    host, pid = processes.from_main(None)
-    while not isinstance(word := processes.from_main(None), Ending):
+    host, pid = from_main(None)
+    while not isinstance(word := from_main(None), Ending):
         try:
             fold = corpus.folds.split(word)
             fit_fold(corpus, fold, corpus.train_rows(fold), make(), spec.key(word), root, None)

@@ -66,7 +66,7 @@ def test_recipes_hold_what_decides_predictions_and_no_places(name: str) -> None:
     moved = config.recipe_of(composed(*backbone, "tracking.root=/elsewhere", "threads=3", "out=/tmp/x", "seed=5"))
     assert plain == moved
     assert "path" not in plain
-    assert {"save", "checkpoint_minutes"} & set(plain.get("training", {})) == set()
+    assert {"save", "checkpoint_minutes", "gradient_checkpointing", "guard"} & set(plain.get("training", {})) == set()
     assert ("training" in plain) == (name in (*HUB, "hub", "textcnn"))
     changed = config.recipe_of(composed(*backbone, "text.max_length=64"))
     assert (changed != plain) == ("text" in plain)
