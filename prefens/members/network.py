@@ -93,7 +93,7 @@ class NetworkMember(Member):
             self._model = self._pair_model(self._encoder())
             if self.training.mode is Mode.lora:
                 add_adapters(self._model.encoder, self.training.lora)
-            self._make_fast(self._model)
+            self._made_fast(self._model)
             inputs = self._encoded(train, tokens) if self.training.mode is Mode.frozen else tokens
             checkpoint = None
             if context.checkpoint is not None:
@@ -105,8 +105,8 @@ class NetworkMember(Member):
         lost = {f"{part}_tokens_lost": share for part, share in tokens.audit.lost().items()}
         size = sum(weight.numel() for weight in self._model.parameters())
         trained = sum(weight.numel() for weight in self._model.parameters() if weight.requires_grad)
-        sizes = {"parameters": size, "trained_parameters": trained}
-        facts = {**sizes, "precision": name_of(self._model.arithmetic), **run.facts(), **lost}
+        facts: dict[str, float | int | str] = {"parameters": size, "trained_parameters": trained}
+        facts |= {"precision": name_of(self._model.arithmetic), **run.facts(), **lost}
         return FitReport(run.curves(), facts, run.seconds, loop.device().type)
 
     def predict_proba(self, pairs: Pairs) -> Floats:
@@ -148,9 +148,8 @@ class NetworkMember(Member):
         member._style = StyleInputs.load(directory) if member.head.style else None
         member._base = StoredBackbone.read(directory)
         if member._base is None:
-            member._model = member._pair_model(cls._empty_encoder(member, directory))
+            member._model = member._made_fast(member._pair_model(cls._empty_encoder(member, directory)))
             member._model.load_state_dict(weights)  # copied into fp32 weights
-            member._make_fast(member._model)
             member._use_tokenizer(load_tokenizer(directory))
             return member
         place = member._base.find(backbones)
@@ -159,7 +158,7 @@ class NetworkMember(Member):
             FrozenEncoder(place, member.head.learns_pooling) if frozen else load_encoder(place)
         )
         load_trained_weights(member._model, weights, member.training.lora)
-        member._make_fast(member._model)
+        member._made_fast(member._model)
         member._merged = member.training.mode is Mode.lora
         member._use_tokenizer(load_tokenizer(place))
         return member
@@ -177,6 +176,14 @@ class NetworkMember(Member):
                 "set training=full, or another backbone",
             )
 
+    def _made_fast(self, model: PairModel) -> PairModel:
+        """Choose arithmetic and attention for this machine; it may renew parameters, and so precedes the optimiser."""
+        model.arithmetic = arithmetic(self.training.precision, loop.device())
+        model.compiled = self.training.compile
+        if self.training.mode is not Mode.frozen:
+            install(model.encoder, loop.device())
+        return model
+
     def _without_places(self) -> dict[str, Any]:
         """Return the fields to change before the settings are stored: paths mean nothing elsewhere."""
         return {}
@@ -184,13 +191,6 @@ class NetworkMember(Member):
     def _pair_model(self, encoder: Any) -> PairModel:
         style = (0, 0) if self._style is None else self._style.sizes
         return PairModel(encoder, self.head, self.pairing.kind, style)
-
-    def _make_fast(self, model: PairModel) -> None:
-        """Choose arithmetic and attention for this machine; it may renew parameters, and so precedes the optimiser."""
-        model.arithmetic = arithmetic(self.training.precision, loop.device())
-        model.compiled = self.training.compile
-        if not isinstance(model.encoder, FrozenEncoder):  # which does so itself, when it is loaded
-            install(model.encoder, loop.device())
 
     @property
     def _padding(self) -> int:
@@ -209,7 +209,7 @@ class NetworkMember(Member):
             raise ValueError("features before a model")
         budget = self.training.token_budget
         kept = "states" if self.head.learns_pooling else self.head.pooling.name
-        signature = f"encoded {base.fingerprint} {name_of(model.arithmetic)} {budget} {kept} {self._signature}"
+        signature = f"encoded {base.fingerprint} {budget} {model.arithmetic} {kept} {self._signature}"
         compute = lambda _: encoded(model, tokens, self._padding, budget, base.fingerprint, self._cache)  # noqa: E731
         made, _ = shared(pairs, signature, compute)
         return replace(made, style=tokens.style)

@@ -8,15 +8,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from prefens.modeling import disentangled
-from prefens.modeling.encoding import encode
+from prefens.modeling.disentangled import install
 from prefens.modeling.pretrained import load_encoder, read_config
 
 
 class FrozenEncoder(nn.Module):
-    """It stands in the place of an encoder; to optimisers, checkpoints and files it has no weights.
+    """Stands where a trained encoder stands; to optimisers, checkpoints and files it has no weights.
 
-    Fold models whose features are kept need the encoder's sizes alone, so nothing is loaded before the first call.
+    Fold models whose features are kept need the encoder's sizes alone, so nothing is loaded before it is asked for.
 
     Parameters
     ----------
@@ -31,17 +30,14 @@ class FrozenEncoder(nn.Module):
         self.config = read_config(directory)
         self._held: list[Any] = []  # in a list, so that the module does not count as a part of this one
 
-    def states(self, batch: dict[str, torch.Tensor], types: bool, arithmetic: torch.dtype) -> torch.Tensor:
-        """Return what `encode` does, in evaluation mode and without gradients."""
+    def loaded(self, place: torch.device) -> Any:
+        """Return the encoder itself on a device, in evaluation mode; nothing of it is ever trained."""
         if not self._held:
-            place = batch["input_ids"].device
-            encoder = load_encoder(self.directory).eval().to(place)
-            disentangled.install(encoder, place)
+            encoder = load_encoder(self.directory).eval().requires_grad_(False).to(place)
+            install(encoder, place)
             self._held.append(encoder)
-        with torch.no_grad():
-            found = encode(self._held[0], batch, types, arithmetic)
-        return found.half().float() if self.rounded else found
+        return self._held[0]
 
     def release(self) -> None:
-        """Give the memory of the weights back; the next call loads them again."""
+        """Give the memory of the weights back; the next use loads them again."""
         self._held.clear()

@@ -34,7 +34,7 @@ class PairModel(nn.Module):
     ----------
     both : whether training needs both sequences of a pair. Only a cross pairing with a head that is not symmetric by
         form learns from one sequence; prediction reads both in any case.
-    arithmetic : of the encoder's products, fp32 or bf16; pooling and head are fp32 always, and so are weights.
+    arithmetic : that of the encoder's products, fp32 or bf16; pooling, head and weights are fp32 always.
     compiled : whether the encoder is trained through torch.compile.
     """
 
@@ -94,9 +94,10 @@ class PairModel(nn.Module):
         """Return (m, t, d) token states of the batch's m sequences; a frozen encoder may have given them before."""
         if "states" in batch:
             return batch["states"]
-        if isinstance(self.encoder, FrozenEncoder):
-            return self.encoder.states(batch, self.segments, self.arithmetic)
-        return encode(self.encoder, batch, self.segments, self.arithmetic, self.compiled and self.training)
+        frozen = isinstance(self.encoder, FrozenEncoder)
+        encoder = self.encoder.loaded(batch["input_ids"].device) if frozen else self.encoder
+        states = encode(encoder, batch, self.segments, self.arithmetic, self.compiled and self.training)
+        return states.half().float() if frozen and self.encoder.rounded else states
 
     def _judge(self, *vectors: torch.Tensor) -> torch.Tensor:
         """Return the head's (n, 3) logits; in fp32, since bf16 has no more than three digits for them."""

@@ -23,7 +23,6 @@ from prefens.records import Ints
 from prefens.text.tokens import PairTokens
 from prefens.training.batching import micro_batches
 from prefens.training.loop import device, moved
-from prefens.training.precision import name_of
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +39,7 @@ def encoded(
 
     Parameters
     ----------
-    model : with a `FrozenEncoder`; token_budget : padded tokens in a forward pass.
+    model : with a `FrozenEncoder`; token_budget : real tokens in a forward pass.
     backbone : the fingerprint of the encoder's files; cache : the folder of the files, or None to keep nothing.
 
     Raises
@@ -64,7 +63,7 @@ def encoded(
     if cache is None:
         return EncodedPairs(compute(np.empty(shape, dtype)), starts, pooled)
     what = [FORMAT, backbone, _content(tokens), model.settings.pooling.name if pooled else "states"]
-    how = [device().type, name_of(model.arithmetic), token_budget]  # the last bits depend on them
+    how = [device().type, str(model.arithmetic), token_budget]  # the last bits depend on them
     path = cache / "encoded" / f"{short(digest([what, how]))}.npy"
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):  # where two processes want the same, the second waits
@@ -110,7 +109,7 @@ def _fill(
     n = len(tokens.a)
     lengths = np.concatenate([tokens.a.lengths, tokens.b.lengths])
     model.to(device()).eval()
-    batches = list(micro_batches(np.arange(2 * n), lengths, 2 * token_budget))  # of single sequences, not of pairs
+    batches = list(micro_batches(np.arange(2 * n), lengths, token_budget))
     for part in progress(batches, "encoding"):
         stopping.check()
         sides = [(tokens.a if row < n else tokens.b, row % n) for row in part.tolist()]

@@ -59,13 +59,13 @@ class TrainingSettings:
 
     mode: what is trained; lr, head_lr: peak learning rates of the encoder's top layer and of the head; layer_decay in
     (0, 1]: factor on lr from each layer to the one below; epochs: passes over the training rows; min_steps: more
-    epochs where these have fewer optimiser steps; batch_pairs: pairs in an optimiser step; token_budget: real tokens
-    in a forward pass; weight_decay: not on biases and norms; warmup: share of the steps, in [0, 1]; schedule: one of
+    epochs where these have fewer optimiser steps; batch_pairs: pairs in an optimiser step; token_budget: real tokens in
+    a forward pass; weight_decay: not on biases and norms; warmup: share of the steps, in [0, 1]; schedule: one of
     `Schedule`; label_smoothing in [0, 1); clip: largest gradient norm; ema in [0, 1): decay of the average of the
     weights, 0 for none; swap: one of `Swap`; patience: epochs without a better inner loss that end the training, None
-    for a fixed schedule; gradient_checkpointing: less memory, more time; guard, lora: see there; precision: of the
-    encoder's products; compile: whether training runs the encoder through torch.compile; checkpoint_minutes: between
-    two checkpoints, 0 for one after every step.
+    for a fixed schedule; gradient_checkpointing: less memory, more time; precision: of the encoder's products;
+    compile: whether training runs the encoder through torch.compile; guard, lora: see there; checkpoint_minutes:
+    between two checkpoints, 0 for one after every step.
 
     With `patience` or schedule=plateau one of five inner folds is left out of the training, and the weights of the
     epoch with the best loss on it are the result.

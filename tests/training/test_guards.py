@@ -112,7 +112,7 @@ def test_random_numbers_are_drawn_again_after_memory_ran_out() -> None:
 
     torch.manual_seed(0)
     budget = TokenBudget(40)
-    budget.spend(work, np.arange(4), np.full(4, 10), drawn.clear)
+    budget.spend(work, np.arange(4), np.full(4, 20), drawn.clear)
     torch.manual_seed(0)
     assert drawn == [float(torch.rand(1)) for _ in range(4)]
     assert budget.tokens == 20

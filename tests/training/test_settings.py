@@ -66,7 +66,7 @@ def test_rates_fall_from_layer_to_layer_and_only_matrices_decay(tiny_encoder: Pa
     assert set(rates) == set(names.values())
     by_place = defaultdict(set)
     for name, rate in rates.items():
-        layer = name.partition("layer.")[2][:1] if ".layer." in name else ""
+        layer = name.replace(".layers.", ".layer.").partition(".layer.")[2][:1]
         by_place["head" if name.startswith("head") else "embed" if "embed" in name else layer or "top"].add(rate)
     assert by_place["embed"] == {0.25}
     assert by_place["0"] == {0.5}
