@@ -1,6 +1,6 @@
 """The commands' settings: schemas, typed parts, and what of them is a member's recipe.
 
-Scalars of a command are typed by the dataclasses here. A part (data, backbone, text, ...) is typed by the
+Scalars of a command are typed by the dataclasses in schemas. A part (data, backbone, text, ...) is typed by the
 dataclass that it becomes: the one its `_target_` names, or the one the caller asks for.
 """
 
@@ -9,205 +9,72 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from hydra.core.config_store import ConfigStore
 from hydra.errors import InstantiationException
 from hydra.utils import get_class
-from omegaconf import MISSING, OmegaConf
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from prefens.errors import ConfigError
+from prefens.schemas import (
+    SCHEMAS,
+    BlendConfig,
+    DeliverConfig,
+    ImportConfig,
+    KaggleConfig,
+    MethodsConfig,
+    PredictConfig,
+    RecipeConfig,
+    ReportConfig,
+    ServerConfig,
+    StatusConfig,
+    StoredConfig,
+    Tracking,
+    TrainConfig,
+    TuneConfig,
+    UiConfig,
+)
+
+__all__ = [  # the schemas too: callers name them as settings of this module
+    "CONF_DIR",
+    "RECIPE_GROUPS",
+    "SCHEMAS",
+    "UNDECISIVE",
+    "BlendConfig",
+    "DeliverConfig",
+    "ImportConfig",
+    "KaggleConfig",
+    "MethodsConfig",
+    "PredictConfig",
+    "RecipeConfig",
+    "ReportConfig",
+    "ServerConfig",
+    "StatusConfig",
+    "StoredConfig",
+    "Tracking",
+    "TrainConfig",
+    "TuneConfig",
+    "UiConfig",
+    "build",
+    "build_member",
+    "mapping",
+    "recipe_of",
+    "target_class",
+    "with_fields",
+]
 
 T = TypeVar("T")
 
 _PACKAGE = Path(__file__).resolve().parent
 CONF_DIR = _PACKAGE / "conf" if (_PACKAGE / "conf").is_dir() else _PACKAGE.parent / "conf"  # a wheel; a checkout
 RECIPE_GROUPS = ("text", "pairing", "head", "training")  # beside backbone; a member has those it names as fields
-UNDECISIVE = (("path",), ("training", "save"), ("training", "checkpoint_minutes"))  # where files are, how they are kept
+UNDECISIVE = "path training.save training.checkpoint_minutes training.gradient_checkpointing training.guard".split()
 
 
-@dataclass
-class Tracking:
-    """Where results go.
-
-    Attributes
-    ----------
-    root : everything the program writes, the store first.
-    experiment : MLflow's; mlflow : whether runs are tracked there.
-    uri : http(s)://HOST:PORT of an MLflow server, or None for SQLite under `root`.
-    """
-
-    root: str
-    experiment: str
-    mlflow: bool
-    uri: str | None = None
-
-
-@dataclass
-class TrainConfig:
-    """Settings of `python -m prefens.train`."""
-
-    data: Any = MISSING
-    folds: Any = MISSING
-    backbone: Any = MISSING
-    pairing: Any = MISSING
-    head: Any = MISSING
-    text: Any = MISSING
-    training: Any = MISSING
-    tracking: Any = MISSING
-    experiment: Any = None
-    seed: int = MISSING
-    fold: int | None = None
-    force: bool = False
-    budget_minutes: float | None = None
-    threads: int | None = None
-    out: str = MISSING
-
-
-@dataclass
-class TuneConfig(TrainConfig):
-    """Settings of `python -m prefens.tune`."""
-
-    space: Any = None  # a mapping; Hydra takes new keys only in place of null
-    trials: int = MISSING
-    startup: int = MISSING
-    storage: str = MISSING
-
-
-@dataclass
-class StoredConfig:
-    """Settings of the commands that read the store."""
-
-    tracking: Any = MISSING
-    data: Any = MISSING
-    data_digest: str | None = None
-    fold_digest: str | None = None
-    threads: int | None = None
-    out: str = MISSING
-
-
-@dataclass
-class MethodsConfig(StoredConfig):
-    """Settings of the commands that blend members: which ones, on what, and by which methods."""
-
-    blender: Any = MISSING
-    calibrations: list[str] = field(default_factory=list)
-    members: list[str] = field(default_factory=list)
-    columns: Any = None  # a mapping; Hydra takes new keys only in place of null
-    labels: str | None = None
-    folds: Any = MISSING
-    fold_file: str | None = None
-    partial: bool = False
-    resamples: int = MISSING
-
-
-@dataclass
-class BlendConfig(MethodsConfig):
-    """Settings of `python -m prefens.blend`."""
-
-    recheck: int = MISSING
-    model: bool = MISSING
-
-
-@dataclass
-class ReportConfig(MethodsConfig):
-    """Settings of `python -m prefens.report`."""
-
-    only: str | None = None
-    swaps: int = MISSING
-    texts: int = MISSING
-
-
-@dataclass
-class PredictConfig(StoredConfig):
-    """Settings of `python -m prefens.predict`."""
-
-    method: str = MISSING
-    blend: str | None = None
-    members: Any = None  # a mapping, likewise
-    columns: Any = None  # a mapping; Hydra takes new keys only in place of null
-    model: str | None = None
-
-
-@dataclass
-class ImportConfig:
-    """Settings of `python -m prefens.import_oof`."""
-
-    tracking: Any = MISSING
-    path: str | None = None
-    name: str | None = None
-    columns: Any = None  # a mapping; Hydra takes new keys only in place of null
-    data_digest: str | None = None
-    fold_digest: str | None = None
-    force: bool = False
-
-
-@dataclass
-class KaggleConfig:
-    """Settings of `python -m prefens.kaggle`."""
-
-    tracking: Any = MISSING
-    data_digest: str | None = None
-    fold_digest: str | None = None
-    method: str = MISSING
-    packages: list[str] = field(default_factory=list)
-    out: str = MISSING
-
-
-@dataclass
-class UiConfig:
-    """Settings of `python -m prefens.ui`."""
-
-    tracking: Any = MISSING
-    host: str = MISSING
-    port: int = MISSING
-
-
-@dataclass
-class ServerConfig:
-    """Settings of `python -m prefens.server`."""
-
-    tracking: Any = MISSING
-    folder: str = MISSING
-    host: str = MISSING
-    port: int = MISSING
-    workers: int = MISSING
-    postgres: str | None = None
-
-
-@dataclass
-class DeliverConfig:
-    """Settings of `python -m prefens.deliver`."""
-
-    tracking: Any = MISSING
-
-
-@dataclass
-class StatusConfig:
-    """Settings of `python -m prefens.status`."""
-
-    tracking: Any = MISSING
-    watch: Any = False
-    json: bool = False
-    out: str | None = None
-
-
-SCHEMAS = {
-    "train": TrainConfig,
-    "tune": TuneConfig,
-    "blend": BlendConfig,
-    "report": ReportConfig,
-    "predict": PredictConfig,
-    "import_oof": ImportConfig,
-    "kaggle": KaggleConfig,
-    "ui": UiConfig,
-    "server": ServerConfig,
-    "deliver": DeliverConfig,
-    "status": StatusConfig,
-}
 for _name, _schema in SCHEMAS.items():
     ConfigStore.instance().store(name=f"{_name}_schema", node=_schema)
 
@@ -262,12 +129,12 @@ def target_class(node: Mapping[Any, Any]) -> Any:
         ) from error
 
 
-def build_member(config: TrainConfig) -> Any:
+def build_member(config: RecipeConfig) -> Any:
     """Return the unfitted member that the settings describe."""
     return build(config.backbone, **_parts(config))
 
 
-def recipe_of(config: TrainConfig) -> dict[str, Any]:
+def recipe_of(config: RecipeConfig) -> dict[str, Any]:
     """Return all settings that decide the member's predictions but the seed, as JSON values.
 
     They are read from the member as it was built, with the types and the values that it uses: 1 and 1.0 are one
@@ -275,7 +142,7 @@ def recipe_of(config: TrainConfig) -> dict[str, Any]:
     """
     built = json.loads(json.dumps(asdict(build_member(config)), default=lambda choice: choice.name))
     for path in UNDECISIVE:
-        *outer, last = path
+        *outer, last = path.split(".")
         place = built
         for name in outer:
             place = place.get(name, {})
@@ -283,7 +150,7 @@ def recipe_of(config: TrainConfig) -> dict[str, Any]:
     return {"target": config.backbone["_target_"], **built}
 
 
-def with_fields(config: TrainConfig, values: Mapping[str, Any]) -> TrainConfig:
+def with_fields(config: RecipeConfig, values: Mapping[str, Any]) -> RecipeConfig:
     """Return a copy of the settings with other values in some fields, by dotted name (ConfigError for no field)."""
     changed = deepcopy(config)
     for name, value in values.items():
@@ -295,5 +162,5 @@ def with_fields(config: TrainConfig, values: Mapping[str, Any]) -> TrainConfig:
     return changed
 
 
-def _parts(config: TrainConfig) -> dict[str, Any]:
+def _parts(config: RecipeConfig) -> dict[str, Any]:
     return {name: getattr(config, name) for name in RECIPE_GROUPS}

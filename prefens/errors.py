@@ -36,6 +36,10 @@ class TrainingError(PrefensError):
     """A fold run that cannot go on (a loss that is not finite, say)."""
 
 
+class CollapseError(TrainingError):
+    """A training that has learned nothing by half of its schedule."""
+
+
 class StoreError(PrefensError):
     """Stored results that are missing, damaged or not comparable."""
 

@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from prefens import stopping, threads
+from prefens import racing, stopping, threads
 from prefens.data.corpus import Corpus
 from prefens.evaluation.metrics import accuracy, log_loss
 from prefens.files import clear_abandoned, mend
 from prefens.leases import POLL, Busy, fold_lease, held, holder_of, is_live
 from prefens.members.base import Context, Member
+from prefens.racing import Race
 from prefens.records import Fold, FoldPredictions
 from prefens.scoring import track_fold, track_member
 from prefens.tracking.failures import note_failure
@@ -37,6 +38,7 @@ class Trainer:
     ----------
     root : the tracking root, whose cache/, checkpoints/ and locks/ are shared by all processes.
     force : train again what is finished.
+    race : gain in nats, within reach of the blend, without which a member is given up after its first fold; or None.
     """
 
     corpus: Corpus
@@ -44,28 +46,40 @@ class Trainer:
     tracker: Tracker
     root: Path
     force: bool = False
+    race: float | None = None
 
     def train_member(self, spec: MemberSpec, make: Callable[[], Member], folds: Sequence[int]) -> list[dict[str, Any]]:
-        """Train the folds of a member that are not finished; return one row of results per fold.
+        """Train the folds of a member that are not finished; return one row of results per finished fold.
 
         Folds that another process trains are waited for, after all others. `Stopped` where this process was asked to.
         """
         self.split.put_member(spec)
         clear_abandoned(self.split.member_dir(spec.name))
+        if self.race is None or self.force:
+            racing.forget(self.split, spec)
         rows: dict[int, dict[str, Any]] = {}
-        while len(rows) < len(folds):
-            for fold in folds:
-                if fold not in rows:
-                    with contextlib.suppress(Busy):
-                        rows[fold] = self._train_fold(spec, make, self.corpus.folds.split(fold))
-            if len(rows) < len(folds):
-                others = [fold for fold in folds if fold not in rows]
-                log.info("%s: another process trains folds %s; waiting for it", spec.name, others)
-                self._await(spec, others)
+        left = list(folds)
+        while left:
+            for fold in tuple(left):
+                if self._given_up(spec, fold):
+                    left.remove(fold)
+                    continue
+                with contextlib.suppress(Busy):
+                    rows[fold] = self._train_fold(spec, make, self.corpus.folds.split(fold))
+                    left.remove(fold)
+            if left:
+                log.info("%s: another process trains folds %s; waiting for it", spec.name, left)
+                self._await(spec, left)
         complete = self.split.finished_folds(spec) == list(range(self.corpus.folds.k))
         if complete and (any(row["trained"] for row in rows.values()) or not self.tracker.has_member(spec)):
             track_member(self.split, self.tracker, spec)  # whichever process finished the last fold
-        return [rows[fold] for fold in folds]
+        return [rows[fold] for fold in folds if fold in rows]
+
+    def _given_up(self, spec: MemberSpec, fold: int) -> bool:
+        """Whether a fold run is not worth its time: not finished, and its member has lost its race."""
+        if self.race is None or self._settled(spec, fold):
+            return False
+        return Race(self.split, self.tracker, self.race).lost(spec)
 
     def _await(self, spec: MemberSpec, folds: Sequence[int]) -> None:
         """Wait until one of the folds has another holder than a living process."""

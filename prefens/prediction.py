@@ -16,8 +16,8 @@ from prefens.data.load import Loaded
 from prefens.ensemble.base import Blender
 from prefens.ensemble.methods import restore
 from prefens.errors import StoreError
-from prefens.files import link_tree, write_json
-from prefens.members.backbones import find_minilm
+from prefens.files import link, link_tree, write_json
+from prefens.members.backbones import backbone_files
 from prefens.members.base import Member
 from prefens.members.style import all_features
 from prefens.records import Floats, Outcome, Pairs
@@ -87,11 +87,15 @@ class Predictor:
 
     def link_files(self, members: Path, backbones: Path) -> None:
         """Put the used members' models and their backbone files into two folders, as `save` does."""
+        carried: dict[str, Path] = {}
         for spec in self.specs():
-            self.folders(spec)  # all of them are there
+            for folder in self.folders(spec):  # all of them are there
+                carried |= member_class(spec).carried(folder, self.backbones)
             link_tree(self.store.member_dir(spec.name), members / spec.name, leave_out=TRAINED)
-        if any((spec.target or "").endswith(".FrozenMember") for spec in self.specs()):
-            link_tree(find_minilm(self.backbones), backbones / "minilm-l6")
+        for name, directory in carried.items():
+            (backbones / name).mkdir(parents=True)
+            for path in backbone_files(directory):
+                link(str(path), str(backbones / name / path.name))
 
     def about(self) -> dict[str, Any]:
         """Return what predictor.json holds."""
@@ -178,6 +182,11 @@ class Predictor:
 
 def load_model(spec: MemberSpec, folder: Path, backbones: Path) -> Member:
     """Load one fold model of a member."""
+    return member_class(spec).load(folder, backbones)
+
+
+def member_class(spec: MemberSpec) -> type[Member]:
+    """Return the class that made a member; StoreError where that is none of ours."""
     kind = target_class({"_target_": spec.target})
     if not issubclass(kind, Member):
         raise StoreError(
@@ -185,8 +194,8 @@ def load_model(spec: MemberSpec, folder: Path, backbones: Path) -> Member:
             "a subclass of prefens.members.base.Member",
             "restore member.json",
         )
-    member: Member = kind.load(folder, backbones)
-    return member
+    made: type[Member] = kind
+    return made
 
 
 def stored_blender(blend: Mapping[str, Any], method: str) -> tuple[str, list[str], Blender]:

@@ -13,7 +13,7 @@ from prefens.data.folds import FoldSettings
 from prefens.tracking.member_spec import MemberSpec
 
 
-def load_corpus(settings: config.TrainConfig) -> Corpus:
+def load_corpus(settings: config.RecipeConfig) -> Corpus:
     """Load data and folds; the jobs of a sweep in one process share them, and so the features of the pairs."""
     return _load(OmegaConf.to_yaml(settings.data, resolve=True), OmegaConf.to_yaml(settings.folds, resolve=True))
 
@@ -24,7 +24,7 @@ def _load(data: str, folds: str) -> Corpus:
     return make_corpus(source, config.build(OmegaConf.create(folds), FoldSettings))
 
 
-def member_spec(settings: config.TrainConfig, corpus: Corpus) -> MemberSpec:
+def member_spec(settings: config.RecipeConfig, corpus: Corpus) -> MemberSpec:
     """Return the member that the settings describe, on the data and folds of the corpus."""
     recipe = config.recipe_of(settings) | config.build_member(settings).identity()
     if corpus.extra_digest is not None:

@@ -16,13 +16,14 @@ from prefens.tracking.failures import Failure, failure_of
 
 
 class State(Enum):
-    """Of a fold run. `died`: its process was killed; running the same command takes it over."""
+    """Of a fold run. `died`: its process was killed; the same command takes it over. `given_up`: lost a race."""
 
     done = "done"
     running = "running"
     died = "died"
     failed = "failed"
     collapsed = "collapsed"
+    given_up = "given up"
     missing = "missing"
 
 
@@ -81,7 +82,7 @@ class Standing:
         left = 0.0
         for name, folds in self.members.items():
             for fold in folds:
-                if fold.state is State.done:
+                if fold.state in (State.done, State.given_up):
                     continue
                 usual = self._usual(name)
                 if usual is None:
@@ -134,10 +135,22 @@ def _standing(split: Path, leases: Mapping[tuple[str, str, int], tuple[Holder, b
         name = path.parent.name
         if about.get("foreign") is None:
             backbones[name] = about["backbone"]
-            members[name] = [
-                _fold(path.parent / f"fold-{fold}", leases.get((split.name, name, fold))) for fold in range(k)
-            ]
+            known = [_fold(path.parent / f"fold-{fold}", leases.get((split.name, name, fold))) for fold in range(k)]
+            given_up = _lost_race(path.parent / "race.json")
+            members[name] = [given_up if given_up and fold.state is State.missing else fold for fold in known]
     return Standing(split.name, members, backbones)
+
+
+def _lost_race(path: Path) -> FoldStanding | None:
+    try:
+        race = orjson.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    if not race["lost"]:
+        return None
+    gain = f"{race['gain']:.4f} nats [{race['low']:.4f}, {race['high']:.4f}]"
+    note = f"gains the blend of {len(race['rivals'])} {gain} on fold {race['fold']}, race={race['least']:g}"
+    return FoldStanding(State.given_up, note=note)
 
 
 def _fold(folder: Path, lease: tuple[Holder, bool] | None) -> FoldStanding:

@@ -25,11 +25,13 @@ def train(settings: config.TrainConfig) -> command.Rows:
     folds = corpus.folds
     if settings.fold is not None and not 0 <= settings.fold < folds.k:
         raise ConfigError(f"fold={settings.fold}", f"0 to {folds.k - 1}, or null for all", "correct the fold")
+    if settings.race is not None and not settings.race > 0:
+        raise ConfigError(f"race={settings.race}", "a gain in nats above 0, or null", "correct race, to 0.0005 say")
     spec = member_spec(settings, corpus)
     split = OOFStore(root).put_folds(folds)
     wanted = range(folds.k) if settings.fold is None else [settings.fold]
     with open_tracker(tracking) as tracker:
-        trainer = Trainer(corpus, split, tracker, root, settings.force)
+        trainer = Trainer(corpus, split, tracker, root, settings.force, settings.race)
         rows = trainer.train_member(spec, lambda: config.build_member(settings), wanted)
     return [row | {"out": settings.out} for row in rows]
 

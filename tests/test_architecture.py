@@ -38,7 +38,8 @@ ALLOWED = {
     "members": {"members", "modeling", "training", "text", "evaluation.metrics"},
     "ensemble": {"ensemble", "evaluation.metrics", "evaluation.bootstrap"},
     "tracking": {"tracking"},
-    "config": set(),
+    "schemas": set(),
+    "config": {"schemas"},
     "sweep": set(),
     "command": {"config", "sweep"},
     "trackers": {"tracking", "config"},
@@ -47,7 +48,8 @@ ALLOWED = {
     "leases": set(),
     "standing": {"leases", "tracking.failures"},
     "scoring": {"evaluation", "leases", "tracking"},
-    "fold_runs": {"data", "leases", "members", "evaluation", "scoring", "tracking"},
+    "racing": {"ensemble", "tracking"},
+    "fold_runs": {"racing", "data", "leases", "members", "evaluation", "scoring", "tracking"},
     "prediction": {"config", "data", "ensemble", "members", "tracking"},
     "file_prediction": {"data", "prediction"},
     "gathering": {"config", "data", "tracking"},
@@ -71,7 +73,7 @@ HEAVY = {
     "transformers": {"modeling", "members", "training", "text"},
     "mlflow": {"tracking"},
     "hydra": {"config", "command", *COMMANDS},
-    "omegaconf": {"config", "command", "recipes", *COMMANDS},
+    "omegaconf": {"schemas", "config", "command", "recipes", *COMMANDS},
 }
 FILES = sorted(PACKAGE.rglob("*.py"))
 

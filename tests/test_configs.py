@@ -2,6 +2,7 @@
 
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hydra import compose, initialize_config_dir
@@ -11,6 +12,10 @@ from prefens import config
 from prefens.data.folds import FoldSettings
 from prefens.data.sources import Source
 from prefens.members.base import Member
+from prefens.modeling.heads import HeadKind, HeadSettings
+from prefens.modeling.lora import LoraSettings
+from prefens.modeling.pairing import Pairing, PairingSettings
+from prefens.training.settings import TrainingSettings
 
 HUB = {
     "bert-base-uncased": "google-bert/bert-base-uncased",
@@ -40,6 +45,17 @@ def test_backbones_build_and_show_every_setting(name: str) -> None:
     assert isinstance(member, Member)
     shown = {key for key in settings.backbone if key != "_target_"}
     assert shown == {item.name for item in fields(type(member))} - {*config.RECIPE_GROUPS}  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("group", "kinds", "settings"), [("head", HeadKind, HeadSettings), ("pairing", Pairing, PairingSettings)]
+)
+def test_every_kind_has_an_option_of_its_name_that_shows_every_setting(group: str, kinds: Any, settings: Any) -> None:
+    assert {path.stem for path in config.CONF_DIR.glob(f"{group}/*.yaml")} == {kind.name for kind in kinds}
+    for kind in kinds:
+        node = composed("backbone=bert-base-uncased", f"{group}={kind.name}")[group]  # type: ignore[index]
+        assert {*node} == {item.name for item in fields(settings)}
+        assert config.build(node, settings).kind is kind
 
 
 @pytest.mark.parametrize("name", BACKBONES)
@@ -103,3 +119,12 @@ def test_wrong_types_and_unknown_fields_are_refused() -> None:
 def test_conf_is_found() -> None:
     assert (config.CONF_DIR / "train.yaml").is_file()
     assert Path(config.CONF_DIR).name == "conf"
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in config.CONF_DIR.glob("training/*.yaml")))
+def test_trainings_build_and_show_every_setting(name: str) -> None:
+    shown = composed(f"training={name}", "backbone=bert-base-uncased").training
+    built = config.build(shown, TrainingSettings)
+    assert built.mode.name == name
+    assert set(shown) == {item.name for item in fields(TrainingSettings)}
+    assert set(shown.lora) == {item.name for item in fields(LoraSettings)}

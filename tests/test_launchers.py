@@ -1,6 +1,7 @@
 """Sweeps by every launcher: all jobs run, one that fails ends nothing, and the summary names it."""
 
 import os
+import secrets
 import subprocess
 import sys
 import time
@@ -62,6 +63,9 @@ def test_queue(tmp_path: Path) -> None:
     check_sweep(["hydra/launcher=queue", "hydra.sweeper.max_batch_size=2"], tmp_path)
 
 
+RAY = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32), "RAY_DEDUP_LOGS": "0"}
+
+
 @pytest.fixture
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A Ray cluster of two cores, started in another folder than the sweep."""
@@ -69,10 +73,12 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     program = str(Path(sys.executable).with_name("ray"))
     line = [program, "start", "--head", "--block", "--port=0", "--num-cpus=2", "--include-dashboard=false"]
     with (folder / "log.txt").open("wb") as stream:
-        head = subprocess.Popen([*line, "--disable-usage-stats"], cwd=folder, stdout=stream, stderr=stream)
+        head = subprocess.Popen(
+            [*line, "--disable-usage-stats"], cwd=folder, env=os.environ | RAY, stdout=stream, stderr=stream
+        )
     try:
         until = time.monotonic() + 90
-        while subprocess.run([program, "status"], capture_output=True, check=False).returncode != 0:
+        while subprocess.run([program, "status"], env=os.environ | RAY, capture_output=True, check=False).returncode:
             assert head.poll() is None, (folder / "log.txt").read_text()
             assert time.monotonic() < until, (folder / "log.txt").read_text()
             time.sleep(1)
@@ -85,7 +91,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.mark.ray
 @pytest.mark.skipif(find_spec("ray") is None, reason="needs Ray: pip install 'prefens[ray]'")
 def test_ray_cluster(cluster: Path, tmp_path: Path) -> None:
-    check_sweep(["hydra/launcher=ray_cluster"], tmp_path, {"RAY_DEDUP_LOGS": "0"})
+    check_sweep(["hydra/launcher=ray_cluster"], tmp_path, RAY)
     assert [path.name for path in cluster.iterdir()] == ["log.txt"]
 
 

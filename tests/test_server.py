@@ -73,7 +73,6 @@ def test_eight_processes_lose_and_double_nothing(place: str, server: Server, tmp
     tracking += [f"tracking.uri={uri}"] if uri else []
     told = finished(start("train", "-m", *FAST, *EIGHT, *tracking, cwd=tmp_path))
     assert "locked" not in told
-    assert "does not answer" not in told
     check_runs(runs_of(tmp_path / "runs", "eight", uri), members=2, folds=4)
     assert not list(tmp_path.glob("runs/outbox/*"))
 

@@ -113,7 +113,7 @@ def test_status_as_json_in_a_file_and_again_and_again(
     told = json.loads(done.stdout)
     assert told == json.loads((tmp_path / "told" / "status.json").read_text())
     assert told["splits"][0]["counts"] == {
-        "done": 1, "running": 0, "died": 0, "failed": 0, "collapsed": 0, "missing": 4
+        "done": 1, "running": 0, "died": 0, "failed": 0, "collapsed": 0, "given_up": 0, "missing": 4
     }  # fmt: skip
     line = [sys.executable, "-m", "prefens.status", *given, "--watch"]
     with subprocess.Popen(line, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as watching:

@@ -26,12 +26,12 @@ from torch.nn.functional import cross_entropy
 from prefens import threads
 from prefens.modeling.heads import HeadSettings
 from prefens.modeling.pair_model import PairModel, pair_batch
-from prefens.modeling.pooling import pool
 from prefens.records import Ints
 from prefens.text.tokens import PairTokens, Sequences, tokenize_pairs
 from prefens.text.truncation import Audit
 from prefens.training import loop
 from prefens.training.batching import steps
+from prefens.training.optimiser import make_optimiser
 from prefens.training.precision import Precision, arithmetic, name_of
 from prefens.training.settings import TrainingSettings
 
@@ -97,7 +97,7 @@ class Rival(nn.Module):
     def forward(self, labels: torch.Tensor, **batch: torch.Tensor) -> dict[str, torch.Tensor]:
         read = {name: batch[name] for name in ("input_ids", "attention_mask", *["token_type_ids"] * self.segments)}
         states = self.encoder(**read).last_hidden_state
-        a, b = pool(states, batch["attention_mask"], self.settings.pooling).chunk(2)
+        a, b = self.head.read(states, batch["attention_mask"]).chunk(2)
         logits: torch.Tensor = self.head(a, b)
         return {"loss": cross_entropy(logits.float(), labels), "logits": logits}
 
@@ -113,13 +113,13 @@ class InOrder(transformers.Trainer):
 
 def train_rival(model: PairModel, task: Task, bf16: bool) -> list[float]:
     settings, plan = task.settings, task.plan
-    optimiser = torch.optim.AdamW(loop._parameter_groups(model, settings))
+    optimiser = make_optimiser(model, settings)
     warmup = round(settings.warmup * len(plan))
     schedule = transformers.get_cosine_schedule_with_warmup(optimiser, warmup, len(plan))
     losses: list[float] = []
 
     def collate(rows: list[int]) -> dict[str, torch.Tensor]:
-        batch = pair_batch(task.tokens.a, task.tokens.b, rows, task.padding)
+        batch = pair_batch(task.tokens, rows, task.padding)
         return {**batch, "labels": torch.from_numpy(task.label[rows].astype("int64"))}
 
     class Noted(transformers.TrainerCallback):

@@ -61,7 +61,7 @@ def leaderboard_table(rows: Sequence[Mapping[str, Any]], title: str) -> Table:
 
 def standing_table(about: Mapping[str, Any]) -> Table:
     """One row per member of a sweep, one column per fold: log loss in nats where it is done, else how it stands."""
-    counts = ", ".join(f"{count} {state}" for state, count in about["counts"].items() if count)
+    counts = ", ".join(f"{count} {state.replace('_', ' ')}" for state, count in about["counts"].items() if count)
     left = "unknown" if about["seconds_left"] is None else _duration(about["seconds_left"])
     spent = f"{about['cpu_hours']:.2f} CPU-hours" + (
         f", {about['gpu_hours']:.2f} GPU-hours" if about["gpu_hours"] else ""
@@ -77,22 +77,25 @@ def standing_table(about: Mapping[str, Any]) -> Table:
 
 
 def standing_notes(about: Mapping[str, Any]) -> list[str]:
-    """Return why each failed fold run failed, a line each."""
+    """Return why each failed fold run failed, and why each member that lost its race was given up, a line each."""
     told = {"failed", "collapsed", "died"}
-    return [
-        f"{fold['state']}: {member} fold {number}: {fold['note']}"
-        for member, folds in about["members"].items()
-        for number, fold in enumerate(folds)
-        if fold["state"] in told
-    ]
+    lines = []
+    for member, folds in about["members"].items():
+        lines += [
+            f"{fold['state']}: {member} fold {n}: {fold['note']}"
+            for n, fold in enumerate(folds)
+            if fold["state"] in told
+        ]
+        lines += sorted({f"given up: {member}: {fold['note']}" for fold in folds if fold["state"] == "given_up"})
+    return lines
 
 
 def _standing_cell(fold: Mapping[str, Any]) -> str:
     if fold["state"] == "done":
         return f"{fold['log_loss']:.4f}"
-    style = {"running": "yellow", "missing": "dim"}.get(fold["state"], "red")
+    style = {"running": "yellow", "missing": "dim", "given_up": "dim"}.get(fold["state"], "red")
     told = f" {_duration(fold['seconds'])}" if fold["state"] == "running" else ""
-    return f"[{style}]{fold['state']}{told}[/{style}]"
+    return f"[{style}]{fold['state'].replace('_', ' ')}{told}[/{style}]"
 
 
 def _duration(seconds: float) -> str:

@@ -23,10 +23,21 @@ WANTED = ["*.safetensors", "*.safetensors.index.json", "config.json", "*token*",
 PATIENCE = 10.0  # seconds for the hub's first answer
 
 
+def backbone_files(directory: Path) -> list[Path]:
+    """Return the files of a backbone's weights, config and tokenizer, among others that may lie beside them."""
+    return sorted({path for pattern in WANTED for path in directory.glob(pattern)})
+
+
 def fingerprint(directory: Path) -> str:
     """Return the digest of a backbone's weights, config and tokenizer: its identity, wherever it lies."""
-    wanted = sorted(path for pattern in WANTED for path in directory.glob(pattern))
-    return digest({path.name: file_digest(path) for path in wanted})
+    files = [(path, path.stat()) for path in backbone_files(directory)]
+    return digest({path.name: _digest_once(path, about.st_size, about.st_mtime_ns) for path, about in files})
+
+
+@lru_cache(maxsize=1000)
+def _digest_once(path: Path, size: int, changed: int) -> str:
+    """Return a file's digest; fold models that share a backbone need it again and again."""
+    return file_digest(path)
 
 
 def check_directory(directory: Path) -> Path:

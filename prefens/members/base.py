@@ -82,6 +82,14 @@ class Member(ABC):
     def load(cls, directory: Path, backbones: Path | None = None) -> Self:
         """Read what `save` wrote. `backbones` is a folder of backbone files that go before the usual places."""
 
+    @classmethod
+    def carried(cls, directory: Path, backbones: Path | None = None) -> dict[str, Path]:
+        """Return the backbone files that `load` needs beside what `save` wrote: folder in `backbones` -> where it is.
+
+        They are copied to where the machine may have no other source, once for all models that share them.
+        """
+        return {}
+
     def identity(self) -> dict[str, Any]:
         """Return what decides predictions beyond the config, such as the digest of a local backbone's files."""
         return {}

@@ -9,13 +9,22 @@ from typing import Any, Self
 from prefens.errors import ConfigError
 from prefens.members.backbones import check_directory, find_hub, fingerprint
 from prefens.members.network import NetworkMember
-from prefens.modeling.pretrained import empty_encoder, load_encoder, load_tokenizer, longest_sequence
+from prefens.members.stored_backbone import StoredBackbone
+from prefens.modeling.frozen_encoder import FrozenEncoder
+from prefens.modeling.pretrained import (
+    empty_encoder,
+    load_encoder,
+    load_tokenizer,
+    longest_sequence,
+    outlined_encoder,
+)
 from prefens.records import Pairs
+from prefens.training.settings import Mode
 
 
 @dataclass(eq=False)
 class EncoderMember(NetworkMember):
-    """A Hugging Face encoder, fine-tuned on prompt + A and prompt + B with an equivariant head.
+    """A Hugging Face encoder, fine-tuned with the pairing and the head of its settings.
 
     Parameters
     ----------
@@ -35,12 +44,20 @@ class EncoderMember(NetworkMember):
     def _directory(self) -> Path:
         return Path(self.path) if self.path is not None else find_hub(self.name, self.revision)[0]
 
+    def _backbone(self) -> StoredBackbone:
+        commit = None if self.path is not None else find_hub(self.name, self.revision)[1]
+        path = None if self.path is None else str(Path(self.path).absolute())
+        return StoredBackbone(self.name, commit, path, fingerprint(self._directory()))
+
     def _tokenizer_for(self, train: Pairs) -> Any:
         return load_tokenizer(self._directory())
 
     def _encoder(self) -> Any:
-        encoder = load_encoder(self._directory())
-        longest = longest_sequence(encoder)
+        frozen = self.training.mode is Mode.frozen
+        encoder = (
+            FrozenEncoder(self._directory(), self.head.learns_pooling) if frozen else load_encoder(self._directory())
+        )
+        longest = longest_sequence(outlined_encoder(self._directory()) if frozen else encoder)
         if longest is not None and self.text.max_length > longest:
             raise ConfigError(
                 f"text.max_length={self.text.max_length}",

@@ -100,6 +100,10 @@ class FrozenMember(Member):
         member._model = SymmetricLogistic.load(directory / "model.safetensors")
         return member
 
+    @classmethod
+    def carried(cls, directory: Path, backbones: Path | None = None) -> dict[str, Path]:
+        return {"minilm-l6": find_minilm(backbones)}
+
     def _features(self, pairs: Pairs) -> tuple[list[Block], list[Block]]:
         settings = [MINILM_SHA256, self.max_length, self.layer, self.precision.name]
         (prompt, a, b), rows = shared(pairs, f"embeddings {settings}", lambda base: self._embed(base, settings))

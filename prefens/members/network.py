@@ -13,26 +13,34 @@ import torch
 from numpy.typing import NDArray
 
 from prefens.digest import short
+from prefens.errors import ConfigError
 from prefens.features import shared
 from prefens.members.base import Context, FitReport, Member
 from prefens.members.settings import load_settings, save_settings
+from prefens.members.stored_backbone import StoredBackbone
+from prefens.members.style_inputs import StyleInputs
 from prefens.modeling.disentangled import install
+from prefens.modeling.encoded import EncodedPairs
+from prefens.modeling.frozen_encoder import FrozenEncoder
 from prefens.modeling.heads import HeadSettings
+from prefens.modeling.lora import add_adapters
 from prefens.modeling.pair_model import PairModel
-from prefens.modeling.pairing import PairingSettings
-from prefens.modeling.pretrained import load_tokenizer
+from prefens.modeling.pairing import Pairing, PairingSettings
+from prefens.modeling.pretrained import load_encoder, load_tokenizer
+from prefens.modeling.trained_weights import load_trained_weights, trained_weights
 from prefens.records import Floats, Pairs
 from prefens.text.settings import TextSettings
 from prefens.text.tokens import PairTokens, tokenize_pairs
 from prefens.training import loop
 from prefens.training.checkpoint import Checkpoint
+from prefens.training.encoding import encoded
 from prefens.training.precision import arithmetic, name_of
-from prefens.training.settings import Save, TrainingSettings
+from prefens.training.settings import Mode, Save, TrainingSettings
 
 
 @dataclass(eq=False)
 class NetworkMember(Member):
-    """A siamese pair model; subclasses say where its tokenizer and its encoder come from."""
+    """A pair model of any pairing and head; subclasses say where its tokenizer and its encoder come from."""
 
     name: str
     text: TextSettings = field(default_factory=TextSettings)
@@ -44,8 +52,12 @@ class NetworkMember(Member):
 
     def __post_init__(self) -> None:
         self._model: PairModel | None = None
+        self._style: StyleInputs | None = None
         self._tokenizer: Any = None
         self._signature = ""
+        self._base: StoredBackbone | None = None
+        self._cache: Path | None = None
+        self._merged = False  # whether adapters were added to the weights, and can no longer be told from them
 
     @abstractmethod
     def _tokenizer_for(self, train: Pairs) -> Any:
@@ -60,68 +72,123 @@ class NetworkMember(Member):
     def _empty_encoder(cls, member: Self, directory: Path) -> Any:
         """Return an encoder of the stored model's shape, for weights that are loaded afterwards."""
 
+    def _backbone(self) -> StoredBackbone | None:
+        """Return the pretrained backbone that training starts from, or None for a network from scratch."""
+        return None
+
     @abstractmethod
     def _save_shape(self, directory: Path) -> None:
         """Write what `_empty_encoder` needs."""
 
     def fit(self, train: Pairs, valid: Pairs | None, context: Context) -> FitReport:
+        self._base, self._cache = self._backbone(), context.cache
+        self._check_mode()
         self._use_tokenizer(self._tokenizer_for(train))
+        self._style = StyleInputs.fit(train) if self.head.style else None
         tokens, rows = self._tokens(train)
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
             torch.manual_seed(context.entropy)
-            self._model = self._made_fast(PairModel(self._encoder(), self.head))
+            self._model = self._pair_model(self._encoder())
+            if self.training.mode is Mode.lora:
+                add_adapters(self._model.encoder, self.training.lora)
+            inputs = self._encoded(train, tokens) if self.training.mode is Mode.frozen else tokens
             checkpoint = None
             if context.checkpoint is not None:
                 checkpoint = Checkpoint(context.checkpoint, context.key, self.training.checkpoint_minutes)
             run = loop.train(
-                self._model, tokens, rows, train.labels, self.training, context.entropy, self._padding, checkpoint
-            )
+                self._model, inputs, rows, train.labels, self.training, context.entropy, self._padding, checkpoint,
+                context.inner,
+            )  # fmt: skip
         lost = {f"{part}_tokens_lost": share for part, share in tokens.audit.lost().items()}
         size = sum(weight.numel() for weight in self._model.parameters())
-        facts: dict[str, float | int | str] = {"parameters": size, "precision": name_of(self._model.arithmetic), **lost}
-        return FitReport({"train_loss": run.curve}, facts, run.seconds, loop.device().type)
+        trained = sum(weight.numel() for weight in self._model.parameters() if weight.requires_grad)
+        facts: dict[str, float | int | str] = {
+            "parameters": size,
+            "precision": name_of(self._model.arithmetic),
+            "trained_parameters": trained,
+            **run.facts(),
+            **lost,
+        }
+        return FitReport(run.curves(), facts, run.seconds, loop.device().type)
 
     def predict_proba(self, pairs: Pairs) -> Floats:
         if self._model is None:
             raise ValueError("predict_proba before fit or load")
         tokens, rows = self._tokens(pairs)
-        return loop.predict(self._model, tokens, rows, self.training.token_budget, self._padding)
+        inputs: PairTokens | EncodedPairs = tokens
+        if self.training.mode is Mode.frozen and (self._cache is not None or not self.head.learns_pooling):
+            inputs = self._encoded(pairs, tokens)
+        return loop.predict(self._model, inputs, rows, self.training.token_budget, self._padding)
 
     def save(self, directory: Path) -> None:
         from safetensors.torch import save_file
 
-        if self._model is None:
-            raise ValueError("save before fit")
+        if self._model is None or self._merged:
+            raise ValueError("save before fit; a loaded model with adapters is saved by copying its folder")
         if self.training.save is Save.none:
             return
         save_settings(replace(self, **self._without_places()), directory)
+        whole = self.training.mode is Mode.full
+        state = self._model.state_dict() if whole else trained_weights(self._model)
         dtype = torch.float16 if self.training.save is Save.fp16 else torch.float32
-        weights = {name: tensor.detach().cpu().contiguous() for name, tensor in self._model.state_dict().items()}
+        weights = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
         kept = {name: tensor.to(dtype) if tensor.is_floating_point() else tensor for name, tensor in weights.items()}
         save_file(kept, directory / "model.safetensors")
-        self._save_shape(directory)
-        self._tokenizer.save_pretrained(directory)
+        if self._style is not None:
+            self._style.save(directory)
+        if not whole and self._base is not None:
+            self._base.write(directory)  # its files are found again; they hold the encoder's shape and the tokenizer
+        else:
+            self._save_shape(directory)
+            self._tokenizer.save_pretrained(directory)
 
     @classmethod
     def load(cls, directory: Path, backbones: Path | None = None) -> Self:
         from safetensors.torch import load_file
 
-        member = load_settings(cls, directory)
-        member._model = member._made_fast(PairModel(cls._empty_encoder(member, directory), member.head))
-        member._model.load_state_dict(load_file(directory / "model.safetensors"))  # copied into fp32 weights
-        member._use_tokenizer(load_tokenizer(directory))
+        member, weights = load_settings(cls, directory), load_file(directory / "model.safetensors")
+        member._style = StyleInputs.load(directory) if member.head.style else None
+        member._base = StoredBackbone.read(directory)
+        if member._base is None:
+            member._model = member._pair_model(cls._empty_encoder(member, directory))
+            member._model.load_state_dict(weights)  # copied into fp32 weights
+            member._use_tokenizer(load_tokenizer(directory))
+            return member
+        place = member._base.find(backbones)
+        frozen = member.training.mode is Mode.frozen
+        member._model = member._pair_model(
+            FrozenEncoder(place, member.head.learns_pooling) if frozen else load_encoder(place)
+        )
+        load_trained_weights(member._model, weights, member.training.lora)
+        member._merged = member.training.mode is Mode.lora
+        member._use_tokenizer(load_tokenizer(place))
         return member
 
-    def _made_fast(self, model: PairModel) -> PairModel:
-        """Choose arithmetic and attention for this machine; it may renew parameters, and so precedes the optimiser."""
-        model.arithmetic = arithmetic(self.training.precision, loop.device())
-        model.compiled = self.training.compile
-        install(model.encoder, loop.device())
-        return model
+    @classmethod
+    def carried(cls, directory: Path, backbones: Path | None = None) -> dict[str, Path]:
+        backbone = StoredBackbone.read(directory)
+        return {} if backbone is None else {backbone.folder: backbone.find(backbones)}
+
+    def _check_mode(self) -> None:
+        if self.training.mode is not Mode.full and self._base is None:
+            raise ConfigError(
+                f"training.mode={self.training.mode.name} and backbone {self.name}, which is trained from scratch",
+                "a pretrained backbone, whose weights are worth keeping as they are",
+                "set training=full, or another backbone",
+            )
 
     def _without_places(self) -> dict[str, Any]:
         """Return the fields to change before the settings are stored: paths mean nothing elsewhere."""
         return {}
+
+    def _pair_model(self, encoder: Any) -> PairModel:
+        style = (0, 0) if self._style is None else self._style.sizes
+        model = PairModel(encoder, self.head, self.pairing.kind, style)
+        model.arithmetic = arithmetic(self.training.precision, loop.device())
+        model.compiled = self.training.compile
+        if self.training.mode is Mode.full:  # the kernels pass adapters by, and a frozen encoder is read elsewhere
+            install(model.encoder, loop.device())  # before the optimiser: it makes new parameters
+        return model
 
     @property
     def _padding(self) -> int:
@@ -130,12 +197,29 @@ class NetworkMember(Member):
     def _use_tokenizer(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
         vocabulary = short(hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest())
-        self._signature = f"tokens {vocabulary} {self.text} {self.prompt_prefix!r} {self.response_prefix!r}"
+        read = f"{self.pairing.kind.name} {self.text} {self.prompt_prefix!r} {self.response_prefix!r}"
+        self._signature = f"tokens {vocabulary} {read}"
+
+    def _encoded(self, pairs: Pairs, tokens: PairTokens) -> EncodedPairs:
+        """Return what the frozen encoder gives for the pairs that these were taken from, whose tokens are given."""
+        model, base = self._model, self._base
+        if model is None or base is None:
+            raise ValueError("features before a model")
+        budget = self.training.token_budget
+        kept = "states" if self.head.learns_pooling else self.head.pooling.name
+        precision = name_of(model.arithmetic)
+        signature = f"encoded {base.fingerprint} {budget} {precision} {kept} {self._signature}"
+        compute = lambda _: encoded(model, tokens, self._padding, budget, base.fingerprint, self._cache)  # noqa: E731
+        made, _ = shared(pairs, signature, compute)
+        return replace(made, style=tokens.style)
 
     def _tokens(self, pairs: Pairs) -> tuple[PairTokens, NDArray[np.int64]]:
+        prefixes, cross = (self.prompt_prefix, self.response_prefix), self.pairing.kind is Pairing.cross
         tokens, rows = shared(
             pairs,
             self._signature,
-            lambda base: tokenize_pairs(self._tokenizer, base, self.text, self.prompt_prefix, self.response_prefix),
+            lambda base: tokenize_pairs(self._tokenizer, base, self.text, *prefixes, cross=cross),
         )
+        if self._style is not None:
+            tokens = replace(tokens, style=self._style.of_base(pairs))
         return tokens, np.arange(len(pairs)) if isinstance(rows, slice) else rows

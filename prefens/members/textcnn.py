@@ -6,7 +6,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
+from prefens.errors import ConfigError
 from prefens.members.network import NetworkMember
+from prefens.modeling.pairing import Pairing
 from prefens.modeling.pooling import Pooling
 from prefens.modeling.textcnn import TextCnn
 from prefens.records import Pairs
@@ -17,7 +19,7 @@ SPECIAL = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "se
 
 @dataclass(eq=False)
 class TextCnnMember(NetworkMember):
-    """Word vectors and convolutions from scratch, with max and mean pooling and the equivariant head.
+    """Word vectors and convolutions from scratch, with max and mean pooling.
 
     All weights start at random, and so all are trained at `training.head_lr`.
 
@@ -36,6 +38,12 @@ class TextCnnMember(NetworkMember):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.pairing.kind is Pairing.cross:
+            raise ConfigError(
+                "pairing=cross for a textcnn",
+                "pairing=siamese: pooled convolutions can't tell which response a word stands in",
+                "set pairing=siamese, or take a pretrained encoder",
+            )
         self.head = replace(self.head, pooling=Pooling.max_mean)
         self.training = replace(self.training, lr=self.training.head_lr)
 

@@ -1,48 +1,68 @@
-"""Heads: from the two responses' vectors to the logits of the outcomes."""
+"""Which head a pair model has, and its settings."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
-import torch
-from torch import nn
-
-from prefens.modeling.pooling import Pooling
-from prefens.records import Outcome
+from prefens.errors import ConfigError
+from prefens.modeling.convolutions import Convolutions
+from prefens.modeling.head_kinds import CnnHead, DavidsonHead, EquivariantHead, Head, LinearHead, MlpHead
+from prefens.modeling.pairing import Pairing
+from prefens.modeling.pooling import Pool, Pooling
 
 
 class HeadKind(Enum):
-    """Which head."""
+    """Which head; each is described at its class."""
 
     equivariant = "equivariant"
+    linear = "linear"
+    mlp = "mlp"
+    cnn = "cnn"
+    davidson = "davidson"
 
 
 @dataclass
 class HeadSettings:
-    """kind; pooling of token states; hidden units (1 or more); dropout in [0, 1)."""
+    """What makes logits of token states; linear has no hidden units, and only cnn has filters.
+
+    kind; pooling of token states; hidden units, 1 or more; dropout in [0, 1); style: whether the head reads the
+    style features of a pair beside its vectors; filters of each width, 1 or more; widths: tokens under a filter.
+    """
 
     kind: HeadKind = HeadKind.equivariant
     pooling: Pooling = Pooling.mean
     hidden: int = 256
     dropout: float = 0.1
+    style: bool = False
+    filters: int = 96
+    widths: list[int] = field(default_factory=lambda: [1, 3, 5])
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.dropout < 1.0:
+            raise ConfigError(f"head.dropout={self.dropout}", "a share from 0 up to 1, 1 not included", "correct it")
+        for name, values in (("hidden", [self.hidden]), ("filters", [self.filters]), ("widths", self.widths)):
+            if not values or min(values) < 1:
+                raise ConfigError(f"head.{name}={getattr(self, name)}", "1 or more", f"correct head.{name}")
+
+    @property
+    def learns_pooling(self) -> bool:
+        """Whether a sequence's vector depends on weights of the head, and not on the encoder alone."""
+        return self.kind is HeadKind.cnn or self.pooling is Pooling.attention
 
 
-class EquivariantHead(nn.Module):
-    """Logits f(a, b), f(b, a) and g(a, b) + g(b, a): swapping a and b swaps the first two, for any weights."""
-
-    def __init__(self, dimension: int, hidden: int, dropout: float) -> None:
-        super().__init__()
-        self.body = nn.Sequential(
-            nn.Dropout(dropout), nn.Linear(4 * dimension, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, 2)
-        )
-
-    def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-        """Return (n, 3) logits in the order of `Outcome` for (n, d) vectors of the two responses."""
-        there, back = self._score(a, b), self._score(b, a)
-        logits = {Outcome.A_WINS: there[:, 0], Outcome.B_WINS: back[:, 0], Outcome.TIE: there[:, 1] + back[:, 1]}
-        return torch.stack([logits[outcome] for outcome in Outcome], dim=1)
-
-    def _score(self, own: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
-        scores: torch.Tensor = self.body(torch.cat([own, other, own - other, own * other], dim=1))
-        return scores
+def make_head(settings: HeadSettings, dimension: int, style: int, pairing: Pairing) -> Head:
+    """Return a fresh head on (n, t, dimension) states, with `style` numbers beside each vector."""
+    hidden, dropout = settings.hidden, settings.dropout
+    vectors = 2 if pairing is Pairing.siamese else 1
+    if settings.kind is HeadKind.cnn:
+        convolutions = Convolutions(dimension, settings.filters, settings.widths)
+        return CnnHead(convolutions, Pool(settings.pooling, convolutions.size), style, vectors, hidden, dropout)
+    pool = Pool(settings.pooling, dimension)
+    if settings.kind is HeadKind.linear:
+        return LinearHead(pool, style, vectors, dropout)
+    if settings.kind is HeadKind.mlp:
+        return MlpHead(pool, style, vectors, hidden, dropout)
+    symmetric = {HeadKind.equivariant: EquivariantHead, HeadKind.davidson: DavidsonHead}[settings.kind]
+    made: Head = symmetric(pool, style, hidden, dropout)
+    return made

@@ -17,12 +17,24 @@ def load_encoder(directory: Path) -> Any:
     return AutoModel.from_pretrained(directory, use_safetensors=True, trust_remote_code=False, dtype=torch.float32)
 
 
+def read_config(directory: Path) -> Any:
+    """Return the config of a model directory."""
+    from transformers import AutoConfig
+
+    return AutoConfig.from_pretrained(directory, trust_remote_code=False)
+
+
 def empty_encoder(directory: Path) -> Any:
     """Return the encoder that a directory's config.json describes, for weights that are loaded afterwards."""
-    from transformers import AutoConfig, AutoModel
+    from transformers import AutoModel
 
-    config = AutoConfig.from_pretrained(directory, trust_remote_code=False)
-    return AutoModel.from_config(config, dtype=torch.float32)  # type: ignore[no-untyped-call]
+    return AutoModel.from_config(read_config(directory), dtype=torch.float32)  # type: ignore[no-untyped-call]
+
+
+def outlined_encoder(directory: Path) -> Any:
+    """Return the same as `empty_encoder`, without memory for the weights: it can only be looked at."""
+    with torch.device("meta"):
+        return empty_encoder(directory)
 
 
 def load_tokenizer(directory: Path) -> Any:

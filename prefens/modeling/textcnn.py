@@ -1,7 +1,4 @@
-"""A convolutional text encoder, trained from scratch.
-
-Kim 2014, "Convolutional neural networks for sentence classification", section 2.
-"""
+"""A convolutional text encoder, trained from scratch."""
 
 from __future__ import annotations
 
@@ -10,6 +7,8 @@ from types import SimpleNamespace
 
 import torch
 from torch import nn
+
+from prefens.modeling.convolutions import Convolutions
 
 
 class TextCnn(nn.Module):
@@ -22,13 +21,12 @@ class TextCnn(nn.Module):
         self, vocabulary: int, padding: int, dimension: int, filters: int, widths: Sequence[int], dropout: float
     ) -> None:
         super().__init__()
-        self.config = SimpleNamespace(hidden_size=len(widths) * filters, type_vocab_size=0)
         self.embedding = nn.Embedding(vocabulary, dimension, padding_idx=padding)
         self.dropout = nn.Dropout1d(dropout)  # of whole channels: neighbouring words would tell a single one
-        self.convolutions = nn.ModuleList(nn.Conv1d(dimension, filters, width, padding="same") for width in widths)
+        self.convolutions = Convolutions(dimension, filters, widths)
+        self.config = SimpleNamespace(hidden_size=self.convolutions.size, type_vocab_size=0)
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> SimpleNamespace:
         """Return states (n, t, channels) as `last_hidden_state` for (n, t) tokens and mask."""
-        vectors = self.dropout(self.embedding(input_ids).transpose(1, 2)) * attention_mask.unsqueeze(1)
-        states = torch.cat([torch.relu(convolution(vectors)) for convolution in self.convolutions], dim=1)
-        return SimpleNamespace(last_hidden_state=states.transpose(1, 2))
+        vectors = self.dropout(self.embedding(input_ids).transpose(1, 2)).transpose(1, 2)
+        return SimpleNamespace(last_hidden_state=self.convolutions(vectors, attention_mask))

@@ -145,7 +145,7 @@ def enable(encoder: Any) -> bool:
     from transformers import AttentionInterface
     from transformers.masking_utils import AttentionMaskInterface
 
-    if getattr(encoder.config, "model_type", None) not in FAMILIES:
+    if getattr(encoder.config, "model_type", None) not in FAMILIES or not hasattr(encoder, "set_attn_implementation"):
         return False
     if encoder.config._attn_implementation != NAME:
         if NAME not in AttentionInterface._global_mapping:

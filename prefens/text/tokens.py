@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,17 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prefens.errors import BackboneError
-from prefens.records import Pairs, Strings
+from prefens.records import PairFeatures, Pairs, Strings
 from prefens.text.conversation import joined
 from prefens.text.settings import TextSettings
-from prefens.text.truncation import Audit, Tokens, cut
+from prefens.text.truncation import Audit, Tokens, cut, cut_pair
 
 CHUNK = 1000  # texts handed to the tokenizer at once
 
 
 @dataclass(frozen=True)
 class Pattern:
-    """The special tokens around two parts, such as [CLS] x [SEP] y [SEP], learned from the tokenizer."""
+    """The special tokens around parts, such as [CLS] x [SEP] y [SEP], learned from the tokenizer."""
 
     before: tuple[int, ...]
     between: tuple[int, ...]
@@ -27,7 +28,11 @@ class Pattern:
 
     @property
     def size(self) -> int:
-        return len(self.before) + len(self.between) + len(self.after)
+        return self.around(2)
+
+    def around(self, parts: int) -> int:
+        """Return how many special tokens stand around that many parts."""
+        return len(self.before) + (parts - 1) * len(self.between) + len(self.after)
 
 
 def learn_pattern(tokenizer: Any) -> Pattern:
@@ -53,7 +58,7 @@ class Sequences:
 
     Attributes
     ----------
-    tokens : all tokens; starts : (n + 1,) where each sequence begins; seconds : (n,) length of the first segment.
+    tokens : all tokens; starts : (n + 1,) where each sequence begins; firsts : (n,) length of the first segment.
     """
 
     tokens: Tokens
@@ -73,28 +78,48 @@ class Sequences:
 
 @dataclass(frozen=True, eq=False)
 class PairTokens:
-    """The sequences prompt + A and prompt + B of each pair, and what truncation cost."""
+    """The two sequences of each pair, what truncation cost, and the scaled style features where a head reads them.
+
+    Attributes
+    ----------
+    a, b : prompt + A and prompt + B, or, for a cross encoder, prompt + A + B and prompt + B + A.
+    """
 
     a: Sequences
     b: Sequences
     audit: Audit
+    style: PairFeatures | None = None
 
 
 def tokenize_pairs(
-    tokenizer: Any, pairs: Pairs, settings: TextSettings, prompt_prefix: str, response_prefix: str
+    tokenizer: Any,
+    pairs: Pairs,
+    settings: TextSettings,
+    prompt_prefix: str,
+    response_prefix: str,
+    cross: bool = False,
 ) -> PairTokens:
-    """Tokenize both sides of all pairs; every text is tokenized once, the prompts serve both sides."""
+    """Tokenize all pairs, every text once: prompt + A and prompt + B, or with `cross` the three in both orders."""
     prompts = _tokenize(tokenizer, pairs.prompt, prompt_prefix)
+    responses = [_tokenize(tokenizer, column, response_prefix) for column in (pairs.response_a, pairs.response_b)]
     pattern, audit = learn_pattern(tokenizer), Audit({}, {})
-    room = settings.max_length - pattern.size
-    sides = []
-    for column in (pairs.response_a, pairs.response_b):
-        responses = _tokenize(tokenizer, column, response_prefix)
-        parts = [
-            cut(prompt, response, room, settings, audit) for prompt, response in zip(prompts, responses, strict=True)
+    if cross and not pattern.between:
+        raise BackboneError(
+            "the tokenizer puts nothing between two texts",
+            "a separator, without which the responses of a cross encoder run into each other",
+            "set pairing=siamese, or take a backbone whose tokenizer has one",
+        )
+    room = settings.max_length - pattern.around(3 if cross else 2)
+    if cross:
+        texts = zip(prompts, *responses, strict=True)
+        triples = [cut_pair(prompt, a, b, room, settings, audit) for prompt, a, b in texts]
+        orders = [_assemble(triples, pattern), _assemble([(prompt, b, a) for prompt, a, b in triples], pattern)]
+    else:
+        orders = [
+            _assemble([cut(*parts, room, settings, audit) for parts in zip(prompts, side, strict=True)], pattern)
+            for side in responses
         ]
-        sides.append(_assemble(parts, pattern))
-    return PairTokens(sides[0], sides[1], audit)
+    return PairTokens(orders[0], orders[1], audit)
 
 
 def _tokenize(tokenizer: Any, column: Strings, prefix: str) -> list[Tokens]:
@@ -108,12 +133,18 @@ def _tokenize(tokenizer: Any, column: Strings, prefix: str) -> list[Tokens]:
     return tokens
 
 
-def _assemble(parts: list[tuple[Tokens, Tokens]], pattern: Pattern) -> Sequences:
+def _assemble(rows: Sequence[tuple[Tokens, ...]], pattern: Pattern) -> Sequences:
+    """Put the pattern around each row's parts; the last part is the second segment."""
     before, between, after = (np.array(ids, dtype=np.int32) for ids in (pattern.before, pattern.between, pattern.after))
-    pieces = [piece for prompt, response in parts for piece in (before, prompt, between, response, after)]
-    lengths = np.array([pattern.size + len(prompt) + len(response) for prompt, response in parts], dtype=np.int64)
-    # The token right after the prompt closes the first segment ([SEP]); a second separator opens the next.
-    closing = min(1, len(pattern.between))
-    firsts = np.array([len(before) + len(prompt) + closing for prompt, _ in parts], dtype=np.int64)
+    pieces = [piece for parts in rows for piece in _framed(parts, before, between, after)]
+    lengths = np.array([pattern.around(len(parts)) + sum(map(len, parts)) for parts in rows], dtype=np.int64)
+    # The token right after the last part but one closes the first segment ([SEP]); a second separator opens the next.
+    opening = len(pattern.after) + max(0, len(pattern.between) - 1)
+    firsts = lengths - np.array([opening + len(parts[-1]) for parts in rows], dtype=np.int64)
     tokens = np.concatenate(pieces) if pieces else np.empty(0, dtype=np.int32)
     return Sequences(tokens, np.concatenate([[0], np.cumsum(lengths)]), firsts)
+
+
+def _framed(parts: tuple[Tokens, ...], before: Tokens, between: Tokens, after: Tokens) -> list[Tokens]:
+    first, *others = parts
+    return [before, first, *(piece for part in others for piece in (between, part)), after]

@@ -21,6 +21,19 @@ def budgets(prompt: int, response: int, room: int, prompt_share: float) -> tuple
     return for_prompt, min(response, room - for_prompt)
 
 
+def pair_budgets(prompt: int, a: int, b: int, room: int, prompt_share: float) -> tuple[int, int, int]:
+    """Return how many tokens of a prompt and of two responses fit into `room` together.
+
+    The prompt gets up to `prompt_share` of the room, but for a token of each response; the responses get equal shares
+    of the rest. What one part leaves unused goes to the others. A and B are treated alike: where both are cut and an
+    odd token is left, it is the prompt's if that is cut too, and nobody's otherwise.
+    """
+    prompts = min(round(room * prompt_share), room - 2)
+    rest = room - min(prompt, max(prompts, room - a - b))
+    for_a, for_b = (min(own, max(rest // 2, rest - other)) for own, other in ((a, b), (b, a)))
+    return min(prompt, room - for_a - for_b), for_a, for_b
+
+
 def head_and_tail(tokens: Tokens, budget: int, head_share: float) -> Tokens:
     """Return at most `budget` tokens: the first `head_share` of it from the start, the others from the end."""
     if len(tokens) <= budget:
@@ -44,10 +57,25 @@ class Audit:
 def cut(prompt: Tokens, response: Tokens, room: int, settings: TextSettings, audit: Audit) -> tuple[Tokens, Tokens]:
     """Cut both parts to their budgets, and note what was lost."""
     for_prompt, for_response = budgets(len(prompt), len(response), room, settings.prompt_share)
-    for part, tokens, budget in (("prompt", prompt, for_prompt), ("response", response, for_response)):
-        audit.seen[part] = audit.seen.get(part, 0) + len(tokens)
-        audit.kept[part] = audit.kept.get(part, 0) + budget
     return (
-        head_and_tail(prompt, for_prompt, settings.head_share),
-        head_and_tail(response, for_response, settings.head_share),
+        _shortened("prompt", prompt, for_prompt, settings, audit),
+        _shortened("response", response, for_response, settings, audit),
     )
+
+
+def cut_pair(
+    prompt: Tokens, a: Tokens, b: Tokens, room: int, settings: TextSettings, audit: Audit
+) -> tuple[Tokens, Tokens, Tokens]:
+    """Cut a prompt and two responses that share one sequence to their budgets, and note what was lost."""
+    for_prompt, for_a, for_b = pair_budgets(len(prompt), len(a), len(b), room, settings.prompt_share)
+    return (
+        _shortened("prompt", prompt, for_prompt, settings, audit),
+        _shortened("response", a, for_a, settings, audit),
+        _shortened("response", b, for_b, settings, audit),
+    )
+
+
+def _shortened(part: str, tokens: Tokens, budget: int, settings: TextSettings, audit: Audit) -> Tokens:
+    audit.seen[part] = audit.seen.get(part, 0) + len(tokens)
+    audit.kept[part] = audit.kept.get(part, 0) + budget
+    return head_and_tail(tokens, budget, settings.head_share)

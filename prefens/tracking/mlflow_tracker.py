@@ -101,6 +101,13 @@ class MlflowTracker:
         self._log(parent, metrics, {}, files, ended)
         self.client.set_terminated(parent, end_time=ended)
 
+    def log_race(self, spec: MemberSpec, metrics: Mapping[str, float], lost: bool, ended: int | None = None) -> None:
+        parent = self._parent(spec)
+        self._log(parent, metrics, {}, [], ended)
+        self.client.set_tag(parent, "prefens.race", "lost" if lost else "stays")
+        if lost:
+            self.client.set_terminated(parent, end_time=ended)
+
     def log_blend(
         self,
         name: str,

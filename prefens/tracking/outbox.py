@@ -104,6 +104,10 @@ class Outbox:
         call = {"call": "member", "spec": asdict(spec), "about": spec.key(0).member_digest}
         self._tell(call | {"metrics": dict(metrics), "data": _data(folds)}, files)
 
+    def log_race(self, spec: MemberSpec, metrics: Mapping[str, float], lost: bool) -> None:
+        call = {"call": "race", "spec": asdict(spec), "about": f"race-{spec.name}"}
+        self._tell(call | {"metrics": dict(metrics), "lost": lost})
+
     def log_blend(
         self,
         name: str,
@@ -219,6 +223,9 @@ def send(server: MlflowTracker, entry: Path) -> None:
         server.log_report(call["name"], call["tags"], files, attempt, call["started"])
         return
     spec = MemberSpec(**call["spec"])
+    if kind == "race":
+        server.log_race(spec, call["metrics"], call["lost"], ended)
+        return
     if kind == "member":
         server.finish_member(spec, call["metrics"], files, call["data"], ended)
         return

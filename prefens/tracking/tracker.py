@@ -50,6 +50,10 @@ class Tracker(Protocol):
         """Note the OOF scores of a member whose folds are all done, and the rows that they are on."""
         ...
 
+    def log_race(self, spec: MemberSpec, metrics: Mapping[str, float], lost: bool) -> None:
+        """Note whether a member was given up after its first fold, and by which numbers."""
+        ...
+
     def log_blend(
         self,
         name: str,
@@ -98,6 +102,9 @@ class NoTracker:
     def finish_member(
         self, spec: MemberSpec, metrics: Mapping[str, float], files: Sequence[Path], folds: Folds | None = None
     ) -> None:
+        pass
+
+    def log_race(self, spec: MemberSpec, metrics: Mapping[str, float], lost: bool) -> None:
         pass
 
     def log_blend(

@@ -10,14 +10,21 @@ from numpy.typing import NDArray
 from prefens.records import Ints
 
 
-def steps(count: int, batch_pairs: int, epochs: int, seed: int) -> list[Ints]:
+def steps_per_epoch(count: int, batch_pairs: int) -> int:
+    """Return how many optimiser steps a pass over `count` rows takes, at least 1."""
+    return max(1, round(count / batch_pairs))
+
+
+def steps(count: int, batch_pairs: int, epochs: int, seed: int, min_steps: int = 0) -> list[Ints]:
     """Return the rows of each optimiser step; every epoch holds each of `count` rows once, in random order.
 
-    Steps of one epoch differ in size by at most one row, so that no step is a tiny remainder.
+    Steps of one epoch differ in size by at most one row, so that no step is a tiny remainder. There are more epochs
+    where `epochs` of them have fewer than `min_steps` steps.
     """
     generator = np.random.default_rng(seed)
-    per_epoch = max(1, round(count / batch_pairs))
-    return [step for _ in range(epochs) for step in np.array_split(generator.permutation(count), per_epoch)]
+    per_epoch = steps_per_epoch(count, batch_pairs)
+    passes = max(epochs, -(-min_steps // per_epoch))
+    return [step for _ in range(passes) for step in np.array_split(generator.permutation(count), per_epoch)]
 
 
 def micro_batches(rows: Ints, lengths: NDArray[np.int64], token_budget: int) -> Iterator[Ints]:

@@ -2,113 +2,191 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 from torch.nn.functional import cross_entropy
-from transformers import get_cosine_schedule_with_warmup
 
 from prefens import stopping
-from prefens.errors import TrainingError
-from prefens.modeling.pair_model import PairModel, pair_batch
+from prefens.errors import ConfigError
+from prefens.modeling.encoded import EncodedPairs
+from prefens.modeling.pair_model import Batch, PairModel, pair_batch
 from prefens.progress import progress
-from prefens.records import Floats, Outcome
+from prefens.records import Floats, Ints, Outcome
+from prefens.stopping import Stopped
 from prefens.text.tokens import PairTokens
-from prefens.training.batching import micro_batches, steps
+from prefens.training import processes
+from prefens.training.averaging import averaged
+from prefens.training.batching import micro_batches, steps, steps_per_epoch
 from prefens.training.checkpoint import Checkpoint, Progress
+from prefens.training.examples import Examples, swapped_rows
+from prefens.training.guards import CollapseGuard, check_finite
+from prefens.training.memory import TokenBudget
+from prefens.training.optimiser import make_optimiser, trainable
+from prefens.training.schedule import LearningRates
 from prefens.training.settings import TrainingSettings
 
-
-def device() -> torch.device:
-    """Return the accelerator where there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+device = processes.device
 
 
 def train(
     model: PairModel,
-    tokens: PairTokens,
+    tokens: PairTokens | EncodedPairs,
     rows: NDArray[np.int64],
     label: NDArray[np.int8],
     settings: TrainingSettings,
     seed: int,
     padding: int,
     checkpoint: Checkpoint | None = None,
+    inner: NDArray[np.int8] | None = None,
 ) -> Progress:
-    """Train in place on a fixed schedule; the curve is the unsmoothed training loss of each step, in nats.
+    """Train in place; the curve is the unsmoothed training loss of each step, in nats.
 
-    `rows` ((n,)) are places in `tokens`; `label` ((n,)) belongs to them. The caller has seeded torch. With a
-    checkpoint, training goes on from it, and keeps itself in it now and then and before it is stopped (`Stopped`).
-    TrainingError, naming the step, where the loss is not finite.
+    `rows` ((n,)) are places in `tokens`; `label` and `inner` ((n,), the inner fold, needed where `settings.selects`)
+    belong to them. The caller has seeded torch. With a checkpoint, training goes on from it, and keeps itself in it
+    now and then and before it is stopped (`Stopped`). TrainingError, naming the step, where the loss or a gradient is
+    not finite; CollapseError where nothing is learned. Processes that train together call this with the same values.
     """
-    plan = steps(len(rows), settings.batch_pairs, settings.epochs, seed)
-    optimiser = torch.optim.AdamW(_parameter_groups(model, settings))
-    schedule = get_cosine_schedule_with_warmup(optimiser, round(settings.warmup * len(plan)), len(plan))
-    target = torch.from_numpy(label.astype("int64"))
-    lengths = (tokens.a.lengths + tokens.b.lengths)[rows]
-    model.to(device()).train()
-    run = Progress(model, optimiser, schedule)
-    if checkpoint is not None:
-        checkpoint.restore(run)
+    examples, left_out = Examples(tokens, rows, label, padding).split(inner if settings.selects else None)
+    plan = steps(len(examples), settings.batch_pairs, settings.epochs, seed, settings.min_steps)
+    per_epoch = steps_per_epoch(len(examples), settings.batch_pairs)
+    guard = CollapseGuard.of(examples.label, [len(step) for step in plan], settings.guard.min_pairs)
+    run = _begin(model, settings, len(plan), checkpoint)
     with stopping.deferred():
-        for step in progress(plan[len(run.curve) :], "training steps"):
-            total = 0.0
-            for part in micro_batches(step, lengths, settings.token_budget):
-                logits = _logits(model, tokens, rows[part], padding)
-                total += _learn(logits, target[part].to(logits.device), settings.label_smoothing, len(step))
-            if not np.isfinite(total):
-                number = f"step {len(run.curve) + 1} of {len(plan)}"
-                raise TrainingError(f"a training loss of {total} at {number}", "a finite loss", "lower training.lr")
-            nn.utils.clip_grad_norm_(model.parameters(), settings.clip)
-            optimiser.step()
-            schedule.step()
-            optimiser.zero_grad(set_to_none=True)
-            run.curve.append(total)
+        for number in progress(range(len(run.curve), len(plan)), "training steps"):
+            if run.is_over(settings.patience):
+                break
+            swapped = swapped_rows(len(examples), settings, seed, number // per_epoch)
+            processes.reseed(seed, number)
+            run.curve.append(_step(run, examples, plan[number], swapped, settings, f"step {number + 1} of {len(plan)}"))
+            guard.check(run.curve)
+            if len(left_out) and (number + 1) % per_epoch == 0:
+                run.end_epoch(inner_loss(run, left_out))
             _keep(run, checkpoint)
+    run.finish()
     return run
 
 
-def _learn(logits: torch.Tensor, wanted: torch.Tensor, smoothing: float, size: int) -> float:
+def _begin(model: PairModel, settings: TrainingSettings, count: int, checkpoint: Checkpoint | None) -> Progress:
+    """Return a training of `count` steps as it begins, or as the checkpoint has kept it."""
+    if settings.gradient_checkpointing:
+        if not hasattr(model.encoder, "gradient_checkpointing_enable"):
+            raise ConfigError(
+                "training.gradient_checkpointing=true", "an encoder of several layers", "leave it at false"
+            )
+        model.encoder.gradient_checkpointing_enable({"use_reentrant": False})
+    model.to(device())
+    optimiser = make_optimiser(model, settings)
+    rates, average = LearningRates(optimiser, settings, count), averaged(model, settings.ema)
+    run = Progress(model, optimiser, rates, average, TokenBudget(settings.token_budget))
+    restored = checkpoint is not None and processes.rank() == 0 and checkpoint.restore(run)
+    if processes.count() > 1:  # only the main process reads the file
+        kept = processes.from_main(run.state() if restored else None)
+        if kept is not None:
+            run.restore(kept)
+    return run
+
+
+def _step(
+    run: Progress, examples: Examples, step: Ints, swapped: NDArray[np.bool_], settings: TrainingSettings, name: str
+) -> float:
+    """Take an optimiser step on the pairs at the places `step`; return its mean unsmoothed loss, in nats."""
+    run.model.train()
+    losses: list[float] = []
+
+    def learn(part: Ints) -> None:
+        losses.append(_learn(run.model, examples, part, swapped, settings.label_smoothing, len(step)))
+
+    def undo() -> None:
+        losses.clear()
+        run.optimiser.zero_grad(set_to_none=True)
+
+    run.budget.spend(learn, _own_share(step, examples), examples.lengths, undo, processes.smallest)
+    (loss,) = processes.total([sum(losses)])
+    check_finite(loss, "a training loss", name)
+    weights = trainable(run.model).values()
+    processes.add_gradients(weights)
+    check_finite(float(nn.utils.clip_grad_norm_(weights, settings.clip)), "a gradient", name)
+    run.optimiser.step()
+    run.rates.step()
+    run.optimiser.zero_grad(set_to_none=True)
+    if run.averaged is not None:
+        run.averaged.update_parameters(run.model)
+    return loss
+
+
+def _learn(
+    model: Any, examples: Examples, part: Ints, swapped: NDArray[np.bool_], smoothing: float, size: int
+) -> float:
     """Add a micro-batch's share of the gradient of a step of `size` pairs; return that of the unsmoothed loss."""
+    batch = pair_batch(examples.tokens, examples.rows[part], examples.padding, swapped[part], model.both)
+    with autocast():
+        logits = model(moved(batch))
+    wanted = examples.target(part, swapped).to(logits.device)
     loss = cross_entropy(logits, wanted, reduction="sum", label_smoothing=smoothing) / size
     loss.backward()  # type: ignore[no-untyped-call]
     return float(cross_entropy(logits.detach(), wanted, reduction="sum")) / size
 
 
+def _own_share(step: Ints, examples: Examples) -> Ints:
+    """Return the places of a step that this process takes, as long as the others': all of them, where it is alone."""
+    if processes.count() == 1:
+        return step
+    return step[np.argsort(examples.lengths[step], kind="stable")][processes.rank() :: processes.count()]
+
+
+def inner_loss(run: Progress, left_out: Examples) -> float:
+    """Return the log loss of the pairs that were left out of the training, in nats."""
+    own = slice(processes.rank(), None, processes.count())
+    rows, label = left_out.rows[own], left_out.label[own]
+    probabilities = predict(run.predictor, left_out.tokens, rows, run.budget.tokens, left_out.padding)
+    losses = -np.log(np.clip(probabilities[np.arange(len(rows)), label], 1e-15, None))
+    (loss,) = processes.total([float(losses.sum())])
+    check_finite(loss, "a loss of the inner split", f"step {len(run.curve)}")
+    return loss / len(left_out)
+
+
 def _keep(run: Progress, checkpoint: Checkpoint | None) -> None:
-    """Write the checkpoint where it is due, and before the training is stopped."""
+    """Write the checkpoint where it is due, and before the training is stopped, in all of its processes."""
     request = stopping.asked()
-    if checkpoint is not None and (request is not None or checkpoint.due):
+    code = processes.largest(0 if request is None else request.code)
+    if code and request is None:
+        request = Stopped("another process of this training was asked to stop", code)
+    if checkpoint is not None and processes.rank() == 0 and (request is not None or checkpoint.due):
         checkpoint.save(run)
     if request is not None:
         raise request
 
 
-@torch.inference_mode()
-def predict(model: PairModel, tokens: PairTokens, rows: NDArray[np.int64], token_budget: int, padding: int) -> Floats:
+@torch.no_grad()  # not inference_mode: what a model keeps of a pass it may use in training
+def predict(
+    model: Any, tokens: PairTokens | EncodedPairs, rows: NDArray[np.int64], token_budget: int, padding: int
+) -> Floats:
     """Return (n, 3) float64 probabilities for the pairs at `rows` of `tokens`."""
     model.to(device()).eval()
     lengths = (tokens.a.lengths + tokens.b.lengths)[rows]
     probabilities = np.empty((len(rows), len(Outcome)))
+
+    def fill(part: Ints) -> None:
+        with autocast():
+            found = model.log_probabilities(moved(pair_batch(tokens, rows[part], padding)))
+        probabilities[part] = found.exp().cpu().numpy()
+
+    budget = TokenBudget(token_budget)
     for part in progress(list(micro_batches(np.arange(len(rows)), lengths, token_budget)), "predicting"):
-        logits = _logits(model, tokens, rows[part], padding)
-        probabilities[part] = torch.softmax(logits.double(), dim=1).cpu().numpy()
+        budget.spend(fill, part, lengths)
     return probabilities
 
 
-def _logits(model: PairModel, tokens: PairTokens, rows: NDArray[np.int64], padding: int) -> torch.Tensor:
-    batch = pair_batch(tokens.a, tokens.b, rows.tolist(), padding)
-    place = device()
-    moved = {name: tensor.to(place, non_blocking=True) for name, tensor in batch.items()}
-    logits: torch.Tensor = model(moved)
-    return logits
+def moved(batch: Batch) -> Batch:
+    """Return the batch on the device that models are on."""
+    return {name: tensor.to(device(), non_blocking=True) for name, tensor in batch.items()}
 
 
-def _parameter_groups(model: PairModel, settings: TrainingSettings) -> list[dict[str, object]]:
-    """Encoder and head at their learning rates; weight decay on matrices only, never on biases and norms."""
-    groups = []
-    for part, lr in ((model.encoder, settings.lr), (model.head, settings.head_lr)):
-        for decay, matrices in ((settings.weight_decay, True), (0.0, False)):
-            chosen = [weight for weight in part.parameters() if weight.requires_grad and (weight.ndim > 1) is matrices]
-            groups.append({"params": chosen, "lr": lr, "weight_decay": decay})
-    return groups
+def autocast() -> torch.autocast:
+    """fp32 master weights; bf16 arithmetic where the accelerator has it."""
+    place = device().type
+    return torch.autocast(place, torch.bfloat16, enabled=place == "cuda")

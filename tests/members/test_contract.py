@@ -14,7 +14,9 @@ from prefens.members.network import NetworkMember
 from prefens.members.style import StyleMember, StyleModel
 from prefens.members.textcnn import TextCnnMember
 from prefens.members.tfidf import TfidfMember
-from prefens.modeling.heads import HeadSettings
+from prefens.modeling.heads import HeadKind, HeadSettings
+from prefens.modeling.pairing import Pairing, PairingSettings
+from prefens.modeling.pooling import Pooling
 from prefens.records import SWAP, Pairs
 from prefens.text.settings import TextSettings
 from prefens.training.settings import Save, TrainingSettings
@@ -24,7 +26,7 @@ Make = Callable[[], Member]
 QUICK = TrainingSettings(lr=1e-3, head_lr=1e-2, epochs=1, batch_pairs=8, token_budget=600, save=Save.fp32)
 
 
-@pytest.fixture(scope="module", params=["style", "boosting", "tfidf", "minilm-l6", "textcnn", *FAMILIES])
+@pytest.fixture(scope="module", params=["style", "boosting", "tfidf", "minilm-l6", "textcnn", "cross", *FAMILIES])
 def make(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Make:
     kind = request.param
     if kind == "style":
@@ -38,9 +40,12 @@ def make(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     if kind == "textcnn":
         small = {"vocabulary": 100, "dimension": 8, "filters": 4, "widths": [1, 3]}
         return lambda: TextCnnMember("textcnn", text=TextSettings(max_length=64), training=QUICK, **small)
+    text, head, pairing = TextSettings(max_length=64), HeadSettings(hidden=8), PairingSettings()
+    if kind == "cross":
+        kind, text, pairing = "bert", TextSettings(max_length=128), PairingSettings(Pairing.cross)
+        head = HeadSettings(HeadKind.mlp, Pooling.attention, hidden=8, style=True)
     path = str(make_tiny_encoder(kind, tmp_path_factory.mktemp(kind)))
-    text, head = TextSettings(max_length=64), HeadSettings(hidden=8)
-    return lambda: EncoderMember(kind, path=path, text=text, head=head, training=QUICK)
+    return lambda: EncoderMember(kind, text, pairing, head, QUICK, path=path)
 
 
 @pytest.fixture(scope="module")

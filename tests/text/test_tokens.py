@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefens.errors import ConfigError
+from prefens.errors import BackboneError, ConfigError
 from prefens.modeling.pretrained import load_tokenizer
 from prefens.text.settings import TextSettings
 from prefens.text.tokens import learn_pattern, tokenize_pairs
-from prefens.text.truncation import budgets, head_and_tail
+from prefens.text.truncation import budgets, head_and_tail, pair_budgets
 from tests.examples import make_pairs
 
 
@@ -24,6 +24,22 @@ def test_budgets_fill_the_room_and_never_exceed_it(prompt: int, response: int, r
     if prompt + response > room:
         assert for_prompt >= min(prompt, round(room * share))
         assert for_response >= min(response, room - round(room * share))
+
+
+@given(st.integers(0, 300), st.integers(0, 300), st.integers(0, 300), st.integers(4, 200), st.floats(0.01, 0.99))
+def test_budgets_of_three_parts_fill_the_room_fairly(prompt: int, a: int, b: int, room: int, share: float) -> None:
+    for_prompt, for_a, for_b = pair_budgets(prompt, a, b, room, share)
+    assert pair_budgets(prompt, b, a, room, share) == (for_prompt, for_b, for_a)
+    for budget, length in ((for_prompt, prompt), (for_a, a), (for_b, b)):
+        assert 0 <= budget <= length
+        assert budget > 0 or length == 0 or (budget == for_prompt and round(room * share) == 0)
+    left = min(room, prompt + a + b) - for_prompt - for_a - for_b
+    # An odd token that only one of two responses could have is left over.
+    assert left == 0 or (left == 1 and for_prompt == prompt and for_a == for_b < min(a, b))
+    prompts = min(prompt, round(room * share), room - 2)
+    assert for_prompt >= prompts
+    for own, length in ((for_a, a), (for_b, b)):
+        assert own >= min(length, (room - max(prompts, for_prompt)) // 2)
 
 
 @given(st.integers(0, 50), st.integers(0, 60), st.floats(0.0, 1.0))
@@ -55,6 +71,49 @@ def test_long_texts_are_cut_and_the_loss_is_told(tiny_encoder: Path) -> None:
     for row in range(20):
         assert tuple(tokens.b[row][: len(pattern.before)]) == pattern.before
         assert tuple(tokens.b[row][len(tokens.b[row]) - len(pattern.after) :]) == pattern.after
+
+
+def test_cross_sequences_hold_all_three_parts_in_both_orders(tiny_encoder: Path) -> None:
+    tokenizer, pairs = load_tokenizer(tiny_encoder), make_pairs(12)
+    tokens, pattern = (
+        tokenize_pairs(tokenizer, pairs, TextSettings(max_length=500), "", "", True),
+        learn_pattern(tokenizer),
+    )
+    columns = (pairs.prompt, pairs.response_a, pairs.response_b)
+    for row in range(12):
+        prompt, a, b = (tokenizer(column[row][0], add_special_tokens=False)["input_ids"] for column in columns)
+        for found, first, second in ((tokens.a, a, b), (tokens.b, b, a)):
+            opening = [*pattern.before, *prompt, *pattern.between, *first]
+            assert found[row].tolist() == [*opening, *pattern.between, *second, *pattern.after]
+            assert found.firsts[row] == len(opening) + 1  # the separator closes the first segment
+    assert set(tokens.audit.lost().values()) == {0.0}
+
+
+@pytest.mark.parametrize("share", [0.01, 0.35, 0.99])
+def test_a_cut_cross_sequence_keeps_some_of_each_part(tiny_encoder: Path, share: float) -> None:
+    tokenizer, pairs = load_tokenizer(tiny_encoder), make_pairs(20)
+    tokens = tokenize_pairs(tokenizer, pairs, TextSettings(max_length=24, prompt_share=share), "", "", True)
+    assert max(tokens.a.lengths) <= 24
+    np.testing.assert_array_equal(tokens.a.lengths, tokens.b.lengths)
+    assert tokens.audit.lost()["response"] > 0.1
+    pattern = learn_pattern(tokenizer)
+    for row in range(20):
+        for side in (tokens.a, tokens.b):
+            last = side[row][side.firsts[row] + len(pattern.between) - 1 : len(side[row]) - len(pattern.after)]
+            assert len(last) > 0
+            assert not {*pattern.between} & {*last.tolist()}
+
+
+def test_responses_that_would_run_into_each_other_are_refused() -> None:
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    bare = Tokenizer(models.WordLevel({"[UNK]": 0, "one": 1, "two": 2}, unk_token="[UNK]"))
+    bare.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=bare, unk_token="[UNK]")
+    assert len(tokenize_pairs(tokenizer, make_pairs(3), TextSettings(), "", "").a) == 3
+    with pytest.raises(BackboneError, match="pairing=siamese"):
+        tokenize_pairs(tokenizer, make_pairs(3), TextSettings(), "", "", cross=True)
 
 
 def test_prefixes_are_seen(tiny_bert: Path) -> None:

@@ -13,8 +13,9 @@ from prefens.errors import BackboneError, ConfigError, TrainingError
 from prefens.members.backbones import check_directory, fingerprint
 from prefens.members.base import Context
 from prefens.members.encoder import EncoderMember
-from prefens.modeling.heads import EquivariantHead, HeadSettings
-from prefens.modeling.pooling import Pooling, pool
+from prefens.modeling.head_kinds import EquivariantHead
+from prefens.modeling.heads import HeadSettings
+from prefens.modeling.pooling import Pool, Pooling
 from prefens.text.settings import TextSettings
 from prefens.training.batching import micro_batches, steps
 from prefens.training.settings import TrainingSettings
@@ -78,12 +79,14 @@ def test_padding_changes_no_pooled_vector() -> None:
     padded = torch.cat([states, torch.full((3, 2, 4), 7.0)], dim=1)
     longer = torch.cat([mask, torch.zeros(3, 2)], dim=1)
     for pooling in Pooling:
-        torch.testing.assert_close(pool(states, mask, pooling), pool(padded, longer, pooling))
+        layer = Pool(pooling, 4)
+        torch.nn.init.normal_(next(layer.parameters(), torch.empty(0)))
+        torch.testing.assert_close(layer(states, mask), layer(padded, longer))
 
 
 def test_the_head_is_equivariant() -> None:
     torch.manual_seed(0)
-    head = EquivariantHead(6, 8, 0.0).eval()
+    head = EquivariantHead(Pool(Pooling.mean, 6), 0, 8, 0.0).eval()
     a, b = torch.randn(10, 6), torch.randn(10, 6)
     torch.testing.assert_close(head(a, b), head(b, a)[:, [1, 0, 2]])
 

@@ -1,0 +1,196 @@
+"""The commands' settings, typed: a scalar of another type and a name that there is not are refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from omegaconf import MISSING
+
+
+@dataclass
+class Tracking:
+    """Where results go.
+
+    Attributes
+    ----------
+    root : everything the program writes, the store first.
+    experiment : MLflow's; mlflow : whether runs are tracked there.
+    uri : http(s)://HOST:PORT of an MLflow server, or None for SQLite under `root`.
+    """
+
+    root: str
+    experiment: str
+    mlflow: bool
+    uri: str | None = None
+
+
+@dataclass
+class RecipeConfig:
+    """Settings that describe members, and where they are trained."""
+
+    data: Any = MISSING
+    folds: Any = MISSING
+    backbone: Any = MISSING
+    pairing: Any = MISSING
+    head: Any = MISSING
+    text: Any = MISSING
+    training: Any = MISSING
+    tracking: Any = MISSING
+    experiment: Any = None
+    seed: int = MISSING
+    budget_minutes: float | None = None
+    threads: int | None = None
+    out: str = MISSING
+
+
+@dataclass
+class TrainConfig(RecipeConfig):
+    """Settings of `python -m prefens.train`."""
+
+    fold: int | None = None
+    force: bool = False
+    race: float | None = None
+
+
+@dataclass
+class TuneConfig(RecipeConfig):
+    """Settings of `python -m prefens.tune`."""
+
+    space: Any = None  # a mapping; Hydra takes new keys only in place of null
+    trials: int = MISSING
+    startup: int = MISSING
+    storage: str = MISSING
+
+
+@dataclass
+class StoredConfig:
+    """Settings of the commands that read the store."""
+
+    tracking: Any = MISSING
+    data: Any = MISSING
+    data_digest: str | None = None
+    fold_digest: str | None = None
+    threads: int | None = None
+    out: str = MISSING
+
+
+@dataclass
+class MethodsConfig(StoredConfig):
+    """Settings of the commands that blend members: which ones, on what, and by which methods."""
+
+    blender: Any = MISSING
+    calibrations: list[str] = field(default_factory=list)
+    members: list[str] = field(default_factory=list)
+    columns: Any = None  # a mapping; Hydra takes new keys only in place of null
+    labels: str | None = None
+    folds: Any = MISSING
+    fold_file: str | None = None
+    partial: bool = False
+    resamples: int = MISSING
+
+
+@dataclass
+class BlendConfig(MethodsConfig):
+    """Settings of `python -m prefens.blend`."""
+
+    recheck: int = MISSING
+    model: bool = MISSING
+
+
+@dataclass
+class ReportConfig(MethodsConfig):
+    """Settings of `python -m prefens.report`."""
+
+    only: str | None = None
+    swaps: int = MISSING
+    texts: int = MISSING
+
+
+@dataclass
+class PredictConfig(StoredConfig):
+    """Settings of `python -m prefens.predict`."""
+
+    method: str = MISSING
+    blend: str | None = None
+    members: Any = None  # a mapping, likewise
+    columns: Any = None  # a mapping; Hydra takes new keys only in place of null
+    model: str | None = None
+
+
+@dataclass
+class ImportConfig:
+    """Settings of `python -m prefens.import_oof`."""
+
+    tracking: Any = MISSING
+    path: str | None = None
+    name: str | None = None
+    columns: Any = None  # a mapping; Hydra takes new keys only in place of null
+    data_digest: str | None = None
+    fold_digest: str | None = None
+    force: bool = False
+
+
+@dataclass
+class KaggleConfig:
+    """Settings of `python -m prefens.kaggle`."""
+
+    tracking: Any = MISSING
+    data_digest: str | None = None
+    fold_digest: str | None = None
+    method: str = MISSING
+    packages: list[str] = field(default_factory=list)
+    out: str = MISSING
+
+
+@dataclass
+class UiConfig:
+    """Settings of `python -m prefens.ui`."""
+
+    tracking: Any = MISSING
+    host: str = MISSING
+    port: int = MISSING
+
+
+@dataclass
+class ServerConfig:
+    """Settings of `python -m prefens.server`."""
+
+    tracking: Any = MISSING
+    folder: str = MISSING
+    host: str = MISSING
+    port: int = MISSING
+    workers: int = MISSING
+    postgres: str | None = None
+
+
+@dataclass
+class DeliverConfig:
+    """Settings of `python -m prefens.deliver`."""
+
+    tracking: Any = MISSING
+
+
+@dataclass
+class StatusConfig:
+    """Settings of `python -m prefens.status`."""
+
+    tracking: Any = MISSING
+    watch: Any = False
+    json: bool = False
+    out: str | None = None
+
+
+SCHEMAS = {
+    "train": TrainConfig,
+    "tune": TuneConfig,
+    "blend": BlendConfig,
+    "report": ReportConfig,
+    "predict": PredictConfig,
+    "import_oof": ImportConfig,
+    "kaggle": KaggleConfig,
+    "ui": UiConfig,
+    "server": ServerConfig,
+    "deliver": DeliverConfig,
+    "status": StatusConfig,
+}

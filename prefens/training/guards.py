@@ -1,0 +1,55 @@
+"""What stops a training that has gone wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prefens.errors import CollapseError, TrainingError
+from prefens.records import Outcome
+
+
+def check_finite(value: float, name: str, step: str) -> None:
+    """TrainingError for a number that is NaN or infinite."""
+    if not np.isfinite(value):
+        raise TrainingError(f"{name} of {value} at {step}", "a finite number", "lower training.lr and training.head_lr")
+
+
+@dataclass(frozen=True)
+class CollapseGuard:
+    """Judges once, at half the schedule and not before enough pairs were seen, whether anything is learned.
+
+    Attributes
+    ----------
+    sizes : pairs of each step of the schedule.
+    entropy : of the class prior, in nats: the loss of a model that knows the labels' shares and nothing else.
+    judged_at : the number of steps after which it judges; beyond the schedule for never.
+    """
+
+    sizes: Sequence[int]
+    entropy: float
+    judged_at: int
+
+    @classmethod
+    def of(cls, label: NDArray[np.int8], sizes: Sequence[int], min_pairs: int) -> CollapseGuard:
+        """Return the guard of a training on `label` ((n,)) that takes steps of these sizes."""
+        enough = int(np.searchsorted(np.cumsum(sizes), min_pairs)) + 1
+        shares = np.bincount(label, minlength=len(Outcome)) / len(label)
+        entropy = -float(sum(share * np.log(share) for share in shares if share > 0))
+        return cls(sizes, entropy, max(enough, (len(sizes) + 1) // 2))
+
+    def check(self, curve: Sequence[float]) -> None:
+        """CollapseError where the last quarter of the training losses so far is no better than the class prior."""
+        if len(curve) != self.judged_at:
+            return
+        last = slice(len(curve) - max(1, len(curve) // 4), len(curve))
+        loss = float(np.average(curve[last], weights=self.sizes[last]))
+        if loss >= self.entropy:
+            raise CollapseError(
+                f"a training loss of {loss:.4f} after {len(curve)} of {len(self.sizes)} steps: nothing is learned",
+                f"less than the class prior's {self.entropy:.4f} in the last quarter of the steps",
+                "lower training.lr or lengthen training.warmup; for another try at the same settings: force=true",
+            )

@@ -1,0 +1,142 @@
+"""Heads on a frozen encoder: texts are read once, a fold's bits are its own, and only the head is stored."""
+
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.torch import load_file
+
+from prefens.data.corpus import Corpus
+from prefens.data.folds import FoldSettings, make_folds, prompt_groups
+from prefens.fold_runs import Trainer
+from prefens.members.base import Context
+from prefens.members.encoder import EncoderMember
+from prefens.modeling import frozen_encoder
+from prefens.modeling.frozen_encoder import FrozenEncoder
+from prefens.modeling.heads import HeadKind, HeadSettings
+from prefens.modeling.pooling import Pooling
+from prefens.records import Floats
+from prefens.text.settings import TextSettings
+from prefens.tracking.member_spec import MemberSpec
+from prefens.tracking.oof_store import OOFStore
+from prefens.tracking.tracker import NoTracker
+from prefens.training.settings import Mode, Save, TrainingSettings
+from tests.examples import make_pairs
+
+COUNT = 60
+HEADS = [
+    *(HeadSettings(hidden=8, pooling=pooling) for pooling in Pooling),
+    HeadSettings(HeadKind.cnn, hidden=8, filters=4),
+    HeadSettings(HeadKind.mlp, hidden=8, style=True),
+]
+
+
+def member_on(path: Path, head: HeadSettings = HEADS[0]) -> EncoderMember:
+    training = TrainingSettings(
+        mode=Mode.frozen, head_lr=1e-2, epochs=2, batch_pairs=8, token_budget=600, save=Save.fp32
+    )
+    return EncoderMember("hub/tiny", path=str(path), text=TextSettings(max_length=64), head=head, training=training)
+
+
+def context_of(cache: Path | None, entropy: int = 7) -> Context:
+    return Context(entropy=entropy, inner=(np.arange(COUNT) % 5).astype(np.int8), cache=cache)
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The directories of the encoders that are loaded during a test."""
+    seen: list[Path] = []
+    load = frozen_encoder.load_encoder
+    monkeypatch.setattr(frozen_encoder, "load_encoder", lambda place: seen.append(place) or load(place))
+    return seen
+
+
+@pytest.mark.parametrize("head", HEADS, ids=lambda head: f"{head.kind.name}-{head.pooling.name}")
+@pytest.mark.parametrize("kept", [True, False])
+def test_what_is_loaded_predicts_what_was_trained(
+    tiny_encoder: Path, tmp_path: Path, head: HeadSettings, kept: bool
+) -> None:
+    pairs, member, model = make_pairs(COUNT), member_on(tiny_encoder, head), tmp_path / "model"
+    report = member.fit(pairs, None, context_of(tmp_path / "cache" if kept else None))
+    assert report.curves["train_loss"][-1] < report.curves["train_loss"][0]
+    model.mkdir()
+    member.save(model)
+    style = {"style.safetensors"} if head.style else set()
+    assert {path.name for path in model.iterdir()} == {"settings.json", "backbone.json", "model.safetensors"} | style
+    assert all(name.startswith("head.") for name in load_file(model / "model.safetensors"))
+    again = EncoderMember.load(model)
+    np.testing.assert_allclose(again.predict_proba(pairs), member.predict_proba(pairs), atol=1e-6)
+    again.save(model)
+
+
+@pytest.mark.parametrize("head", HEADS, ids=lambda head: f"{head.kind.name}-{head.pooling.name}")
+def test_kept_features_change_nothing(tiny_bert: Path, tmp_path: Path, head: HeadSettings) -> None:
+    """A head that reads features predicts what the same head on the encoder itself does."""
+    pairs, member = make_pairs(COUNT), member_on(tiny_bert, head)
+    member.fit(pairs, None, context_of(tmp_path))
+    model = member._model
+    assert model is not None
+    tokens, rows = member._tokens(pairs)
+    from prefens.training import loop
+
+    whole = loop.predict(model, tokens, rows, 600, member._padding)
+    np.testing.assert_allclose(member.predict_proba(pairs), whole, atol=1e-5)
+
+
+def test_texts_are_read_once_for_all_folds_and_seeds(tiny_bert: Path, tmp_path: Path, reads: list[Path]) -> None:
+    pairs = make_pairs(COUNT)
+    for entropy in (1, 2):
+        for fold in range(3):
+            member = member_on(tiny_bert)
+            rows = np.flatnonzero(np.arange(COUNT) % 3 != fold)
+            member.fit(pairs.take(rows), None, replace(context_of(tmp_path, entropy), inner=np.zeros(len(rows), "i1")))
+            member.predict_proba(pairs.take(np.flatnonzero(np.arange(COUNT) % 3 == fold)))
+    assert reads == [tiny_bert]
+    member_on(tiny_bert).fit(make_pairs(COUNT), None, context_of(tmp_path))  # another process finds the file
+    assert reads == [tiny_bert]
+    member_on(tiny_bert, HeadSettings(hidden=8, pooling=Pooling.cls)).fit(pairs, None, context_of(tmp_path))
+    assert len(reads) == 2
+    other = make_pairs(COUNT, seed=1)
+    member_on(tiny_bert).fit(other, None, context_of(tmp_path))
+    assert len(reads) == 3
+
+
+def oof(path: Path, root: Path, folds: list[int]) -> dict[int, Floats]:
+    pairs = make_pairs(COUNT)
+    pairs = pairs.take(np.argsort(pairs.ids))
+    assigned = make_folds(pairs, FoldSettings(k=3))
+    split = OOFStore(root).put_folds(assigned)
+    trainer = Trainer(Corpus(pairs, assigned, prompt_groups(pairs), None), split, NoTracker(), root)
+    target = "prefens.members.encoder.EncoderMember"
+    spec = MemberSpec("tiny", target, {}, 0, assigned.data_digest, assigned.digest)
+    trainer.train_member(spec, lambda: member_on(path), folds)
+    return {fold: split.predictions(spec, fold).probabilities for fold in folds}
+
+
+def test_a_fold_has_the_same_bits_alone_and_with_others(tiny_bert: Path, tmp_path: Path) -> None:
+    together = oof(tiny_bert, tmp_path / "together", [0, 1, 2])
+    for fold in (2, 0, 1):
+        alone = oof(tiny_bert, tmp_path / f"alone-{fold}", [fold])
+        np.testing.assert_array_equal(alone[fold], together[fold])
+
+
+def fit_and_predict(path: Path, cache: Path) -> Floats:
+    member = member_on(path)
+    member.fit(make_pairs(COUNT), None, context_of(cache))
+    return member.predict_proba(make_pairs(COUNT))
+
+
+def test_two_processes_at_once_leave_one_file(tiny_bert: Path, tmp_path: Path) -> None:
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        first, second = pool.map(fit_and_predict, [tiny_bert] * 2, [tmp_path] * 2)
+    np.testing.assert_array_equal(first, second)
+    assert len(list((tmp_path / "encoded").glob("*.npy"))) == 1
+
+
+def test_the_encoder_is_no_part_of_the_model(tiny_bert: Path) -> None:
+    encoder = FrozenEncoder(tiny_bert)
+    assert not list(encoder.parameters())
+    assert not encoder.state_dict()
