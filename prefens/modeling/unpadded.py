@@ -114,7 +114,8 @@ def _attend(
     """Attention of (count, heads, length, d).
 
     On CPUs scaled_dot_product_attention has no fast kernel for bf16 in training: two products with bf16 matrix units
-    were measured about three times as fast. Softmax computes in fp32 inside whatever it is given.
+    were faster by far where it was measured (experiments/benchmarks.md). Softmax computes
+    in fp32 inside whatever it is given.
     """
     if query.dtype is torch.float32 or query.is_cuda:
         return scaled_dot_product_attention(query, key, value, attn_mask=near, dropout_p=dropout, scale=scaling)
