@@ -114,7 +114,8 @@ def _attend(
     """Attention of (count, heads, length, d).
 
     On CPUs scaled_dot_product_attention has no fast kernel for bf16 in training: two products with bf16 matrix units
-    were measured about three times as fast. Softmax computes in fp32 inside whatever it is given.
+    were faster by far where it was measured (experiments/benchmarks.md). Softmax computes
+    in fp32 inside whatever it is given.
     """
     if query.dtype is torch.float32 or query.is_cuda:
         return scaled_dot_product_attention(query, key, value, attn_mask=near, dropout_p=dropout, scale=scaling)
@@ -145,7 +146,7 @@ def enable(encoder: Any) -> bool:
     from transformers import AttentionInterface
     from transformers.masking_utils import AttentionMaskInterface
 
-    if getattr(encoder.config, "model_type", None) not in FAMILIES:
+    if getattr(encoder.config, "model_type", None) not in FAMILIES or not hasattr(encoder, "set_attn_implementation"):
         return False
     if encoder.config._attn_implementation != NAME:
         if NAME not in AttentionInterface._global_mapping:

@@ -19,6 +19,7 @@ from prefens.modeling.heads import HeadSettings
 from prefens.modeling.lora import LoraSettings, adapted_layers, add_adapters
 from prefens.modeling.pretrained import load_encoder
 from prefens.text.settings import TextSettings
+from prefens.training.precision import Precision
 from prefens.training.settings import Mode, Save, TrainingSettings
 from tests.examples import make_pairs
 
@@ -31,6 +32,7 @@ CONTEXT = Context(entropy=7, inner=np.zeros(40, dtype=np.int8))
 
 def member_on(path: Path, save: Save = Save.fp32, mode: Mode = Mode.lora, **lora: object) -> EncoderMember:
     training = TrainingSettings(
+        precision=Precision.fp32,  # merged weights round otherwise in bf16
         mode=mode, lr=1e-2, head_lr=1e-2, epochs=1, batch_pairs=8, save=save, lora=LoraSettings(**lora)  # type: ignore[arg-type]
     )  # fmt: skip
     head = HeadSettings(hidden=8)
