@@ -39,7 +39,8 @@ REQUIREMENTS = (
         "pandas",
         "psutil",
     ),
-    *("pyarrow", "safetensors", "scikit-learn", "scipy", "skops", "threadpoolctl", "torch", "tqdm", "transformers"),
+    *("pyarrow", "safetensors", "scikit-learn", "scipy", "sentencepiece", "skops", "threadpoolctl", "torch", "tqdm"),
+    "transformers",
 )  # what prefens imports to predict
 
 
