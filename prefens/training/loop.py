@@ -27,7 +27,7 @@ from prefens.training.guards import CollapseGuard, check_finite
 from prefens.training.memory import TokenBudget
 from prefens.training.optimiser import make_optimiser, trainable
 from prefens.training.schedule import LearningRates
-from prefens.training.settings import TrainingSettings
+from prefens.training.settings import Swap, TrainingSettings
 
 device = processes.device
 
@@ -53,7 +53,8 @@ def train(
     examples, left_out = Examples(tokens, rows, label, padding, model.both).split(inner if settings.selects else None)
     plan = steps(len(examples), settings.batch_pairs, settings.epochs, seed, settings.min_steps)
     per_epoch = steps_per_epoch(len(examples), settings.batch_pairs)
-    guard = CollapseGuard.of(examples.label, [len(step) for step in plan], settings.guard.min_pairs)
+    symmetric = model.head.symmetric or settings.swap is Swap.random
+    guard = CollapseGuard.of(examples.label, [len(step) for step in plan], settings.guard.min_pairs, symmetric)
     run = _begin(model, settings, len(plan), checkpoint)
     with stopping.deferred():
         for number in progress(range(len(run.curve), len(plan)), "training steps"):
@@ -66,6 +67,7 @@ def train(
             if len(left_out) and (number + 1) % per_epoch == 0:
                 run.end_epoch(inner_loss(run, left_out))
             _keep(run, checkpoint)
+    guard.check(run.curve, over=True)
     run.finish()
     return run
 
