@@ -27,7 +27,7 @@ from prefens.training.guards import CollapseGuard, check_finite
 from prefens.training.memory import TokenBudget
 from prefens.training.optimiser import make_optimiser, trainable
 from prefens.training.schedule import LearningRates
-from prefens.training.settings import Swap, TrainingSettings
+from prefens.training.settings import Mode, Swap, TrainingSettings
 
 device = processes.device
 
@@ -74,7 +74,7 @@ def train(
 
 def _begin(model: PairModel, settings: TrainingSettings, count: int, checkpoint: Checkpoint | None) -> Progress:
     """Return a training of `count` steps as it begins, or as the checkpoint has kept it."""
-    if settings.gradient_checkpointing:
+    if settings.gradient_checkpointing and settings.mode is not Mode.frozen:
         _forget_activations(model)
     model.to(device())
     optimiser = make_optimiser(model, settings)
@@ -92,7 +92,7 @@ def _forget_activations(model: PairModel) -> None:
     """Have the encoder compute its layers' activations again for the gradients, instead of keeping them."""
     names = ("activation_checkpointing_enable", "gradient_checkpointing_enable")  # of new transformers, and older ones
     enable = next((getattr(model.encoder, name) for name in names if hasattr(model.encoder, name)), None)
-    if enable is None:
+    if enable is None or not getattr(model.encoder, "supports_gradient_checkpointing", False):  # MPNet can't
         came, expected = "training.gradient_checkpointing=true", "an encoder of transformers, with layers to forget"
         raise ConfigError(came, expected, "leave it at false for this backbone")
     enable({"use_reentrant": False})
