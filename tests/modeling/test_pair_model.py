@@ -20,7 +20,7 @@ from prefens.modeling.pretrained import load_encoder, load_tokenizer
 from prefens.records import SWAP
 from prefens.text.settings import TextSettings
 from prefens.text.tokens import PairTokens, tokenize_pairs
-from tests.examples import make_pairs
+from tests.examples import make_pairs, make_tiny_encoder
 
 ROWS = np.arange(6)
 DESIGNS = [
@@ -28,6 +28,12 @@ DESIGNS = [
     *product(Pairing, HeadKind, (Pooling.mean,), (True,)),
 ]
 SIZES = {"hidden": 8, "filters": 16, "widths": [1, 3]}
+
+
+@pytest.fixture(scope="module", params=("bert", "roberta", "deberta-v2"))
+def tiny_encoder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One encoder of each kind of separators and segments: what a head sees of the others is the same."""
+    return make_tiny_encoder(request.param, tmp_path_factory.mktemp(request.param))
 
 
 @pytest.fixture(scope="module")
