@@ -46,8 +46,8 @@ class SweepStart(Callback):
                 sys.exit(f"\nfailed: {error}")
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        if "LOCAL_RANK" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1":
-            together = f"-m in {os.environ['WORLD_SIZE']} processes that train together"
+        if _together() > 1:
+            together = f"-m in {_together()} processes that train together"
             sys.exit(f"\nfailed: {ConfigError(together, 'one job at a time', 'leave out -m, or accelerate launch')}")
         self.on_run_start(config)
         sweep = Sweep(Path(config.hydra.sweep.dir).absolute())
@@ -66,6 +66,9 @@ def run(name: str, task: Callable[[Any], Rows], finish: Callable[[Rows], None] |
     error, in a file, so that jobs in other processes are counted too; `finish` receives the rows of all of them.
     Exit codes: 1 for failures, 130 after Ctrl-C, 143 after SIGTERM, 75 where the time budget is spent.
     """
+    if name != "train" and _together() > 1:  # they would wait for each other
+        together = f"prefens.{name} in {_together()} processes that train together"
+        sys.exit(f"\nfailed: {ConfigError(together, 'prefens.train, or one process', 'leave out accelerate launch')}")
     stopping.listen()
     outcomes: list[Outcome] = []
     code: Any = 0
@@ -87,6 +90,11 @@ def run(name: str, task: Callable[[Any], Rows], finish: Callable[[Rows], None] |
         except OSError as error:  # a full disk
             code = f"\nfailed: {error}"
     _end(name, outcomes, code, stopped)
+
+
+def _together() -> int:
+    """Return how many processes accelerate or torchrun has started for this command, at least 1."""
+    return int(os.environ.get("WORLD_SIZE", "1")) if "LOCAL_RANK" in os.environ else 1
 
 
 def _end(name: str, outcomes: Sequence[Outcome], code: Any, stopped: int | None) -> None:

@@ -137,7 +137,9 @@ class Predictor:
         """Return (n, 3) probabilities: the blend of the members' means over their fold models."""
         specs = self.specs()
         for spec in specs:
-            self.folders(spec)  # all models are there, before the first one starts to work
+            folders = self.folders(spec)  # all models and backbones are there, before the first one starts to work
+            if spec.name not in self.loaded:
+                member_class(spec).carried(folders[0], self.backbones)
         stacked = np.full((len(self.members), len(pairs), len(Outcome)), 1.0 / len(Outcome))
         for spec in specs:
             log.info("predicting with %s", spec.name)

@@ -20,7 +20,7 @@ from typing import NoReturn
 import psutil
 
 from prefens.data.corpus import Corpus
-from prefens.errors import PrefensError, TrainingError
+from prefens.errors import PrefensError
 from prefens.fold_runs import fit_fold
 from prefens.members.base import Member
 from prefens.stopping import Stopped
@@ -53,13 +53,13 @@ def follow(corpus: Corpus, spec: MemberSpec, make: Callable[[], Member], root: P
     """Help the main process to train fold runs of a member until it ends; then end with the same exit status."""
     host, pid = from_main(None)
     while not isinstance(word := from_main(None), Ending):
+        if not isinstance(word, int):  # the main process has begun what this one could not
+            _leave(1, host, pid)
         try:
             fold = corpus.folds.split(word)
             fit_fold(corpus, fold, corpus.train_rows(fold), make(), spec.key(word), root, None)
-        except (TrainingError, Stopped):
+        except (PrefensError, Stopped):
             continue  # all processes agree on these; the main one says what follows
-        except PrefensError:
-            _leave(1, host, pid)
     _leave(word.code, host, pid)
 
 

@@ -1,6 +1,7 @@
 """Predicting from the store: only members with a weight are needed, and those are named when they are not there."""
 
 import json
+import logging
 import shutil
 from pathlib import Path
 
@@ -91,7 +92,9 @@ def test_a_saved_predictor_needs_no_store(split: SplitStore, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("mode", [Mode.lora, Mode.frozen])
-def test_a_saved_predictor_carries_each_backbone_once(mode: Mode, tiny_bert: Path, tmp_path: Path) -> None:
+def test_a_saved_predictor_carries_each_backbone_once(
+    mode: Mode, tiny_bert: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """Members that are stored without their backbone predict where nothing but the saved folder is left."""
     base = tmp_path / "base"
     shutil.copytree(tiny_bert, base)
@@ -114,8 +117,9 @@ def test_a_saved_predictor_carries_each_backbone_once(mode: Mode, tiny_bert: Pat
     assert not (carried / "optimizer.pt").exists()
     np.testing.assert_allclose(Predictor.load(moved).predict_pairs(pairs), expected, atol=1e-6)
     shutil.rmtree(carried)
-    with pytest.raises(BackboneError, match="is not at"):
+    with pytest.raises(BackboneError, match="is not at"), caplog.at_level(logging.INFO):
         Predictor.load(moved).predict_pairs(pairs)
+    assert "predicting with" not in caplog.text  # told before the first member starts to work
 
 
 def test_saving_takes_no_second_place_on_the_disk(split: SplitStore, tmp_path: Path) -> None:

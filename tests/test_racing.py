@@ -1,6 +1,7 @@
 """Races through the trainer: a member that adds nothing ends with its first fold, one that does has them all."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -62,12 +63,12 @@ class Sweep:
     def spec(self, name: str) -> MemberSpec:
         return MemberSpec(name, "x", {}, 0, self.corpus.folds.data_digest, self.corpus.folds.digest)
 
-    def train(self, name: str, share: float, **settings: Any) -> list[int]:
+    def train(self, name: str, share: float, folds: Sequence[int] = range(5), **settings: Any) -> list[int]:
         truth = self.corpus.folds.truth
         assert truth is not None
         known = dict(zip(self.corpus.folds.ids, truth[:, 0], strict=True))
         trainer = Trainer(self.corpus, self.split, self.tracker, self.root, **settings)
-        rows = trainer.train_member(self.spec(name), lambda: Told(known, share), range(5))
+        rows = trainer.train_member(self.spec(name), lambda: Told(known, share), folds)
         return [row["fold"] for row in rows]
 
 
@@ -118,6 +119,31 @@ def test_a_damaged_verdict_is_found_again(sweep: Sweep) -> None:
     verdict.write_text(whole[:20])
     assert sweep.train("late", 0.1, race=0.01) == [0]
     assert verdict.read_text() == whole
+
+
+def test_the_verdict_is_that_of_the_latest_command(sweep: Sweep) -> None:
+    sweep.train("first", 0.3)
+    assert sweep.train("late", 0.5, race=1e-9, folds=[0]) == [0]
+    assert sweep.train("late", 0.5, race=1e-9, folds=[0, 1]) == [0, 1]  # it stays
+    assert sweep.train("late", 0.5, race=0.5) == [0, 1]
+    (found,) = standings(sweep.root)
+    assert found.count(State.given_up) == 3
+    assert sweep.train("late", 0.5, race=1e-9, folds=[2]) == [2]
+    (found,) = standings(sweep.root)
+    assert (found.count(State.given_up), found.count(State.missing)) == (0, 2)
+
+
+@pytest.mark.parametrize("whose", ["late", "first"])
+@pytest.mark.parametrize("name", ["run.json", "predictions.parquet"])
+def test_what_is_damaged_does_not_race_and_is_trained_again(sweep: Sweep, whose: str, name: str) -> None:
+    sweep.train("first", 0.3)
+    assert sweep.train("late", 0.5, folds=[0]) == [0]
+    path = sweep.split.fold_dir(sweep.spec(whose).name, 0) / name
+    path.write_bytes(path.read_bytes()[:20])
+    assert sweep.train("late", 0.5, race=1e-9, folds=[0, 1]) == [0, 1]
+    if whose == "first":
+        sweep.train("first", 0.3)
+    assert all(sweep.split.damage(sweep.spec(member), 0) is None for member in ("first", "late"))
 
 
 def test_the_verdict_and_its_numbers_are_tracked(sweep: Sweep) -> None:

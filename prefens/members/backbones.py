@@ -26,7 +26,7 @@ PATIENCE = 10.0  # seconds for the hub's first answer
 
 def backbone_files(directory: Path) -> list[Path]:
     """Return the files of a backbone's weights, config and tokenizer, among others that may lie beside them."""
-    return sorted({path for pattern in WANTED for path in directory.glob(pattern)})
+    return sorted({path for pattern in WANTED for path in directory.glob(pattern) if path.is_file()})
 
 
 def fingerprint(directory: Path) -> str:

@@ -94,7 +94,10 @@ class NetworkMember(Member):
             if self.training.mode is Mode.lora:
                 add_adapters(self._model.encoder, self.training.lora)
             self._made_fast(self._model)
-            inputs = self._encoded(train, tokens) if self.training.mode is Mode.frozen else tokens
+            inputs: PairTokens | EncodedPairs = tokens
+            if self.training.mode is Mode.frozen:
+                inputs = self._encoded(train, tokens)
+                self._model.encoder.release()  # a loaded model keeps it: a server is asked again and again
             checkpoint = None
             if context.checkpoint is not None:
                 checkpoint = Checkpoint(context.checkpoint, context.key, self.training.checkpoint_minutes)

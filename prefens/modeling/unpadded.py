@@ -8,6 +8,8 @@ within each sequence by its boundaries instead of a mask.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
+from inspect import signature
 from itertools import groupby
 from typing import Any, cast
 
@@ -59,7 +61,7 @@ def unpadded_attention(
     packed = [part[0].transpose(0, 1) for part in (query, key, value)]  # (T, heads, d)
     if query.is_cuda and reach is None and dropout > 0:
         states = _jagged(packed, segments, dropout, scaling)
-    elif query.is_cuda and query.dtype is not torch.float32:
+    elif query.is_cuda and query.dtype is not torch.float32 and _kernel() is not None:
         states = _flash(packed, segments, scaling, reach)
     else:
         states = _grouped(packed, segments, dropout, scaling, reach)
@@ -68,12 +70,20 @@ def unpadded_attention(
 
 def _flash(packed: list[torch.Tensor], segments: Segments, scaling: float | None, reach: int | None) -> torch.Tensor:
     """One kernel for all sequences; it has no dropout."""
-    from torch.nn.attention.varlen import varlen_attn
-
     (query, key, value), starts, longest = packed, segments.starts, max(segments.lengths)
     window = (-1, -1) if reach is None else (reach, reach)
-    states = varlen_attn(query, key, value, starts, starts, longest, longest, scale=scaling, window_size=window)
+    states = _kernel()(query, key, value, starts, starts, longest, longest, scale=scaling, window_size=window)
     return cast(torch.Tensor, states)
+
+
+@cache
+def _kernel() -> Any:
+    """Return torch's attention over sequences end to end; None where this torch has none, or one without a window."""
+    try:
+        from torch.nn.attention.varlen import varlen_attn
+    except ImportError:
+        return None
+    return varlen_attn if {"scale", "window_size"} <= signature(varlen_attn).parameters.keys() else None
 
 
 def _jagged(packed: list[torch.Tensor], segments: Segments, dropout: float, scaling: float | None) -> torch.Tensor:

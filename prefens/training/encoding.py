@@ -121,7 +121,6 @@ def _fill(
             states = model.states(moved(batch)).half().cpu().numpy()
         for row, kept in zip(part, states, strict=True):
             values[starts[row] : starts[row + 1]] = kept[: lengths[row]]
-    model.encoder.release()
 
 
 def _content(tokens: PairTokens) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prefens.errors import CollapseError, TrainingError
-from prefens.records import Outcome
+from prefens.records import SWAP, Outcome
 
 
 def check_finite(value: float, name: str, step: str) -> None:
@@ -26,24 +26,35 @@ class CollapseGuard:
     ----------
     sizes : pairs of each step of the schedule.
     entropy : of the class prior, in nats: the loss of a model that knows the labels' shares and nothing else.
-    judged_at : the number of steps after which it judges; beyond the schedule for never.
+    enough : the number of steps that see enough pairs; beyond the schedule where none do.
     """
 
     sizes: Sequence[int]
     entropy: float
-    judged_at: int
+    enough: int
 
     @classmethod
-    def of(cls, label: NDArray[np.int8], sizes: Sequence[int], min_pairs: int) -> CollapseGuard:
-        """Return the guard of a training on `label` ((n,)) that takes steps of these sizes."""
+    def of(
+        cls, label: NDArray[np.int8], sizes: Sequence[int], min_pairs: int, symmetric: bool = False
+    ) -> CollapseGuard:
+        """Return the guard of a training on `label` ((n,)) that takes steps of these sizes.
+
+        A training that is `symmetric` can't learn which side wins more often: its prior has equal shares for A and B.
+        """
         enough = int(np.searchsorted(np.cumsum(sizes), min_pairs)) + 1
         shares = np.bincount(label, minlength=len(Outcome)) / len(label)
+        if symmetric:
+            shares = (shares + shares[SWAP]) / 2.0
         entropy = -float(sum(share * np.log(share) for share in shares if share > 0))
-        return cls(sizes, entropy, max(enough, (len(sizes) + 1) // 2))
+        return cls(sizes, entropy, enough)
 
-    def check(self, curve: Sequence[float]) -> None:
-        """CollapseError where the last quarter of the training losses so far is no better than the class prior."""
-        if len(curve) != self.judged_at:
+    def check(self, curve: Sequence[float], over: bool = False) -> None:
+        """CollapseError where the last quarter of the training losses so far is no better than the class prior.
+
+        A training that is `over` before it was judged, since it was stopped early, is judged at its end.
+        """
+        judged_at = max(self.enough, (len(self.sizes) + 1) // 2)
+        if len(curve) != judged_at and not (over and self.enough <= len(curve) < judged_at):
             return
         last = slice(len(curve) - max(1, len(curve) // 4), len(curve))
         loss = float(np.average(curve[last], weights=self.sizes[last]))

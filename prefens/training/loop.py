@@ -27,7 +27,7 @@ from prefens.training.guards import CollapseGuard, check_finite
 from prefens.training.memory import TokenBudget
 from prefens.training.optimiser import make_optimiser, trainable
 from prefens.training.schedule import LearningRates
-from prefens.training.settings import TrainingSettings
+from prefens.training.settings import Mode, Swap, TrainingSettings
 
 device = processes.device
 
@@ -53,7 +53,8 @@ def train(
     examples, left_out = Examples(tokens, rows, label, padding, model.both).split(inner if settings.selects else None)
     plan = steps(len(examples), settings.batch_pairs, settings.epochs, seed, settings.min_steps)
     per_epoch = steps_per_epoch(len(examples), settings.batch_pairs)
-    guard = CollapseGuard.of(examples.label, [len(step) for step in plan], settings.guard.min_pairs)
+    symmetric = model.head.symmetric or settings.swap is Swap.random
+    guard = CollapseGuard.of(examples.label, [len(step) for step in plan], settings.guard.min_pairs, symmetric)
     run = _begin(model, settings, len(plan), checkpoint)
     with stopping.deferred():
         for number in progress(range(len(run.curve), len(plan)), "training steps"):
@@ -66,13 +67,14 @@ def train(
             if len(left_out) and (number + 1) % per_epoch == 0:
                 run.end_epoch(inner_loss(run, left_out))
             _keep(run, checkpoint)
+    guard.check(run.curve, over=True)
     run.finish()
     return run
 
 
 def _begin(model: PairModel, settings: TrainingSettings, count: int, checkpoint: Checkpoint | None) -> Progress:
     """Return a training of `count` steps as it begins, or as the checkpoint has kept it."""
-    if settings.gradient_checkpointing:
+    if settings.gradient_checkpointing and settings.mode is not Mode.frozen:
         _forget_activations(model)
     model.to(device())
     optimiser = make_optimiser(model, settings)
@@ -90,7 +92,7 @@ def _forget_activations(model: PairModel) -> None:
     """Have the encoder compute its layers' activations again for the gradients, instead of keeping them."""
     names = ("activation_checkpointing_enable", "gradient_checkpointing_enable")  # of new transformers, and older ones
     enable = next((getattr(model.encoder, name) for name in names if hasattr(model.encoder, name)), None)
-    if enable is None:
+    if enable is None or not getattr(model.encoder, "supports_gradient_checkpointing", False):  # MPNet can't
         came, expected = "training.gradient_checkpointing=true", "an encoder of transformers, with layers to forget"
         raise ConfigError(came, expected, "leave it at false for this backbone")
     enable({"use_reentrant": False})

@@ -21,7 +21,7 @@ Agree = Callable[[int], int]
 
 @dataclass
 class TokenBudget:
-    """How many padded tokens go through the model at once; less after memory ran out."""
+    """How many real tokens go through the model at once; less after memory ran out."""
 
     tokens: int
 

@@ -52,6 +52,7 @@ def test_the_local_copy_is_used_when_the_hub_is_away(
 
 def test_the_fingerprint_is_of_the_content(tiny_bert: Path, tmp_path: Path) -> None:
     shutil.copytree(tiny_bert, tmp_path / "copy")
+    (tmp_path / "copy" / "tokenizer").mkdir()  # a folder of something else
     assert fingerprint(tmp_path / "copy") == fingerprint(tiny_bert)
     (tmp_path / "copy" / "config.json").write_text("{}")
     assert fingerprint(tmp_path / "copy") != fingerprint(tiny_bert)

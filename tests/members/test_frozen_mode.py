@@ -105,6 +105,30 @@ def test_texts_are_read_once_for_all_folds_and_seeds(tiny_bert: Path, tmp_path: 
     assert len(reads) == 3
 
 
+@pytest.mark.parametrize("head", [HEADS[0], HEADS[4]], ids=["pooled", "states"])
+def test_a_loaded_model_reads_its_encoder_once(
+    tiny_bert: Path, tmp_path: Path, reads: list[Path], head: HeadSettings
+) -> None:
+    """A server keeps its models and is asked again and again."""
+    member, model = member_on(tiny_bert, head), tmp_path / "model"
+    member.fit(make_pairs(COUNT), None, context_of(None))
+    model.mkdir()
+    member.save(model)
+    again = EncoderMember.load(model)
+    reads.clear()
+    for seed in range(3):
+        again.predict_proba(make_pairs(4, seed=seed))
+    assert reads == [tiny_bert]
+
+
+def test_settings_of_the_encoders_training_have_no_effect(tiny_bert: Path) -> None:
+    pairs, plain, other = make_pairs(COUNT), member_on(tiny_bert), member_on(tiny_bert)
+    other.training = replace(other.training, lr=1.0, layer_decay=0.5, gradient_checkpointing=True)
+    for member in (plain, other):
+        member.fit(pairs, None, context_of(None))
+    np.testing.assert_array_equal(plain.predict_proba(pairs), other.predict_proba(pairs))
+
+
 def oof(path: Path, root: Path, folds: list[int]) -> dict[int, Floats]:
     pairs = make_pairs(COUNT)
     pairs = pairs.take(np.argsort(pairs.ids))

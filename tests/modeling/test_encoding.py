@@ -1,6 +1,8 @@
 """However an encoder is run, its states and gradients are those of the padded batch."""
 
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -148,6 +150,16 @@ def test_the_flash_kernel_gives_what_groups_give(reach: int | None) -> None:
     parts = [torch.randn(154, 2, 32, device="cuda", dtype=torch.bfloat16) for _ in range(3)]
     kernel = unpadded._flash(parts, segments, 0.3, reach)
     torch.testing.assert_close(kernel, unpadded._grouped(parts, segments, 0.0, 0.3, reach), atol=2e-2, rtol=2e-2)
+
+
+def test_a_torch_without_the_flash_kernel_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    unpadded._kernel.cache_clear()
+    assert unpadded._kernel() is not None
+    for older in (None, SimpleNamespace(varlen_attn=lambda query, key, value, is_causal=False: query)):
+        monkeypatch.setitem(sys.modules, "torch.nn.attention.varlen", older)
+        unpadded._kernel.cache_clear()
+        assert unpadded._kernel() is None
+    unpadded._kernel.cache_clear()
 
 
 @given(st.lists(st.integers(1, 100), min_size=1, max_size=60))

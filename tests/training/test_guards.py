@@ -4,6 +4,7 @@ import itertools
 import logging
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,26 @@ def test_a_training_that_learns_nothing_is_stopped_half_way(calm: Path, monkeypa
         fit(calm, **nothing)
     assert len(taken) == 5
     fit(calm, **nothing | {"guard": GuardSettings(min_pairs=61)} | {"epochs": 1})
+
+
+def test_a_training_that_is_stopped_early_is_judged_at_its_end(calm: Path) -> None:
+    nothing = {"lr": 1e-12, "head_lr": 1e-12, "epochs": 40, "patience": 1}
+    with pytest.raises(CollapseError, match=r"after \d+ of 160 steps"):
+        fit(calm, **nothing, guard=GuardSettings(min_pairs=50))
+    assert (
+        len(fit(calm, **nothing, guard=GuardSettings(min_pairs=1500))[1].curves["train_loss"]) < 80
+    )  # too few to tell
+
+
+@pytest.mark.parametrize("swap", Swap)
+def test_a_side_that_always_wins_is_no_collapse_of_what_cannot_see_sides(
+    swap: Swap, calm: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one_sided = replace(PAIRS, label=np.zeros(60, dtype=np.int8))
+    monkeypatch.setattr("tests.training.test_guards.PAIRS", one_sided)
+    member, report = fit(calm, epochs=12, swap=swap, guard=GuardSettings(min_pairs=0))
+    assert report.curves["train_loss"][-1] < 1.0  # ties never happen; more there is not to learn
+    assert predicted(member)[:, 2].max() < 0.3
 
 
 @pytest.mark.parametrize("what", ["loss", "gradient"])

@@ -64,6 +64,23 @@ def test_processes_fail_together_and_say_so_once(folder: Path) -> None:
     assert "at step" in failed.stderr
 
 
+@pytest.mark.slow
+def test_settings_that_all_refuse_are_told_once_and_soon(folder: Path) -> None:
+    failed = launched(folder, 2, "bad", "training.mode=lora", "training.lora.targets=[nowhere]")
+    assert failed.returncode != 0
+    assert failed.stderr.count("failed: data.path") == 1, failed.stderr
+    assert "has no such linear layers" in failed.stderr
+    assert "unexpected error" not in failed.stdout + failed.stderr
+
+
+def test_commands_that_train_nothing_together_are_refused(folder: Path) -> None:
+    together = os.environ | {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "2"}
+    line = [sys.executable, "-m", "prefens.tune", "data.path=train.csv", "tracking=none"]
+    done = subprocess.run(line, cwd=folder, env=together, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 1
+    assert "prefens.tune in 2 processes" in done.stderr
+
+
 def test_several_jobs_in_processes_that_train_together_are_refused(folder: Path) -> None:
     together = os.environ | {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "2"}
     line = [sys.executable, "-m", "prefens.train", "-m", "data.path=train.csv", "seed=0,1", "tracking=none"]

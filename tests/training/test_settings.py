@@ -17,6 +17,7 @@ from prefens.modeling.heads import HeadSettings
 from prefens.modeling.pair_model import PairModel
 from prefens.modeling.pretrained import load_encoder
 from prefens.modeling.textcnn import TextCnn
+from prefens.training import loop
 from prefens.training.averaging import averaged
 from prefens.training.batching import steps
 from prefens.training.examples import swapped_rows
@@ -147,3 +148,13 @@ def test_a_textcnn_has_no_layers_to_checkpoint() -> None:
     member = TextCnnMember("t", training=TrainingSettings(gradient_checkpointing=True), vocabulary=50, filters=2)
     with pytest.raises(ConfigError, match="gradient_checkpointing"):
         member.fit(make_pairs(20), None, Context(0, np.zeros(20, dtype=np.int8)))
+
+
+def test_every_family_forgets_activations_or_says_that_it_cannot(tiny_encoder: Path) -> None:
+    model = PairModel(load_encoder(tiny_encoder), HeadSettings(hidden=8))
+    if model.encoder.config.model_type == "mpnet":
+        with pytest.raises(ConfigError, match="gradient_checkpointing"):
+            loop._forget_activations(model)
+        return
+    loop._forget_activations(model)
+    assert model.encoder.is_gradient_checkpointing
