@@ -40,8 +40,7 @@ def is_encoder(backbone: str) -> bool:
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", sorted(EXPERIMENTS))
 def test_an_experiment_trains_and_its_members_blend(name: str, tmp_path: Path) -> None:
-    small = ["data=synthetic", "data.rows=60", "folds.k=2", f"text.max_length={LONGEST}"]
-    small += ["training.epochs=1", "training.min_steps=0"]
+    small = ["data=synthetic", "data.rows=60", "folds.k=2", "training.epochs=1", f"text.max_length={LONGEST}"]
     stored = ["tracking=none", "tracking.root=runs"]
     for backbone in backbones_of(EXPERIMENTS[name]):
         path = []

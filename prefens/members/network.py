@@ -201,7 +201,8 @@ class NetworkMember(Member):
 
     def _use_tokenizer(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
-        vocabulary = short(hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest())
+        known = f"{tokenizer.backend_tokenizer.to_str()} {sorted(tokenizer.special_tokens_map.items())}"
+        vocabulary = short(hashlib.sha256(known.encode()).hexdigest())
         read = f"{self.pairing.kind.name} {self.text} {self.prompt_prefix!r} {self.response_prefix!r}"
         self._signature = f"tokens {vocabulary} {read}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,26 @@ from prefens.errors import BackboneError
 
 
 def load_encoder(directory: Path) -> Any:
-    """Return the encoder of a model directory, with fp32 weights."""
-    from transformers import AutoModel
-    from transformers.utils import logging
+    """Return the encoder of a model directory, with fp32 weights.
 
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    return AutoModel.from_pretrained(directory, use_safetensors=True, trust_remote_code=False, dtype=torch.float32)
+    BackboneError where weights are missing, which transformers would draw at random; a pooler's are never used.
+    """
+    from transformers import AutoModel
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()  # type: ignore[no-untyped-call]
+    logging.getLogger("transformers.modeling_utils").setLevel(logging.ERROR)  # its report of what we look at ourselves
+    encoder, report = AutoModel.from_pretrained(
+        directory, use_safetensors=True, trust_remote_code=False, dtype=torch.float32, output_loading_info=True
+    )
+    missing = sorted(name for name in report["missing_keys"] if "pooler" not in name.split("."))
+    if missing:
+        raise BackboneError(
+            f"{directory}: no weights for {len(missing)} parts of the encoder, such as {missing[0]}",
+            "weights of the whole encoder that config.json describes",
+            "give the directory of a complete model; a config.json of another model may lie there",
+        )
+    return encoder
 
 
 def read_config(directory: Path) -> Any:

@@ -76,7 +76,7 @@ class TrainingSettings:
     head_lr: float = 1e-3
     layer_decay: float = 1.0
     epochs: int = 2
-    min_steps: int = 0  # of members stored before there was such a setting; conf/training has a better default
+    min_steps: int = 0
     batch_pairs: int = 32
     token_budget: int = 16384
     weight_decay: float = 0.01

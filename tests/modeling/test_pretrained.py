@@ -78,3 +78,23 @@ def test_sentencepiece_files_are_read(tmp_path: Path) -> None:
     ids = tokenizer("ai ia", "bj")["input_ids"]
     assert [ids[0], ids[-1]] == [tokenizer.cls_token_id, tokenizer.sep_token_id]
     assert tokenizer.unk_token_id not in ids
+
+
+def test_weights_that_are_missing_are_told_and_not_drawn_at_random(tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    directory = make_tiny_encoder("bert", tmp_path)
+    weights = load_file(directory / "model.safetensors")
+    pooler = {name for name in weights if "pooler" in name}
+    save_file(
+        {name: weights[name] for name in weights if name not in pooler},
+        directory / "model.safetensors",
+        {"format": "pt"},
+    )
+    load_encoder(directory)  # nothing reads what a pooler gives
+    part = next(name for name in weights if "layer.1." in name)
+    save_file(
+        {name: weights[name] for name in weights if name != part}, directory / "model.safetensors", {"format": "pt"}
+    )
+    with pytest.raises(BackboneError, match="no weights for 1 parts of the encoder"):
+        load_encoder(directory)
