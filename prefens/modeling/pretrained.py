@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,6 @@ def load_encoder(directory: Path) -> Any:
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()  # type: ignore[no-untyped-call]
-    logging.getLogger("transformers.modeling_utils").setLevel(logging.ERROR)  # its report of what we look at ourselves
     encoder, report = AutoModel.from_pretrained(
         directory, use_safetensors=True, trust_remote_code=False, dtype=torch.float32, output_loading_info=True
     )
