@@ -226,6 +226,7 @@ def test_wrong_settings_are_told(trained: Path, tmp_path: Path, arguments: list[
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_mlflow_holds_the_members(trained: Path, tmp_path: Path) -> None:
     from prefens.tracking.mlflow_tracker import MlflowTracker
 

@@ -67,6 +67,7 @@ def test_a_collapsed_fold_is_trained_again_only_by_force(pairs: Pairs, tiny_bert
     assert trainer(pairs, tmp_path).train_member(spec, lambda: member(tiny_bert, 3e-3), [1])[0]["trained"] is False
 
 
+@pytest.mark.slow
 def test_a_command_whose_fold_has_collapsed_before_fails(tmp_path: Path, tiny_bert: Path) -> None:
     from tests.examples import make_pairs, write_csv
     from tests.test_end_to_end import prefens

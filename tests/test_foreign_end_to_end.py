@@ -63,6 +63,7 @@ def test_files_and_labels_are_enough(folder: Path, tmp_path: Path) -> None:
     assert "give both" in prefens("predict", "members={m1: a.csv}", cwd=tmp_path, fails=True).stderr
 
 
+@pytest.mark.slow
 def test_an_imported_member_blends_as_its_file_and_cannot_predict(folder: Path, tmp_path: Path) -> None:
     OOFStore(tmp_path / "runs").put_folds(folds_of(PAIRS))
     members = [folder / "m1.csv", folder / "m2.parquet"]

@@ -193,6 +193,7 @@ print(predicted.to_json(orient="split", double_precision=15))
 """
 
 
+@pytest.mark.slow
 def test_it_loads_where_prefens_is_not_installed(
     split: SplitStore, frame: pd.DataFrame, expected: Any, tmp_path: Path
 ) -> None:

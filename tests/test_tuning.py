@@ -113,6 +113,7 @@ def test_marks_are_kept_and_are_not_the_identity(tmp_path: Path, pairs: Pairs) -
     assert marked.key(0) == spec.key(0)
 
 
+@pytest.mark.slow
 def test_the_command_searches_resumes_and_marks(tmp_path: Path, pairs: Pairs) -> None:
     write_csv(tmp_path / "train.csv", pairs)
     arguments = [

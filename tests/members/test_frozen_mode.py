@@ -154,6 +154,7 @@ def fit_and_predict(path: Path, cache: Path) -> Floats:
     return member.predict_proba(make_pairs(COUNT))
 
 
+@pytest.mark.slow
 def test_two_processes_at_once_leave_one_file(tiny_bert: Path, tmp_path: Path) -> None:
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
         first, second = pool.map(fit_and_predict, [tiny_bert] * 2, [tmp_path] * 2)
