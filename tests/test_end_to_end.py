@@ -176,6 +176,7 @@ def test_joblib_trains_folds_in_several_processes(trained: Path, tmp_path: Path)
     assert roles == ["blend"] + ["fold"] * 5 + ["member"]
 
 
+@pytest.mark.slow
 def test_blend_checks_the_data_it_is_given(trained: Path, tmp_path: Path) -> None:
     write_csv(tmp_path / "other.csv", make_pairs(120, seed=1))
     arguments = ["tracking=none", f"tracking.root={trained}/runs"]
@@ -191,6 +192,7 @@ def test_blend_checks_the_data_it_is_given(trained: Path, tmp_path: Path) -> Non
     assert len(re.findall(r"fold_digest=[0-9a-f]{12}", mixed.stderr)) == 2
 
 
+@pytest.mark.slow
 def test_extra_rows_are_trained_on_and_never_scored(trained: Path, tmp_path: Path) -> None:
     write_csv(tmp_path / "extra.csv", make_pairs(40, seed=8))
     arguments = [f"data.path={trained}/train.csv", "backbone=tfidf", "fold=0", *QUIET]

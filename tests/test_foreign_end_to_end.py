@@ -32,6 +32,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
+@pytest.mark.slow
 def test_files_and_labels_are_enough(folder: Path, tmp_path: Path) -> None:
     members = f"members=[{folder}/m1.csv,{folder}/m2.parquet]"
     done = prefens("blend", members, f"labels={folder}/labels.csv", "out=done", cwd=tmp_path)
@@ -86,6 +87,7 @@ def test_an_imported_member_blends_as_its_file_and_cannot_predict(folder: Path, 
     assert not (tmp_path / "kaggle").exists()
 
 
+@pytest.mark.slow
 def test_import_settings(folder: Path, tmp_path: Path) -> None:
     OOFStore(tmp_path / "runs").put_folds(folds_of(PAIRS))
     frame = pd.read_parquet(folder / "m2.parquet")

@@ -160,6 +160,7 @@ def test_the_verdict_and_its_numbers_are_tracked(sweep: Sweep) -> None:
     assert 0 <= run.data.metrics["race_gain"] <= run.data.metrics["race_high"] < run.data.metrics["race_least"]
 
 
+@pytest.mark.slow
 def test_the_command_races_and_refuses_nonsense(tmp_path: Path) -> None:
     common = ["data=synthetic", "data.rows=150", "tracking=none", "backbone.strengths=[0.1]"]
     prefens("train", *common, "backbone=style", cwd=tmp_path)

@@ -125,6 +125,7 @@ def limited() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full_is_told_and_the_fold_redone(folder: Path) -> None:
     arguments = ["data.path=train.csv", "backbone=tfidf", "folds.k=3", *QUIET]
     line = [sys.executable, "-m", "prefens.train", *arguments]
@@ -160,6 +161,7 @@ def test_a_small_tmpfs_that_runs_full_is_told(folder: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_damaged_results_are_named_and_trained_again(folder: Path) -> None:
     arguments = ["data.path=train.csv", "backbone=tfidf", "folds.k=3", *QUIET]
     prefens("train", *arguments, cwd=folder)
