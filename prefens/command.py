@@ -24,6 +24,7 @@ from prefens.files import check_writable
 from prefens.stopping import Stopped
 from prefens.sweep import Outcome, Sweep
 from prefens.sweep import Rows as Rows  # the commands' type for what they return
+from prefens.training import processes
 
 log = logging.getLogger(__name__)
 
@@ -46,8 +47,8 @@ class SweepStart(Callback):
                 sys.exit(f"\nfailed: {error}")
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        if _together() > 1:
-            together = f"-m in {_together()} processes that train together"
+        if processes.count() > 1:
+            together = f"-m in {processes.count()} processes that train together"
             sys.exit(f"\nfailed: {ConfigError(together, 'one job at a time', 'leave out -m, or accelerate launch')}")
         self.on_run_start(config)
         sweep = Sweep(Path(config.hydra.sweep.dir).absolute())
@@ -66,8 +67,8 @@ def run(name: str, task: Callable[[Any], Rows], finish: Callable[[Rows], None] |
     error, in a file, so that jobs in other processes are counted too; `finish` receives the rows of all of them.
     Exit codes: 1 for failures, 130 after Ctrl-C, 143 after SIGTERM, 75 where the time budget is spent.
     """
-    if name != "train" and _together() > 1:  # they would wait for each other
-        together = f"prefens.{name} in {_together()} processes that train together"
+    if name != "train" and processes.count() > 1:  # they would wait for each other
+        together = f"prefens.{name} in {processes.count()} processes that train together"
         sys.exit(f"\nfailed: {ConfigError(together, 'prefens.train, or one process', 'leave out accelerate launch')}")
     stopping.listen()
     outcomes: list[Outcome] = []
@@ -90,11 +91,6 @@ def run(name: str, task: Callable[[Any], Rows], finish: Callable[[Rows], None] |
         except OSError as error:  # a full disk
             code = f"\nfailed: {error}"
     _end(name, outcomes, code, stopped)
-
-
-def _together() -> int:
-    """Return how many processes accelerate or torchrun has started for this command, at least 1."""
-    return int(os.environ.get("WORLD_SIZE", "1")) if "LOCAL_RANK" in os.environ else 1
 
 
 def _end(name: str, outcomes: Sequence[Outcome], code: Any, stopped: int | None) -> None:

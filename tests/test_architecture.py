@@ -41,7 +41,7 @@ ALLOWED = {
     "schemas": set(),
     "config": {"schemas"},
     "sweep": set(),
-    "command": {"config", "sweep"},
+    "command": {"config", "sweep", "training.processes"},
     "trackers": {"tracking", "config"},
     "recipes": {"config", "data", "tracking"},
     "tuning": {"evaluation", "scoring", "tracking"},

@@ -12,8 +12,6 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 if TYPE_CHECKING:
     import torch
 
@@ -42,6 +40,7 @@ def device() -> torch.device:
 def reseed(seed: int, step: int) -> None:
     """Give each process random numbers of its own at each step, which resuming finds again; a single one goes on."""
     if count() > 1:
+        import numpy as np
         import torch
 
         torch.manual_seed(int(np.random.SeedSequence([seed, step, rank()]).generate_state(1)[0]))
