@@ -15,7 +15,7 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from prefens import gpus, stopping, threads
 from prefens.config import CONF_DIR
@@ -199,6 +199,17 @@ def _share_machine(config: Any) -> None:
     granted = launcher.get("cpus_per_task") if wanted is None else wanted
     threads.share_cores(workers if workers > 0 else threads.cores(), granted)
     gpus.take_turn()
+
+
+def jobs_alike(config: Any) -> list[tuple[int, int | None]]:
+    """Return seed and fold (None: all) of this job, and of those of its sweep that have the same recipe."""
+    settings = HydraConfig.get()
+    own = {"seed": config.seed, "fold": config.fold}
+    if settings.mode is not RunMode.MULTIRUN:
+        return [(config.seed, config.fold)]
+    alike = Sweep(Path(settings.runtime.output_dir).parent).alike(list(settings.overrides.task), list(own))
+    values = [OmegaConf.merge(own, OmegaConf.from_dotlist(job)) for job in alike]
+    return [(each.seed, each.fold) for each in values]
 
 
 def _jobs(config: DictConfig) -> list[list[str]]:

@@ -7,7 +7,8 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from prefens.files import clear_abandoned, mend
 from prefens.leases import POLL, Busy, fold_lease, held, holder_of, is_live
 from prefens.members.base import Context, FitReport, Member
 from prefens.racing import Race
-from prefens.records import Fold, FoldPredictions, Ints, RunKey
+from prefens.records import Fold, FoldPredictions, Pairs, RunKey
 from prefens.scoring import track_fold, track_member
 from prefens.tracking.failures import failure_of, note_failure
 from prefens.tracking.member_spec import MemberSpec
@@ -32,13 +33,28 @@ from prefens.training.processes import from_main
 log = logging.getLogger(__name__)
 
 
+Company = Callable[[], Sequence[tuple[Pairs, Context]]]  # what `Context.company` is
+
+
 def fit_fold(
-    corpus: Corpus, fold: Fold, rows: Ints, member: Member, key: RunKey, root: Path, checkpoint: Path | None
+    corpus: Corpus,
+    fold: Fold,
+    member: Member,
+    key: RunKey,
+    root: Path,
+    checkpoint: Path | None = None,
+    company: Company = tuple,
 ) -> FitReport:
     """Fit a member on a fold's training rows, with all randomness from the key of the fold run."""
-    inner = corpus.inner_folds(rows, key.entropy())
-    context = Context(key.entropy(), inner, root / "cache", checkpoint, key.digest)
-    return member.fit(corpus.pairs.take(rows), corpus.pairs.take(fold.valid), context)
+    train, context = _training(corpus, fold, key, root)
+    context = replace(context, checkpoint=checkpoint, company=company)
+    return member.fit(train, corpus.pairs.take(fold.valid), context)
+
+
+def _training(corpus: Corpus, fold: Fold, key: RunKey, root: Path) -> tuple[Pairs, Context]:
+    rows = corpus.train_rows(fold)
+    context = Context(key.entropy(), corpus.inner_folds(rows, key.entropy()), root / "cache", key=key.digest)
+    return corpus.pairs.take(rows), context
 
 
 @dataclass(frozen=True)
@@ -50,6 +66,7 @@ class Trainer:
     root : the tracking root, whose cache/, checkpoints/ and locks/ are shared by all processes.
     force : train again what is finished.
     race : gain in nats, within reach of the blend, without which a member is given up after its first fold; or None.
+    jobs : seed and fold (None: all) of the jobs of this recipe that this process has before it.
     """
 
     corpus: Corpus
@@ -58,6 +75,7 @@ class Trainer:
     root: Path
     force: bool = False
     race: float | None = None
+    jobs: Sequence[tuple[int, int | None]] = ()
 
     def train_member(self, spec: MemberSpec, make: Callable[[], Member], folds: Sequence[int]) -> list[dict[str, Any]]:
         """Train the folds of a member that are not finished; return one row of results per finished fold.
@@ -175,11 +193,12 @@ class Trainer:
         self, spec: MemberSpec, member: Member, fold: Fold, checkpoint: Path
     ) -> tuple[FoldPredictions, dict[str, Any]]:
         key, started = spec.key(fold.index), time.perf_counter()
-        pairs, rows = self.corpus.pairs, self.corpus.train_rows(fold)
+        pairs = self.corpus.pairs
         valid, n = pairs.take(fold.valid), len(fold.valid)
         unseen = pairs.take(np.concatenate([fold.valid, fold.holdout]))
         from_main(fold.index)  # the others, where there are any, help with the same
-        report = fit_fold(self.corpus, fold, rows, member, key, self.root, checkpoint)
+        company = partial(self._company, spec, fold.index)
+        report = fit_fold(self.corpus, fold, member, key, self.root, checkpoint, company)
         probabilities = member.predict_proba(unseen)
         predictions = FoldPredictions(key, unseen.ids[:n], probabilities[:n], unseen.ids[n:], probabilities[n:])
         return predictions, {
@@ -188,11 +207,24 @@ class Trainer:
             "seconds": report.seconds + time.perf_counter() - started,
             "device": report.device,
             "threads": threads.granted(),
-            "train_rows": len(rows),
+            "train_rows": len(self.corpus.train_rows(fold)),
             "valid_rows": len(valid),
             "facts": {name: value for name, value in report.facts.items() if value == value},  # NaN is no JSON
             "curves": {name: list(curve) for name, curve in report.curves.items()},
         }
+
+    def _company(self, spec: MemberSpec, fold: int) -> list[tuple[Pairs, Context]]:
+        """Return what the other fold runs of these jobs are trained on, as far as they are not finished."""
+        runs = [
+            (replace(spec, seed=seed), index)
+            for seed, only in self.jobs
+            for index in (range(self.corpus.folds.k) if only is None else [only])
+        ]
+        return [
+            _training(self.corpus, self.corpus.folds.split(index), other.key(index), self.root)
+            for other, index in runs
+            if (other.seed, index) != (spec.seed, fold) and (self.force or not self.split.has(other, index))
+        ]
 
     @contextmanager
     def _failing(self, spec: MemberSpec, run: str, fold: int) -> Iterator[None]:

@@ -57,7 +57,7 @@ def follow(corpus: Corpus, spec: MemberSpec, make: Callable[[], Member], root: P
             _leave(1, host, pid)
         try:
             fold = corpus.folds.split(word)
-            fit_fold(corpus, fold, corpus.train_rows(fold), make(), spec.key(word), root, None)
+            fit_fold(corpus, fold, make(), spec.key(word), root)
         except (PrefensError, Stopped):
             continue  # all processes agree on these; the main one says what follows
     _leave(word.code, host, pid)

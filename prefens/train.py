@@ -38,7 +38,8 @@ def train(settings: config.TrainConfig) -> command.Rows:
     with team.leading():
         split = OOFStore(root).put_folds(folds)
         with open_tracker(tracking) as tracker:
-            trainer = Trainer(corpus, split, tracker, root, settings.force, settings.race)
+            jobs = command.jobs_alike(settings)
+            trainer = Trainer(corpus, split, tracker, root, settings.force, settings.race, jobs)
             rows = trainer.train_member(spec, make, wanted)
     return [row | {"out": settings.out} for row in rows]
 

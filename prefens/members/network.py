@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from prefens.digest import short
 from prefens.errors import ConfigError
 from prefens.features import shared
+from prefens.members import company
 from prefens.members.base import Context, FitReport, Member
 from prefens.members.settings import load_settings, save_settings
 from prefens.members.stored_backbone import StoredBackbone
@@ -33,11 +35,13 @@ from prefens.text.settings import TextSettings
 from prefens.text.token_cache import cached_tokens
 from prefens.text.tokens import PairTokens, tokenize_pairs
 from prefens.text.truncation import warn_of_losses
-from prefens.training import loop
-from prefens.training.checkpoint import Checkpoint
+from prefens.training import loop, processes
+from prefens.training.checkpoint import Checkpoint, Progress
 from prefens.training.encoding import encoded
+from prefens.training.examples import Examples
 from prefens.training.precision import arithmetic, name_of
 from prefens.training.settings import Mode, Save, TrainingSettings
+from prefens.training.together import HeadRun, TrainedHead
 
 
 @dataclass(eq=False)
@@ -57,6 +61,7 @@ class NetworkMember(Member):
         self._style: StyleInputs | None = None
         self._tokenizer: Any = None
         self._signature = ""
+        self._lost: Mapping[str, float] = {}
         self._base: StoredBackbone | None = None
         self._cache: Path | None = None
         self._merged = False  # whether adapters were added to the weights, and can no longer be told from them
@@ -83,34 +88,66 @@ class NetworkMember(Member):
         """Write what `_empty_encoder` needs."""
 
     def fit(self, train: Pairs, valid: Pairs | None, context: Context) -> FitReport:
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+            model, inputs, rows = self._begin(train, context)
+            run: Progress | TrainedHead | None = self._trained_with_others(train, context, model, inputs, rows)
+            if run is None:
+                checkpoint = None
+                if context.checkpoint is not None:
+                    checkpoint = Checkpoint(context.checkpoint, context.key, self.training.checkpoint_minutes)
+                run = loop.train(
+                    model, inputs, rows, train.labels, self.training, context.entropy, self._padding, checkpoint,
+                    context.inner,
+                )  # fmt: skip
+        lost = {f"{part}_tokens_lost": share for part, share in self._lost.items()}
+        size = sum(weight.numel() for weight in model.parameters())
+        trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
+        facts: dict[str, float | int | str] = {"parameters": size, "trained_parameters": trained}
+        facts |= {"precision": name_of(model.arithmetic), **run.facts(), **lost}
+        return FitReport(run.curves(), facts, run.seconds, loop.device().type)
+
+    def _begin(self, train: Pairs, context: Context) -> tuple[PairModel, PairTokens | EncodedPairs, NDArray[np.int64]]:
+        """Return the model to train, what it reads, and the places of the pairs in that; torch is seeded."""
         self._base, self._cache = self._backbone(), context.cache
         self._check_mode()
         self._use_tokenizer(self._tokenizer_for(train))
         self._style = StyleInputs.fit(train) if self.head.style else None
         tokens, rows = self._tokens(train)
-        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-            torch.manual_seed(context.entropy)
-            self._model = self._pair_model(self._encoder())
-            if self.training.mode is Mode.lora:
-                add_adapters(self._model.encoder, self.training.lora)
-            self._made_fast(self._model)
-            inputs: PairTokens | EncodedPairs = tokens
-            if self.training.mode is Mode.frozen:
-                inputs = self._encoded(train, tokens)
-                self._model.encoder.release()  # a loaded model keeps it: a server is asked again and again
-            checkpoint = None
-            if context.checkpoint is not None:
-                checkpoint = Checkpoint(context.checkpoint, context.key, self.training.checkpoint_minutes)
-            run = loop.train(
-                self._model, inputs, rows, train.labels, self.training, context.entropy, self._padding, checkpoint,
-                context.inner,
-            )  # fmt: skip
-        lost = {f"{part}_tokens_lost": share for part, share in tokens.audit.lost().items()}
-        size = sum(weight.numel() for weight in self._model.parameters())
-        trained = sum(weight.numel() for weight in self._model.parameters() if weight.requires_grad)
-        facts: dict[str, float | int | str] = {"parameters": size, "trained_parameters": trained}
-        facts |= {"precision": name_of(self._model.arithmetic), **run.facts(), **lost}
-        return FitReport(run.curves(), facts, run.seconds, loop.device().type)
+        self._lost = tokens.audit.lost()
+        torch.manual_seed(context.entropy)
+        self._model = self._pair_model(self._encoder())
+        if self.training.mode is Mode.lora:
+            add_adapters(self._model.encoder, self.training.lora)
+        self._made_fast(self._model)
+        if self.training.mode is not Mode.frozen:
+            return self._model, tokens, rows
+        inputs = self._encoded(train, tokens)
+        self._model.encoder.release()  # a loaded model keeps it: a server is asked again and again
+        return self._model, inputs, rows
+
+    def _trained_with_others(
+        self, train: Pairs, context: Context, model: PairModel, inputs: Any, rows: NDArray[np.int64]
+    ) -> TrainedHead | None:
+        """Put the trained head into the model and return it, where it can be trained along with others; or None."""
+        wanted = loop.device().type != "cpu" if self.training.together is None else self.training.together
+        if not (wanted and self._trains_pooled and context.key) or processes.count() > 1:
+            return None
+
+        def run(member: Self, pairs: Pairs, theirs: Context) -> HeadRun:
+            made, read, places = member._begin(pairs, theirs)
+            return HeadRun(made, Examples(read, places, pairs.labels, member._padding, made.both), theirs.entropy)
+
+        own = HeadRun(model, Examples(inputs, rows, train.labels, self._padding, model.both), context.entropy)
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):  # alone, its draws are its own
+            others = (
+                (theirs.key, run(replace(self), pairs, theirs))
+                for pairs, theirs in context.company()
+                if not company.waits(train, theirs.key)
+            )
+            found = company.head(train, context.key, own, others, self.training)
+        if found is not None:
+            model.load_state_dict(found.weights, strict=False)  # on the device that the model is on
+        return found
 
     def predict_proba(self, pairs: Pairs) -> Floats:
         if self._model is None:
@@ -178,6 +215,19 @@ class NetworkMember(Member):
                 "a pretrained backbone, whose weights are worth keeping as they are",
                 "set training=full, or another backbone",
             )
+        if self.training.together and not self._trains_pooled:
+            raise ConfigError(
+                f"training.together=true, training.mode={self.training.mode.name}, head.kind={self.head.kind.name}, "
+                f"head.pooling={self.head.pooling.name}, training.schedule={self.training.schedule.name}, "
+                f"training.patience={self.training.patience}",
+                "training=frozen on a schedule without an inner split, and a head that learns no pooling",
+                "leave training.together at null",
+            )
+
+    @property
+    def _trains_pooled(self) -> bool:
+        """Whether all there is to train is a head on pooled states, on a fixed schedule."""
+        return self.training.mode is Mode.frozen and not (self.head.learns_pooling or self.training.selects)
 
     def _made_fast(self, model: PairModel) -> PairModel:
         """Choose arithmetic and attention for this machine; it may renew parameters, and so precedes the optimiser."""

@@ -33,6 +33,11 @@ class CollapseGuard:
     entropy: float
     enough: int
 
+    @property
+    def judged_at(self) -> int:
+        """After how many steps the training is judged."""
+        return max(self.enough, (len(self.sizes) + 1) // 2)
+
     @classmethod
     def of(
         cls, label: NDArray[np.int8], sizes: Sequence[int], min_pairs: int, symmetric: bool = False
@@ -53,8 +58,7 @@ class CollapseGuard:
 
         A training that is `over` before it was judged, since it was stopped early, is judged at its end.
         """
-        judged_at = max(self.enough, (len(self.sizes) + 1) // 2)
-        if len(curve) != judged_at and not (over and self.enough <= len(curve) < judged_at):
+        if len(curve) != self.judged_at and not (over and self.enough <= len(curve) < self.judged_at):
             return
         last = slice(len(curve) - max(1, len(curve) // 4), len(curve))
         loss = float(np.average(curve[last], weights=self.sizes[last]))
