@@ -50,7 +50,7 @@ def test_the_choice_is_made_without_the_fold_it_is_scored_on() -> None:
         for blender in blenders:
             kinds = [kind for kind in KIND if kind.name not in blender.CONTAINS]
             for each in (blender, *(Calibrated(blender, kind()) for kind in kinds)):
-                scores[each.name] = log_loss(cross_fit(each, train), train.folds.label)
+                scores[each.name] = log_loss(cross_fit([each], train)[each.name], train.folds.label)
         best = min(scores, key=lambda name: scores[name])
         assert choice.chosen[out] == best
         base, *calibration = best.split("+")
@@ -120,8 +120,8 @@ def test_calibrations_share_the_fit_of_their_blender() -> None:
     results, _ = evaluate([LogLossWeights()], stack, calibrations=KIND)
     assert [result.method for result in results] == ["log_loss", "log_loss+temperature", "log_loss+vector"]
     for result, kind in zip(results[1:], KIND, strict=True):
-        alone = cross_fit(Calibrated(LogLossWeights(), kind()), stack)
-        np.testing.assert_allclose(result.probabilities, alone, atol=1e-12)
+        alone = cross_fit([Calibrated(LogLossWeights(), kind())], stack)
+        np.testing.assert_allclose(result.probabilities, alone[result.method], atol=1e-12)
 
 
 def test_members_are_calibrated_across_folds() -> None:
