@@ -7,7 +7,7 @@ dataclass that it becomes: the one its `_target_` names, or the one the caller a
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from copy import deepcopy
 from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
@@ -61,6 +61,7 @@ __all__ = [  # the schemas too: callers name them as settings of this module
     "UiConfig",
     "build",
     "build_member",
+    "columns_of",
     "mapping",
     "recipe_of",
     "target_class",
@@ -115,6 +116,20 @@ def mapping(name: str, node: Any) -> dict[str, str]:
     if not isinstance(node, Mapping) or not all(isinstance(value, str | int) for value in node.values()):
         raise ConfigError(f"{name}={node}", f"'{name}={{key: value, ...}}'", f"correct {name}=")
     return {str(key): str(value) for key, value in node.items()}
+
+
+def columns_of(files: Collection[str], node: Any) -> dict[str, dict[str, str]]:
+    """Return the names of columns by file: `node` is one mapping for all files, or holds one for each that needs it.
+
+    Files go by their members' names. ConfigError for a name that is none of theirs.
+    """
+    if not isinstance(node, Mapping) or not any(isinstance(own, Mapping) for own in node.values()):
+        return dict.fromkeys(files, mapping("columns", node))
+    own_of = {str(name): own for name, own in node.items()}
+    unknown = sorted(own_of.keys() - set(files))
+    if unknown:
+        raise ConfigError(f"columns= for {', '.join(unknown)}", f"names among {', '.join(files)}", "correct columns=")
+    return {name: mapping(f"columns.{name}", own_of.get(name)) for name in files}
 
 
 def target_class(node: Mapping[Any, Any]) -> Any:

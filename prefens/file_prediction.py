@@ -16,14 +16,14 @@ from prefens.records import Floats, Outcome, Strings
 
 
 def predict_files(
-    blend: str | None, method: str, files: Mapping[str, str], columns: Mapping[str, str]
+    blend: str | None, method: str, files: Mapping[str, str], columns: Mapping[str, Mapping[str, str]]
 ) -> tuple[Strings, Floats, str, list[str]]:
     """Blend members' predictions of test pairs that are in files.
 
     Parameters
     ----------
     blend : a blend.json; method : of it, or "best".
-    files : member -> CSV or parquet of the same ids; columns as in `read_probabilities`.
+    files : member -> CSV or parquet of the same ids; columns : member -> names, as in `read_probabilities`.
 
     Returns
     -------
@@ -63,9 +63,11 @@ def _read(path: Path) -> dict[str, Any]:
     return found
 
 
-def _joined(members: list[str], files: Mapping[str, str], columns: Mapping[str, str]) -> tuple[Strings, Floats]:
+def _joined(
+    members: list[str], files: Mapping[str, str], columns: Mapping[str, Mapping[str, str]]
+) -> tuple[Strings, Floats]:
     """Return the first file's ids, and (M, n, 3) probabilities; members without a file are uniform."""
-    read = {name: read_probabilities(Path(path), columns) for name, path in files.items()}
+    read = {name: read_probabilities(Path(path), columns[name]) for name, path in files.items()}
     ids, _ = next(iter(read.values()))
     stacked = np.full((len(members), len(ids), len(Outcome)), 1.0 / len(Outcome))
     for name, (given, values) in read.items():

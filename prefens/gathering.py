@@ -72,8 +72,9 @@ def gather(settings: config.MethodsConfig) -> Gathered:
     specs = complete_members(split, names) if split is not None and stored else []
     for spec in specs:
         members[spec.info] = [split.predictions(spec, fold) for fold in range(folds.k)]  # type: ignore[union-attr]
+    columns = config.columns_of([path.stem for path in files], settings.columns)
     for path in files:
-        member = read_member(path, config.mapping("columns", settings.columns))
+        member = read_member(path, columns[path.stem])
         if member.name in {info.name for info in members}:
             raise ConfigError(f"two members are called {member.name}", "a name for each", f"rename {path}")
         members[member.spec(folds).info] = member.runs(folds, settings.partial)
@@ -118,6 +119,7 @@ def find_folds(settings: config.MethodsConfig, stored: bool) -> tuple[Folds, Spl
             raise ConfigError("fold_file= with the folds of the store", "one of them", "add labels= or data.path=")
         split = store.select(settings.data_digest or (None if stored else digest), settings.fold_digest)
         _check_data(split.folds, digest)
+        _check_folds(split.folds, _asked(settings))
         if not stored:
             log.info("labels and folds of the store, %s", split.path)
         return split.folds, split, given
@@ -139,12 +141,33 @@ def _needs_own_folds(settings: config.MethodsConfig, store: OOFStore, digest: st
 
 
 def _make_folds(settings: config.MethodsConfig, rows: Labelled) -> Folds:
+    asked = _asked(settings)
     if settings.fold_file is not None:
+        if asked:
+            raise ConfigError(f"fold_file= with {_told(asked)}", "one of them", "leave out what does not count")
         return read_folds(Path(settings.fold_file), rows)
-    folds = split_rows(rows, config.build(settings.folds, FoldSettings))
+    folds = split_rows(rows, config.build(asked, FoldSettings))
     about = folds.settings
     log.info("%d rows in %d %s folds, seed %d", len(rows.ids), folds.k, about["scheme"], about["seed"])
     return folds
+
+
+def _asked(settings: config.MethodsConfig) -> dict[str, Any]:
+    """Return the fold settings that were given."""
+    return {name: value for name, value in settings.folds.items() if value is not None}
+
+
+def _told(about: Mapping[str, Any]) -> str:
+    return ", ".join(f"folds.{name}={value}" for name, value in about.items())
+
+
+def _check_folds(folds: Folds, asked: Mapping[str, Any]) -> None:
+    """Refuse settings of folds that the members of the store don't have."""
+    other = {name: value for name, value in asked.items() if value != folds.settings[name]}
+    if other:
+        raise ConfigError(
+            f"{_told(other)} with the folds of the store", _told(folds.settings), "leave folds out, or train with those"
+        )
 
 
 def given_data(data: Any) -> Given | None:

@@ -51,7 +51,8 @@ def from_files(settings: config.PredictConfig) -> tuple[Any, Any, dict[str, Any]
     """Return ids, probabilities and what to tell of members' predictions that are in files; without a store."""
     from prefens.file_prediction import predict_files
 
-    files, columns = config.mapping("members", settings.members), config.mapping("columns", settings.columns)
+    files = config.mapping("members", settings.members)
+    columns = config.columns_of(files, settings.columns)
     ids, probabilities, method, used = predict_files(settings.blend, settings.method, files, columns)
     return (
         ids,

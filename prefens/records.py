@@ -262,7 +262,7 @@ class OOFStack:
     def rows(self, keep: NDArray[np.bool_]) -> OOFStack:
         """Return the stack of the rows where `keep` ((n,) booleans) is True."""
         features = None if self.features is None else self.features.take(keep)
-        kept = self.probabilities[:, keep]
+        kept = np.compress(keep, self.probabilities, axis=1)  # indexing would put the members last in memory
         return replace(self, probabilities=kept, folds=take_rows(self.folds, keep), features=features)
 
     def true_class(self) -> Floats:

@@ -88,6 +88,33 @@ def test_folds_come_from_a_file(pairs: Pairs, source: str) -> None:
 
 
 @pytest.mark.usefixtures("files")
+def test_fold_settings_that_would_count_for_nothing_are_refused(pairs: Pairs) -> None:
+    split = stored(pairs, seed=3)
+    for members in ("members=[m1.csv]", "members=[]"):
+        with pytest.raises(ConfigError, match=r"folds.k=3, folds.seed=0(.|\n)*folds.k=5(.|\n)*folds.seed=3"):
+            gathered(members, "folds.k=3", "folds.seed=0", "folds.holdout=0")
+        with pytest.raises(ConfigError, match=r"folds.scheme=stratified,"):
+            gathered(members, "folds=stratified")
+    assert gathered("members=[m1.csv]", "folds.k=5", "folds.seed=3").folds.digest == split.folds.digest
+    pd.DataFrame({"id": pairs.ids, "fold": np.arange(60) % 4}).to_csv("folds.csv", index=False)
+    with pytest.raises(ConfigError, match=r"fold_file= with folds\.k=4"):
+        gathered("members=[m1.csv]", "labels=labels.csv", "fold_file=folds.csv", "folds.k=4")
+
+
+@pytest.mark.usefixtures("files")
+def test_each_file_may_have_its_own_columns(pairs: Pairs) -> None:
+    for name, values in zip("xy", VALUES, strict=True):
+        write_probabilities(Path(f"{name}.csv"), pairs.ids, values, [f"{name}{place}" for place in range(3)])
+    own = [f"{name}: {{a_wins: {name}0, b_wins: {name}1, tie: {name}2}}" for name in "xy"]
+    found = gathered("members=[x.csv,y.csv,m1.csv]", "labels=labels.csv", f"columns={{{', '.join(own)}}}")
+    np.testing.assert_array_equal(found.stack.probabilities, VALUES[[0, 1, 0]])
+    with pytest.raises(ConfigError, match=r"columns= for z(.|\n)*x, y"):
+        gathered("members=[x.csv,y.csv]", "labels=labels.csv", "columns={z: {a_wins: x0}}")
+    with pytest.raises(ConfigError, match="columns="):
+        gathered("members=[x.csv]", "labels=labels.csv", "columns={x: {a_wins: x0}, id: key}")
+
+
+@pytest.mark.usefixtures("files")
 @pytest.mark.parametrize("holdout", [0.0, 0.2])
 def test_an_imported_member_blends_as_its_file(pairs: Pairs, holdout: float) -> None:
     split = stored(pairs, holdout=holdout)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from itertools import combinations
@@ -36,14 +37,13 @@ def evaluate(
     where there are fewer than three folds.
     """
     blenders = _distinct(blenders)
-    numbers = [int(number) for number in np.unique(stack.folds.fold)]
-    if len(numbers) < 2:
-        raise BlendError(f"{len(numbers)} fold", "two or more to score a blend across", "train with more folds")
+    if len(np.unique(stack.folds.fold)) < 2:
+        raise BlendError("a single fold", "two or more to score a blend across", "train with more folds")
     if len(set(stack.folds.group)) < 2:
         raise BlendError("a single prompt group", "two or more, or no error can be estimated", "give more prompts")
     while True:
         try:
-            return _evaluate(blenders, stack, holdout, calibrations, numbers)
+            return _evaluate(blenders, stack, holdout, calibrations)
         except MethodFailed as failed:
             blenders = [blender for blender in blenders if blender.name != failed.method]
             if not blenders:
@@ -52,19 +52,12 @@ def evaluate(
 
 
 def _evaluate(
-    blenders: Sequence[Blender],
-    stack: OOFStack,
-    holdout: OOFStack | None,
-    calibrations: Calibrations,
-    numbers: Sequence[int],
+    blenders: Sequence[Blender], stack: OOFStack, holdout: OOFStack | None, calibrations: Calibrations
 ) -> tuple[list[BlendResult], Choice | None]:
     fitted = fit_all(blenders, calibrations, stack)
-    honest = {name: np.empty(stack.probabilities.shape[1:]) for name in fitted}
-    for out in numbers:
-        for name, rows, predicted in _predictions(blenders, calibrations, stack, (out,)):
-            honest[name][rows] = predicted
+    honest = cross_fit(blenders, stack, calibrations)
     results = [_result(name, blender, honest[name], stack, holdout) for name, blender in fitted.items()]
-    return results, _choose(blenders, calibrations, stack, honest) if len(numbers) > 2 else None
+    return results, _choose(blenders, calibrations, stack, honest) if len(np.unique(stack.folds.fold)) > 2 else None
 
 
 def leader(losses: Mapping[str, float], rows: int = 1) -> str:
@@ -73,13 +66,13 @@ def leader(losses: Mapping[str, float], rows: int = 1) -> str:
     return next(name for name, loss in losses.items() if loss <= lowest + 1e-6 * rows)
 
 
-def cross_fit(blender: Blender, stack: OOFStack) -> Floats:
-    """Return (n, 3) predictions: those of each fold from a blender fitted on the rows of the other folds."""
-    predictions = np.empty(stack.probabilities.shape[1:])
+def cross_fit(blenders: Sequence[Blender], stack: OOFStack, calibrations: Calibrations = ()) -> dict[str, Floats]:
+    """Return (n, 3) predictions by method: those of each fold from a blender fitted on the rows of the other folds."""
+    found = defaultdict[str, Floats](lambda: np.empty(stack.probabilities.shape[1:]))
     for out in np.unique(stack.folds.fold):
-        for _, rows, predicted in _predictions([blender], (), stack, (int(out),)):
-            predictions[rows] = predicted
-    return predictions
+        for name, rows, predicted in _predictions(blenders, calibrations, stack, (int(out),)):
+            found[name][rows] = predicted
+    return dict(found)
 
 
 def fit_all(blenders: Iterable[Blender], calibrations: Calibrations, stack: OOFStack) -> dict[str, Blender]:

@@ -12,7 +12,7 @@ from scipy.special import entr
 from threadpoolctl import threadpool_limits
 
 from prefens.ensemble.base import true_class
-from prefens.ensemble.simplex import Problem, minimise_log_loss, normalised
+from prefens.ensemble.simplex import Problem, best_single, minimise_log_loss, normalised
 from prefens.evaluation.bootstrap import GroupBootstrap, interval
 from prefens.evaluation.metrics import clustered_error, row_losses
 from prefens.records import Floats, Folds, OOFStack
@@ -44,7 +44,9 @@ def weight_intervals(happened: Floats, weights: Floats, bootstrap: GroupBootstra
     def refit(counts: Floats) -> Floats:
         drawn = counts > 0
         shares = counts[drawn]
-        return minimise_log_loss(happened[:, drawn], shares / shares.mean(), start=weights, target=1e-6)
+        return minimise_log_loss(
+            np.compress(drawn, happened, axis=1), shares / shares.mean(), start=weights, target=1e-6
+        )
 
     draws = Parallel(n_jobs=jobs, prefer="threads")(delayed(refit)(counts) for counts in bootstrap.row_counts())
     return interval(np.stack(list(draws)))
@@ -70,14 +72,15 @@ def left_out(happened: Floats, fold: NDArray[np.int8], jobs: int = 1) -> Floats:
 
     def lost_on(out: int) -> Floats:
         lost = np.zeros(members)
-        train, test = happened[:, fold != out], happened[:, fold == out]
+        train, test = (np.compress(rows, happened, axis=1) for rows in (fold != out, fold == out))
         weights = minimise_log_loss(train)
         whole = float(np.log(weights @ test).sum())
         for place in np.flatnonzero(weights):  # the others change nothing when they go
             rest = np.arange(members) != place
-            start = weights[rest] if weights[rest].any() else np.ones(members - 1)
-            without = minimise_log_loss(train[rest], start=normalised(start))
-            lost[place] = whole - float(np.log(without @ test[rest]).sum())
+            own, train[place] = train[place].copy(), 0.0  # no weight for who never expects what happens: a copy saved
+            without = minimise_log_loss(train, start=normalised(rest * (weights if weights[rest].any() else 1.0)))
+            train[place] = own
+            lost[place] = whole - float(np.log(without @ test).sum())
         return lost
 
     lost = Parallel(n_jobs=jobs, prefer="threads")(delayed(lost_on)(out) for out in np.unique(fold))
@@ -94,9 +97,9 @@ def forward_curve(happened: Floats, fold: NDArray[np.int8], jobs: int = 1) -> li
     """
 
     def losses_on(out: int) -> list[float]:
-        train, test = happened[:, fold != out], happened[:, fold == out]
+        train, test = (np.compress(rows, happened, axis=1) for rows in (fold != out, fold == out))
         problem = Problem(train)
-        weights = np.eye(len(train))[int(np.argmax(np.log(train).mean(axis=1)))]
+        weights = np.eye(len(train))[best_single(train)]
         losses = [-float(np.log(weights @ test).sum())]
         while (weights > 0).sum() < len(train):
             gradient = problem.gradient(weights)

@@ -51,17 +51,30 @@ class Problem:
         inside = weights[chosen]
         counts = np.ones(self.rows) if self.counts is None else self.counts
         for _ in range(STEPS):
-            ratio = values / (inside @ values)
-            gradient = -(ratio @ counts) / self.rows + 2.0 * self.pull * (inside - 1.0 / self.members)
+            gradient, curvature = self._derivatives(values, counts, inside)
             if gradient @ inside - gradient.min() <= enough:
                 break
-            weighted = ratio if self.counts is None else ratio * counts
-            curvature = weighted @ ratio.T / self.rows + 2.0 * self.pull * np.eye(len(chosen))
             step = _newton_point(curvature, gradient, inside) - inside
             inside = self._line_search(values, counts, inside, step, float(gradient @ step))
         found = np.zeros(self.members)
         found[chosen] = inside
         return found
+
+    def _derivatives(self, values: Floats, counts: Floats, inside: Floats) -> tuple[Floats, Floats]:
+        """Return the (m,) gradient and the (m, m) curvature at (m,) weights of the chosen members alone."""
+        gradient, curvature = np.zeros(len(inside)), np.zeros((len(inside), len(inside)))
+        size = max(BLOCK // len(inside), 1)
+        for start in range(0, self.rows, size):
+            block = slice(start, start + size)
+            ratio = values[:, block] / (inside @ values[:, block])
+            weighted = ratio if self.counts is None else ratio * counts[block]
+            gradient -= weighted.sum(axis=1)
+            curvature += weighted @ ratio.T
+        pulled = inside - 1.0 / self.members
+        return (
+            gradient / self.rows + 2.0 * self.pull * pulled,
+            curvature / self.rows + 2.0 * self.pull * np.eye(len(inside)),
+        )
 
     def _line_search(self, values: Floats, counts: Floats, inside: Floats, step: Floats, slope: float) -> Floats:
         """Halve the step until the objective falls by a share of what the slope promises (Armijo)."""
@@ -102,6 +115,11 @@ def normalised(weights: Floats) -> Floats:
     clipped = np.clip(weights, 0.0, None)
     scaled: Floats = clipped / clipped.sum()
     return scaled
+
+
+def best_single(true_class: Floats) -> int:
+    """Return the member, a row of (M, n) `true_class`, with the lowest log loss."""
+    return int(np.argmax([np.log(row).mean() for row in true_class]))
 
 
 def certificate(true_class: Floats, weights: Floats) -> float:
@@ -156,6 +174,6 @@ def _first_guess(problem: Problem) -> Floats:
     if stride >= 2:
         counts = None if problem.counts is None else problem.counts[::stride]
         return minimise_log_loss(problem.true_class[:, ::stride], counts, problem.pull)
-    best = int(np.argmax(np.log(problem.true_class).mean(axis=1)))
+    best = best_single(problem.true_class)
     alone: Floats = np.eye(problem.members)[best]
     return alone

@@ -22,8 +22,10 @@ class Stacking(Blender):
     """Logits (s, -s, t): s is linear in the members' log odds of A against B, t in those of a tie against both.
 
     Exchanging A and B changes the sign of s and leaves t, so the rule is swap-symmetric. The coefficients are
-    pulled to the geometric mean of the members. Wolpert 1992, "Stacked generalization"; Ting & Witten 1999, "Issues in
-    stacked generalization", section 3, for probabilities as inputs.
+    pulled to the geometric mean of the members. Beside features those of members are zero or more: a member fitted on
+    the same features differs from fold to fold by what it was not told, and a negative coefficient would read from that
+    difference the labels of the fold, which no cross-fitting notices. Wolpert 1992, "Stacked generalization"; Ting &
+    Witten 1999, "Issues in stacked generalization", section 3, for probabilities as inputs.
 
     Parameters
     ----------
@@ -91,7 +93,10 @@ class Stacking(Blender):
 
         # Copies of a member share its coefficient: counted so, their penalty is that of the one member.
         weight = np.where(centre > 0, self._members, 1.0)
-        return minimise(inputs, stack.folds.label[rows], start, ridge=ridge * weight, centre=centre)
+        bounded = (centre > 0) & self.style
+        return minimise(
+            inputs, stack.folds.label[rows], start, nonnegative=bounded, ridge=ridge * weight, centre=centre
+        )
 
     def _unpack(self, point: Floats, odd_features: int) -> None:
         odd = self._members + odd_features

@@ -47,7 +47,7 @@ def minimise(
     start: Floats,
     *,
     tied: bool = False,
-    nonnegative: bool = False,
+    nonnegative: NDArray[np.bool_] | bool = False,
     ridge: Floats | float = 0.0,
     centre: Floats | None = None,
 ) -> Floats:
@@ -58,7 +58,7 @@ def minimise(
     inputs : gives the inputs of a slice of rows; label : (n,) in the order of `Outcome`.
     start : where to begin: (p + q,), odd coefficients first; or, where odd and even inputs are `tied` to the same
         coefficients, (p,) with p = q.
-    nonnegative : whether coefficients must be zero or more.
+    nonnegative : whether coefficients must be zero or more: all, or (like `start`) each.
     ridge : of the penalty sum(ridge * (coefficients - centre)^2) / 2, in nats, a number or one for each coefficient.
     centre : like `start`, which it is if None.
 
@@ -67,6 +67,7 @@ def minimise(
     BlendError where the optimality conditions do not hold within 1e-6.
     """
     point, centre = start.astype(np.float64), start if centre is None else centre
+    bounded = np.broadcast_to(nonnegative, point.shape)
 
     def derivatives(at: Floats) -> tuple[float, Floats, Floats]:
         loss, gradient, curvature = _derivatives(inputs, label, at, tied)
@@ -76,9 +77,9 @@ def minimise(
     value, gradient, curvature = derivatives(point)
     damping = LEAST_DAMPING
     for _ in range(STEPS):
-        if kkt_violation(point, gradient, nonnegative) <= TARGET:
+        if kkt_violation(point, gradient, bounded) <= TARGET:
             break
-        step = _newton_point(curvature, gradient, point, nonnegative, damping) - point
+        step = _newton_point(curvature, gradient, point, bounded, damping) - point
         found = derivatives(point + step)
         if found[0] <= value + 1e-4 * float(gradient @ step) + 1e-15:
             point, (value, gradient, curvature) = point + step, found
@@ -87,7 +88,7 @@ def minimise(
             break
         else:  # rows that are sure and wrong have a slope and no curvature: shorten the step (Levenberg-Marquardt)
             damping *= 10.0
-    violation = kkt_violation(point, gradient, nonnegative)
+    violation = kkt_violation(point, gradient, bounded)
     if not violation <= ACCEPTED:
         raise BlendError(
             f"coefficients whose optimality conditions are off by {violation:.1e}",
@@ -97,9 +98,9 @@ def minimise(
     return point
 
 
-def kkt_violation(point: Floats, gradient: Floats, nonnegative: bool) -> float:
+def kkt_violation(point: Floats, gradient: Floats, bounded: NDArray[np.bool_]) -> float:
     """Return by how much the first-order conditions fail: the gradient or, where bounded, its complementarity."""
-    slack = np.minimum(point, gradient) if nonnegative else gradient
+    slack = np.where(bounded, np.minimum(point, gradient), gradient)
     return float(np.abs(slack).max())
 
 
@@ -130,11 +131,18 @@ def _derivatives(inputs: Inputs, label: NDArray[np.int8], point: Floats, tied: b
     return loss / len(label), np.concatenate([g_odd, g_even]), curvature
 
 
-def _newton_point(curvature: Floats, gradient: Floats, point: Floats, nonnegative: bool, damping: float) -> Floats:
+def _newton_point(
+    curvature: Floats, gradient: Floats, point: Floats, bounded: NDArray[np.bool_], damping: float
+) -> Floats:
     """Return where the quadratic model at `point`, with `damping` times a mean curvature added, is lowest."""
     # Inputs that agree everywhere, and rows that are already certain, leave it flat in some directions.
     curvature = curvature + damping * (np.trace(curvature) / len(point) + 1e-4) * np.eye(len(point))
     factor = cholesky(curvature)
     goal = solve_triangular(factor, curvature @ point - gradient, trans="T")
-    found: Floats = nnls(factor, goal)[0] if nonnegative else solve_triangular(factor, goal)
+    if not bounded.any():
+        unbounded: Floats = solve_triangular(factor, goal)
+        return unbounded
+    parts = nnls(np.hstack([factor, -factor[:, ~bounded]]), goal)[0]  # what is free is the difference of two parts
+    found: Floats = parts[: len(point)]
+    found[~bounded] -= parts[len(point) :]
     return found

@@ -22,7 +22,8 @@ def row_losses(probabilities: Floats, label: NDArray[np.int8]) -> Floats:
     """
     probabilities = np.asarray(probabilities, dtype=np.float64)
     true_class = probabilities[..., np.arange(len(label)), label.astype(np.int64)]
-    losses: Floats = -np.log(np.clip(true_class, CLIP, 1.0))
+    np.log(np.clip(true_class, CLIP, 1.0, out=true_class), out=true_class)  # in place: many members are large
+    losses: Floats = np.negative(true_class, out=true_class)
     return losses
 
 

@@ -361,10 +361,11 @@ def test_cross_fitting_never_sees_the_rows_it_predicts() -> None:
     label = stack.folds.label.copy()
     changed = stack.folds.fold == 2
     label[changed] = (label[changed] + 1) % 3
+    both = stack, make_stack(stack.probabilities, label)
     for make in MAKE.values():
-        before, after = (cross_fit(make(), each) for each in (stack, make_stack(stack.probabilities, label)))
+        (before,), (after,) = (cross_fit([make()], each).values() for each in both)
         np.testing.assert_array_equal(before[changed], after[changed])
-    before, after = (cross_fit(LogLossWeights(), each) for each in (stack, make_stack(stack.probabilities, label)))
+    before, after = (cross_fit([LogLossWeights()], each)["log_loss"] for each in both)
     assert np.abs(before[~changed] - after[~changed]).max() > 1e-6
 
 

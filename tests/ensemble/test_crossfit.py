@@ -1,6 +1,7 @@
 """Honest scores: nothing sees what it is scored on, the choice of method included, and the truth confirms it."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,9 +13,11 @@ from prefens.ensemble.log_loss import LogLossWeights
 from prefens.ensemble.log_pool import LogPool
 from prefens.ensemble.methods import BLENDERS
 from prefens.ensemble.soft_vote import SoftVote
+from prefens.ensemble.stacking import Stacking
+from prefens.ensemble.symmetric_logit import probabilities_of
 from prefens.errors import BlendError, ConfigError
 from prefens.evaluation.metrics import log_loss, row_losses
-from prefens.records import Floats, OOFStack
+from prefens.records import Floats, OOFStack, PairFeatures
 from tests.examples import make_stack, random_stack
 
 KIND = list(KINDS.values())
@@ -50,7 +53,7 @@ def test_the_choice_is_made_without_the_fold_it_is_scored_on() -> None:
         for blender in blenders:
             kinds = [kind for kind in KIND if kind.name not in blender.CONTAINS]
             for each in (blender, *(Calibrated(blender, kind()) for kind in kinds)):
-                scores[each.name] = log_loss(cross_fit(each, train), train.folds.label)
+                scores[each.name] = log_loss(cross_fit([each], train)[each.name], train.folds.label)
         best = min(scores, key=lambda name: scores[name])
         assert choice.chosen[out] == best
         base, *calibration = best.split("+")
@@ -120,8 +123,8 @@ def test_calibrations_share_the_fit_of_their_blender() -> None:
     results, _ = evaluate([LogLossWeights()], stack, calibrations=KIND)
     assert [result.method for result in results] == ["log_loss", "log_loss+temperature", "log_loss+vector"]
     for result, kind in zip(results[1:], KIND, strict=True):
-        alone = cross_fit(Calibrated(LogLossWeights(), kind()), stack)
-        np.testing.assert_allclose(result.probabilities, alone, atol=1e-12)
+        alone = cross_fit([Calibrated(LogLossWeights(), kind())], stack)
+        np.testing.assert_allclose(result.probabilities, alone[result.method], atol=1e-12)
 
 
 def test_members_are_calibrated_across_folds() -> None:
@@ -165,6 +168,27 @@ def test_honest_scores_agree_with_fresh_rows_and_fitted_ones_flatter() -> None:
     assert abs(np.mean(off)) < 0.75  # not biased either way, but for the smaller folds of the refits
     assert np.mean(flattered) > 0.01
     assert np.mean(flattered) > 3 * np.std(flattered) / np.sqrt(len(flattered))
+
+
+def test_features_that_a_member_was_fitted_on_do_not_leak_through_the_stack() -> None:
+    # Features and out-of-fold log odds together tell what a fold's own labels would have added to the member.
+    generator = np.random.default_rng(0)
+    features, rows = generator.normal(size=(5600, 40)), 600
+    drawn = features[:, 0] + 2.0 * generator.normal(size=5600)
+    label = np.where(np.abs(drawn) < 0.8, 2, np.where(drawn > 0, 0, 1))
+    vote, fold = (label == 0) * 1.0 - (label == 1), np.arange(rows) % 5
+    fits = [np.linalg.lstsq(features[:rows][fold != out], vote[:rows][fold != out], rcond=None)[0] for out in range(5)]
+    s = np.concatenate([(features[:rows] * np.array(fits)[fold]).sum(axis=1), features[rows:] @ np.mean(fits, axis=0)])
+    member = probabilities_of(s, np.zeros(5600))[None]
+
+    def told(part: slice) -> PairFeatures:
+        return PairFeatures(("x",) * 40, ("one",), features[part], np.ones((len(features[part]), 1)))
+
+    stack = replace(make_stack(member[:, :rows], label[:rows]), features=told(slice(rows)))
+    (result,), _ = evaluate([Stacking(style=True)], stack)
+    fresh = Stacking(style=True).fit(stack).predict(member[:, rows:], told(slice(rows, None)))
+    assert abs(result.honest - log_loss(fresh, label[rows:].astype(np.int8))) < 2 * result.honest_se
+    assert result.honest > log_loss(member[0, rows:], label[rows:].astype(np.int8)) - 2 * result.honest_se
 
 
 def test_the_hold_out_is_scored_by_the_blender_of_all_rows() -> None:
