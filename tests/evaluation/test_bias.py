@@ -20,7 +20,7 @@ from tests.examples import folds_of, make_pairs
 
 
 def check(section: Section) -> None:
-    """Every table has one set of columns; no sentence, finding or cell is NaN."""
+    """Every table has one set of columns; no sentence, finding or cell is NaN, no tick reads as markup."""
     said = [*section.summary, *(plot.finding for plot in section.plots)]
     assert all(text and "nan" not in text.lower().split() for text in said)
     for table in section.tables:
@@ -30,6 +30,8 @@ def check(section: Section) -> None:
         assert all(number == number for number in numbers)
     for plot in section.plots:
         plot.figure.canvas.draw()
+        labels = [label.get_text() for axes in plot.figure.axes for label in axes.get_xticklabels(which="both")]
+        assert not any("$" in label for label in labels)
 
 
 def test_a_section_of_generated_pairs() -> None:
@@ -77,6 +79,9 @@ def test_sentences() -> None:
         "refusing", (-0.12, -0.14, -0.10)
     )
     assert sentence("shown first", (0.01, -0.02, 0.04)).startswith("No effect shows")
+    assert "The response with a list, at equal length, wins" in sentence(
+        "with a list, at equal length", (0.1, 0.1, 0.2)
+    )
     assert departures(None, []) == []  # type: ignore[arg-type]
 
 
