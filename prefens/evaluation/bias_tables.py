@@ -37,7 +37,7 @@ def effect_table(found: Estimates, names: Sequence[str], title: str = "What move
     """One row per effect, one column per predictor."""
     several = len({effect.topic for effect in found.effects}) > 1
     rows: list[dict[str, Any]] = [
-        {**({"topic": effect.topic} if several else {}), "response": effect.name, "pairs": effect.rows}
+        {"response": effect.name, **({"topic": effect.topic} if several else {}), "pairs": effect.rows}
         | {name: found.cell(name, place) for name in names}
         for place, effect in enumerate(found.effects)
     ]

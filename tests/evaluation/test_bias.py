@@ -42,7 +42,7 @@ def test_a_section_of_generated_pairs() -> None:
     check(section)
     assert section.name == "bias"
     effects, departed = section.tables[:2]
-    assert list(effects.rows[0]) == ["topic", "response", "pairs", "votes", "truth", "floor", "votes again"]
+    assert list(effects.rows[0]) == ["response", "topic", "pairs", "votes", "truth", "floor", "votes again"]
     assert [row["clear"] for row in departed.rows][1] == 0
     assert {"bias-effects", "bias-length", "bias-families"} <= {plot.name for plot in section.plots}
 
