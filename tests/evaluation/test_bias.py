@@ -47,6 +47,17 @@ def test_a_section_of_generated_pairs() -> None:
     assert {"bias-effects", "bias-length", "bias-families"} <= {plot.name for plot in section.plots}
 
 
+def test_every_predictor_has_its_effects_though_few_have_columns() -> None:
+    pairs = generate(200, seed=1)
+    names = [f"m{place}" for place in range(6)]
+    section = bias_section(pairs, folds_of(pairs), {name: np.full((200, 3), 1 / 3) for name in names}, 20)
+    check(section)
+    every = next(table for table in section.tables if table.title.startswith("Every effect"))
+    assert [row["predictor"] for row in every.rows] == ["votes", "truth", *names]
+    assert all(row["shown first"] is not None for row in every.rows)
+    assert "m5" not in section.tables[0].rows[0]
+
+
 @pytest.mark.parametrize("predictions", [{}, {"one": np.full((60, 3), 1 / 3)}])
 def test_a_section_of_few_pairs_without_truth_or_features(pairs: Pairs, predictions: dict[str, np.ndarray]) -> None:
     section = bias_section(pairs, folds_of(pairs), predictions, 20)
