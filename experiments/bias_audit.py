@@ -17,6 +17,7 @@ import pandas as pd
 from prefens.data.folds import FoldSettings, make_folds
 from prefens.data.load import load_pairs
 from prefens.evaluation.bias import bias_section
+from prefens.evaluation.plots import save
 from prefens.evaluation.section import Section, Table
 from prefens.leak_audit import leak_section, out_of_fold
 from prefens.members.style import StyleMember
@@ -62,8 +63,7 @@ def report(section: Section, figures: Path | None, only: list[str]) -> None:
     for plot in section.plots:
         print(f"\nFigure {plot.name}: {plot.finding}")
         if figures is not None and plot.name in only:
-            plot.figure.suptitle(plot.finding, fontsize=10)
-            plot.figure.savefig(figures / f"{plot.name}.png", dpi=90)
+            save(plot, figures)
 
 
 def main() -> None:

@@ -103,7 +103,7 @@ def blend_sections(found: Blend, board: Board, backbones: Path, texts: int, resa
     if given is None:
         log.info("no texts: give data.path for the sections that need them")
         return [*sections, rows_section(folds.label, folds.group, folds.data_digest, folds)]
-    members = {info.name: own for info, own in zip(stack.members, stack.probabilities, strict=True)}
+    members = {stack.members[place].name: stack.probabilities[place] for place in _ranked(board)}
     predictions = {best.method: best.probabilities, **members}
     bias = _tried("bias audit", lambda: bias_section(given.pairs, stack.folds, predictions, resamples))
     mistakes = errors_section(stack, best.method, best.probabilities, given.pairs, texts)
@@ -151,10 +151,14 @@ def _calibration(found: Blend, board: Board) -> Section:
         kinds = {name: cross_calibrate(kind, probabilities, stack.folds) for name, kind in KINDS.items()}
         return {"as it is": probabilities, **kinds}
 
-    losses = [row["log_loss"] for row in board.members]
-    leading = np.argsort(losses, kind="stable")[:CALIBRATED]
-    others = {stack.members[place].name: forms(stack.probabilities[place]) for place in leading}
+    others = {stack.members[place].name: forms(stack.probabilities[place]) for place in _ranked(board)[:CALIBRATED]}
     return calibration_section(found.best.method, stack.folds.label, forms(found.best.probabilities), others)
+
+
+def _ranked(board: Board) -> list[int]:
+    """Return the places of the members in the stack, the best first."""
+    ranked: list[int] = np.argsort([row["log_loss"] for row in board.members], kind="stable").tolist()
+    return ranked
 
 
 def _tiles(found: Blend, board: Board) -> list[Tile]:

@@ -147,6 +147,16 @@ def test_the_theme_can_be_switched_and_is_remembered(store: Path, browser: Any) 
     assert page() == light
 
 
+# Whether an element of just this text is seen, neither scrolled away nor covered.
+IN_SIGHT = """
+return [...document.querySelectorAll('span, div')].some(element => {
+  if (element.textContent !== arguments[0]) return false;
+  const box = element.getBoundingClientRect();
+  const seen = document.elementFromPoint(box.right - 2, box.top + box.height / 2);
+  return seen !== null && (seen.contains(element) || element.contains(seen));
+})"""
+
+
 @pytest.fixture
 def address(store: Path) -> Iterator[str]:
     """Where `prefens.ui` says that the table of runs is."""
@@ -174,13 +184,14 @@ def test_the_runs_table_opens_with_scores_and_shows_the_report(address: str, bro
     from selenium.webdriver.support.ui import WebDriverWait
 
     wait = WebDriverWait(browser, 60)
-    show(browser, (1900, 900), "light")
+    show(browser, WIDE, "light")
     browser.get(address)
     page = "return document.body.innerText"
     wait.until(lambda _: "blend of 2" in browser.execute_script(page))
     shown = browser.execute_script(page)
     assert all(name in shown for name in ("oof_log_loss", "oof_accuracy", "style-", "textcnn-"))
     assert "fold 0" not in shown  # folds are nested below their members
+    assert browser.execute_script(IN_SIGHT, "oof_log_loss")  # also where MLflow's assistant takes its third
     shoot(browser, "mlflow-runs")
     blend = next(link for link in browser.find_elements("css selector", "a") if link.text == "blend of 2")
     run = blend.get_attribute("href")

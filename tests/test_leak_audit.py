@@ -30,6 +30,7 @@ def test_a_leak_is_found() -> None:
     assert whole["plain less grouped"][2] < -0.02
     assert whole["grouped folds"] > 0.6  # ln 2 = 0.69: a coin can be predicted by chance only
     assert "lower" in section.summary[0]
+    assert "less than grouped ones" in section.plots[0].finding
 
 
 def test_without_shared_prompts_nothing_leaks() -> None:
@@ -38,6 +39,7 @@ def test_without_shared_prompts_nothing_leaks() -> None:
     )
     check(section)
     assert section.summary[0].startswith("No prompt is met twice")
+    assert section.plots[0].finding.startswith("No leak shows")
 
 
 def test_whole_prompts_are_drawn() -> None:

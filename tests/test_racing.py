@@ -157,6 +157,7 @@ def test_the_verdict_and_its_numbers_are_tracked(sweep: Sweep) -> None:
     (run,) = runs
     assert run.info.status == "FINISHED"
     assert run.data.tags["prefens.race"] == "lost"
+    assert run.data.tags["mlflow.note.content"].startswith("Given up after its first fold")
     assert 0 <= run.data.metrics["race_gain"] <= run.data.metrics["race_high"] < run.data.metrics["race_least"]
 
 

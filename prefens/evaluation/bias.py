@@ -12,6 +12,7 @@ from prefens.evaluation.bias_plots import family_plot, forest_plot, model_pair_p
 from prefens.evaluation.bias_tables import (
     departure_table,
     effect_table,
+    every_table,
     order_table,
     ratio_table,
     tie_table,
@@ -26,7 +27,7 @@ from prefens.evaluation.traits import family_effects, main_effects, model_pair_e
 from prefens.records import Floats, Folds, Ints, Pairs
 
 VOTES, TRUTH = "votes", "truth"
-SHOWN = 4  # predictors whose every effect is shown; of all others, where they depart most from the votes
+SHOWN = 4  # predictors that tables have columns for; the others' main effects are in a table of their own
 HEADLINES = (
     "shown first", "with more words", "with a list, at equal length", "with headings, at equal length", "refusing",
     "speaking of itself as an AI",
@@ -112,6 +113,7 @@ def present(found: Audit) -> Section:
     tables: list[Table | None] = [
         effect_table(found.main, shown),
         departure_table(found.main, VOTES, list(found.predictions)),
+        every_table(found.main, found.main.names) if len(found.main.names) > len(shown) else None,
         ratio_table(found.ratios),
         tie_table(found.ties),
         order_table(found.votes, found.predictions, found.mates, found.bootstrap),
@@ -150,8 +152,9 @@ def sentence(name: str, cell: tuple[float, float, float] | None) -> str:
         return f"No effect shows of a response {name}: {value:+.1f} points (95 % interval {low:+.1f} to {high:+.1f})."
     low, high = sorted((abs(low), abs(high)))
     more = "more" if value > 0 else "less"
+    comma = "," if "," in name else ""
     return (
-        f"The response {name} wins {abs(value):.1f} points {more} often than the other one "
+        f"The response {name}{comma} wins {abs(value):.1f} points {more} often than the other one "
         f"(95 % interval {low:.1f} to {high:.1f})."
     )
 

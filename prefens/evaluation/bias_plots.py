@@ -80,16 +80,17 @@ def ratio_plot(found: Estimates) -> Plot | None:
         return None
     figure, axes = blank(8.0, 4.0)
     axes.axhline(0.0, color=MUTED, linewidth=1)
-    for at, name in enumerate(found.names):
+    names = found.names[:LINES]
+    for at, name in enumerate(names):
         value, low, high = np.array([found.cell(name, place) for place in places]).T
-        colour = PALETTE[at % len(PALETTE)]
-        axes.plot(places, value, "-o", color=colour, markersize=4, linewidth=1.5, label=name)
-        axes.vlines(places, low, high, color=colour, linewidth=1)
+        where = np.array(places) + (at - (len(names) - 1) / 2) * 0.12
+        axes.plot(where, value, "-o", color=PALETTE[at], markersize=4, linewidth=1.5, label=name)
+        axes.vlines(where, low, high, color=PALETTE[at], linewidth=1.2)
     axes.set_xticks(places, [f"{found.effects[p].name}\n({found.effects[p].rows:,})" for p in places], fontsize=8)
     axes.set(
         xlabel="how much longer the longer response is, in words (pairs)", ylabel="P(longer wins) - P(shorter wins)"
     )
-    if len(found.names) > 1:
+    if len(names) > 1:
         axes.legend(frameon=False, fontsize=8, ncols=3, loc="lower left", bbox_to_anchor=(0.0, 1.0))
     first, last = (100 * float(found.value[0, places[at]]) for at in (0, -1))
     return Plot(

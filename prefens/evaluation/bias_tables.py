@@ -35,12 +35,22 @@ WIN_RATES = (
 
 def effect_table(found: Estimates, names: Sequence[str], title: str = "What moves preference") -> Table:
     """One row per effect, one column per predictor."""
-    rows = [
-        {"topic": effect.topic, "response": effect.name, "pairs": effect.rows}
+    several = len({effect.topic for effect in found.effects}) > 1
+    rows: list[dict[str, Any]] = [
+        {"response": effect.name, **({"topic": effect.topic} if several else {}), "pairs": effect.rows}
         | {name: found.cell(name, place) for name in names}
         for place, effect in enumerate(found.effects)
     ]
     return Table(title, rows, EFFECTS, digits=3)
+
+
+def every_table(found: Estimates, names: Sequence[str]) -> Table:
+    """One row per predictor, one column per effect that is known: to be sorted by."""
+    known = [place for place in range(len(found.effects)) if found.cell(names[0], place) is not None]
+    rows: list[dict[str, Any]] = [
+        {"predictor": name} | {found.effects[place].name: found.cell(name, place) for place in known} for name in names
+    ]
+    return Table("Every effect, of every predictor", rows, "As above: a column is an effect.", digits=3)
 
 
 def ratio_table(found: Estimates) -> Table:

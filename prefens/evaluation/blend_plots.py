@@ -38,7 +38,7 @@ def weights_plot(names: Sequence[str], weights: Floats, intervals: Floats) -> Pl
     axes.set_ylim(-0.6, len(order) - 0.4)
     axes.set(xlabel="weight of the lowest log loss (line: 95 % of bootstrap resamples)", xlim=(-0.02, 1.02))
     sure = int((intervals[:, 0] > 0.001).sum())
-    title = f"{sure} of {len(names)} members have a weight in every likely sample"
+    title = f"{sure} of {len(names)} members {'has' if sure == 1 else 'have'} a weight in every likely sample"
     return Plot("weights", title, figure)
 
 

@@ -16,7 +16,7 @@ from prefens.records import OOFStack
 from prefens.results import BlendResult, Diagnosis
 
 Run = Mapping[str, Any]  # what the store notes of a fold run: seconds, train_rows, facts, curves
-BY_CONSTRUCTION = "by construction"
+BY_CONSTRUCTION = 0  # unlike a measured 0.0, shown without decimals
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,14 +51,14 @@ def leaderboard_section(board: Board) -> Section:
 
 
 def cost(runs: Sequence[Run]) -> dict[str, float | int | None]:
-    """Return what a member's fold runs took together: minutes, parameters of one model, training pairs a second."""
+    """Return what a member's fold runs took together: seconds, parameters of one model, training pairs a second."""
     if not runs:
-        return {"minutes": None, "parameters": None, "pairs/s": None}
+        return {"seconds": None, "parameters": None, "pairs/s": None}
     seconds = sum(run["seconds"] for run in runs)
     pairs = sum(run.get("train_rows", 0) for run in runs)
     parameters = runs[0].get("facts", {}).get("parameters")
     return {
-        "minutes": seconds / 60.0,
+        "seconds": seconds,
         "parameters": parameters,
         "pairs/s": pairs / seconds if pairs and seconds else None,
     }
@@ -87,7 +87,7 @@ def _scores(board: Board) -> Table:
         rows.append(shown | {"_kind": "best" if best else row["kind"]})
     empty = {name for name in rows[0] if all(row[name] is None for row in rows)}
     kept = [{name: value for name, value in row.items() if name not in empty} for row in rows]
-    return Table("Members, blends and points of reference", kept, NOTE, column_digits={"minutes": 1, "pairs/s": 0})
+    return Table("Members, blends and points of reference", kept, NOTE, column_digits={"seconds": 0, "pairs/s": 0})
 
 
 NOTE = (
@@ -95,8 +95,9 @@ NOTE = (
     "cross-fitted on the members' folds; the only column to call a result. fitted: on rows that the weights saw. "
     "calibration: classwise expected calibration error. to prior: gain over always predicting the outcome shares; to "
     "floor: distance to the best predictor that cannot see which response is first (synthetic data alone). swap gap: "
-    "largest change of a probability when A and B change places; by construction 0 for members trained here and for "
-    "blends of them. minutes: of all folds, prediction included; pairs/s: training pairs in that time."
+    "largest change of a probability when A and B change places, measured on a sample; 0 without decimals: by "
+    "construction, as for all members trained here and blends of them. seconds: of all folds, prediction included; "
+    "pairs/s: training pairs in that time. parameters: of one model, where they are counted."
 )
 
 

@@ -11,7 +11,8 @@ from prefens.evaluation.section import Plot
 from prefens.records import Floats, Ints
 
 SHOWN = 40  # rows of a figure that still can be read
-POINTS = 60  # of a curve: steps are averaged
+POINTS = 30  # of a curve: steps are averaged
+END = POINTS // 10  # of those are what a curve ends with: a single one is noise
 
 
 def folds_plot(losses: Mapping[str, Floats], fold: Ints, blends: set[str], references: Mapping[str, float]) -> Plot:
@@ -56,7 +57,7 @@ def curves_plot(curves: Mapping[str, Sequence[Sequence[float]]], prior: float) -
     if not smooth:
         return None
     figure, axes = blank(8.0, 3.8)
-    ranked = sorted(smooth, key=lambda name: float(smooth[name][-1]))
+    ranked = sorted(smooth, key=lambda name: float(smooth[name][-END:].mean()))
     share = (np.arange(POINTS) + 0.5) / POINTS
     for name in ranked[len(CYCLE) :]:
         axes.plot(share, smooth[name], color=MUTED, linewidth=0.8, alpha=0.7)
@@ -65,7 +66,7 @@ def curves_plot(curves: Mapping[str, Sequence[Sequence[float]]], prior: float) -
     axes.axhline(prior, color="0.35", linewidth=1.2, linestyle="--", label="class prior")
     axes.set(xlabel="share of the training steps", ylabel="training loss, nats", xlim=(0, 1))
     axes.legend(frameon=False, fontsize=8, ncols=2)
-    last = [float(smooth[name][-1]) for name in (ranked[0], ranked[-1])]
+    last = [float(smooth[name][-END:].mean()) for name in (ranked[0], ranked[-1])]
     ends = f"at {last[0]:.3f}" if len(ranked) == 1 else f"between {last[0]:.3f} ({ranked[0]}) and {last[1]:.3f}"
     return Plot("curves", f"Training losses end {ends} nats; the class prior has {prior:.3f}", figure)
 

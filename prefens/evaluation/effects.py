@@ -94,12 +94,6 @@ def _cell(value: float, draws: Floats) -> tuple[float, float, float] | None:
     return float(value), float(low), float(high)
 
 
-def value_of(effect: Effect, probabilities: Floats) -> float:
-    """Return an effect of (n, 3) probabilities; NaN where no pair tells anything."""
-    total = np.abs(effect.weight).sum()
-    return float(effect.weight @ (probabilities @ effect.contrast) / total) if total else float("nan")
-
-
 def estimate(
     effects: Sequence[Effect], names: Sequence[str], probabilities: Sequence[Floats], bootstrap: GroupBootstrap
 ) -> Estimates:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
+from textwrap import fill
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.image import imsave
+from matplotlib.ticker import FuncFormatter, NullFormatter
 from numpy.typing import NDArray
 
 from prefens.evaluation.metrics import calibration_error
@@ -22,6 +26,7 @@ ACCENT, WARM, MUTED = "#0072B2", "#D55E00", "0.65"
 CYCLE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # without the yellow: pale on white
 NAMES = {Outcome.A_WINS: "A wins", Outcome.B_WINS: "B wins", Outcome.TIE: "tie"}
 DPI = 144
+LINE = 11  # characters of a finding an inch
 
 
 def calibration_plot(
@@ -62,18 +67,32 @@ def blank(width: float, height: float) -> tuple[Figure, Axes]:
 
 def blank_figure(width: float, height: float) -> Figure:
     """Return a figure of that many inches without axes."""
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
 
+def logarithmic(axes: Axes, told: Callable[[float], str]) -> None:
+    """Make the x axis logarithmic, labelled by `told`: matplotlib's powers of ten need the math that is off."""
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: told(value)))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
 def png(plot: Plot, titled: bool = True) -> bytes:
     """Return a figure as PNG; `titled` with its finding above it, as a file that goes its own way needs it."""
-    title = plot.figure.suptitle(plot.finding if titled else "", fontsize=11)
     stream = BytesIO()
-    plot.figure.savefig(stream, format="png", dpi=DPI)
-    title.set_text("")
+    imsave(stream, np.vstack([heading(plot).pixels, plot.pixels]) if titled else plot.pixels, format="png")
     return stream.getvalue()
+
+
+def heading(plot: Plot) -> Plot:
+    """Return the finding of a figure as a figure of its own, as wide and with as many lines as it takes."""
+    width = plot.figure.get_figwidth()
+    text = fill(plot.finding, int(LINE * width))
+    figure = Figure(figsize=(width, 0.1 + 0.22 * len(text.splitlines())), dpi=DPI)
+    figure.text(0.5, 0.5, text, ha="center", va="center", fontsize=11)
+    return Plot(f"{plot.name}-heading", plot.finding, figure)
 
 
 def save(plot: Plot, folder: Path) -> Path:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +36,13 @@ class Plot:
     name: str
     finding: str
     figure: Figure
+
+    @cached_property
+    def pixels(self) -> NDArray[np.uint8]:
+        """The figure, (height, width, 4), without its finding: drawn once for the page and the file."""
+        canvas = FigureCanvasAgg(self.figure)
+        canvas.draw()  # type: ignore[no-untyped-call]
+        return np.array(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from prefens.evaluation.languages import LANGUAGES, PLACE
-from prefens.evaluation.plots import ACCENT, COLOURS, MUTED, NAMES, blank
+from prefens.evaluation.plots import ACCENT, COLOURS, MUTED, NAMES, blank, logarithmic
 from prefens.evaluation.reading import Reading
 from prefens.evaluation.section import Plot
 from prefens.evaluation.study_tables import MOST_MODELS, Standing
@@ -46,7 +46,8 @@ def length_plot(reading: Reading) -> Plot | None:
         axes.hist(
             np.maximum(values, 1), bins=bins, weights=weights, histtype="step", color=colour, linewidth=1.8, label=name
         )
-    axes.set(xscale="log", xlabel="words, all turns together", ylabel="share of texts")
+    logarithmic(axes, lambda words: f"{words:,.0f}")
+    axes.set(xlabel="words, all turns together", ylabel="share of texts")
     axes.legend(frameon=False)
     half, most = np.median(responses), np.quantile(responses, 0.95)
     ratio = np.exp(np.abs(reading.log_ratio()))
@@ -68,7 +69,8 @@ def language_plot(reading: Reading) -> Plot | None:
     for row, share in enumerate(shares):
         axes.text(share * 1.05, row, f"{share:.1%}", va="center", fontsize=8)
     axes.set_yticks(range(len(order)), [LANGUAGES[place] for place in order], fontsize=9)
-    axes.set(xscale="log", xlabel="share of prompts (logarithmic)", xlim=(shares.min() / 2, 2.0))
+    logarithmic(axes, lambda share: f"{100 * share:g}%")
+    axes.set(xlabel="share of prompts (logarithmic)", xlim=(shares.min() / 2, 2.0))
     axes.invert_yaxis()
     english = counts[PLACE["English"]] / counts.sum()
     return Plot("data-languages", f"{english:.0%} of the prompts are in English", figure)

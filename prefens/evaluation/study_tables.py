@@ -20,7 +20,7 @@ MOST_MODELS = 20
 MOST_TURNS = 6
 QUANTILES = {"5 %": 0.05, "median": 0.5, "95 %": 0.95, "99 %": 0.99}
 WORDS = "Words are what stands between spaces; in scripts without spaces every character is one."
-TOKENS = " Tokens: of an evenly spaced sample of {} texts."
+TOKENS = " Tokens: of an evenly spaced sample of {:,} texts."
 NO_TOKENS = " Tokens were not counted: no tokenizer was at hand."
 GUESSED = (
     "Guessed from the script and, where it is Latin, from the function words of eight languages; texts without any of "

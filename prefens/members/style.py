@@ -63,8 +63,10 @@ class StyleMember(Member):
         scaled = scaling.apply([Block(odd)], [Block(even)])
         strength, loss = choose_strength(*scaled, train.labels, context.inner, self.strengths)
         curve: list[float] = []
-        self._logistic = scaling, fit(*scaled, train.labels, strength, curve=curve)
-        return FitReport({"train_objective": curve}, {"strength": strength, "inner_log_loss": loss})
+        model = fit(*scaled, train.labels, strength, curve=curve)
+        self._logistic = scaling, model
+        facts = {"strength": strength, "inner_log_loss": loss, "parameters": model.size}
+        return FitReport({"train_objective": curve}, facts)
 
     def predict_proba(self, pairs: Pairs) -> Floats:
         odd, even = self._features(pairs)

@@ -41,6 +41,11 @@ class SymmetricLogistic:
     even: Floats
     intercept: float
 
+    @property
+    def size(self) -> int:
+        """The number of weights."""
+        return len(self.odd) + len(self.even) + 1
+
     def predict_proba(self, odd: Matrix, even: Matrix) -> Floats:
         """Return (n, 3) float64 probabilities for odd (n, p) and even (n, q) features."""
         return np.exp(_log_probabilities(odd @ self.odd, even @ self.even + self.intercept))

@@ -64,7 +64,8 @@ class TfidfMember(Member):
         curve: list[float] = []
         turned = fit(odd.rows, even.rows, train.labels, strength, curve=curve)
         self._model = SymmetricLogistic(odd.back(turned.odd), even.back(turned.even), turned.intercept)
-        return FitReport({"train_objective": curve}, {"strength": strength, "inner_log_loss": loss})
+        facts = {"strength": strength, "inner_log_loss": loss, "parameters": self._model.size}
+        return FitReport({"train_objective": curve}, facts)
 
     def predict_proba(self, pairs: Pairs) -> Floats:
         if self._model is None:

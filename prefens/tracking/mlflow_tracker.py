@@ -105,6 +105,7 @@ class MlflowTracker:
         parent = self._parent(spec)
         self._log(parent, metrics, {}, [], ended)
         self.client.set_tag(parent, "prefens.race", "lost" if lost else "stays")
+        self.client.set_tag(parent, MLFLOW_RUN_NOTE, _raced(metrics, lost))
         if lost:
             self.client.set_terminated(parent, end_time=ended)
 
@@ -241,6 +242,16 @@ def _columns(rows: Rows) -> dict[str, list[Any]]:
         for row in rows
     ]
     return {name: [row.get(name) for row in plain] for name in names}
+
+
+def _raced(metrics: Mapping[str, float], lost: bool) -> str:
+    """Say what a race made of a member."""
+    gain, low, high, least = (metrics[f"race_{name}"] for name in ("gain", "low", "high", "least"))
+    verdict = "Given up after its first fold" if lost else "Stays in the race"
+    return (
+        f"{verdict}: mixed into the blend so far it gains **{gain:.4f}** nats [{low:.4f}, {high:.4f}]; "
+        f"{least:g} were asked for."
+    )
 
 
 def _of_member(spec: MemberSpec) -> str:

@@ -20,7 +20,7 @@ from tests.examples import folds_of, make_pairs
 
 
 def check(section: Section) -> None:
-    """Every table has one set of columns; no sentence, finding or cell is NaN."""
+    """Every table has one set of columns; no sentence, finding or cell is NaN, no tick reads as markup."""
     said = [*section.summary, *(plot.finding for plot in section.plots)]
     assert all(text and "nan" not in text.lower().split() for text in said)
     for table in section.tables:
@@ -30,6 +30,8 @@ def check(section: Section) -> None:
         assert all(number == number for number in numbers)
     for plot in section.plots:
         plot.figure.canvas.draw()
+        labels = [label.get_text() for axes in plot.figure.axes for label in axes.get_xticklabels(which="both")]
+        assert not any("$" in label for label in labels)
 
 
 def test_a_section_of_generated_pairs() -> None:
@@ -40,9 +42,20 @@ def test_a_section_of_generated_pairs() -> None:
     check(section)
     assert section.name == "bias"
     effects, departed = section.tables[:2]
-    assert list(effects.rows[0]) == ["topic", "response", "pairs", "votes", "truth", "floor", "votes again"]
+    assert list(effects.rows[0]) == ["response", "topic", "pairs", "votes", "truth", "floor", "votes again"]
     assert [row["clear"] for row in departed.rows][1] == 0
     assert {"bias-effects", "bias-length", "bias-families"} <= {plot.name for plot in section.plots}
+
+
+def test_every_predictor_has_its_effects_though_few_have_columns() -> None:
+    pairs = generate(200, seed=1)
+    names = [f"m{place}" for place in range(6)]
+    section = bias_section(pairs, folds_of(pairs), {name: np.full((200, 3), 1 / 3) for name in names}, 20)
+    check(section)
+    every = next(table for table in section.tables if table.title.startswith("Every effect"))
+    assert [row["predictor"] for row in every.rows] == ["votes", "truth", *names]
+    assert all(row["shown first"] is not None for row in every.rows)
+    assert "m5" not in section.tables[0].rows[0]
 
 
 @pytest.mark.parametrize("predictions", [{}, {"one": np.full((60, 3), 1 / 3)}])
@@ -77,6 +90,9 @@ def test_sentences() -> None:
         "refusing", (-0.12, -0.14, -0.10)
     )
     assert sentence("shown first", (0.01, -0.02, 0.04)).startswith("No effect shows")
+    assert "The response with a list, at equal length, wins" in sentence(
+        "with a list, at equal length", (0.1, 0.1, 0.2)
+    )
     assert departures(None, []) == []  # type: ignore[arg-type]
 
 

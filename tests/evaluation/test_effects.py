@@ -20,7 +20,6 @@ from prefens.evaluation.effects import (
     excludes_zero,
     margin,
     one_hot,
-    value_of,
 )
 from prefens.evaluation.reading import read_pairs
 from prefens.evaluation.traits import (
@@ -30,8 +29,14 @@ from prefens.evaluation.traits import (
     ratio_effects,
     tie_shares,
 )
-from prefens.records import SWAP, Pairs
+from prefens.records import SWAP, Floats, Pairs
 from tests.examples import column, folds_of, make_pairs
+
+
+def value_of(effect: Effect, probabilities: Floats) -> float:
+    """The definition of an effect, without a bootstrap: NaN where no pair tells anything."""
+    total = np.abs(effect.weight).sum()
+    return float(effect.weight @ (probabilities @ effect.contrast) / total) if total else float("nan")
 
 
 def everything(pairs: Pairs) -> list[Effect]:

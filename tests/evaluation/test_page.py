@@ -137,3 +137,14 @@ def test_the_same_figure_is_drawn_with_and_without_its_finding() -> None:
     plot = calibration_plot(probabilities, np.arange(60).astype(np.int8) % 3, "x")
     bare, titled, again = png(plot, titled=False), png(plot), png(plot, titled=False)
     assert bare == again != titled
+
+
+def test_a_long_finding_is_not_cut() -> None:
+    from prefens.evaluation.plots import heading
+
+    for words in (3, 20, 60):
+        figure = heading(line_plot("long", "M wide words " * words)).figure
+        box = figure.texts[0].get_window_extent()
+        assert box.x0 >= 0 <= box.y0
+        assert box.x1 <= figure.bbox.width
+        assert box.y1 <= figure.bbox.height
