@@ -76,6 +76,10 @@ RECIPE_GROUPS = ("text", "pairing", "head", "training")  # beside backbone; a me
 UNDECISIVE = "path training.save training.checkpoint_minutes training.gradient_checkpointing training.guard".split()
 
 
+# Hydra copies what holds its store for each group that --help lists, and copies each node that it takes from the store
+# once more: the only store there is may be shared.
+ConfigStore.__deepcopy__ = lambda store, _: store  # type: ignore[attr-defined]
+
 for _name, _schema in SCHEMAS.items():
     ConfigStore.instance().store(name=f"{_name}_schema", node=_schema)
 

@@ -1,12 +1,14 @@
 """Every option of every group composes and builds, and shows all the settings that its class has."""
 
+from copy import deepcopy
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
+from hydra.core.config_store import ConfigStore
+from omegaconf import OmegaConf, open_dict
 
 from prefens import config
 from prefens.data.folds import FoldSettings
@@ -134,3 +136,12 @@ def test_trainings_build_and_show_every_setting(name: str) -> None:
     assert built.mode.name == name
     assert set(shown) == {item.name for item in fields(TrainingSettings)}
     assert set(shown.lora) == {item.name for item in fields(LoraSettings)}
+
+
+def test_what_is_changed_in_settings_stays_out_of_the_next_ones() -> None:
+    """Hydra's store of schemas is shared and not copied: what is taken from it must be a copy."""
+    assert deepcopy(ConfigStore.instance()) is ConfigStore.instance()
+    before, changed = composed(), composed()
+    with open_dict(changed):  # type: ignore[arg-type]
+        changed.seed, changed.tracking.root = 99, "/elsewhere"
+    assert composed() == before != changed

@@ -15,19 +15,12 @@ import pandas as pd
 import pytest
 
 from prefens.evaluation.metrics import log_loss
+from tests.commands import prefens
 from tests.examples import make_pairs, write_csv
 
 QUIET = ["tracking=none", "backbone.bits=10", "backbone.strengths=[0.1]"]
 SCORES = ("method", "fitted", "honest", "honest_se")
 COLUMNS = ["id", "winner_model_a", "winner_model_b", "winner_tie"]
-
-
-def prefens(command: str, *arguments: object, cwd: Path, fails: bool = False) -> subprocess.CompletedProcess[str]:
-    """Run a command in its own process."""
-    line = [sys.executable, "-m", f"prefens.{command}", *map(str, arguments)]
-    done = subprocess.run(line, cwd=cwd, capture_output=True, text=True, timeout=280, check=False)
-    assert (done.returncode != 0) == fails, f"{done.stdout}\n{done.stderr}"
-    return done
 
 
 @pytest.fixture(scope="module")

@@ -69,8 +69,8 @@ def test_a_collapsed_fold_is_trained_again_only_by_force(pairs: Pairs, tiny_bert
 
 @pytest.mark.slow
 def test_a_command_whose_fold_has_collapsed_before_fails(tmp_path: Path, tiny_bert: Path) -> None:
+    from tests.commands import prefens
     from tests.examples import make_pairs, write_csv
-    from tests.test_end_to_end import prefens
 
     write_csv(tmp_path / "train.csv", make_pairs(60))
     given = (

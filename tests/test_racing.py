@@ -21,7 +21,7 @@ from prefens.tracking.member_spec import MemberSpec
 from prefens.tracking.mlflow_tracker import MlflowTracker
 from prefens.tracking.oof_store import OOFStore, SplitStore
 from prefens.tracking.tracker import NoTracker, Tracker
-from tests.test_end_to_end import prefens
+from tests.commands import prefens
 
 
 @dataclass

@@ -12,9 +12,9 @@ from prefens import config
 from prefens.errors import ConfigError
 from prefens.report import report
 from prefens.tracking.mlflow_tracker import MlflowTracker
+from tests.commands import prefens
 from tests.evaluation.test_page import HOSTILE, Elements
 from tests.examples import column, make_pairs, write_csv
-from tests.test_end_to_end import prefens
 
 QUICK = ["resamples=20", "swaps=5", "texts=3"]
 

@@ -20,8 +20,8 @@ from prefens.sweep import Outcome, Sweep, latest
 from prefens.tracking.failures import note_failure
 from prefens.tracking.member_spec import MemberSpec
 from prefens.tracking.oof_store import OOFStore, SplitStore
+from tests.commands import prefens
 from tests.examples import folds_of
-from tests.test_end_to_end import prefens
 
 
 class CollapseError(Exception):

@@ -14,8 +14,8 @@ from prefens.records import Pairs
 from prefens.tracking.member_spec import MemberSpec
 from prefens.tracking.oof_store import OOFStore
 from prefens.tuning import Search, distribution, finished
+from tests.commands import prefens
 from tests.examples import folds_of, write_csv
-from tests.test_end_to_end import prefens
 
 SPACE = {"x": {"low": -2.0, "high": 2.0}, "n": [1, 2, 3]}
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prefens.data.load import load_pairs
@@ -59,6 +59,7 @@ def test_parquet_equals_csv(tmp_path: Path, pairs: Pairs, as_lists: bool) -> Non
         max_size=5,
     )
 )
+@settings(max_examples=40)
 def test_any_text_survives(tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[list[str | None], ...]]) -> None:
     path = tmp_path_factory.mktemp("any") / "train.csv"
     with path.open("w", newline="", encoding="utf-8") as stream:

@@ -41,7 +41,7 @@ optimal = pytest.mark.parametrize("name", OPTIMAL)
 
 @every
 @given(stack=stacks)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_predictions_are_probabilities(name: str, stack: OOFStack) -> None:
     blender = MAKE[name]().fit(stack)
     predicted = blender.predict(stack.probabilities)
@@ -54,7 +54,7 @@ def test_predictions_are_probabilities(name: str, stack: OOFStack) -> None:
 
 @every
 @given(stack=stacks, seed=st.integers(0, 100))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_permuting_members_permutes_weights(name: str, stack: OOFStack, seed: int) -> None:
     order = np.random.default_rng(seed).permutation(len(stack.members))
     moved = OOFStack(tuple(stack.members[place] for place in order), stack.probabilities[order], stack.folds)
@@ -66,7 +66,7 @@ def test_permuting_members_permutes_weights(name: str, stack: OOFStack, seed: in
 
 @every
 @given(stack=stacks)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_swapping_a_and_b_swaps_the_prediction(name: str, stack: OOFStack) -> None:
     swapped = make_stack(stack.probabilities[:, :, SWAP], SWAP[stack.folds.label])
     blender = MAKE[name]().fit(stack)
@@ -78,7 +78,7 @@ def test_swapping_a_and_b_swaps_the_prediction(name: str, stack: OOFStack) -> No
 
 @every
 @given(stack=stacks)
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=5, deadline=None)
 def test_what_was_fitted_survives_json(name: str, stack: OOFStack) -> None:
     blender = MAKE[name]().fit(stack)
     again = restore(json.loads(json.dumps(blender.state())))
@@ -88,7 +88,7 @@ def test_what_was_fitted_survives_json(name: str, stack: OOFStack) -> None:
 
 @every
 @given(stack=stacks)
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=5, deadline=None)
 def test_unused_members_change_nothing(name: str, stack: OOFStack) -> None:
     blender = MAKE[name]().fit(stack)
     masked = np.where(blender.used[:, None, None], stack.probabilities, 1.0 / 3.0)
@@ -126,7 +126,7 @@ def awkward(seed: int) -> OOFStack:
 
 @every
 def test_small_and_awkward_stacks_can_be_fitted(name: str) -> None:
-    for seed in range(60):
+    for seed in range(30):
         stack = awkward(seed)
         predicted = MAKE[name]().fit(stack).predict(stack.probabilities)
         assert np.isfinite(predicted).all()
@@ -170,7 +170,7 @@ def test_the_fitted_blend_is_never_worse_than_a_member(name: str, stack: OOFStac
 
 @optimal
 @given(stack=stacks, copied=st.integers(0, 100))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_a_copy_of_a_member_changes_no_prediction(name: str, stack: OOFStack, copied: int) -> None:
     place = copied % len(stack.members)
     longer = OOFStack(
@@ -189,7 +189,7 @@ def test_a_copy_of_a_member_changes_no_prediction(name: str, stack: OOFStack, co
 
 @pytest.mark.parametrize("name", [*OPTIMAL, "soft_vote+temperature"])
 @given(stack=stacks)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_honest_is_never_better_than_fitted(name: str, stack: OOFStack) -> None:
     # The sum over folds of what each loses with weights fitted elsewhere is at least what the common optimum loses.
     (result,), _ = evaluate([MAKE[name]()], stack)

@@ -167,12 +167,12 @@ def planted(count: int, seed: int) -> Pairs:
 
 
 def test_labels_reach_the_model_the_right_way_round(make: Make, tmp_path: Path) -> None:
-    member, train = make(), planted(300, 1)
+    member, train = make(), planted(200, 1)
     if isinstance(member, NetworkMember):
         member.training = replace(member.training, epochs=8, lr=3e-3)
     if isinstance(member, StyleMember):
         member.min_rows, member.rounds = 20, 40
-    member.fit(train, None, Context(entropy=3, inner=(np.arange(300) % 5).astype(np.int8), cache=tmp_path))
+    member.fit(train, None, Context(entropy=3, inner=(np.arange(200) % 5).astype(np.int8), cache=tmp_path))
     fresh = planted(100, 2)
     predicted = member.predict_proba(fresh)
     decided = fresh.labels != 2

@@ -58,9 +58,18 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 @pytest.mark.parametrize("head", HEADS, ids=lambda head: f"{head.kind.name}-{head.pooling.name}")
 @pytest.mark.parametrize("kept", [True, False])
 def test_what_is_loaded_predicts_what_was_trained(
-    tiny_encoder: Path, tmp_path: Path, head: HeadSettings, kept: bool
+    tiny_bert: Path, tmp_path: Path, head: HeadSettings, kept: bool
 ) -> None:
-    pairs, member, model = make_pairs(COUNT), member_on(tiny_encoder, head), tmp_path / "model"
+    assert_comes_back(tiny_bert, tmp_path, head, kept)
+
+
+@pytest.mark.parametrize("head", [HEADS[0], HEADS[4]], ids=["pooled", "states"])
+def test_every_family_is_loaded_as_it_was_trained(tiny_encoder: Path, tmp_path: Path, head: HeadSettings) -> None:
+    assert_comes_back(tiny_encoder, tmp_path, head, kept=True)
+
+
+def assert_comes_back(encoder: Path, tmp_path: Path, head: HeadSettings, kept: bool) -> None:
+    pairs, member, model = make_pairs(COUNT), member_on(encoder, head), tmp_path / "model"
     report = member.fit(pairs, None, context_of(tmp_path / "cache" if kept else None))
     assert report.curves["train_loss"][-1] < report.curves["train_loss"][0]
     model.mkdir()

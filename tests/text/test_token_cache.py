@@ -1,8 +1,8 @@
 """The token cache: the same tokens as fresh ones, whoever made them, and never from a damaged file."""
 
 import logging
-import subprocess
-import sys
+from multiprocessing.queues import SimpleQueue
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import numpy as np
@@ -14,26 +14,10 @@ from prefens.text import token_cache
 from prefens.text.settings import TextSettings
 from prefens.text.token_cache import cached_tokens
 from prefens.text.tokens import PairTokens, tokenize_pairs
+from tests.commands import forks
 from tests.examples import make_pairs
 
 SETTINGS = TextSettings(max_length=32)
-OTHER = """
-import sys
-from pathlib import Path
-from prefens.modeling.pretrained import load_tokenizer
-from prefens.text.token_cache import cached_tokens
-from prefens.text.tokens import tokenize_pairs
-from tests.examples import make_pairs
-from tests.text.test_token_cache import SETTINGS
-
-tokenizer = load_tokenizer(Path(sys.argv[1]))
-
-def tokenize(pairs):
-    print("tokenized", flush=True)
-    return tokenize_pairs(tokenizer, pairs, SETTINGS, "", "")
-
-cached_tokens(Path(sys.argv[2]), "s", make_pairs(60), tokenize)
-"""
 
 
 @pytest.fixture(autouse=True)
@@ -80,12 +64,29 @@ def test_other_texts_orders_and_settings_have_files_of_their_own(tiny_bert: Path
     assert_same(cached_tokens(tmp_path, "s", relabelled, never), fresh(tiny_bert, pairs))
 
 
+def tokenize_together(encoder: Path, folder: Path, start: Barrier, tokenized: SimpleQueue[int]) -> None:
+    """Ask for tokens at the same moment as the other process, and tell how often they had to be made."""
+    counts = []
+    tokenizer = load_tokenizer(encoder)
+
+    def tokenize(pairs: Pairs) -> PairTokens:
+        counts.append(len(pairs))
+        return tokenize_pairs(tokenizer, pairs, SETTINGS, "", "")
+
+    start.wait(60)
+    cached_tokens(folder, "s", make_pairs(60), tokenize)
+    tokenized.put(len(counts))
+
+
 def test_two_processes_at_once_tokenize_once(tiny_bert: Path, tmp_path: Path) -> None:
-    line = [sys.executable, "-c", OTHER, str(tiny_bert), str(tmp_path)]
-    both = [subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
-    told = [process.communicate(timeout=120) for process in both]
-    assert [process.returncode for process in both] == [0, 0], told
-    assert sorted(out.count("tokenized") for out, _ in told) == [0, 1]
+    start, tokenized = forks.Barrier(2), forks.SimpleQueue()
+    both = [forks.Process(target=tokenize_together, args=(tiny_bert, tmp_path, start, tokenized)) for _ in range(2)]
+    for process in both:
+        process.start()
+    for process in both:
+        process.join(120)
+    assert [process.exitcode for process in both] == [0, 0]
+    assert sorted(tokenized.get() for _ in both) == [0, 1]
     assert_same(cached_tokens(tmp_path, "s", make_pairs(60), never), fresh(tiny_bert, make_pairs(60)))
 
 

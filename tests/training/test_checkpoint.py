@@ -164,26 +164,40 @@ def test_a_budget_that_is_spent_stops_at_the_next_step(make: Make, tmp_path: Pat
     assert len(torch.load(tmp_path / "half.pt", weights_only=True)["curve"]) == 1
 
 
+@pytest.fixture(scope="module")
+def small(tiny_bert: Path) -> Callable[..., NetworkMember]:
+    def make(hidden: int = 8) -> NetworkMember:
+        text, head, training = TextSettings(max_length=64), HeadSettings(hidden=hidden), replace(QUICK, epochs=1)
+        return EncoderMember("bert", path=str(tiny_bert), text=text, head=head, training=training)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def undisturbed(small: Callable[..., NetworkMember]) -> tuple[NetworkMember, list[float]]:
+    return fit(small())
+
+
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "empty", "text", "foreign", "other model"])
 def test_what_is_no_checkpoint_of_this_run_is_told_and_the_fold_starts_afresh(
-    damage: str, tiny_bert: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    damage: str,
+    small: Callable[..., NetworkMember],
+    undisturbed: tuple[NetworkMember, list[float]],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    def make(hidden: int = 8) -> NetworkMember:
-        head = HeadSettings(hidden=hidden)
-        return EncoderMember("bert", path=str(tiny_bert), text=TextSettings(max_length=64), head=head, training=QUICK)
-
     path = tmp_path / "half.pt"
-    fit(make(16 if damage == "other model" else 8), path, "f" * 64 if damage == "foreign" else "k" * 64)
+    fit(small(16 if damage == "other model" else 8), path, "f" * 64 if damage == "foreign" else "k" * 64)
     data = path.read_bytes()
     middle = len(data) // 2
     flipped = data[:middle] + bytes([data[middle] ^ 16]) + data[middle + 1 :]
     written = {"truncated": data[:middle], "flipped": flipped, "empty": b"", "text": b"not a checkpoint at all"}
     path.write_bytes(written.get(damage, data))
-    again, curve = fit(make(), path)
+    again, curve = fit(small(), path)
     assert f"{path}: " in caplog.text
     assert "starts afresh" in caplog.text
-    assert curve == fit(make())[1]
-    np.testing.assert_array_equal(predicted(again), predicted(fit(make())[0]))
+    assert curve == undisturbed[1]
+    np.testing.assert_array_equal(predicted(again), predicted(undisturbed[0]))
 
 
 def test_a_disk_that_takes_no_checkpoint_does_not_end_the_training(

@@ -47,6 +47,11 @@ def fit(path: Path, **settings: Any) -> tuple[EncoderMember, FitReport]:
     return member, member.fit(PAIRS, None, Context(1, INNER))
 
 
+@pytest.fixture(scope="module")
+def undisturbed(calm: Path) -> tuple[EncoderMember, FitReport]:
+    return fit(calm)
+
+
 def predicted(member: EncoderMember) -> np.ndarray:
     return member.predict_proba(make_pairs(30, seed=3))
 
@@ -67,15 +72,20 @@ def failing(monkeypatch: pytest.MonkeyPatch, fails: Callable[[int, int], BaseExc
 @pytest.mark.parametrize("error", [CUDA, CPU, MemoryError()], ids=["cuda", "cpu", "python"])
 @pytest.mark.parametrize("number", [1, 5])
 def test_memory_that_runs_out_once_changes_nothing_but_the_budget(
-    error: BaseException, number: int, calm: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    error: BaseException,
+    number: int,
+    calm: Path,
+    undisturbed: tuple[EncoderMember, FitReport],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    whole, undisturbed = fit(calm)
+    whole, before = undisturbed
     failing(monkeypatch, lambda count, pairs: error if count == number and pairs > 1 else None)
     with caplog.at_level(logging.WARNING):
         again, report = fit(calm)
     assert "out of memory with 400 tokens" in caplog.text
-    assert report.facts["token_budget"] < undisturbed.facts["token_budget"] == 400
-    np.testing.assert_allclose(report.curves["train_loss"], undisturbed.curves["train_loss"], atol=1e-4)
+    assert report.facts["token_budget"] < before.facts["token_budget"] == 400
+    np.testing.assert_allclose(report.curves["train_loss"], before.curves["train_loss"], atol=1e-4)
     np.testing.assert_allclose(predicted(again), predicted(whole), atol=1e-4)
 
 
@@ -162,7 +172,7 @@ def test_a_side_that_always_wins_is_no_collapse_of_what_cannot_see_sides(
 ) -> None:
     one_sided = replace(PAIRS, label=np.zeros(60, dtype=np.int8))
     monkeypatch.setattr("tests.training.test_guards.PAIRS", one_sided)
-    member, report = fit(calm, epochs=12, swap=swap, guard=GuardSettings(min_pairs=0))
+    member, report = fit(calm, epochs=6, lr=2e-3, head_lr=2e-2, swap=swap, guard=GuardSettings(min_pairs=0))
     assert report.curves["train_loss"][-1] < 1.0  # ties never happen; more there is not to learn
     assert predicted(member)[:, 2].max() < 0.3
 
