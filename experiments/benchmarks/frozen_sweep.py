@@ -5,7 +5,7 @@
 Without a backbone, one of the size of MiniLM-L6 with random weights reads generated pairs with responses as long as the
 arena's. forward: every sequence is read once, and its features are written to the cache. heads: all folds and seeds are
 fitted on these and predict what was held out, loading of files included, one after another. together: the same with all
-heads in one go, as on GPUs. ratio: (forward + heads) / forward, of the way that is the default on this machine. On a CPU
+heads in one go, as on GPUs. ratio: (forward + heads) / forward, of the way that is the default here. On a CPU
 the seconds are the processor's, for a machine that others use too.
 """
 
