@@ -92,6 +92,12 @@ def test_experiments_compose(name: str) -> None:
     assert isinstance(config.build_member(settings), Member)
 
 
+@pytest.mark.parametrize("name", ["keras-starter", "deberta-notebook", "group3", "cnn-seeds"])
+def test_recipes_of_others_read_no_style_features(name: str) -> None:
+    assert not composed(f"experiment={name}").head.style
+    assert composed().head.style
+
+
 @pytest.mark.parametrize("name", sorted(path.stem for path in config.CONF_DIR.glob("*.yaml")))
 def test_commands_compose(name: str) -> None:
     settings = composed(name=name)

@@ -1,4 +1,8 @@
-"""Style features as inputs of a network's head, scaled by what its training rows showed."""
+"""Style features as inputs of a network's head, scaled by what its training rows showed, and bounded.
+
+Features are scaled and then squashed by tanh, which leaves small ones alone, keeps signs and order, and ends at 1. A
+rare feature can lie dozens of spreads out; heads multiply and bet on what they never saw in training.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +12,14 @@ from typing import Self
 
 import numpy as np
 
+from prefens.errors import ConfigError
 from prefens.features import shared
 from prefens.members.scaling import Block, PairScaling
 from prefens.members.style import all_features
 from prefens.records import PairFeatures, Pairs
 
-NAME = "style.safetensors"
-LIMIT = 5.0  # scaled features are clipped here: a rare one lies dozens of spreads out, and a network would bet on it
+NAME = "style_inputs.safetensors"
+CLIPPED = "style.safetensors"  # the file of models whose features were clipped instead
 
 
 @dataclass(frozen=True)
@@ -35,14 +40,17 @@ class StyleInputs:
         return len(self.scaling.odd_scale), len(self.scaling.even_scale)
 
     def of_base(self, pairs: Pairs) -> PairFeatures:
-        """Return the scaled features of all pairs that `pairs` were taken from, where tokens have their rows too."""
+        """Return the features, in [-1, 1], of all pairs that `pairs` were taken from: tokens have their rows there."""
         found, _ = shared(pairs, "style features", all_features)
         odd, even = self.scaling.apply([Block(found.odd)], [Block(found.even)])
-        return replace(found, odd=np.clip(odd, -LIMIT, LIMIT), even=np.clip(even, -LIMIT, LIMIT))
+        return replace(found, odd=np.tanh(odd), even=np.tanh(even))
 
     def save(self, directory: Path) -> None:
         self.scaling.save(directory / NAME)
 
     @classmethod
     def load(cls, directory: Path) -> Self:
+        if (directory / CLIPPED).exists():
+            came, expected = f"{directory}, whose head reads clipped style features", "a model that reads bounded ones"
+            raise ConfigError(came, expected, "train it again with force=true")
         return cls(PairScaling.load(directory / NAME))

@@ -6,7 +6,7 @@ vectors, they are those of the sequences in which A, and in which B, is the resp
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import torch
 from torch import nn
@@ -15,11 +15,12 @@ from prefens.modeling.convolutions import Convolutions
 from prefens.modeling.pooling import Pool
 from prefens.records import Outcome
 
-CALM = 0.1  # the last layer's weights are this much smaller than usual: a fresh head predicts close to 1/3 each
-
 
 class Head(nn.Module):
     """A head on pooled states of `pool`, and `style` numbers beside each vector.
+
+    A fresh one gives the same logits to all pairs: its last layer's weights are zero, and its first steps, in which
+    Adam moves every weight alike, are not spent on undoing random ones.
 
     Attributes
     ----------
@@ -28,6 +29,7 @@ class Head(nn.Module):
     """
 
     symmetric: ClassVar[bool] = False
+    body: nn.Sequential
 
     def __init__(self, pool: Pool, style: int, vectors: int) -> None:
         super().__init__()
@@ -39,13 +41,19 @@ class Head(nn.Module):
         pooled: torch.Tensor = self.pool(states.float(), mask)
         return pooled
 
+    @torch.no_grad()
+    def start_at(self, side: float, tie: float) -> None:
+        """Have a fresh head give all pairs the logits `side` for A and for B, and `tie`, but for what cancels."""
+        wanted = [tie if outcome is Outcome.TIE else side for outcome in Outcome]
+        cast(nn.Linear, self.body[-1]).bias.copy_(torch.tensor(wanted))
+
 
 class LinearHead(Head):
     """Logits that are linear in the concatenated vectors."""
 
     def __init__(self, pool: Pool, style: int, vectors: int, dropout: float) -> None:
         super().__init__(pool, style, vectors)
-        self.body = nn.Sequential(nn.Dropout(dropout), calm(nn.Linear(vectors * self.size, len(Outcome))))
+        self.body = nn.Sequential(nn.Dropout(dropout), _last(vectors * self.size, len(Outcome)))
 
     def forward(self, *vectors: torch.Tensor) -> torch.Tensor:
         """Return (n, 3) logits for one or two (n, size) vectors."""
@@ -88,6 +96,10 @@ class EquivariantHead(Head):
         super().__init__(pool, style, 2)
         self.body = _two_layers(4 * self.size, hidden, 2, dropout)
 
+    @torch.no_grad()
+    def start_at(self, side: float, tie: float) -> None:
+        cast(nn.Linear, self.body[-1]).bias.copy_(torch.tensor([side, tie / 2.0]))  # it is added up over both orders
+
     def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
         """Return (n, 3) logits for two (n, size) vectors."""
         there, back = self._score(a, b), self._score(b, a)
@@ -112,23 +124,26 @@ class DavidsonHead(Head):
         self.body = _two_layers(self.size, hidden, 1, dropout, bias=False)  # it would cancel in the softmax
         self.log_nu = nn.Parameter(torch.zeros(()))
 
+    @torch.no_grad()
+    def start_at(self, side: float, tie: float) -> None:
+        self.log_nu.fill_(tie - side)
+
     def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
         """Return (n, 3) logits for two (n, size) vectors."""
         reward_a, reward_b = self.body(a)[:, 0], self.body(b)[:, 0]
         return _in_order(reward_a, reward_b, (reward_a + reward_b) / 2 + self.log_nu)
 
 
-def calm(layer: nn.Linear) -> nn.Linear:
-    """Return the layer with smaller weights and no bias to begin with; no random number is drawn."""
-    with torch.no_grad():
-        layer.weight.mul_(CALM)
-        if layer.bias is not None:
-            layer.bias.zero_()
+def _last(inputs: int, outputs: int, bias: bool = True) -> nn.Linear:
+    """Return a layer of zeros, after drawing as many random numbers as any other."""
+    layer = nn.Linear(inputs, outputs, bias=bias)
+    for weight in layer.parameters():
+        nn.init.zeros_(weight)
     return layer
 
 
 def _two_layers(inputs: int, hidden: int, outputs: int, dropout: float, bias: bool = True) -> nn.Sequential:
-    last = calm(nn.Linear(hidden, outputs, bias=bias))
+    last = _last(hidden, outputs, bias)
     return nn.Sequential(nn.Dropout(dropout), nn.Linear(inputs, hidden), nn.GELU(), nn.Dropout(dropout), last)
 
 

@@ -70,13 +70,14 @@ def test_every_family_is_loaded_as_it_was_trained(tiny_encoder: Path, tmp_path: 
 
 def assert_comes_back(encoder: Path, tmp_path: Path, head: HeadSettings, kept: bool) -> None:
     pairs, member, model = make_pairs(COUNT), member_on(encoder, head), tmp_path / "model"
-    report = member.fit(pairs, None, context_of(tmp_path / "cache" if kept else None))
-    assert report.curves["train_loss"][-1] < report.curves["train_loss"][0]
+    member.fit(pairs, None, context_of(tmp_path / "cache" if kept else None))
     model.mkdir()
     member.save(model)
-    style = {"style.safetensors"} if head.style else set()
+    style = {"style_inputs.safetensors"} if head.style else set()
     assert {path.name for path in model.iterdir()} == {"settings.json", "backbone.json", "model.safetensors"} | style
-    assert all(name.startswith("head.") for name in load_file(model / "model.safetensors"))
+    weights = load_file(model / "model.safetensors")
+    assert all(name.startswith("head.") for name in weights)
+    assert all(weight.any() for weight in weights.values())  # those of the last layer have left zero
     again = EncoderMember.load(model)
     np.testing.assert_allclose(again.predict_proba(pairs), member.predict_proba(pairs), atol=1e-6)
     again.save(model)

@@ -13,7 +13,7 @@ from prefens.errors import ConfigError
 from prefens.evaluation.metrics import log_loss
 from prefens.members.base import Context
 from prefens.members.encoder import EncoderMember
-from prefens.members.style_inputs import LIMIT, StyleInputs
+from prefens.members.style_inputs import CLIPPED, NAME, StyleInputs
 from prefens.members.textcnn import TextCnnMember
 from prefens.modeling.heads import HeadKind, HeadSettings
 from prefens.modeling.pairing import Pairing, PairingSettings
@@ -21,7 +21,7 @@ from prefens.modeling.pooling import Pooling
 from prefens.records import SWAP, Pairs
 from prefens.text.settings import TextSettings
 from prefens.training.settings import Save, TrainingSettings
-from tests.examples import make_pairs
+from tests.examples import column, make_pairs
 
 QUICK = TrainingSettings(lr=1e-3, head_lr=1e-2, epochs=1, batch_pairs=8, token_budget=2000, save=Save.fp32)
 
@@ -85,10 +85,45 @@ def test_style_is_scaled_by_the_training_rows_alone() -> None:
     scaled = inputs.of_base(train)
     assert len(scaled.odd) == 40  # as the tokens: of all pairs that the training rows were taken from
     assert (scaled.odd.shape[1], scaled.even.shape[1]) == inputs.sizes
-    assert max(np.abs(scaled.odd).max(), np.abs(scaled.even).max()) <= LIMIT
+    assert max(np.abs(scaled.odd).max(), np.abs(scaled.even).max()) <= 1.0
     mirrored = inputs.of_base(pairs.swapped())
     np.testing.assert_allclose(mirrored.odd, -scaled.odd, atol=1e-12)
     np.testing.assert_allclose(mirrored.even, scaled.even, atol=1e-12)
+
+
+@pytest.mark.parametrize(("pairing", "kind"), list(product(Pairing, HeadKind)))
+def test_a_member_that_learns_nothing_gives_the_class_prior_of_its_training_rows(
+    tiny_bert: Path, pairing: Pairing, kind: HeadKind
+) -> None:
+    train, fresh = make_pairs(24), make_pairs(12, seed=1)
+    member = member_of(tiny_bert, pairing, small(kind, Pooling.attention, style=True))
+    member.training = replace(QUICK, lr=1e-12, head_lr=1e-12)
+    counts = np.bincount(train.labels, minlength=3) + 1.0
+    prior = (counts + counts[SWAP]) / (2.0 * counts.sum())
+    np.testing.assert_allclose(fit(member, train).predict_proba(fresh), np.tile(prior, (12, 1)), atol=1e-6)
+
+
+def test_style_beyond_what_was_seen_in_training_is_no_more_than_its_edge(tiny_bert: Path) -> None:
+    head = small(HeadKind.equivariant, Pooling.mean, style=True)
+    member = member_of(tiny_bert, Pairing.siamese, head)
+    member.text = TextSettings(max_length=24)  # the encoder reads the same of both
+    train = make_pairs(40)
+    fit(member, train)
+    row = train.take(np.arange(1))
+    far, farther = (
+        replace(row, response_a=column([("Why? - No! " * times,)]), base=None, rows=None) for times in (300, 30000)
+    )
+    features = [member._style.of_base(pairs) for pairs in (far, farther)]  # type: ignore[union-attr]
+    assert max(np.abs(side).max() for found in features for side in (found.odd, found.even)) <= 1.0
+    np.testing.assert_allclose(member.predict_proba(far), member.predict_proba(farther), atol=1e-3)
+
+
+def test_models_that_read_clipped_style_are_refused(tiny_bert: Path, tmp_path: Path) -> None:
+    head = small(HeadKind.linear, Pooling.mean, style=True)
+    fit(member_of(tiny_bert, Pairing.siamese, head), make_pairs(24)).save(tmp_path)
+    (tmp_path / NAME).rename(tmp_path / CLIPPED)
+    with pytest.raises(ConfigError, match="train it again"):
+        EncoderMember.load(tmp_path)
 
 
 def test_style_inputs_tell_of_length_what_cut_texts_hide(tiny_bert: Path) -> None:

@@ -113,13 +113,15 @@ def test_every_weight_of_the_head_learns(
 @torch.inference_mode()
 @pytest.mark.parametrize("kind", HeadKind)
 @pytest.mark.parametrize("pairing", Pairing)
-def test_a_fresh_model_is_nearly_undecided(
+def test_a_fresh_head_gives_all_pairs_the_prior_that_it_is_told(
     encoder: Any, parts: dict[Pairing, PairTokens], pairing: Pairing, kind: HeadKind
 ) -> None:
     torch.manual_seed(0)
     model, tokens = PairModel(encoder, HeadSettings(kind), pairing).eval(), parts[pairing]
     batch = pair_batch(PairTokens(tokens.a, tokens.b, tokens.audit), ROWS, 1)
-    np.testing.assert_allclose(model.log_probabilities(batch), -log(3), atol=0.2)
+    np.testing.assert_allclose(model.log_probabilities(batch), -log(3), atol=1e-6)
+    model.head.start_at(log(0.45), log(0.1))
+    np.testing.assert_allclose(model.log_probabilities(batch).exp(), [[0.45, 0.45, 0.1]] * len(ROWS), atol=1e-6)
 
 
 @torch.inference_mode()
