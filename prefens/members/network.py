@@ -30,7 +30,7 @@ from prefens.modeling.pair_model import PairModel
 from prefens.modeling.pairing import Pairing, PairingSettings
 from prefens.modeling.pretrained import load_encoder, load_tokenizer
 from prefens.modeling.trained_weights import load_trained_weights, trained_weights
-from prefens.records import SWAP, Floats, Outcome, Pairs
+from prefens.records import Floats, Outcome, Pairs
 from prefens.text.settings import TextSettings
 from prefens.text.token_cache import cached_tokens
 from prefens.text.tokens import PairTokens, tokenize_pairs
@@ -40,6 +40,7 @@ from prefens.training.checkpoint import Checkpoint, Progress
 from prefens.training.encoding import encoded
 from prefens.training.examples import Examples
 from prefens.training.precision import arithmetic, name_of
+from prefens.training.prior import class_prior
 from prefens.training.settings import Mode, Save, TrainingSettings
 from prefens.training.together import HeadRun, TrainedHead
 
@@ -116,7 +117,8 @@ class NetworkMember(Member):
         self._lost = tokens.audit.lost()
         torch.manual_seed(context.entropy)
         self._model = self._pair_model(self._encoder())
-        self._model.head.start_at(*_prior_logits(train))
+        prior = np.log(class_prior(train.labels, symmetric=True))
+        self._model.head.start_at(float(prior[Outcome.A_WINS]), float(prior[Outcome.TIE]))
         if self.training.mode is Mode.lora:
             add_adapters(self._model.encoder, self.training.lora)
         self._made_fast(self._model)
@@ -284,13 +286,3 @@ class NetworkMember(Member):
         if self._style is not None:
             tokens = replace(tokens, style=self._style.of_base(pairs))
         return tokens, np.arange(len(pairs)) if isinstance(rows, slice) else rows
-
-
-def _prior_logits(train: Pairs) -> tuple[float, float]:
-    """Return the logarithms of the shares of a win of either side, and of ties, among the training rows.
-
-    Each outcome is counted once more than it was seen (Laplace's rule of succession), so that none is impossible.
-    """
-    counts = np.bincount(train.labels, minlength=len(Outcome)) + 1.0
-    shares = (counts + counts[SWAP]) / (2.0 * counts.sum())
-    return float(np.log(shares[Outcome.A_WINS])), float(np.log(shares[Outcome.TIE]))

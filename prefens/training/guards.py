@@ -9,7 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prefens.errors import CollapseError, TrainingError
-from prefens.records import SWAP, Outcome
+from prefens.records import Ints
+from prefens.training.prior import class_prior
+
+CHANCE = 1e-3  # nats that predictions about the class prior gain by chance on the thousands of pairs that are judged
 
 
 def check_finite(value: float, name: str, step: str) -> None:
@@ -25,12 +28,13 @@ class CollapseGuard:
     Attributes
     ----------
     sizes : pairs of each step of the schedule.
-    entropy : of the class prior, in nats: the loss of a model that knows the labels' shares and nothing else.
+    prior : the class prior's loss on the pairs of each step, in nats: that of a model that knows the labels' shares and
+        nothing else, as a fresh head does.
     enough : the number of steps that see enough pairs; beyond the schedule where none do.
     """
 
     sizes: Sequence[int]
-    entropy: float
+    prior: Sequence[float]
     enough: int
 
     @property
@@ -40,31 +44,30 @@ class CollapseGuard:
 
     @classmethod
     def of(
-        cls, label: NDArray[np.int8], sizes: Sequence[int], min_pairs: int, symmetric: bool = False
+        cls, label: NDArray[np.int8], plan: Sequence[Ints], min_pairs: int, symmetric: bool = False
     ) -> CollapseGuard:
-        """Return the guard of a training on `label` ((n,)) that takes steps of these sizes.
+        """Return the guard of a training on `label` ((n,)) whose steps have the pairs at the places in `plan`.
 
         A training that is `symmetric` can't learn which side wins more often: its prior has equal shares for A and B.
         """
+        sizes = [len(step) for step in plan]
+        losses = -np.log(class_prior(label, symmetric)[label])
         enough = int(np.searchsorted(np.cumsum(sizes), min_pairs)) + 1
-        shares = np.bincount(label, minlength=len(Outcome)) / len(label)
-        if symmetric:
-            shares = (shares + shares[SWAP]) / 2.0
-        entropy = -float(sum(share * np.log(share) for share in shares if share > 0))
-        return cls(sizes, entropy, enough)
+        return cls(sizes, [float(losses[step].mean()) for step in plan], enough)
 
     def check(self, curve: Sequence[float], over: bool = False) -> None:
-        """CollapseError where the last quarter of the training losses so far is no better than the class prior.
+        """CollapseError where the last quarter of the training losses so far is no better than the class prior's.
 
-        A training that is `over` before it was judged, since it was stopped early, is judged at its end.
+        The two are compared on the same pairs, and better is by more than `CHANCE`. A training that is `over` before it
+        was judged, since it was stopped early, is judged at its end.
         """
         if len(curve) != self.judged_at and not (over and self.enough <= len(curve) < self.judged_at):
             return
         last = slice(len(curve) - max(1, len(curve) // 4), len(curve))
-        loss = float(np.average(curve[last], weights=self.sizes[last]))
-        if loss >= self.entropy:
+        loss, prior = (float(np.average(values[last], weights=self.sizes[last])) for values in (curve, self.prior))
+        if loss > prior - CHANCE:
             raise CollapseError(
                 f"a training loss of {loss:.4f} after {len(curve)} of {len(self.sizes)} steps: nothing is learned",
-                f"less than the class prior's {self.entropy:.4f} in the last quarter of the steps",
+                f"less than {prior - CHANCE:.4f}, the class prior's on the same pairs less {CHANCE}",
                 "lower training.lr or lengthen training.warmup; for another try at the same settings: force=true",
             )

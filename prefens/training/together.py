@@ -177,8 +177,7 @@ def _clip(stack: HeadStack, largest: float) -> torch.Tensor:
 
 def _learned(run: HeadRun, curve: list[float], settings: TrainingSettings) -> bool:
     symmetric = run.model.head.symmetric or settings.swap is Swap.random
-    sizes = [len(step) for step in _plan(run, settings)]
-    guard = CollapseGuard.of(run.examples.label, sizes, settings.guard.min_pairs, symmetric)
+    guard = CollapseGuard.of(run.examples.label, _plan(run, settings), settings.guard.min_pairs, symmetric)
     try:
         guard.check(curve[: guard.judged_at])
     except CollapseError:

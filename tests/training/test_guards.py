@@ -2,7 +2,6 @@
 
 import itertools
 import logging
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,14 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prefens.errors import CollapseError, TrainingError
-from prefens.members import network
 from prefens.members.base import Context, FitReport
 from prefens.members.encoder import EncoderMember
 from prefens.modeling.heads import HeadSettings
 from prefens.modeling.pair_model import PairModel, pair_batch
 from prefens.text.settings import TextSettings
 from prefens.training import loop
-from prefens.training.guards import CollapseGuard
+from prefens.training.guards import CHANCE, CollapseGuard
 from prefens.training.memory import TokenBudget
 from prefens.training.settings import GuardSettings, Schedule, Swap, TrainingSettings
 from tests.examples import make_pairs, make_tiny_encoder
@@ -133,13 +131,17 @@ def test_random_numbers_are_drawn_again_after_memory_ran_out() -> None:
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=60), st.integers(0, 2000))
 def test_a_collapse_is_judged_once_at_half_the_schedule_and_not_too_soon(sizes: list[int], least: int) -> None:
     label = np.array([0, 0, 1, 2], dtype=np.int8)
-    guard = CollapseGuard.of(label, sizes, least)
-    assert guard.entropy == pytest.approx(1.5 * math.log(2))
+    plan = [np.arange(size) % 4 for size in sizes]
+    guard = CollapseGuard.of(label, plan, least)
+    losses = np.log([7 / 3, 7 / 3, 7 / 2, 7 / 2])  # of each label, by Laplace's rule
+    assert guard.prior == pytest.approx([losses[step].mean() for step in plan])
     judged = []
     for count in range(1, len(sizes) + 1):
-        guard.check([guard.entropy - 1e-6] * count)
+        prior = np.array(guard.prior[:count])
+        guard.check((prior - 1.1 * CHANCE).tolist())
+        last = np.arange(count) >= count - max(1, count // 4)
         try:
-            guard.check([0.0] * (count - max(1, count // 4)) + [guard.entropy + 1e-6] * max(1, count // 4))
+            guard.check(np.where(last, prior - 0.9 * CHANCE, 0.0).tolist())
         except CollapseError:
             judged.append(count)
     seen = np.cumsum(sizes)
@@ -158,8 +160,7 @@ def test_a_training_that_learns_nothing_is_stopped_half_way(calm: Path, monkeypa
     fit(calm, **nothing | {"guard": GuardSettings(min_pairs=61)} | {"epochs": 1})
 
 
-def test_a_training_that_is_stopped_early_is_judged_at_its_end(calm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(network, "_prior_logits", lambda train: (0.0, 0.0))  # the prior itself is on the guard's edge
+def test_a_training_that_is_stopped_early_is_judged_at_its_end(calm: Path) -> None:
     nothing = {"lr": 1e-12, "head_lr": 1e-12, "epochs": 40, "patience": 1}
     with pytest.raises(CollapseError, match=r"after \d+ of 160 steps"):
         fit(calm, **nothing, guard=GuardSettings(min_pairs=50))
