@@ -77,7 +77,8 @@ def measure(root: Path, rows: int, members: int, texts: bool) -> dict[str, float
         from prefens.data.load import load_pairs
 
         write_rows(root / "train.csv", rows)
-        given = labelled(load_pairs(root / "train.csv").pairs)
+        pairs = load_pairs(root / "train.csv").pairs
+        given = labelled(pairs.take(np.argsort(pairs.ids)))  # the order in which commands have them
         line.append(f"data.path={root}/train.csv")
     else:
         given = rows_without_texts(rows)
