@@ -149,7 +149,7 @@ class NetworkMember(Member):
             )
             found = company.head(train, context.key, own, others, self.training)
         if found is not None:
-            model.load_state_dict(found.weights, strict=False)  # on the device that the model is on
+            model.load_state_dict(found.weights)  # all there are: the encoder counts for none
         return found
 
     def predict_proba(self, pairs: Pairs) -> Floats:
