@@ -117,7 +117,7 @@ class NetworkMember(Member):
         self._lost = tokens.audit.lost()
         torch.manual_seed(context.entropy)
         self._model = self._pair_model(self._encoder())
-        prior = np.log(class_prior(train.labels, symmetric=True))
+        prior = np.log(class_prior(train.labels, symmetric=True, smoothing=self.training.label_smoothing))
         self._model.head.start_at(float(prior[Outcome.A_WINS]), float(prior[Outcome.TIE]))
         if self.training.mode is Mode.lora:
             add_adapters(self._model.encoder, self.training.lora)

@@ -180,7 +180,8 @@ def _clip(stack: HeadStack, largest: float) -> torch.Tensor:
 
 def _learned(run: HeadRun, curve: list[float], settings: TrainingSettings) -> bool:
     symmetric = run.model.head.symmetric or settings.swap is Swap.random
-    guard = CollapseGuard.of(run.examples.label, _plan(run, settings), settings.guard.min_pairs, symmetric)
+    plan, smoothing = _plan(run, settings), settings.label_smoothing
+    guard = CollapseGuard.of(run.examples.label, plan, settings.guard.min_pairs, symmetric, smoothing)
     try:
         guard.check(curve[: guard.judged_at])
     except CollapseError:
