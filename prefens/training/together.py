@@ -154,7 +154,7 @@ def _style(runs: Sequence[HeadRun]) -> tuple[torch.Tensor, torch.Tensor] | None:
     found = [style for run in runs if (style := run.examples.tokens.style) is not None]
     if not found:
         return None
-    odd, even = (np.stack([getattr(style, name) for style in found]).astype("float32") for name in ("odd", "even"))
+    odd, even = (np.stack([getattr(style, name).astype("float32") for style in found]) for name in ("odd", "even"))
     return torch.from_numpy(odd).to(device()), torch.from_numpy(even).to(device())
 
 
