@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from prefens import gpus, stopping, threads
-from prefens.config import CONF_DIR
+from prefens.config import CONF_DIR, TrainConfig
 from prefens.errors import ConfigError, PrefensError
 from prefens.files import check_writable
 from prefens.stopping import Stopped
@@ -213,10 +213,10 @@ def jobs_alike(config: Any) -> list[tuple[int, int | None]]:
     settings = HydraConfig.get()
     if settings.mode is not RunMode.MULTIRUN or not settings.launcher._target_.endswith(IN_TURN):
         return [(config.seed, config.fold)]
-    found = []
+    found, typed = [], OmegaConf.structured(TrainConfig(seed=config.seed, fold=config.fold))
     for job in Sweep(Path(settings.runtime.output_dir).parent).alike(list(settings.overrides.task), ["seed", "fold"]):
         with suppress(OmegaConfBaseException):  # wrong settings are told in that job's own turn
-            theirs = OmegaConf.merge(config, OmegaConf.from_dotlist(job))
+            theirs = OmegaConf.merge(typed, OmegaConf.from_dotlist(job))
             found.append((theirs.seed, theirs.fold))
     return found
 
