@@ -8,6 +8,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from prefens import gpus, stopping, threads
-from prefens.config import CONF_DIR
+from prefens.config import CONF_DIR, TrainConfig
 from prefens.errors import ConfigError, PrefensError
 from prefens.files import check_writable
 from prefens.stopping import Stopped
@@ -27,6 +29,8 @@ from prefens.sweep import Rows as Rows  # the commands' type for what they retur
 from prefens.training import processes
 
 log = logging.getLogger(__name__)
+
+IN_TURN = (".BasicLauncher", ".JoblibLauncher")  # whose processes take several jobs, one after another
 
 _sweeps: list[Sweep] = []  # those that this process started, the last one being the current one
 _settled: list[Outcome] = []  # of jobs that the next one need not run
@@ -202,14 +206,19 @@ def _share_machine(config: Any) -> None:
 
 
 def jobs_alike(config: Any) -> list[tuple[int, int | None]]:
-    """Return seed and fold (None: all) of this job, and of those of its sweep that have the same recipe."""
+    """Return seed and fold (None: all) of this job, and of those of its sweep that have the same recipe.
+
+    Of this job alone where the launcher starts a process for each.
+    """
     settings = HydraConfig.get()
-    own = {"seed": config.seed, "fold": config.fold}
-    if settings.mode is not RunMode.MULTIRUN:
+    if settings.mode is not RunMode.MULTIRUN or not settings.launcher._target_.endswith(IN_TURN):
         return [(config.seed, config.fold)]
-    alike = Sweep(Path(settings.runtime.output_dir).parent).alike(list(settings.overrides.task), list(own))
-    values = [OmegaConf.merge(own, OmegaConf.from_dotlist(job)) for job in alike]
-    return [(each.seed, each.fold) for each in values]
+    found, typed = [], OmegaConf.structured(TrainConfig(seed=config.seed, fold=config.fold))
+    for job in Sweep(Path(settings.runtime.output_dir).parent).alike(list(settings.overrides.task), ["seed", "fold"]):
+        with suppress(OmegaConfBaseException):  # wrong settings are told in that job's own turn
+            theirs = OmegaConf.merge(typed, OmegaConf.from_dotlist(job))
+            found.append((theirs.seed, theirs.fold))
+    return found
 
 
 def _jobs(config: DictConfig) -> list[list[str]]:

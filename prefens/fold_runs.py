@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import dropwhile
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from prefens.training.processes import from_main
 log = logging.getLogger(__name__)
 
 
-Company = Callable[[], Sequence[tuple[Pairs, Context]]]  # what `Context.company` is
+Company = Callable[[], Iterable[tuple[Pairs, Context]]]  # what `Context.company` is
 
 
 def fit_fold(
@@ -66,7 +67,8 @@ class Trainer:
     root : the tracking root, whose cache/, checkpoints/ and locks/ are shared by all processes.
     force : train again what is finished.
     race : gain in nats, within reach of the blend, without which a member is given up after its first fold; or None.
-    jobs : seed and fold (None: all) of the jobs of this recipe that this process has before it.
+    jobs : seed and fold (None: all) of the jobs of this recipe, in their order; this process has before it those that
+        follow the one that it is at.
     """
 
     corpus: Corpus
@@ -213,18 +215,18 @@ class Trainer:
             "curves": {name: list(curve) for name, curve in report.curves.items()},
         }
 
-    def _company(self, spec: MemberSpec, fold: int) -> list[tuple[Pairs, Context]]:
-        """Return what the other fold runs of these jobs are trained on, as far as they are not finished."""
+    def _company(self, spec: MemberSpec, fold: int) -> Iterator[tuple[Pairs, Context]]:
+        """Yield what the fold runs that follow this one are trained on, as far as they are not finished."""
         runs = [
-            (replace(spec, seed=seed), index)
+            (seed, index)
             for seed, only in self.jobs
             for index in (range(self.corpus.folds.k) if only is None else [only])
         ]
-        return [
-            _training(self.corpus, self.corpus.folds.split(index), other.key(index), self.root)
-            for other, index in runs
-            if (other.seed, index) != (spec.seed, fold) and (self.force or not self.split.has(other, index))
-        ]
+        here = (spec.seed, fold)
+        for seed, index in dropwhile(lambda run: run != here, runs):
+            other = replace(spec, seed=seed)
+            if (seed, index) != here and (self.force or not self.split.has(other, index)):
+                yield _training(self.corpus, self.corpus.folds.split(index), other.key(index), self.root)
 
     @contextmanager
     def _failing(self, spec: MemberSpec, run: str, fold: int) -> Iterator[None]:

@@ -163,7 +163,7 @@ def _told(about: Mapping[str, Any]) -> str:
 
 def _check_folds(folds: Folds, asked: Mapping[str, Any]) -> None:
     """Refuse settings of folds that the members of the store don't have."""
-    other = {name: value for name, value in asked.items() if value != folds.settings[name]}
+    other = {name: value for name, value in asked.items() if value != folds.settings.get(name)}
     if other:
         raise ConfigError(
             f"{_told(other)} with the folds of the store", _told(folds.settings), "leave folds out, or train with those"

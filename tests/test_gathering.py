@@ -95,6 +95,8 @@ def test_fold_settings_that_would_count_for_nothing_are_refused(pairs: Pairs) ->
             gathered(members, "folds.k=3", "folds.seed=0", "folds.holdout=0")
         with pytest.raises(ConfigError, match=r"folds.scheme=stratified,"):
             gathered(members, "folds=stratified")
+        with pytest.raises(ConfigError, match=r"folds.inner=4 with the folds of the store"):
+            gathered(members, "+folds.inner=4")
     assert gathered("members=[m1.csv]", "folds.k=5", "folds.seed=3").folds.digest == split.folds.digest
     pd.DataFrame({"id": pairs.ids, "fold": np.arange(60) % 4}).to_csv("folds.csv", index=False)
     with pytest.raises(ConfigError, match=r"fold_file= with folds\.k=4"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -38,7 +38,7 @@ class Context:
     cache: Path | None = None
     checkpoint: Path | None = None
     key: str = ""
-    company: Callable[[], Sequence[tuple[Pairs, Context]]] = tuple
+    company: Callable[[], Iterable[tuple[Pairs, Context]]] = tuple
 
 
 @dataclass(frozen=True)

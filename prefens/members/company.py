@@ -37,8 +37,10 @@ def head(
         return heads.pop(key)
     runs = {key: own}
     for other, run in others:
-        if len(runs) < LARGEST and run.steps(settings) == own.steps(settings):
+        if run.schedule(settings) == own.schedule(settings):
             runs[other] = run
+        if len(runs) >= LARGEST:
+            break  # each further one would be prepared in vain
     while len(runs) > 1:
         try:
             trained = dict(zip(runs, train_together(list(runs.values()), settings), strict=True))

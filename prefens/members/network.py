@@ -117,7 +117,7 @@ class NetworkMember(Member):
         self._lost = tokens.audit.lost()
         torch.manual_seed(context.entropy)
         self._model = self._pair_model(self._encoder())
-        prior = np.log(class_prior(train.labels, symmetric=True))
+        prior = np.log(class_prior(train.labels, symmetric=True, smoothing=self.training.label_smoothing))
         self._model.head.start_at(float(prior[Outcome.A_WINS]), float(prior[Outcome.TIE]))
         if self.training.mode is Mode.lora:
             add_adapters(self._model.encoder, self.training.lora)
@@ -149,7 +149,7 @@ class NetworkMember(Member):
             )
             found = company.head(train, context.key, own, others, self.training)
         if found is not None:
-            model.load_state_dict(found.weights, strict=False)  # on the device that the model is on
+            model.load_state_dict(found.weights)  # all there are: the encoder counts for none
         return found
 
     def predict_proba(self, pairs: Pairs) -> Floats:

@@ -52,5 +52,5 @@ class StyleInputs:
     def load(cls, directory: Path) -> Self:
         if (directory / CLIPPED).exists():
             came, expected = f"{directory}, whose head reads clipped style features", "a model that reads bounded ones"
-            raise ConfigError(came, expected, "train it again with force=true")
+            raise ConfigError(came, expected, "train its recipe again, a new member now, and blend without this one")
         return cls(PairScaling.load(directory / NAME))

@@ -29,7 +29,7 @@ class CollapseGuard:
     ----------
     sizes : pairs of each step of the schedule.
     prior : the class prior's loss on the pairs of each step, in nats: that of a model that knows the labels' shares and
-        nothing else, as a fresh head does.
+        nothing else, as a fresh head does; with label smoothing it is as unsure as that makes the training.
     enough : the number of steps that see enough pairs; beyond the schedule where none do.
     """
 
@@ -44,14 +44,19 @@ class CollapseGuard:
 
     @classmethod
     def of(
-        cls, label: NDArray[np.int8], plan: Sequence[Ints], min_pairs: int, symmetric: bool = False
+        cls,
+        label: NDArray[np.int8],
+        plan: Sequence[Ints],
+        min_pairs: int,
+        symmetric: bool = False,
+        smoothing: float = 0.0,
     ) -> CollapseGuard:
         """Return the guard of a training on `label` ((n,)) whose steps have the pairs at the places in `plan`.
 
         A training that is `symmetric` can't learn which side wins more often: its prior has equal shares for A and B.
         """
         sizes = [len(step) for step in plan]
-        losses = -np.log(class_prior(label, symmetric)[label])
+        losses = -np.log(class_prior(label, symmetric, smoothing)[label])
         enough = int(np.searchsorted(np.cumsum(sizes), min_pairs)) + 1
         return cls(sizes, [float(losses[step].mean()) for step in plan], enough)
 

@@ -54,7 +54,7 @@ def train(
     plan = steps(len(examples), settings.batch_pairs, settings.epochs, seed, settings.min_steps)
     per_epoch = steps_per_epoch(len(examples), settings.batch_pairs)
     symmetric = model.head.symmetric or settings.swap is Swap.random
-    guard = CollapseGuard.of(examples.label, plan, settings.guard.min_pairs, symmetric)
+    guard = CollapseGuard.of(examples.label, plan, settings.guard.min_pairs, symmetric, settings.label_smoothing)
     run = _begin(model, settings, len(plan), checkpoint)
     with stopping.deferred():
         for number in progress(range(len(run.curve), len(plan)), "training steps"):

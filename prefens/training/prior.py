@@ -8,13 +8,14 @@ from numpy.typing import NDArray
 from prefens.records import SWAP, Floats, Outcome
 
 
-def class_prior(label: NDArray[np.int8], symmetric: bool) -> Floats:
+def class_prior(label: NDArray[np.int8], symmetric: bool, smoothing: float = 0.0) -> Floats:
     """Return the (3,) shares of the outcomes among labels ((n,)); where `symmetric`, both sides win as often.
 
     Each outcome is counted once more than it was seen (Laplace's rule of succession), so that none is impossible.
+    Label `smoothing` in [0, 1) mixes the shares with equal ones, as it does what a training is told.
     """
     counts = np.bincount(label, minlength=len(Outcome)) + 1.0
     if symmetric:
         counts = (counts + counts[SWAP]) / 2.0
-    shares: Floats = counts / counts.sum()
+    shares: Floats = (1.0 - smoothing) * counts / counts.sum() + smoothing / len(Outcome)
     return shares

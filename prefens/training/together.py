@@ -36,9 +36,9 @@ class HeadRun:
     examples: Examples
     seed: int
 
-    def steps(self, settings: TrainingSettings) -> int:
-        """Return how many optimiser steps it takes; only trainings of as many go together."""
-        return len(_plan(self, settings))
+    def schedule(self, settings: TrainingSettings) -> tuple[int, int]:
+        """Return its optimiser steps, in an epoch and in all; only trainings with the same ones go together."""
+        return steps_per_epoch(len(self.examples), settings.batch_pairs), len(_plan(self, settings))
 
 
 @dataclass(frozen=True)
@@ -70,15 +70,17 @@ def train_together(runs: Sequence[HeadRun], settings: TrainingSettings) -> list[
 
     A head whose loss or gradient is not finite, or that learns nothing, leaves the others as they are: whoever trains
     it alone afterwards is told why. The models' own weights are left as they were; the caller has seeded torch.
-    ValueError where the runs differ in their number of steps.
+    ValueError where the runs differ in their schedules.
     """
     started = time.perf_counter()
-    (count,) = {run.steps(settings) for run in runs}
-    stack = HeadStack([run.model.train() for run in runs]).to(device())
+    ((per_epoch, count),) = {run.schedule(settings) for run in runs}
+    stack = HeadStack([run.model.to(device()).train() for run in runs])  # one may be there: it has read the texts
     optimiser = make_optimiser(stack, settings)
     rates, average = LearningRates(optimiser, settings, count), averaged(stack, settings.ema)
     losses, norms = [], []
-    for batch, target, weight in progress(_batches(runs, settings), f"training steps of {len(runs)} heads", count):
+    for batch, target, weight in progress(
+        _batches(runs, settings, per_epoch), f"training steps of {len(runs)} heads", count
+    ):
         stopping.check()
         logits = stack(batch)
         smoothed = _loss(logits, target, weight, settings.label_smoothing)
@@ -102,7 +104,9 @@ def train_together(runs: Sequence[HeadRun], settings: TrainingSettings) -> list[
     ]
 
 
-def _batches(runs: Sequence[HeadRun], settings: TrainingSettings) -> Iterator[tuple[Batch, torch.Tensor, torch.Tensor]]:
+def _batches(
+    runs: Sequence[HeadRun], settings: TrainingSettings, per_epoch: int
+) -> Iterator[tuple[Batch, torch.Tensor, torch.Tensor]]:
     """Yield, for every step of m runs, their batch, its targets and its weights, (m, n) each, on the device.
 
     n is the pairs of the largest step. Where a run has fewer, their weights are 0; the others' are those of a mean.
@@ -114,7 +118,6 @@ def _batches(runs: Sequence[HeadRun], settings: TrainingSettings) -> Iterator[tu
     values, style = torch.tensor(np.asarray(shared.values), device=device()), _style(runs)
     heads = torch.arange(len(runs), device=device())[:, None]
     plans = [_plan(run, settings) for run in runs]
-    per_epoch = steps_per_epoch(len(runs[0].examples), settings.batch_pairs)
     width = max(len(step) for plan in plans for step in plan)
     for epoch in range(len(plans[0]) // per_epoch):
         steps_of = slice(epoch * per_epoch, (epoch + 1) * per_epoch)
@@ -151,7 +154,7 @@ def _style(runs: Sequence[HeadRun]) -> tuple[torch.Tensor, torch.Tensor] | None:
     found = [style for run in runs if (style := run.examples.tokens.style) is not None]
     if not found:
         return None
-    odd, even = (np.stack([getattr(style, name) for style in found]).astype("float32") for name in ("odd", "even"))
+    odd, even = (np.stack([getattr(style, name).astype("float32") for style in found]) for name in ("odd", "even"))
     return torch.from_numpy(odd).to(device()), torch.from_numpy(even).to(device())
 
 
@@ -177,7 +180,8 @@ def _clip(stack: HeadStack, largest: float) -> torch.Tensor:
 
 def _learned(run: HeadRun, curve: list[float], settings: TrainingSettings) -> bool:
     symmetric = run.model.head.symmetric or settings.swap is Swap.random
-    guard = CollapseGuard.of(run.examples.label, _plan(run, settings), settings.guard.min_pairs, symmetric)
+    plan, smoothing = _plan(run, settings), settings.label_smoothing
+    guard = CollapseGuard.of(run.examples.label, plan, settings.guard.min_pairs, symmetric, smoothing)
     try:
         guard.check(curve[: guard.judged_at])
     except CollapseError:

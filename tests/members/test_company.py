@@ -1,7 +1,7 @@
 """Heads that are trained in one go with those of other folds and seeds learn what they would learn alone."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -107,6 +107,51 @@ def test_dropout_is_drawn_for_each_head(tiny_bert: Path, tmp_path: Path) -> None
     assert 1e-4 < np.abs(one - other).max() < 0.5
 
 
+def test_heads_go_together_where_their_epochs_are_alike(tiny_bert: Path, tmp_path: Path, counts: list[int]) -> None:
+    """Three epochs of two steps are as many steps as two epochs of three, which swap other pairs."""
+    pairs, training = make_pairs(COUNT), replace(EVERY_OPTION, batch_pairs=20, epochs=1, min_steps=6)
+    inner = np.zeros(COUNT, dtype=np.int8)
+    runs = [(pairs.take(np.arange(size)), Context(size, inner[:size], tmp_path, key=f"{size}")) for size in (40, 60)]
+    for train, context in runs:
+        found, alone = (
+            member_on(tiny_bert, replace(training, together=together)).fit(
+                train, None, replace(context, company=lambda: runs)
+            )
+            for together in (True, False)
+        )
+        np.testing.assert_allclose(found.curves["train_loss"], alone.curves["train_loss"], rtol=1e-4)
+    assert counts == []
+
+
+def test_company_is_prepared_when_it_is_trained(
+    tiny_bert: Path, tmp_path: Path, counts: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No more of it than is trained in one go, and none of it for a head that waits."""
+    monkeypatch.setattr(company, "LARGEST", 3)
+    pairs = make_pairs(COUNT)
+    runs = fold_runs([1, 2], make_folds(pairs, FoldSettings(k=3)), pairs, tmp_path)
+    prepared: list[str] = []
+
+    def others() -> Iterator[tuple[Pairs, Context]]:
+        for train, context in runs[1:]:
+            prepared.append(context.key)
+            yield train, context
+
+    for train, context in runs[:3]:
+        member_on(tiny_bert).fit(train, None, replace(context, company=others))
+        assert prepared == ["1 1", "1 2"]
+    assert counts == [3]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_the_head_that_read_the_texts_goes_with_others(tiny_bert: Path, tmp_path: Path, counts: list[int]) -> None:
+    """Its model is on the GPU already, where theirs are not."""
+    pairs = make_pairs(COUNT)
+    runs = fold_runs([1], make_folds(pairs, FoldSettings(k=3)), pairs, tmp_path)
+    member_on(tiny_bert).fit(runs[0][0], None, runs[0][1])
+    assert counts == [3]
+
+
 def heads_of(path: Path, cache: Path, training: TrainingSettings, lame: int | None = None) -> list[TrainedHead | None]:
     """Train three heads together, of which one may begin with weights that are no numbers."""
     pairs, runs = make_pairs(COUNT), []
@@ -144,9 +189,9 @@ class OneSpec:
         target = "prefens.members.encoder.EncoderMember"
         return MemberSpec("tiny", target, {}, seed, self.folds.data_digest, self.folds.digest)
 
-    def trainer(self, jobs: list[tuple[int, int | None]]) -> Trainer:
+    def trainer(self, jobs: list[tuple[int, int | None]], force: bool = False) -> Trainer:
         corpus = Corpus(self.pairs, self.folds, prompt_groups(self.pairs), None)
-        return Trainer(corpus, self.split, NoTracker(), self.root, jobs=jobs)
+        return Trainer(corpus, self.split, NoTracker(), self.root, force, jobs=jobs)
 
 
 def test_the_first_job_trains_the_heads_of_all(tiny_bert: Path, tmp_path: Path, counts: list[int]) -> None:
@@ -160,6 +205,19 @@ def test_the_first_job_trains_the_heads_of_all(tiny_bert: Path, tmp_path: Path, 
         assert [row["fold"] for row in rows] == list(folds)
         assert at.split.finished_folds(at.spec(seed)) == list(folds)
     assert counts == [7]
+
+
+def test_what_was_trained_before_keeps_no_company(
+    tiny_bert: Path, tmp_path: Path, counts: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even by force, which trains again what is finished: nobody would ask for it."""
+    monkeypatch.setattr(company, "LARGEST", 4)
+    at = OneSpec(tmp_path)
+    trainer = at.trainer([(1, None), (2, None)], force=True)
+    for seed in (1, 2):
+        trainer.train_member(at.spec(seed), lambda: member_on(tiny_bert), range(3))
+    assert counts == [4, 2]
+    assert not any(company._waiting.values())
 
 
 def test_what_learns_nothing_is_told_in_its_own_turn(tiny_bert: Path, tmp_path: Path) -> None:

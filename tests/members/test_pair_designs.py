@@ -122,7 +122,7 @@ def test_models_that_read_clipped_style_are_refused(tiny_bert: Path, tmp_path: P
     head = small(HeadKind.linear, Pooling.mean, style=True)
     fit(member_of(tiny_bert, Pairing.siamese, head), make_pairs(24)).save(tmp_path)
     (tmp_path / NAME).rename(tmp_path / CLIPPED)
-    with pytest.raises(ConfigError, match="train it again"):
+    with pytest.raises(ConfigError, match="blend without this one"):
         EncoderMember.load(tmp_path)
 
 

@@ -2,6 +2,7 @@
 
 import itertools
 import logging
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -158,6 +159,26 @@ def test_a_training_that_learns_nothing_is_stopped_half_way(calm: Path, monkeypa
         fit(calm, **nothing)
     assert len(taken) == 5
     fit(calm, **nothing | {"guard": GuardSettings(min_pairs=61)} | {"epochs": 1})
+
+
+def test_what_label_smoothing_costs_is_no_collapse() -> None:
+    """A model that is right 6 times in 10, and says so as far as smoothing lets it, loses more than ln 2 a pair."""
+    label = np.array([0] * 500 + [1] * 500, dtype=np.int8)
+    guard = CollapseGuard.of(label, [np.arange(1000)], 0, symmetric=True, smoothing=0.1)
+    said = np.array([0.6, 0.4]) * 0.9 + 0.1 / 3
+    loss = -float(np.array([0.6, 0.4]) @ np.log(said))
+    assert loss > math.log(2)
+    guard.check([loss])
+    with pytest.raises(CollapseError):
+        guard.check([-math.log(0.5 * 0.9 + 0.1 / 3)])
+
+
+def test_a_training_with_smoothing_that_learns_nothing_is_stopped(calm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where ties never happen too: a fresh head gives what the smoothed prior is."""
+    decided = replace(PAIRS, label=np.arange(60, dtype=np.int8) % 2)
+    monkeypatch.setattr("tests.training.test_guards.PAIRS", decided)
+    with pytest.raises(CollapseError, match="nothing is learned"):
+        fit(calm, lr=1e-12, head_lr=1e-12, label_smoothing=0.3, guard=GuardSettings(min_pairs=0))
 
 
 def test_a_training_that_is_stopped_early_is_judged_at_its_end(calm: Path) -> None:
