@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from prefens import gpus, stopping, threads
-from prefens.config import CONF_DIR, TrainConfig
+from prefens.config import CONF_DIR, TrainConfig, without_effect
 from prefens.errors import ConfigError, PrefensError
 from prefens.files import check_writable
 from prefens.stopping import Stopped
@@ -203,6 +203,12 @@ def _share_machine(config: Any) -> None:
     granted = launcher.get("cpus_per_task") if wanted is None else wanted
     threads.share_cores(workers if workers > 0 else threads.cores(), granted)
     gpus.take_turn()
+
+
+def warn_of_idle(config: Any) -> None:
+    """Name the settings of this job that do nothing for its backbone."""
+    for each in without_effect(config, HydraConfig.get().overrides.task):
+        log.warning("%s has no effect on backbone=%s, which does not read it", each, config.backbone.name)
 
 
 def jobs_alike(config: Any) -> list[tuple[int, int | None]]:

@@ -7,7 +7,7 @@ dataclass that it becomes: the one its `_target_` names, or the one the caller a
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
@@ -66,6 +66,7 @@ __all__ = [  # the schemas too: callers name them as settings of this module
     "recipe_of",
     "target_class",
     "with_fields",
+    "without_effect",
 ]
 
 T = TypeVar("T")
@@ -167,6 +168,13 @@ def recipe_of(config: RecipeConfig) -> dict[str, Any]:
             place = place.get(name, {})
         place.pop(last, None)
     return {"target": config.backbone["_target_"], **built}
+
+
+def without_effect(config: RecipeConfig, overrides: Sequence[str]) -> list[str]:
+    """Return those of the overrides that set a part which the member's class has no field for."""
+    read = {item.name for item in fields(target_class(config.backbone))}
+    idle = set(RECIPE_GROUPS) - read
+    return [each for each in overrides if each.lstrip("+~").partition("=")[0].partition(".")[0] in idle]
 
 
 def with_fields(config: RecipeConfig, values: Mapping[str, Any]) -> RecipeConfig:

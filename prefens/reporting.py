@@ -65,6 +65,7 @@ def blend_report(found: Blend, backbones: Path, swaps: int, texts: int, resample
     `swaps` and `texts` are how many pairs are predicted with A and B exchanged, and how many of each kind are shown.
     """
     gathered = found.gathered
+    _compare_with_stored(found)
     gaps: dict[str, float] = {}
     if gathered.split is not None and gathered.pairs is not None:
         gaps = swap_gaps(gathered.split, gathered.stored, gathered.pairs, swaps, backbones)
@@ -80,6 +81,20 @@ def blend_report(found: Blend, backbones: Path, swaps: int, texts: int, resample
         found.describe(), folds, biases=_summary(sections, "bias"), swap=_swap_told(gaps), version=__version__
     )
     return Report(page, card, {f"prefens.{name}": value for name, value in tags.items()})
+
+
+def _compare_with_stored(found: Blend) -> None:
+    """Warn where the blend that predicts is another one than this one, which was made for the report."""
+    split = found.gathered.split
+    if split is None or not split.has_blend():
+        return
+    stored, names = split.blend(), [member.name for member in found.gathered.stack.members]
+    if (stored["best"], [item["member"] for item in stored["members"]]) != (found.best.method, names):
+        log.warning(
+            "the report is on %s of %d members, but predict uses the stored blend, %s of %d members: report with the "
+            "blender=, calibrations= and members= that it was made with, or blend again",
+            found.best.method, len(names), stored["best"], len(stored["members"]),
+        )  # fmt: skip
 
 
 def data_sections(given: Given, digest: str, backbones: Path, folds: Folds | None = None) -> list[Section]:

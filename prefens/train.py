@@ -30,6 +30,7 @@ def train(settings: config.TrainConfig) -> command.Rows:
         raise ConfigError(f"fold={settings.fold}", f"0 to {folds.k - 1}, or null for all", "correct the fold")
     if settings.race is not None and not settings.race > 0:
         raise ConfigError(f"race={settings.race}", "a gain in nats above 0, or null", "correct race, to 0.0005 say")
+    command.warn_of_idle(settings)
     spec = member_spec(settings, corpus)
     make = partial(config.build_member, settings)
     if processes.rank() > 0:

@@ -85,10 +85,13 @@ def test_runs_name_their_data_and_say_their_score(trained: Path) -> None:
             assert re.search(r"\*\*\d\.\d{4} ± 0\.\d{4}\*\*", run.data.tags["mlflow.note.content"])
 
 
-def test_without_a_blend_the_report_has_a_run_of_its_own(trained: Path, tmp_path: Path) -> None:
+def test_without_a_blend_the_report_has_a_run_of_its_own(
+    trained: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     root = f"tracking.root={trained}/runs"
     members = sorted(path.name for path in trained.glob("runs/store/*/members/*"))
     made(root, f"members=[{members[0]}]", f"out={tmp_path}", "tracking.experiment=other")
+    assert "of 1 members, but predict uses the stored blend" in caplog.text
     tracker = MlflowTracker(trained / "runs", "other")
     (run,) = tracker.client.search_runs([tracker.experiment_id])
     assert run.data.tags["prefens.role"] == "report"

@@ -41,7 +41,7 @@ class FileSource(Source):
 
     def load(self, labelled: bool = True) -> Loaded:
         if not self.path:
-            raise ConfigError("data.path is not set", "the path of a CSV or parquet file", "add data.path=train.csv")
+            raise ConfigError("data.path is not set", "the path of a CSV or parquet file", "add data.path=FILE")
         return load_pairs(Path(self.path), labelled, strict=labelled or self.strict)
 
 

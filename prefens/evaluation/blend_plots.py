@@ -53,7 +53,7 @@ def forward_plot(losses: Sequence[float]) -> Plot:
     axes.set_xticks(counts[:: 1 + len(losses) // 15])
     gain = losses[0] - losses[best]
     members = f"{best + 1} members bring" if best else "One member is enough: more bring"
-    return Plot("forward", f"{members} {gain:.4f} nats over the best one", figure)
+    return Plot("forward", f"{members} {gain:.4f} nats over the first one", figure)
 
 
 def correlation_plot(names: Sequence[str], correlation: Floats) -> Plot:

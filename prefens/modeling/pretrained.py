@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ def load_encoder(directory: Path) -> Any:
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()  # type: ignore[no-untyped-call]
+    logging.getLogger("transformers.modeling_utils").addFilter(_is_no_load_report)
     encoder, report = AutoModel.from_pretrained(
         directory, use_safetensors=True, trust_remote_code=False, dtype=torch.float32, output_loading_info=True
     )
@@ -31,6 +33,11 @@ def load_encoder(directory: Path) -> Any:
             "give the directory of a complete model; a config.json of another model may lie there",
         )
     return encoder
+
+
+def _is_no_load_report(record: logging.LogRecord) -> bool:
+    """Whether a message is other than the table of unused weights, of which those that matter are told as an error."""
+    return " LOAD REPORT" not in record.getMessage()
 
 
 def read_config(directory: Path) -> Any:
