@@ -95,8 +95,8 @@ NOTE = (
     "cross-fitted on the members' folds; the only column to call a result. fitted: on rows that the weights saw. "
     "calibration: classwise expected calibration error. to prior: gain over always predicting the outcome shares; to "
     "floor: distance to the best predictor that cannot see which response is first (synthetic data alone). swap gap: "
-    "largest change of a probability when A and B change places, measured on a sample; 0 without decimals: by "
-    "construction, as for all members trained here and blends of them. seconds: of all folds, prediction included; "
+    "largest change of a probability when A and B change places, measured on a sample of pairs; 0 without decimals: "
+    "none, by construction. seconds: of all folds, prediction included; "
     "pairs/s: training pairs in that time. parameters: of one model, where they are counted."
 )
 

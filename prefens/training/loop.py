@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -53,8 +54,7 @@ def train(
     examples, left_out = Examples(tokens, rows, label, padding, model.both).split(inner if settings.selects else None)
     plan = steps(len(examples), settings.batch_pairs, settings.epochs, seed, settings.min_steps)
     per_epoch = steps_per_epoch(len(examples), settings.batch_pairs)
-    symmetric = model.head.symmetric or settings.swap is Swap.random
-    guard = CollapseGuard.of(examples.label, plan, settings.guard.min_pairs, symmetric, settings.label_smoothing)
+    guard = guard_of(model, examples, plan, settings)
     run = _begin(model, settings, len(plan), checkpoint)
     with stopping.deferred():
         for number in progress(range(len(run.curve), len(plan)), "training steps"):
@@ -70,6 +70,12 @@ def train(
     guard.check(run.curve, over=True)
     run.finish()
     return run
+
+
+def guard_of(model: PairModel, examples: Examples, plan: Sequence[Ints], settings: TrainingSettings) -> CollapseGuard:
+    """Return what judges whether a training with these steps learns anything."""
+    symmetric = model.head.symmetric or settings.swap is Swap.random
+    return CollapseGuard.of(examples.label, plan, settings.guard.min_pairs, symmetric, settings.label_smoothing)
 
 
 def _begin(model: PairModel, settings: TrainingSettings, count: int, checkpoint: Checkpoint | None) -> Progress:

@@ -21,11 +21,10 @@ from prefens.records import Ints
 from prefens.training.averaging import averaged
 from prefens.training.batching import steps, steps_per_epoch
 from prefens.training.examples import Examples, swapped_rows
-from prefens.training.guards import CollapseGuard
-from prefens.training.loop import device
+from prefens.training.loop import device, guard_of
 from prefens.training.optimiser import make_optimiser
 from prefens.training.schedule import LearningRates
-from prefens.training.settings import Swap, TrainingSettings
+from prefens.training.settings import TrainingSettings
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,9 +178,7 @@ def _clip(stack: HeadStack, largest: float) -> torch.Tensor:
 
 
 def _learned(run: HeadRun, curve: list[float], settings: TrainingSettings) -> bool:
-    symmetric = run.model.head.symmetric or settings.swap is Swap.random
-    plan, smoothing = _plan(run, settings), settings.label_smoothing
-    guard = CollapseGuard.of(run.examples.label, plan, settings.guard.min_pairs, symmetric, smoothing)
+    guard = guard_of(run.model, run.examples, _plan(run, settings), settings)
     try:
         guard.check(curve[: guard.judged_at])
     except CollapseError:
