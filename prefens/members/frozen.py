@@ -78,7 +78,8 @@ class FrozenMember(Member):
         strength, loss = choose_strength(*scaled, train.labels, context.inner, self.strengths)
         curve: list[float] = []
         self._model = fit(*scaled, train.labels, strength, curve=curve)
-        return FitReport({"train_objective": curve}, {"strength": strength, "inner_log_loss": loss})
+        facts = {"strength": strength, "inner_log_loss": loss, "parameters": self._model.size}
+        return FitReport({"train_objective": curve}, facts)
 
     def predict_proba(self, pairs: Pairs) -> Floats:
         if self._model is None or self._scaling is None:
