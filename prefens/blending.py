@@ -211,7 +211,7 @@ def _store(found: Blend, described: dict[str, Any], model: bool) -> Path | None:
     split = found.gathered.split
     if split is None:
         return None
-    names = {spec.name for spec in found.gathered.stored if spec.target is not None}
+    names = {spec.name for spec in found.gathered.stored if spec.kind is not None}
     whole = len(found.gathered.stack.folds.ids) == int(split.folds.scored.sum())
     predicts = whole and names >= set(found.used)
     if not predicts and split.has_blend():

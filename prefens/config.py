@@ -6,10 +6,9 @@ dataclass that it becomes: the one its `_target_` names, or the one the caller a
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -19,6 +18,7 @@ from hydra.utils import get_class
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from prefens.digest import identity_fields
 from prefens.errors import ConfigError
 from prefens.schemas import (
     SCHEMAS,
@@ -159,15 +159,17 @@ def recipe_of(config: RecipeConfig) -> dict[str, Any]:
 
     They are read from the member as it was built, with the types and the values that it uses: 1 and 1.0 are one
     recipe. Of the groups it has those that the member's class has fields for; never paths, tracking or threads.
+    Fields that joined later are left out where they have their neutral value.
     """
-    built = json.loads(json.dumps(asdict(build_member(config)), default=lambda choice: choice.name))
+    member = build_member(config)
+    built = identity_fields(member)
     for path in UNDECISIVE:
         *outer, last = path.split(".")
         place = built
         for name in outer:
             place = place.get(name, {})
         place.pop(last, None)
-    return {"target": config.backbone["_target_"], **built}
+    return {**member.kind_fields(), **built}
 
 
 def without_effect(config: RecipeConfig, overrides: Sequence[str]) -> list[str]:

@@ -46,7 +46,7 @@ def fit_fold(
     checkpoint: Path | None = None,
     company: Company = tuple,
 ) -> FitReport:
-    """Fit a member on a fold's training rows, with all randomness from the key of the fold run."""
+    """Fit a member on a fold's training rows, with all randomness from the seed of the fold run."""
     train, context = _training(corpus, fold, key, root)
     context = replace(context, checkpoint=checkpoint, company=company)
     return member.fit(train, corpus.pairs.take(fold.valid), context)
@@ -54,7 +54,7 @@ def fit_fold(
 
 def _training(corpus: Corpus, fold: Fold, key: RunKey, root: Path) -> tuple[Pairs, Context]:
     rows = corpus.train_rows(fold)
-    context = Context(key.entropy(), corpus.inner_folds(rows, key.entropy()), root / "cache", key=key.digest)
+    context = Context(key.random_seed, corpus.inner_folds(rows, key.random_seed), root / "cache", key=key.digest)
     return corpus.pairs.take(rows), context
 
 

@@ -11,7 +11,6 @@ from typing import Any, Self
 
 import numpy as np
 
-from prefens.config import target_class
 from prefens.data.load import Loaded
 from prefens.ensemble.base import Blender
 from prefens.ensemble.methods import restore
@@ -19,6 +18,7 @@ from prefens.errors import StoreError
 from prefens.files import link, link_tree, write_json
 from prefens.members.backbones import backbone_files
 from prefens.members.base import Member
+from prefens.members.registry import class_of, kinds
 from prefens.members.style import all_features
 from prefens.records import Floats, Outcome, Pairs
 from prefens.tracking.member_spec import MemberSpec
@@ -165,7 +165,7 @@ class Predictor:
 
     def folders(self, spec: MemberSpec) -> list[Path]:
         """Return the folders of a member's k fold models; StoreError where one holds none."""
-        if spec.target is None:
+        if spec.kind is None:
             raise StoreError(
                 f"{spec.name} was made elsewhere: the store has its probabilities and no model",
                 "members trained here; predictions of test pairs by this one come from where it was made",
@@ -189,15 +189,14 @@ def load_model(spec: MemberSpec, folder: Path, backbones: Path) -> Member:
 
 def member_class(spec: MemberSpec) -> type[Member]:
     """Return the class that made a member; StoreError where that is none of ours."""
-    kind = target_class({"_target_": spec.target})
-    if not issubclass(kind, Member):
+    try:
+        return class_of(str(spec.kind))
+    except KeyError as error:
         raise StoreError(
-            f"{spec.name} was made by {spec.target}",
-            "a subclass of prefens.members.base.Member",
-            "restore member.json",
-        )
-    made: type[Member] = kind
-    return made
+            f"{spec.name} is of the kind {spec.kind!r}",
+            f"one of {', '.join(kinds())}",
+            "install the package that has the kind, or train the member again",
+        ) from error
 
 
 def stored_blender(blend: Mapping[str, Any], method: str) -> tuple[str, list[str], Blender]:

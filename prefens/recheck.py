@@ -28,7 +28,7 @@ def recheck(
     for spec in specs:
         for fold in range(split.folds.k):
             directory = split.fold_dir(spec.name, fold) / "model"
-            if not sample or spec.target is None or not any(directory.glob("*")):
+            if not sample or spec.kind is None or not any(directory.glob("*")):
                 continue
             stored = split.predictions(spec, fold)
             chosen = np.unique(np.linspace(0, len(stored.ids) - 1, sample).round().astype(int))

@@ -31,4 +31,4 @@ def member_spec(settings: config.RecipeConfig, corpus: Corpus) -> MemberSpec:
         recipe["extra_digest"] = corpus.extra_digest
     backbone = str(settings.backbone.name).rsplit("/", 1)[-1]
     folds = corpus.folds
-    return MemberSpec(backbone, settings.backbone._target_, recipe, settings.seed, folds.data_digest, folds.digest)
+    return MemberSpec(backbone, recipe["kind"], recipe, settings.seed, folds.data_digest, folds.digest)

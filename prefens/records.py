@@ -192,9 +192,13 @@ class RunKey:
     def as_dict(self) -> dict[str, Any]:
         return dict(vars(self))
 
-    def entropy(self) -> int:
-        """A 32-bit seed for all randomness of the fold run, equal on every machine."""
-        return int(self.digest[:8], 16)
+    @property
+    def random_seed(self) -> int:
+        """A 32-bit seed for all randomness of the fold run, equal on every machine.
+
+        It derives from seed, fold and fold digest alone: a new setting, or a new format, redraws nothing.
+        """
+        return int(digest([self.seed, self.fold, self.fold_digest])[:8], 16)
 
 
 @dataclass(frozen=True, eq=False)

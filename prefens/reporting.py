@@ -153,7 +153,7 @@ def _board(found: Blend, gaps: Mapping[str, float]) -> Board:
     runs = {
         spec.name: [gathered.split.facts(spec, fold) for fold in range(gathered.folds.k)]
         for spec in gathered.stored
-        if gathered.split is not None and spec.target is not None
+        if gathered.split is not None and spec.kind is not None
     }
     rows, members = found.leaderboard(), found.member_rows()
     return Board(gathered.stack, rows, members, found.results, found.best, found.diagnosis, runs, gaps, found.alarms())

@@ -29,7 +29,7 @@ def swap_gaps(
     gaps = {}
     for spec in specs:
         folder = split.fold_dir(spec.name, FOLD) / "model"
-        if spec.target is not None and any(folder.glob("*")):
+        if spec.kind is not None and any(folder.glob("*")):
             model = load_model(spec, folder, backbones)
             there, back = model.predict_proba(shown), model.predict_proba(shown.swapped())
             gaps[spec.name] = float(np.abs(there - back[:, SWAP]).max())

@@ -129,13 +129,13 @@ def test_saving_takes_no_second_place_on_the_disk(split: SplitStore, tmp_path: P
     assert (tmp_path / "saved" / part).samefile(split.path / part)
 
 
-@pytest.mark.parametrize(("change", "message"), [("models", "no stored model"), ("target", "made elsewhere")])
+@pytest.mark.parametrize(("change", "message"), [("models", "no stored model"), ("kind", "made elsewhere")])
 def test_members_that_cannot_be_loaded_are_told(split: SplitStore, tmp_path: Path, change: str, message: str) -> None:
     (spec,) = split.members()
     if change == "models":
         shutil.rmtree(split.fold_dir(spec.name, 3) / "model")
     else:
         path = split.member_dir(spec.name) / "member.json"
-        path.write_text(json.dumps(json.loads(path.read_text()) | {"target": None}))
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"kind": None}))
     with pytest.raises(StoreError, match=message):
         predictor_of(split, {spec.name: 1.0}).save(tmp_path / "saved")

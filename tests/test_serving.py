@@ -238,7 +238,7 @@ def test_a_blend_goes_on_without_a_model(
     spec = next(copied.members())
     if reason == "elsewhere":
         path = copied.member_dir(spec.name) / "member.json"
-        path.write_text(json.dumps(json.loads(path.read_text()) | {"target": None}))
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"kind": None}))
     elif reason == "no stored model":
         shutil.rmtree(copied.fold_dir(spec.name, 0) / "model")
     else:

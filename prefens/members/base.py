@@ -23,7 +23,7 @@ class Context:
 
     Attributes
     ----------
-    entropy : 32-bit seed; all of the member's randomness derives from it.
+    seed : 32 bits; all of the member's randomness derives from it.
     inner : (n_train,) the inner fold of each training row, in [0, inner_k), grouped by prompt and
         stratified: for choices (regularisation, stopping) that must not see the held-out fold.
     cache : a folder for files that every fold, seed and process may share, or None to keep nothing.
@@ -33,7 +33,7 @@ class Context:
         for a member that is cheaper to fit with others.
     """
 
-    entropy: int
+    seed: int
     inner: NDArray[np.int8]
     cache: Path | None = None
     checkpoint: Path | None = None
@@ -63,11 +63,12 @@ class FitReport:
 class Member(ABC):
     """A recipe with a seed, fitted on the training rows of one fold.
 
-    A new kind of member is a subclass in one file and a YAML under conf/backbone/ whose
-    `_target_` names it; the constructor takes the YAML's other fields.
+    A new kind of member is a subclass in one file, its word in `registry`, and a YAML under
+    conf/backbone/ whose `_target_` names it; the constructor takes the YAML's other fields.
     """
 
-    groups: ClassVar[tuple[str, ...]] = ()  # the config groups beside `backbone` that its recipe reads
+    kind: ClassVar[str]  # the word that recipes and stored files name the class by; see `registry`
+    version: ClassVar[int] = 1  # raised where equal settings give other predictions than before
 
     @abstractmethod
     def fit(self, train: Pairs, valid: Pairs | None, context: Context) -> FitReport:
@@ -93,6 +94,16 @@ class Member(ABC):
         They are copied to where the machine may have no other source, once for all models that share them.
         """
         return {}
+
+    @classmethod
+    def kind_fields(cls) -> dict[str, Any]:
+        """Return what a recipe and the key of a feature cache hold of the class: its kind, and its version above 1."""
+        return {"kind": cls.kind} | ({} if cls.version == 1 else {"kind_version": cls.version})
+
+    @classmethod
+    def cache_signature(cls, *parts: object) -> str:
+        """Return the key of a feature cache: the kind, and `parts`, which say what else decides the features."""
+        return " ".join(map(str, [*cls.kind_fields().values(), *parts]))
 
     def identity(self) -> dict[str, Any]:
         """Return what decides predictions beyond the config, such as the digest of a local backbone's files."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from prefens.errors import ConfigError
 from prefens.members.backbones import check_directory, find_hub, fingerprint
@@ -30,6 +30,8 @@ class EncoderMember(NetworkMember):
     name : hub id; path : a local directory that is read instead; revision : a hub commit, to pin the files.
     prompt_prefix, response_prefix : what the backbone was pretrained to see before a query and a passage.
     """
+
+    kind: ClassVar = "encoder"
 
     path: str | None = None
     revision: str | None = None

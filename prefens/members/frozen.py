@@ -7,7 +7,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from filelock import FileLock
@@ -46,6 +46,8 @@ class FrozenMember(Member):
     max_length : tokens of a text; layer : the encoder layer whose states are averaged, 1 to 6.
     precision : of the encoder; strengths : inverse regularisations to choose from on inner folds, ascending.
     """
+
+    kind: ClassVar = "minilm"
 
     name: str
     max_length: int = 256
@@ -106,7 +108,7 @@ class FrozenMember(Member):
         return {"minilm-l6": find_minilm(backbones)}
 
     def _features(self, pairs: Pairs) -> tuple[list[Block], list[Block]]:
-        settings = [MINILM_SHA256, self.max_length, self.layer, self.precision.name]
+        settings = [*self.kind_fields().values(), MINILM_SHA256, self.max_length, self.layer, self.precision.name]
         (prompt, a, b), rows = shared(pairs, f"embeddings {settings}", lambda base: self._embed(base, settings))
         return embedding_features(prompt[rows], a[rows], b[rows])
 

@@ -97,7 +97,7 @@ class NetworkMember(Member):
                 if context.checkpoint is not None:
                     checkpoint = Checkpoint(context.checkpoint, context.key, self.training.checkpoint_minutes)
                 run = loop.train(
-                    model, inputs, rows, train.labels, self.training, context.entropy, self._padding, checkpoint,
+                    model, inputs, rows, train.labels, self.training, context.seed, self._padding, checkpoint,
                     context.inner,
                 )  # fmt: skip
         lost = {f"{part}_tokens_lost": share for part, share in self._lost.items()}
@@ -115,7 +115,7 @@ class NetworkMember(Member):
         self._style = StyleInputs.fit(train) if self.head.style else None
         tokens, rows = self._tokens(train)
         self._lost = tokens.audit.lost()
-        torch.manual_seed(context.entropy)
+        torch.manual_seed(context.seed)
         self._model = self._pair_model(self._encoder())
         prior = np.log(class_prior(train.labels, symmetric=True, smoothing=self.training.label_smoothing))
         self._model.head.start_at(float(prior[Outcome.A_WINS]), float(prior[Outcome.TIE]))
@@ -138,9 +138,9 @@ class NetworkMember(Member):
 
         def run(member: Self, pairs: Pairs, theirs: Context) -> HeadRun:
             made, read, places = member._begin(pairs, theirs)
-            return HeadRun(made, Examples(read, places, pairs.labels, member._padding, made.both), theirs.entropy)
+            return HeadRun(made, Examples(read, places, pairs.labels, member._padding, made.both), theirs.seed)
 
-        own = HeadRun(model, Examples(inputs, rows, train.labels, self._padding, model.both), context.entropy)
+        own = HeadRun(model, Examples(inputs, rows, train.labels, self._padding, model.both), context.seed)
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):  # alone, its draws are its own
             others = (
                 (theirs.key, run(replace(self), pairs, theirs))
@@ -257,7 +257,7 @@ class NetworkMember(Member):
         known = f"{tokenizer.backend_tokenizer.to_str()} {sorted(tokenizer.special_tokens_map.items())}"
         vocabulary = short(hashlib.sha256(known.encode()).hexdigest())
         read = f"{self.pairing.kind.name} {self.text} {self.prompt_prefix!r} {self.response_prefix!r}"
-        self._signature = f"tokens {vocabulary} {read}"
+        self._signature = self.cache_signature("tokens", vocabulary, read)
 
     def _encoded(self, pairs: Pairs, tokens: PairTokens) -> EncodedPairs:
         """Return what the frozen encoder gives for the pairs that these were taken from, whose tokens are given."""

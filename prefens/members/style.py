@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,8 @@ class StyleMember(Member):
     rounds, learning_rate, leaves, min_rows, l2 : of the gradient boosting.
     """
 
+    kind: ClassVar = "style"
+
     name: str
     model: StyleModel = StyleModel.logistic
     strengths: list[float] = field(default_factory=lambda: [1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 1.0])
@@ -58,7 +60,7 @@ class StyleMember(Member):
     def fit(self, train: Pairs, valid: Pairs | None, context: Context) -> FitReport:
         odd, even = self._features(train)
         if self.model is StyleModel.boosting:
-            return self._fit_boosting(odd, even, train.labels, context.entropy)
+            return self._fit_boosting(odd, even, train.labels, context.seed)
         scaling = PairScaling.fit([Block(odd)], [Block(even)])
         scaled = scaling.apply([Block(odd)], [Block(even)])
         strength, loss = choose_strength(*scaled, train.labels, context.inner, self.strengths)
@@ -107,7 +109,7 @@ class StyleMember(Member):
         found, rows = shared(pairs, "style features", all_features)
         return found.odd[rows], found.even[rows]
 
-    def _fit_boosting(self, odd: Floats, even: Floats, label: NDArray[np.int8], entropy: int) -> FitReport:
+    def _fit_boosting(self, odd: Floats, even: Floats, label: NDArray[np.int8], seed: int) -> FitReport:
         from sklearn.ensemble import HistGradientBoostingClassifier
 
         inputs = np.concatenate([np.hstack([odd, even]), np.hstack([-odd, even])])
@@ -120,7 +122,7 @@ class StyleMember(Member):
             l2_regularization=self.l2,
             max_features=0.3,
             early_stopping=False,
-            random_state=entropy,
+            random_state=seed,
         )
         self._boosting = booster.fit(inputs, targets)
         return FitReport(facts={"rounds": self.rounds})

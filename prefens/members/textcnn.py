@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from prefens.errors import ConfigError
 from prefens.members.network import NetworkMember
@@ -29,6 +29,8 @@ class TextCnnMember(NetworkMember):
     dimension : of a word vector; filters : of each width; widths : words under a filter.
     dropout : spatial, of whole channels of the word vectors; in [0, 1).
     """
+
+    kind: ClassVar = "textcnn"
 
     vocabulary: int = 20000
     dimension: int = 128

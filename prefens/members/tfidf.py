@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,8 @@ class TfidfMember(Member):
     bits : log2 of the number of hashed features of each kind.
     strengths : inverse regularisations to choose from, on inner folds; ascending.
     """
+
+    kind: ClassVar = "tfidf"
 
     name: str
     word_ngrams: list[int] = field(default_factory=lambda: [1, 2])
@@ -94,7 +96,7 @@ class TfidfMember(Member):
         return member
 
     def _counts(self, pairs: Pairs) -> tuple[list[sparse.csr_matrix], Any]:
-        signature = f"tfidf counts {self.word_ngrams} {self.char_ngrams} {self.bits}"
+        signature = self.cache_signature("counts", self.word_ngrams, self.char_ngrams, self.bits)
         return shared(pairs, signature, self._count_all)
 
     def _frequencies(self, train: Pairs) -> NDArray[np.float32]:

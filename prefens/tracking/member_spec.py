@@ -17,7 +17,8 @@ class MemberSpec:
 
     Attributes
     ----------
-    backbone : its short name; target : the import path of its class; both None where it was made elsewhere.
+    backbone : its short name, or None where it was made elsewhere.
+    kind : the word for its class (`members.registry`), or None likewise.
     recipe : the resolved config that decides predictions, as JSON values; seed : the member's, or None.
     data_digest, fold_digest : what it is trained and scored on.
     foreign : the name of a member made elsewhere, or None for our own.
@@ -25,7 +26,7 @@ class MemberSpec:
     """
 
     backbone: str | None
-    target: str | None
+    kind: str | None
     recipe: Mapping[str, Any]
     seed: int | None
     data_digest: str

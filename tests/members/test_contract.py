@@ -60,7 +60,7 @@ def train() -> Pairs:
 
 @pytest.fixture(scope="module")
 def context(tmp_path_factory: pytest.TempPathFactory) -> Context:
-    return Context(entropy=7, inner=(np.arange(60) % 5).astype(np.int8), cache=tmp_path_factory.mktemp("cache"))
+    return Context(seed=7, inner=(np.arange(60) % 5).astype(np.int8), cache=tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +173,7 @@ def test_labels_reach_the_model_the_right_way_round(make: Make, tmp_path: Path) 
         member.training = replace(member.training, epochs=8, lr=3e-3)
     if isinstance(member, StyleMember):
         member.min_rows, member.rounds = 20, 40
-    member.fit(train, None, Context(entropy=3, inner=(np.arange(200) % 5).astype(np.int8), cache=tmp_path))
+    member.fit(train, None, Context(seed=3, inner=(np.arange(200) % 5).astype(np.int8), cache=tmp_path))
     fresh = planted(100, 2)
     predicted = member.predict_proba(fresh)
     decided = fresh.labels != 2
@@ -190,7 +190,7 @@ def test_a_second_process_would_read_the_tokens_of_the_first(make: Make, tmp_pat
     outcomes = []
     for cache in (tmp_path, tmp_path, None):
         again, pairs = make(), make_pairs(60)
-        again.fit(pairs, None, Context(entropy=7, inner=inner, cache=cache))
+        again.fit(pairs, None, Context(seed=7, inner=inner, cache=cache))
         outcomes.append(again.predict_proba(pairs))
     np.testing.assert_array_equal(outcomes[0], outcomes[1])
     np.testing.assert_array_equal(outcomes[0], outcomes[2])

@@ -43,7 +43,7 @@ def member_on(path: Path, head: HeadSettings = HEADS[0]) -> EncoderMember:
 
 
 def context_of(cache: Path | None, entropy: int = 7) -> Context:
-    return Context(entropy=entropy, inner=(np.arange(COUNT) % 5).astype(np.int8), cache=cache)
+    return Context(seed=entropy, inner=(np.arange(COUNT) % 5).astype(np.int8), cache=cache)
 
 
 @pytest.fixture

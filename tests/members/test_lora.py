@@ -27,7 +27,7 @@ SMALL = {
     "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32, "vocab_size": 50,
     "max_position_embeddings": 64,
 }  # fmt: skip
-CONTEXT = Context(entropy=7, inner=np.zeros(40, dtype=np.int8))
+CONTEXT = Context(seed=7, inner=np.zeros(40, dtype=np.int8))
 
 
 def member_on(path: Path, save: Save = Save.fp32, mode: Mode = Mode.lora, **lora: object) -> EncoderMember:

@@ -32,7 +32,7 @@ def member_of(path: Path, pairing: Pairing, head: HeadSettings) -> EncoderMember
 
 
 def fit(member: EncoderMember, train: Pairs) -> EncoderMember:
-    member.fit(train, None, Context(entropy=5, inner=np.zeros(len(train), dtype=np.int8)))
+    member.fit(train, None, Context(seed=5, inner=np.zeros(len(train), dtype=np.int8)))
     return member
 
 

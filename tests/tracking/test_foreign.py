@@ -43,7 +43,7 @@ def test_rows_are_joined_by_id(order: list[int], holdout: float) -> None:
 
 def test_a_foreign_member_is_its_file() -> None:
     spec = member().spec(FOLDS[0.0])
-    assert (spec.name, spec.backbone, spec.target, spec.seed) == ("m1", None, None, None)
+    assert (spec.name, spec.backbone, spec.kind, spec.seed) == ("m1", None, None, None)
     other = ForeignMember("m1", "e" * 64, PAIRS.ids, VALUES).spec(FOLDS[0.0])
     assert spec.recipe_digest != other.recipe_digest
     assert spec.key(0).digest != other.key(0).digest

@@ -47,7 +47,7 @@ def fitted(path: Path, **settings: float) -> EncoderMember:
     training = TrainingSettings(lr=1e-3, epochs=1, batch_pairs=16, **settings)  # type: ignore[arg-type]
     head = HeadSettings(hidden=8, dropout=0.0)
     member = EncoderMember("bert", path=str(path), text=TextSettings(max_length=64), head=head, training=training)
-    member.fit(make_pairs(48), None, Context(entropy=1, inner=np.zeros(48, dtype=np.int8)))
+    member.fit(make_pairs(48), None, Context(seed=1, inner=np.zeros(48, dtype=np.int8)))
     return member
 
 

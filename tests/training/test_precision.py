@@ -37,7 +37,7 @@ def fitted(path: Path, chosen: Precision) -> EncoderMember:
     member = EncoderMember(
         "x", path=str(path), text=TextSettings(max_length=64), head=HeadSettings(hidden=8), training=training
     )
-    report = member.fit(make_pairs(48), None, Context(entropy=1, inner=np.zeros(48, dtype=np.int8)))
+    report = member.fit(make_pairs(48), None, Context(seed=1, inner=np.zeros(48, dtype=np.int8)))
     assert report.facts["precision"] == chosen.name
     return member
 
