@@ -8,7 +8,6 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,10 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import DictConfig
 
 from prefens import gpus, stopping, threads
-from prefens.config import CONF_DIR, TrainConfig, without_effect
+from prefens.config import CONF_DIR, without_effect
 from prefens.errors import ConfigError, PrefensError
 from prefens.files import check_writable
 from prefens.stopping import Stopped
@@ -29,8 +27,6 @@ from prefens.sweep import Rows as Rows  # the commands' type for what they retur
 from prefens.training import processes
 
 log = logging.getLogger(__name__)
-
-IN_TURN = (".BasicLauncher", ".JoblibLauncher")  # whose processes take several jobs, one after another
 
 _sweeps: list[Sweep] = []  # those that this process started, the last one being the current one
 _settled: list[Outcome] = []  # of jobs that the next one need not run
@@ -209,22 +205,6 @@ def warn_of_idle(config: Any) -> None:
     """Name the settings of this job that do nothing for its backbone."""
     for each in without_effect(config, HydraConfig.get().overrides.task):
         log.warning("%s has no effect on backbone=%s, which does not read it", each, config.backbone.name)
-
-
-def jobs_alike(config: Any) -> list[tuple[int, int | None]]:
-    """Return seed and fold (None: all) of this job, and of those of its sweep that have the same recipe.
-
-    Of this job alone where the launcher starts a process for each.
-    """
-    settings = HydraConfig.get()
-    if settings.mode is not RunMode.MULTIRUN or not settings.launcher._target_.endswith(IN_TURN):
-        return [(config.seed, config.fold)]
-    found, typed = [], OmegaConf.structured(TrainConfig(seed=config.seed, fold=config.fold))
-    for job in Sweep(Path(settings.runtime.output_dir).parent).alike(list(settings.overrides.task), ["seed", "fold"]):
-        with suppress(OmegaConfBaseException):  # wrong settings are told in that job's own turn
-            theirs = OmegaConf.merge(typed, OmegaConf.from_dotlist(job))
-            found.append((theirs.seed, theirs.fold))
-    return found
 
 
 def _jobs(config: DictConfig) -> list[list[str]]:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from functools import partial
-from itertools import dropwhile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +21,7 @@ from prefens.files import clear_abandoned, mend
 from prefens.leases import POLL, Busy, fold_lease, held, holder_of, is_live
 from prefens.members.base import Context, FitReport, Member
 from prefens.racing import Race
-from prefens.records import Fold, FoldPredictions, Pairs, RunKey
+from prefens.records import Fold, FoldPredictions, RunKey
 from prefens.scoring import track_fold, track_member
 from prefens.tracking.failures import failure_of, note_failure
 from prefens.tracking.member_spec import MemberSpec
@@ -34,9 +32,6 @@ from prefens.training.processes import from_main
 log = logging.getLogger(__name__)
 
 
-Company = Callable[[], Iterable[tuple[Pairs, Context]]]  # what `Context.company` is
-
-
 def fit_fold(
     corpus: Corpus,
     fold: Fold,
@@ -44,18 +39,12 @@ def fit_fold(
     key: RunKey,
     root: Path,
     checkpoint: Path | None = None,
-    company: Company = tuple,
 ) -> FitReport:
     """Fit a member on a fold's training rows, with all randomness from the seed of the fold run."""
-    train, context = _training(corpus, fold, key, root)
-    context = replace(context, checkpoint=checkpoint, company=company)
-    return member.fit(train, corpus.pairs.take(fold.valid), context)
-
-
-def _training(corpus: Corpus, fold: Fold, key: RunKey, root: Path) -> tuple[Pairs, Context]:
     rows = corpus.train_rows(fold)
-    context = Context(key.random_seed, corpus.inner_folds(rows, key.random_seed), root / "cache", key=key.digest)
-    return corpus.pairs.take(rows), context
+    inner = corpus.inner_folds(rows, key.random_seed)
+    context = Context(key.random_seed, inner, root / "cache", checkpoint, key.digest)
+    return member.fit(corpus.pairs.take(rows), corpus.pairs.take(fold.valid), context)
 
 
 @dataclass(frozen=True)
@@ -67,8 +56,6 @@ class Trainer:
     root : the tracking root, whose cache/, checkpoints/ and locks/ are shared by all processes.
     force : train again what is finished.
     race : gain in nats, within reach of the blend, without which a member is given up after its first fold; or None.
-    jobs : seed and fold (None: all) of the jobs of this recipe, in their order; this process has before it those that
-        follow the one that it is at.
     """
 
     corpus: Corpus
@@ -77,7 +64,6 @@ class Trainer:
     root: Path
     force: bool = False
     race: float | None = None
-    jobs: Sequence[tuple[int, int | None]] = ()
 
     def train_member(self, spec: MemberSpec, make: Callable[[], Member], folds: Sequence[int]) -> list[dict[str, Any]]:
         """Train the folds of a member that are not finished; return one row of results per finished fold.
@@ -199,8 +185,7 @@ class Trainer:
         valid, n = pairs.take(fold.valid), len(fold.valid)
         unseen = pairs.take(np.concatenate([fold.valid, fold.holdout]))
         from_main(fold.index)  # the others, where there are any, help with the same
-        company = partial(self._company, spec, fold.index)
-        report = fit_fold(self.corpus, fold, member, key, self.root, checkpoint, company)
+        report = fit_fold(self.corpus, fold, member, key, self.root, checkpoint)
         probabilities = member.predict_proba(unseen)
         predictions = FoldPredictions(key, unseen.ids[:n], probabilities[:n], unseen.ids[n:], probabilities[n:])
         return predictions, {
@@ -214,19 +199,6 @@ class Trainer:
             "facts": {name: value for name, value in report.facts.items() if value == value},  # NaN is no JSON
             "curves": {name: list(curve) for name, curve in report.curves.items()},
         }
-
-    def _company(self, spec: MemberSpec, fold: int) -> Iterator[tuple[Pairs, Context]]:
-        """Yield what the fold runs that follow this one are trained on, as far as they are not finished."""
-        runs = [
-            (seed, index)
-            for seed, only in self.jobs
-            for index in (range(self.corpus.folds.k) if only is None else [only])
-        ]
-        here = (spec.seed, fold)
-        for seed, index in dropwhile(lambda run: run != here, runs):
-            other = replace(spec, seed=seed)
-            if (seed, index) != here and (self.force or not self.split.has(other, index)):
-                yield _training(self.corpus, self.corpus.folds.split(index), other.key(index), self.root)
 
     @contextmanager
     def _failing(self, spec: MemberSpec, run: str, fold: int) -> Iterator[None]:

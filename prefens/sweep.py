@@ -72,15 +72,6 @@ class Sweep:
         begun = [outcome.overrides for outcome in self.outcomes()]
         return [job for job in self.about()["jobs"] if job not in begun]
 
-    def alike(self, overrides: Sequence[str], free: Sequence[str]) -> list[list[str]]:
-        """Return the overrides of the settings `free` in each job with no other difference from the job `overrides`."""
-
-        def with_free(job: Sequence[str], wanted: bool) -> list[str]:
-            return [each for each in job if (each.partition("=")[0] in free) is wanted]
-
-        fixed = with_free(overrides, False)
-        return [with_free(job, True) for job in self.about()["jobs"] if with_free(job, False) == fixed]
-
     def stop(self) -> None:
         """Have no further job begin, and tell those that run on this host to keep what they can and end."""
         (self.folder / "stop").touch()

@@ -39,8 +39,7 @@ def train(settings: config.TrainConfig) -> command.Rows:
     with team.leading():
         split = OOFStore(root).put_folds(folds)
         with open_tracker(tracking) as tracker:
-            jobs = command.jobs_alike(settings)
-            trainer = Trainer(corpus, split, tracker, root, settings.force, settings.race, jobs)
+            trainer = Trainer(corpus, split, tracker, root, settings.force, settings.race)
             rows = trainer.train_member(spec, make, wanted)
     return [row | {"out": settings.out} for row in rows]
 

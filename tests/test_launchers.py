@@ -12,14 +12,10 @@ from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
-from hydra.conf import HydraConf
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
 from prefens import gpus
-from prefens.command import jobs_alike
 from prefens.config import CONF_DIR
-from prefens.sweep import Sweep
 from tests.examples import make_pairs, write_csv
 
 SWEEP = ["data.path=train.csv", "backbone=style", "backbone.strengths=[0.1]", "folds.k=3", "fold=0,99,1,2"]
@@ -34,29 +30,6 @@ def test_launchers_compose_and_clash_with_no_plugin(path: Path) -> None:
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
         composed = compose("train", overrides=[f"hydra/launcher={path.stem}"], return_hydra_config=True)
     assert composed.hydra.launcher._target_.startswith("hydra_plugins.")
-
-
-@pytest.mark.parametrize(
-    ("launcher", "expected"),
-    [
-        ("hydra._internal.core_plugins.basic_launcher.BasicLauncher", [(1, None), (7, None), (3, 2)]),
-        ("hydra_plugins.hydra_submitit_launcher.submitit_launcher.SlurmLauncher", [(1, None)]),
-    ],
-)
-def test_jobs_that_one_process_has_are_those_of_one_recipe_however_they_are_written(
-    launcher: str, expected: list[tuple[int, int | None]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One whose settings are wrong is left out: it is told in its own turn. Others' jobs are none of this one's."""
-    monkeypatch.setenv("SEED", "7")
-    jobs = [["seed='1'", "fold=null"], ["seed=${oc.env:SEED}", "fold=null"], ["seed=x", "fold=1"], ["seed=3", "fold=2"]]
-    Sweep(tmp_path).begin(jobs)
-    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-        config = compose("train", overrides=jobs[0])
-    hydra = {"mode": "MULTIRUN", "overrides": {"task": jobs[0]}, "launcher": {"_target_": launcher}}
-    hydra |= {"runtime": {"output_dir": str(tmp_path / "0")}}
-    settings = OmegaConf.create({"hydra": OmegaConf.merge(OmegaConf.structured(HydraConf), hydra)})
-    monkeypatch.setattr(HydraConfig, "get", lambda: settings.hydra)
-    assert jobs_alike(config) == expected
 
 
 def check_sweep(launcher: list[str], folder: Path, environment: dict[str, str] | None = None) -> None:

@@ -104,12 +104,6 @@ def test_a_sweep_knows_what_has_not_begun(tmp_path: Path) -> None:
     assert sweep.settled(["seed=1"]) is None
 
 
-def test_jobs_that_differ_in_seed_and_fold_alone_are_alike(tmp_path: Path) -> None:
-    sweep = Sweep(tmp_path)
-    sweep.begin([["training=frozen", f"seed={seed}", f"head.hidden={hidden}"] for seed in (0, 1) for hidden in (8, 9)])
-    assert sweep.alike(["training=frozen", "seed=1", "head.hidden=9"], ["seed", "fold"]) == [["seed=0"], ["seed=1"]]
-
-
 def test_status_as_json_in_a_file_and_again_and_again(
     tmp_path: Path, folds: Folds, finish: Callable[..., SplitStore]
 ) -> None:

@@ -31,6 +31,7 @@ from prefens.text.tokens import PairTokens, Sequences, tokenize_pairs
 from prefens.text.truncation import Audit
 from prefens.training import loop
 from prefens.training.batching import steps
+from prefens.training.examples import Examples
 from prefens.training.optimiser import make_optimiser
 from prefens.training.precision import Precision, arithmetic, name_of
 from prefens.training.settings import TrainingSettings
@@ -139,7 +140,8 @@ def train_rival(model: PairModel, task: Task, bf16: bool) -> list[float]:
 def train_ours(model: PairModel, task: Task) -> list[float]:
     model.arithmetic = arithmetic(task.settings.precision, loop.device())
     label = task.label[: task.train].astype(np.int8)
-    return loop.train(model, task.tokens, task.rows, label, task.settings, 1, task.padding).curve
+    examples = Examples(task.tokens, task.rows, label, task.padding, model.both)
+    return loop.train(model, examples, task.settings, 1).curve
 
 
 def measured(model: PairModel, task: Task, way: Callable[[PairModel, Task], list[float]]) -> Result:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -29,8 +29,6 @@ class Context:
     cache : a folder for files that every fold, seed and process may share, or None to keep nothing.
     checkpoint : a file of this fold run's own, for a half-trained fit to go on from, or None to keep nothing; whoever
         stores the result deletes it. key : the fold run's digest, by which a foreign file is known.
-    company : gives the training pairs and contexts of fold runs of the same recipe that are to follow in this process,
-        for a member that is cheaper to fit with others.
     """
 
     seed: int
@@ -38,7 +36,6 @@ class Context:
     cache: Path | None = None
     checkpoint: Path | None = None
     key: str = ""
-    company: Callable[[], Iterable[tuple[Pairs, Context]]] = tuple
 
 
 @dataclass(frozen=True)
@@ -49,8 +46,7 @@ class FitReport:
     ----------
     curves : name -> values by step, such as the training loss in nats.
     facts : name -> scalar worth comparing, such as the chosen regularisation.
-    seconds : that interrupted attempts had spent before, on what this one went on from; below 0 where this one spent
-        some on others.
+    seconds : that interrupted attempts had spent before, on what this one went on from.
     device : where most of the work was done, "cpu" or "cuda".
     """
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 from prefens.errors import ConfigError
 from prefens.members.network import NetworkMember
+from prefens.members.network_inputs import TokenReader
 from prefens.modeling.pairing import Pairing
 from prefens.modeling.pooling import Pooling
 from prefens.modeling.textcnn import TextCnn
@@ -66,15 +67,12 @@ class TextCnnMember(NetworkMember):
         )
         return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **SPECIAL)  # type: ignore[no-untyped-call]
 
-    def _encoder(self) -> TextCnn:
-        return TextCnn(len(self._tokenizer), self._padding, self.dimension, self.filters, self.widths, self.dropout)
+    def _encoder(self, reader: TokenReader) -> TextCnn:
+        words = len(reader.tokenizer)
+        return TextCnn(words, reader.padding, self.dimension, self.filters, self.widths, self.dropout)
 
-    @classmethod
-    def _empty_encoder(cls, member: Self, directory: Path) -> TextCnn:
-        from prefens.modeling.pretrained import load_tokenizer
-
-        member._use_tokenizer(load_tokenizer(directory))
-        return member._encoder()
+    def _empty_encoder(self, directory: Path, reader: TokenReader) -> TextCnn:
+        return self._encoder(reader)
 
     def _save_shape(self, directory: Path) -> None:
         """Settings and tokenizer say it all."""

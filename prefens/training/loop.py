@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -35,26 +34,34 @@ device = processes.device
 
 def train(
     model: PairModel,
-    tokens: PairTokens | EncodedPairs,
-    rows: NDArray[np.int64],
-    label: NDArray[np.int8],
+    examples: Examples,
     settings: TrainingSettings,
     seed: int,
-    padding: int,
     checkpoint: Checkpoint | None = None,
     inner: NDArray[np.int8] | None = None,
 ) -> Progress:
     """Train in place; the curve is the unsmoothed training loss of each step, in nats.
 
-    `rows` ((n,)) are places in `tokens`; `label` and `inner` ((n,), the inner fold, needed where `settings.selects`)
-    belong to them. The caller has seeded torch. With a checkpoint, training goes on from it, and keeps itself in it
-    now and then and before it is stopped (`Stopped`). TrainingError, naming the step, where the loss or a gradient is
-    not finite; CollapseError where nothing is learned. Processes that train together call this with the same values.
+    The caller has seeded torch. Processes that train together call this with the same values.
+
+    Parameters
+    ----------
+    examples : n labelled pairs.
+    seed : of the order of the rows, and of which are swapped.
+    checkpoint : a file to go on from, and to keep the training in now and then and before it is stopped.
+    inner : (n,) the inner fold of each pair; needed where `settings.selects`.
+
+    Raises
+    ------
+    TrainingError, naming the step, where the loss or a gradient is not finite.
+    CollapseError where nothing is learned.
+    Stopped where the process was asked to stop.
     """
-    examples, left_out = Examples(tokens, rows, label, padding, model.both).split(inner if settings.selects else None)
+    examples, left_out = examples.split(inner if settings.selects else None)
     plan = steps(len(examples), settings.batch_pairs, settings.epochs, seed, settings.min_steps)
     per_epoch = steps_per_epoch(len(examples), settings.batch_pairs)
-    guard = guard_of(model, examples, plan, settings)
+    symmetric = model.head.symmetric or settings.swap is Swap.random
+    guard = CollapseGuard.of(examples.label, plan, settings.guard.min_pairs, symmetric, settings.label_smoothing)
     run = _begin(model, settings, len(plan), checkpoint)
     with stopping.deferred():
         for number in progress(range(len(run.curve), len(plan)), "training steps"):
@@ -70,12 +77,6 @@ def train(
     guard.check(run.curve, over=True)
     run.finish()
     return run
-
-
-def guard_of(model: PairModel, examples: Examples, plan: Sequence[Ints], settings: TrainingSettings) -> CollapseGuard:
-    """Return what judges whether a training with these steps learns anything."""
-    symmetric = model.head.symmetric or settings.swap is Swap.random
-    return CollapseGuard.of(examples.label, plan, settings.guard.min_pairs, symmetric, settings.label_smoothing)
 
 
 def _begin(model: PairModel, settings: TrainingSettings, count: int, checkpoint: Checkpoint | None) -> Progress:

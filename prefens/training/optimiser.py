@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from prefens.modeling.head_stack import HeadStack
 from prefens.modeling.pair_model import PairModel
 from prefens.training.settings import TrainingSettings
 
@@ -19,20 +18,19 @@ def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
     return {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
 
 
-def make_optimiser(model: PairModel | HeadStack, settings: TrainingSettings) -> torch.optim.Optimizer:
+def make_optimiser(model: PairModel, settings: TrainingSettings) -> torch.optim.Optimizer:
     """Return AdamW (Loshchilov & Hutter 2019) over the weights that are trained.
 
     The encoder has `lr`, less from layer to layer below (Howard & Ruder 2018, section 3.1), all else `head_lr`.
     Weights are decayed in matrices only: never biases, norms and scalars.
     """
-    stacked = isinstance(model, HeadStack)  # each weight has one more dimension there
     depths = layer_depths(model.encoder)
     top = max(depths.values(), default=0)
     groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
     for name, weight in trainable(model).items():
         below = top - depths[name.removeprefix(ENCODER)] if name.startswith(ENCODER) else None
         lr = settings.head_lr if below is None else settings.lr * settings.layer_decay**below
-        groups.setdefault((lr, weight.ndim > 1 + stacked), []).append(weight)
+        groups.setdefault((lr, weight.ndim > 1), []).append(weight)
     return torch.optim.AdamW(
         {"params": weights, "lr": lr, "weight_decay": settings.weight_decay if matrices else 0.0}
         for (lr, matrices), weights in groups.items()

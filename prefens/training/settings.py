@@ -64,8 +64,7 @@ class TrainingSettings:
     `Schedule`; label_smoothing in [0, 1); clip: largest gradient norm; ema in [0, 1): decay of the average of the
     weights, 0 for none; swap: one of `Swap`; patience: epochs without a better inner loss that end the training, None
     for a fixed schedule; gradient_checkpointing: less memory, more time; precision: of the encoder's products;
-    compile: whether training runs the encoder through torch.compile; together: whether the heads of a sweep on a frozen
-    encoder are trained in one go, None for where that is faster, which is on GPUs; guard, lora: see there;
+    compile: whether training runs the encoder through torch.compile; guard, lora: see there;
     checkpoint_minutes: between two checkpoints, 0 for one after every step.
 
     With `patience` or schedule=plateau one of five inner folds is left out of the training, and the weights of the
@@ -93,7 +92,6 @@ class TrainingSettings:
     lora: LoraSettings = field(default_factory=LoraSettings)
     precision: Precision = Precision.auto
     compile: bool = False
-    together: bool | None = None
     save: Save = Save.fp16
     checkpoint_minutes: float = 10.0
 

@@ -24,6 +24,7 @@ from prefens.text.settings import TextSettings
 from prefens.tracking.member_spec import MemberSpec
 from prefens.tracking.oof_store import OOFStore
 from prefens.tracking.tracker import NoTracker
+from prefens.training import loop
 from prefens.training.settings import Mode, Save, TrainingSettings
 from tests.examples import make_pairs
 
@@ -88,12 +89,10 @@ def test_kept_features_change_nothing(tiny_bert: Path, tmp_path: Path, head: Hea
     """A head that reads features predicts what the same head on the encoder itself does."""
     pairs, member = make_pairs(COUNT), member_on(tiny_bert, head)
     member.fit(pairs, None, context_of(tmp_path))
-    model = member._model
-    assert model is not None
-    tokens, rows = member._tokens(pairs)
-    from prefens.training import loop
-
-    whole = loop.predict(model, tokens, rows, 600, member._padding)
+    assert member.model is not None
+    assert member.reader is not None
+    tokens, rows = member.reader.read(pairs)
+    whole = loop.predict(member.model, tokens, rows, 600, member.reader.padding)
     np.testing.assert_allclose(member.predict_proba(pairs), whole, atol=1e-5)
 
 
@@ -145,8 +144,7 @@ def oof(path: Path, root: Path, folds: list[int]) -> dict[int, Floats]:
     assigned = make_folds(pairs, FoldSettings(k=3))
     split = OOFStore(root).put_folds(assigned)
     trainer = Trainer(Corpus(pairs, assigned, prompt_groups(pairs), None), split, NoTracker(), root)
-    target = "prefens.members.encoder.EncoderMember"
-    spec = MemberSpec("tiny", target, {}, 0, assigned.data_digest, assigned.digest)
+    spec = MemberSpec("tiny", "encoder", {}, 0, assigned.data_digest, assigned.digest)
     trainer.train_member(spec, lambda: member_on(path), folds)
     return {fold: split.predictions(spec, fold).probabilities for fold in folds}
 

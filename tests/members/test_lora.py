@@ -56,8 +56,8 @@ def test_what_is_loaded_predicts_what_was_trained(tiny_encoder: Path, tmp_path: 
 def test_only_adapters_and_head_change(tiny_encoder: Path) -> None:
     member = member_on(tiny_encoder)
     member.fit(make_pairs(40), None, CONTEXT)
-    assert member._model is not None
-    after = {name.replace(".base_layer", ""): each for name, each in member._model.encoder.state_dict().items()}
+    assert member.model is not None
+    after = {name.replace(".base_layer", ""): each for name, each in member.model.encoder.state_dict().items()}
     for name, tensor in load_encoder(tiny_encoder).state_dict().items():
         assert torch.equal(after[name], tensor)
     high = [each for name, each in after.items() if ".lora_B." in name]

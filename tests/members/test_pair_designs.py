@@ -69,7 +69,9 @@ def test_members_of_every_family_are_symmetric(tiny_encoder: Path, pairing: Pair
 def test_a_cross_member_reads_both_responses_in_each_sequence(tiny_bert: Path) -> None:
     train = make_pairs(24)
     siamese, cross = (
-        fit(member_of(tiny_bert, pairing, small(HeadKind.linear, Pooling.cls, style=False)), train)._tokens(train)[0]
+        fit(member_of(tiny_bert, pairing, small(HeadKind.linear, Pooling.cls, style=False)), train).reader.read(train)[
+            0
+        ]
         for pairing in Pairing
     )
     assert (cross.a.lengths > np.maximum(siamese.a.lengths, siamese.b.lengths)).all()
@@ -113,7 +115,7 @@ def test_style_beyond_what_was_seen_in_training_is_no_more_than_its_edge(tiny_be
     far, farther = (
         replace(row, response_a=column([("Why? - No! " * times,)]), base=None, rows=None) for times in (300, 30000)
     )
-    features = [member._style.of_base(pairs) for pairs in (far, farther)]  # type: ignore[union-attr]
+    features = [member.reader.style.of_base(pairs) for pairs in (far, farther)]  # type: ignore[union-attr]
     assert max(np.abs(side).max() for found in features for side in (found.odd, found.even)) <= 1.0
     np.testing.assert_allclose(member.predict_proba(far), member.predict_proba(farther), atol=1e-3)
 
