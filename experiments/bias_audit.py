@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from prefens.core.resources import share_cores
+from prefens.core.types import Pairs
 from prefens.data.folds import FoldSettings, make_folds
 from prefens.data.load import load_pairs
 from prefens.evaluation.bias import bias_section
@@ -21,9 +23,7 @@ from prefens.evaluation.plots import save
 from prefens.evaluation.section import Section, Table
 from prefens.leak_audit import leak_section, out_of_fold
 from prefens.members.style import StyleMember
-from prefens.records import Pairs
 from prefens.style_audit import style_section
-from prefens.threads import share_cores
 
 
 def read(path: Path, meta: Path | None, keep: str | None) -> Pairs:

@@ -10,20 +10,21 @@ from typing import Any
 
 import numpy as np
 
-from prefens import config, threads
-from prefens.digest import digest
+from prefens import config
+from prefens.core import resources
+from prefens.core.bootstrap import GroupBootstrap
+from prefens.core.files import write_json
+from prefens.core.hashing import digest
+from prefens.core.metrics import log_loss, row_losses
+from prefens.core.types import OOFStack, Pairs
 from prefens.ensemble.base import Blender
 from prefens.ensemble.calibration import cross_calibrate
 from prefens.ensemble.crossfit import Calibrations, evaluate, leader
 from prefens.ensemble.diagnostics import diagnose
 from prefens.ensemble.methods import restore
-from prefens.evaluation.bootstrap import GroupBootstrap
 from prefens.evaluation.leaderboard import leaderboard, named_weights, scores, with_differences
-from prefens.evaluation.metrics import log_loss, row_losses
-from prefens.files import write_json
 from prefens.gathering import Gathered
 from prefens.recheck import recheck
-from prefens.records import OOFStack, Pairs
 from prefens.results import BlendResult, Choice, Diagnosis
 from prefens.serving import save_best
 from prefens.trackers import open_tracker
@@ -179,7 +180,7 @@ def make_blend(
         if kind:
             calibrated.setdefault(base, {})[kind[0]] = result.honest
     gathered = replace(gathered, stack=stack, holdout=holdout)
-    return Blend(gathered, results, choice, diagnose(stack, resamples, threads.granted()), calibrated)
+    return Blend(gathered, results, choice, diagnose(stack, resamples, resources.granted()), calibrated)
 
 
 def record(found: Blend, tracking: config.Tracking, out: Path, model: bool = True) -> None:

@@ -9,9 +9,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from prefens.digest import short
-from prefens.errors import ConfigError
-from prefens.files import write_json, written_aside
+from prefens.core.errors import ConfigError
+from prefens.core.files import write_json, written_aside
+from prefens.core.hashing import short
 from prefens.prediction import Predictor
 from prefens.tracking.oof_store import SplitStore
 

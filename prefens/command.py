@@ -17,11 +17,11 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from prefens import gpus, stopping, threads
 from prefens.config import CONF_DIR, without_effect
-from prefens.errors import ConfigError, PrefensError
-from prefens.files import check_writable
-from prefens.stopping import Stopped
+from prefens.core import gpus, resources, shutdown
+from prefens.core.errors import ConfigError, PrefensError
+from prefens.core.files import check_writable
+from prefens.core.shutdown import Stopped
 from prefens.sweep import Outcome, Sweep
 from prefens.sweep import Rows as Rows  # the commands' type for what they return
 from prefens.training import processes
@@ -57,7 +57,7 @@ class SweepStart(Callback):
         sweep.begin(_jobs(config), _settled)
         _sweeps.append(sweep)
         if not config.hydra.launcher._target_.endswith(".BasicLauncher"):  # the work is done in other processes
-            stopping.relay(sweep.stop)
+            shutdown.relay(sweep.stop)
 
 
 def run(name: str, task: Callable[[Any], Rows], finish: Callable[[Rows], None] | None = None) -> None:
@@ -70,7 +70,7 @@ def run(name: str, task: Callable[[Any], Rows], finish: Callable[[Rows], None] |
     if name != "train" and processes.count() > 1:  # they would wait for each other
         together = f"prefens.{name} in {processes.count()} processes that train together"
         sys.exit(f"\nfailed: {ConfigError(together, 'prefens.train, or one process', 'leave out accelerate launch')}")
-    stopping.listen()
+    shutdown.listen()
     outcomes: list[Outcome] = []
     code: Any = 0
     stopped: int | None = None
@@ -102,7 +102,7 @@ def _end(name: str, outcomes: Sequence[Outcome], code: Any, stopped: int | None)
         print(f"\nfailed: {' '.join(outcome.overrides)}\n  {error}\n  again:    {again}", file=sys.stderr)
     left = _sweeps[-1].pending() if _sweeps and code else []
     if stopped is not None:
-        why = {130: "interrupted", 143: "stopped by SIGTERM", stopping.BUDGET_SPENT: "the time budget is spent"}
+        why = {130: "interrupted", 143: "stopped by SIGTERM", shutdown.BUDGET_SPENT: "the time budget is spent"}
         goes_on = "; the same command goes on from here" if name == "train" else ""
         print(f"\n{why.get(stopped, 'stopped')}{goes_on}", file=sys.stderr)
         sys.exit(stopped)
@@ -130,7 +130,7 @@ def _compose(name: str, job: Callable[[Any], None]) -> Any:
             code = stopped.code
         found = _sweeps[-1].outcomes() if _sweeps else []
         lost = [outcome for outcome in found if outcome.running]
-        if not code or not lost or stopping.asked() is not None:
+        if not code or not lost or shutdown.asked() is not None:
             return code
         _settled[:] = [outcome for outcome in found if not outcome.running]
         for outcome in lost:
@@ -154,7 +154,7 @@ def _job(task: Callable[[Any], Rows], config: Any, outcomes: list[Outcome]) -> N
     outcome = sweep.settled(overrides)
     if outcome is None:
         if not _sweeps:
-            stopping.listen()  # another process than the parent, new or used before
+            shutdown.listen()  # another process than the parent, new or used before
         sweep.note(place, Outcome(overrides, running=True))
         if sweep.stopping:
             outcome = Outcome(overrides, code=143)
@@ -176,8 +176,8 @@ def _guarded(task: Callable[[Any], Rows], config: Any, overrides: list[str], sta
     try:
         _share_machine(config)
         budget = config.get("budget_minutes")
-        stopping.set_deadline(None if budget is None else started + 60 * budget)
-        stopping.check()
+        shutdown.set_deadline(None if budget is None else started + 60 * budget)
+        shutdown.check()
         return Outcome(overrides, task(config))
     except Stopped as stopped:
         return Outcome(overrides, code=stopped.code)
@@ -188,7 +188,7 @@ def _guarded(task: Callable[[Any], Rows], config: Any, overrides: list[str], sta
         return Outcome(overrides, error=f"{type(error).__name__}: {error}")
     finally:
         if HydraConfig.get().mode is RunMode.MULTIRUN and not _sweeps:
-            stopping.rest()
+            shutdown.rest()
 
 
 def _share_machine(config: Any) -> None:
@@ -197,7 +197,7 @@ def _share_machine(config: Any) -> None:
     launcher = settings.launcher if settings.mode is RunMode.MULTIRUN else {}
     workers, wanted = launcher.get("n_jobs", 1), config.get("threads")
     granted = launcher.get("cpus_per_task") if wanted is None else wanted
-    threads.share_cores(workers if workers > 0 else threads.cores(), granted)
+    resources.share_cores(workers if workers > 0 else resources.cores(), granted)
     gpus.take_turn()
 
 

@@ -18,8 +18,8 @@ from hydra.utils import get_class
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from prefens.digest import identity_fields
-from prefens.errors import ConfigError
+from prefens.core.errors import ConfigError
+from prefens.core.hashing import identity_fields
 from prefens.schemas import (
     SCHEMAS,
     BlendConfig,

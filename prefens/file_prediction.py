@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from prefens.core.errors import ConfigError, DataError
+from prefens.core.types import Floats, Outcome, Strings
 from prefens.data.probabilities import read_probabilities
-from prefens.errors import ConfigError, DataError
 from prefens.prediction import stored_blender
-from prefens.records import Floats, Outcome, Strings
 
 
 def predict_files(

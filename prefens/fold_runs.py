@@ -13,15 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from prefens import racing, stopping, threads
+from prefens import racing
+from prefens.core import resources, shutdown
+from prefens.core.errors import CollapseError
+from prefens.core.files import clear_abandoned, mend
+from prefens.core.leases import POLL, Busy, fold_lease, held, holder_of, is_live
+from prefens.core.metrics import accuracy, log_loss
+from prefens.core.types import Fold, FoldPredictions, RunKey
 from prefens.data.corpus import Corpus
-from prefens.errors import CollapseError
-from prefens.evaluation.metrics import accuracy, log_loss
-from prefens.files import clear_abandoned, mend
-from prefens.leases import POLL, Busy, fold_lease, held, holder_of, is_live
 from prefens.members.base import Context, FitReport, Member
 from prefens.racing import Race
-from prefens.records import Fold, FoldPredictions, RunKey
 from prefens.scoring import track_fold, track_member
 from prefens.tracking.failures import failure_of, note_failure
 from prefens.tracking.member_spec import MemberSpec
@@ -115,7 +116,7 @@ class Trainer:
         """Wait until one of the folds has another holder than a living process."""
         leases = [self._lease(spec, fold) for fold in folds]
         while all((holder := holder_of(lease)) and is_live(lease, holder) for lease in leases):
-            stopping.check()
+            shutdown.check()
             time.sleep(POLL)
         time.sleep(POLL)
 
@@ -162,7 +163,7 @@ class Trainer:
         return False
 
     def _run(self, spec: MemberSpec, member: Member, fold: Fold) -> None:
-        stopping.check()
+        shutdown.check()
         run = self.tracker.start_fold(spec, spec.key(fold.index))
         checkpoint = self.root / "checkpoints" / f"{spec.key(fold.index).digest[:16]}.pt"
         mend(checkpoint)
@@ -172,7 +173,7 @@ class Trainer:
             except CollapseError:
                 checkpoint.unlink(missing_ok=True)  # of weights that are no good
                 raise
-        with stopping.deferred(), self._failing(spec, run, fold.index):
+        with shutdown.deferred(), self._failing(spec, run, fold.index):
             self.split.put(spec, predictions, facts, member.save)
             checkpoint.unlink(missing_ok=True)
             track_fold(self.split, self.tracker, spec, fold.index, run)
@@ -193,7 +194,7 @@ class Trainer:
             "accuracy": accuracy(predictions.probabilities, valid.labels),
             "seconds": report.seconds + time.perf_counter() - started,
             "device": report.device,
-            "threads": threads.granted(),
+            "threads": resources.granted(),
             "train_rows": len(self.corpus.train_rows(fold)),
             "valid_rows": len(valid),
             "facts": {name: value for name, value in report.facts.items() if value == value},  # NaN is no JSON

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 
 from prefens import config
+from prefens.core.errors import ConfigError, StoreError
+from prefens.core.hashing import digest, short
+from prefens.core.types import FoldPredictions, Folds, MemberInfo, OOFStack, Pairs
 from prefens.data.fold_file import read_folds
 from prefens.data.folds import FoldSettings, Labelled, data_digest, labelled, split_rows
 from prefens.data.labels import read_labels
 from prefens.data.probabilities import read_probabilities
 from prefens.data.sources import Source
-from prefens.digest import digest, short
-from prefens.errors import ConfigError, StoreError
-from prefens.records import FoldPredictions, Folds, MemberInfo, OOFStack, Pairs
 from prefens.tracking.foreign import ForeignMember
 from prefens.tracking.member_spec import MemberSpec
 from prefens.tracking.oof_store import OOFStore, SplitStore

@@ -13,7 +13,7 @@ def main() -> None:
 
 def import_oof(settings: config.ImportConfig) -> command.Rows:
     """Store and track one member, and print its scores."""
-    from prefens.errors import ConfigError
+    from prefens.core.errors import ConfigError
     from prefens.evaluation.leaderboard import leaderboard
     from prefens.evaluation.tables import leaderboard_table, show
     from prefens.gathering import read_member

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from prefens.errors import ConfigError, StoreError
-from prefens.evaluation.metrics import accuracy, log_loss
+from prefens.core.errors import ConfigError, StoreError
+from prefens.core.metrics import accuracy, log_loss
+from prefens.core.types import FoldPredictions
 from prefens.gathering import is_file
-from prefens.records import FoldPredictions
 from prefens.scoring import track_member
 from prefens.tracking.foreign import ForeignMember
 from prefens.tracking.member_spec import MemberSpec

@@ -9,16 +9,16 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from prefens.core.bootstrap import GroupBootstrap, interval
+from prefens.core.metrics import row_losses
+from prefens.core.types import Floats, Folds, Pairs, Strings
 from prefens.data.folds import FoldSettings, Scheme, make_folds, prompt_groups
-from prefens.evaluation.bootstrap import GroupBootstrap, interval
 from prefens.evaluation.duplicates import group_sizes
 from prefens.evaluation.effects import MIN_GROUPS
-from prefens.evaluation.metrics import row_losses
 from prefens.evaluation.plots import ACCENT, MUTED, blank
 from prefens.evaluation.section import Plot, Section, Table
 from prefens.members.base import Context, Member
 from prefens.members.tfidf import TfidfMember
-from prefens.records import Floats, Folds, Pairs, Strings
 
 ROWS = 3000  # trained and scored at most: whole prompts, drawn at random
 ABOUT = (

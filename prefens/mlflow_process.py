@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from types import FrameType
 
-from prefens.errors import ConfigError
+from prefens.core.errors import ConfigError
 
 SECONDS_TO_STOP = 10.0
 

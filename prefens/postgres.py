@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from filelock import FileLock, Timeout
 
-from prefens.errors import ConfigError
+from prefens.core.errors import ConfigError
 
 PLACES = "/usr/lib/postgresql"  # Debian's, by major version; elsewhere it is in the PATH
 ROLE = "prefens"  # the superuser

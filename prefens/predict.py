@@ -14,9 +14,9 @@ def main() -> None:
 
 def predict(settings: config.PredictConfig) -> command.Rows:
     """Predict all rows of the input, write submission.csv and predict.json, print what was done."""
+    from prefens.core.files import write_json
     from prefens.evaluation.submission import write_submission
     from prefens.evaluation.tables import prediction_table, show
-    from prefens.files import write_json
 
     ids, probabilities, facts = from_files(settings) if settings.members or settings.blend else from_pairs(settings)
     out = Path(settings.out)

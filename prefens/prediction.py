@@ -11,16 +11,16 @@ from typing import Any, Self
 
 import numpy as np
 
+from prefens.core.errors import StoreError
+from prefens.core.files import link, link_tree, write_json
+from prefens.core.types import Floats, Outcome, Pairs
 from prefens.data.load import Loaded
 from prefens.ensemble.base import Blender
 from prefens.ensemble.methods import restore
-from prefens.errors import StoreError
-from prefens.files import link, link_tree, write_json
 from prefens.members.backbones import backbone_files
 from prefens.members.base import Member
 from prefens.members.registry import class_of, kinds
 from prefens.members.style import all_features
-from prefens.records import Floats, Outcome, Pairs
 from prefens.tracking.member_spec import MemberSpec
 from prefens.tracking.oof_store import SplitStore
 

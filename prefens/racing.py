@@ -10,8 +10,8 @@ from typing import Any
 
 import orjson
 
+from prefens.core.files import write_json
 from prefens.ensemble.racing import Promise, promise
-from prefens.files import write_json
 from prefens.tracking.member_spec import MemberSpec
 from prefens.tracking.oof_store import SplitStore
 from prefens.tracking.stack import make_stack

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from prefens.core.types import Pairs
 from prefens.prediction import load_model
-from prefens.records import Pairs
 from prefens.tracking.member_spec import MemberSpec
 from prefens.tracking.oof_store import SplitStore
 

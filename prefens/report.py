@@ -14,9 +14,9 @@ def main() -> None:
 def report(settings: config.ReportConfig) -> command.Rows:
     """Write report.html, model_card.md and figures/, and log them."""
     from prefens.blending import make_blend
+    from prefens.core.errors import ConfigError
     from prefens.ensemble.base import Blender
     from prefens.ensemble.methods import calibration
-    from prefens.errors import ConfigError
     from prefens.gathering import gather, given_data
     from prefens.reporting import blend_report, data_report, write_report
 

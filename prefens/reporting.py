@@ -12,13 +12,15 @@ import numpy as np
 
 from prefens import __version__, config
 from prefens.blending import Blend, members_digest
+from prefens.core.errors import PrefensError
+from prefens.core.files import write_text
+from prefens.core.hashing import short
+from prefens.core.metrics import accuracy, calibration_error
+from prefens.core.types import Floats, Folds
 from prefens.data.folds import data_digest, prompt_groups
-from prefens.digest import short
 from prefens.ensemble.calibration import KINDS, cross_calibrate
-from prefens.errors import PrefensError
 from prefens.evaluation.bias import bias_section
 from prefens.evaluation.board import Board, leaderboard_section, swap_told
-from prefens.evaluation.metrics import accuracy, calibration_error
 from prefens.evaluation.mistakes import errors_section
 from prefens.evaluation.model_card import model_card
 from prefens.evaluation.page import Page, Tile, html
@@ -27,11 +29,9 @@ from prefens.evaluation.reliability import calibration_section
 from prefens.evaluation.rows import rows_section
 from prefens.evaluation.section import Section
 from prefens.evaluation.study import data_section
-from prefens.files import write_text
 from prefens.gathering import Given
 from prefens.leak_audit import leak_section
 from prefens.members.token_counts import minilm_counter
-from prefens.records import Floats, Folds
 from prefens.style_audit import style_section
 from prefens.swapping import swap_gaps
 from prefens.trackers import open_tracker

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from prefens.records import Floats
+from prefens.core.types import Floats
 
 
 @dataclass(frozen=True, eq=False)

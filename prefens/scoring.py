@@ -7,9 +7,9 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from prefens.core.leases import Busy, fold_lease, held
+from prefens.core.types import OOFStack
 from prefens.evaluation.leaderboard import scores
-from prefens.leases import Busy, fold_lease, held
-from prefens.records import OOFStack
 from prefens.tracking.member_spec import MemberSpec
 from prefens.tracking.oof_store import OOFStore, SplitStore
 from prefens.tracking.stack import make_stack

@@ -14,7 +14,7 @@ def main() -> None:
 
 def server(settings: config.ServerConfig) -> command.Rows:
     """Serve until interrupted; print the address."""
-    from prefens.errors import ConfigError
+    from prefens.core.errors import ConfigError
     from prefens.mlflow_process import serve
     from prefens.postgres import Cluster, find_binaries
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import pandas as pd
 
+from prefens.core.errors import ConfigError, PrefensError, StoreError
+from prefens.core.files import written_aside
 from prefens.data.frame import load_frame
-from prefens.errors import ConfigError, PrefensError, StoreError
 from prefens.evaluation.submission import COLUMNS
-from prefens.files import written_aside
 from prefens.prediction import Predictor
 from prefens.tracking.oof_store import SplitStore
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from prefens.leases import Holder, holder_of, is_live
+from prefens.core.leases import Holder, holder_of, is_live
 from prefens.tracking.failures import Failure, failure_of
 
 

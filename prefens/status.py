@@ -18,7 +18,7 @@ def main() -> None:
 
 def status(settings: config.StatusConfig) -> command.Rows:
     """Print how each member's folds stand, once or again and again."""
-    from prefens.errors import ConfigError
+    from prefens.core.errors import ConfigError
 
     root = Path(config.build(settings.tracking, config.Tracking).root)
     if not (root / "store").is_dir():
@@ -33,7 +33,7 @@ def status(settings: config.StatusConfig) -> command.Rows:
 
 def _pause(watch: Any) -> float | None:
     """Return the seconds between two looks, or None for a single one."""
-    from prefens.errors import ConfigError
+    from prefens.core.errors import ConfigError
 
     if watch is None or watch is False:
         return None
@@ -45,8 +45,8 @@ def _pause(watch: Any) -> float | None:
 
 
 def _tell(root: Path, settings: config.StatusConfig, clear: bool) -> None:
+    from prefens.core.files import write_json
     from prefens.evaluation.tables import show, standing_notes, standing_table
-    from prefens.files import write_json
     from prefens.standing import standings
     from prefens.sweep import latest
 

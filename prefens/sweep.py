@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from prefens.files import write_json
+from prefens.core.files import write_json
 
 Rows = list[dict[str, Any]]
 

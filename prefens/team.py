@@ -19,11 +19,11 @@ from typing import NoReturn
 
 import psutil
 
+from prefens.core.errors import PrefensError
+from prefens.core.shutdown import Stopped
 from prefens.data.corpus import Corpus
-from prefens.errors import PrefensError
 from prefens.fold_runs import fit_fold
 from prefens.members.base import Member
-from prefens.stopping import Stopped
 from prefens.tracking.member_spec import MemberSpec
 from prefens.training.processes import from_main
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prefens.errors import ConfigError
+from prefens.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from prefens.config import Tracking

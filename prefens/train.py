@@ -14,10 +14,10 @@ def main() -> None:
 
 def train(settings: config.TrainConfig) -> command.Rows:
     """Train one member, or one fold of it; return a row of results per fold run."""
-    from prefens import team
-    from prefens.errors import ConfigError
+    from prefens.core.errors import ConfigError
     from prefens.fold_runs import Trainer
     from prefens.recipes import load_corpus, member_spec
+    from prefens.team import follow, leading
     from prefens.trackers import open_tracker
     from prefens.tracking.oof_store import OOFStore
     from prefens.training import processes
@@ -34,9 +34,9 @@ def train(settings: config.TrainConfig) -> command.Rows:
     spec = member_spec(settings, corpus)
     make = partial(config.build_member, settings)
     if processes.rank() > 0:
-        team.follow(corpus, spec, make, root)
+        follow(corpus, spec, make, root)
     wanted = range(folds.k) if settings.fold is None else [settings.fold]
-    with team.leading():
+    with leading():
         split = OOFStore(root).put_folds(folds)
         with open_tracker(tracking) as tracker:
             trainer = Trainer(corpus, split, tracker, root, settings.force, settings.race)
@@ -46,8 +46,8 @@ def train(settings: config.TrainConfig) -> command.Rows:
 
 def finish(rows: command.Rows) -> None:
     """Print the table of all jobs and write it as JSON."""
+    from prefens.core.files import write_json
     from prefens.evaluation.tables import fold_table, show
-    from prefens.files import write_json
 
     if rows:
         out = Path(rows[0].pop("out"))

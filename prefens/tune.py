@@ -18,8 +18,8 @@ def main() -> None:
 
 def tune(settings: config.TuneConfig) -> command.Rows:
     """Run trials until enough are finished; print them, best first, and write tune.json."""
+    from prefens.core.files import write_json
     from prefens.evaluation.tables import show, trial_table
-    from prefens.files import write_json
     from prefens.fold_runs import Trainer
     from prefens.recipes import load_corpus, member_spec
     from prefens.trackers import open_tracker

@@ -12,9 +12,9 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from prefens.digest import digest, short
-from prefens.errors import ConfigError, TrainingError
-from prefens.evaluation.metrics import log_loss
+from prefens.core.errors import ConfigError, TrainingError
+from prefens.core.hashing import digest, short
+from prefens.core.metrics import log_loss
 from prefens.scoring import member_stack
 from prefens.tracking.member_spec import MemberSpec
 from prefens.tracking.oof_store import SplitStore

@@ -13,7 +13,7 @@ def main() -> None:
 
 def ui(settings: config.UiConfig) -> command.Rows:
     """Serve the UI until interrupted; print the address of the experiment's table of runs."""
-    from prefens.errors import ConfigError
+    from prefens.core.errors import ConfigError
     from prefens.mlflow_process import serve
     from prefens.tracking.mlflow_home import database_uri
     from prefens.tracking.mlflow_tracker import MlflowTracker

@@ -16,9 +16,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 LARGE = [
-    *("prefens.command", "prefens.tracking.mlflow_tracker", "prefens.tracking.mlflow_models", "prefens.recipes"),
-    *("prefens.members.encoder", "prefens.members.textcnn", "prefens.members.style", "prefens.members.tfidf"),
-    *("prefens.evaluation.board_plots", "prefens.evaluation.tables", "mlflow.pyfunc", "optuna"),
+    *("prefens.command", "prefens.tracking.mlflow_tracker", "prefens.tracking.mlflow_models"),
+    *("prefens.recipes", "prefens.members.encoder", "prefens.members.textcnn", "prefens.members.style"),
+    *("prefens.members.tfidf", "prefens.evaluation.board_plots", "prefens.evaluation.tables", "mlflow.pyfunc"),
+    *("optuna"),
 ]
 forks = multiprocessing.get_context("forkserver")
 forks.set_forkserver_preload(LARGE)

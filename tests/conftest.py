@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from prefens import threads
-from prefens.records import Pairs
+from prefens.core import resources
+from prefens.core.types import Pairs
 from tests.examples import FAMILIES, make_pairs, make_tiny_encoder
 
-threads.share_cores()
+resources.share_cores()
 
 
 @pytest.fixture

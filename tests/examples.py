@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from prefens.core.types import Floats, Folds, MemberInfo, OOFStack, Pairs
 from prefens.data.folds import FoldSettings, make_folds, prompt_groups
-from prefens.records import Floats, Folds, MemberInfo, OOFStack, Pairs
 from prefens.tracking.oof_store import SplitStore
 
 FAMILIES = ("bert", "roberta", "xlm-roberta", "deberta-v2", "electra", "mpnet", "modernbert")

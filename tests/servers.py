@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from prefens.errors import ConfigError
+from prefens.core.errors import ConfigError
 from prefens.postgres import find_binaries
 
 

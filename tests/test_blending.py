@@ -11,6 +11,8 @@ from rich.console import Console
 
 from prefens import config
 from prefens.blending import Blend, make_blend, record
+from prefens.core.metrics import log_loss
+from prefens.core.types import MemberInfo, OOFStack
 from prefens.data.corpus import make_corpus
 from prefens.data.folds import FoldSettings
 from prefens.data.sources import FileSource
@@ -20,13 +22,11 @@ from prefens.ensemble.log_loss import LogLossWeights
 from prefens.ensemble.methods import restore
 from prefens.ensemble.soft_vote import SoftVote
 from prefens.ensemble.stacking import Stacking
-from prefens.evaluation.metrics import log_loss
 from prefens.evaluation.tables import leaderboard_table, member_table
 from prefens.fold_runs import Trainer
 from prefens.gathering import Gathered, Given
 from prefens.members.style import StyleMember
 from prefens.prediction import Predictor
-from prefens.records import MemberInfo, OOFStack
 from prefens.tracking.member_spec import MemberSpec
 from prefens.tracking.oof_store import OOFStore, SplitStore
 from prefens.tracking.stack import make_stack

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from prefens.leases import holder_of
+from prefens.core.leases import holder_of
 from prefens.scoring import member_stack
 from prefens.tracking.oof_store import OOFStore
 from tests.examples import make_pairs, write_csv

@@ -113,7 +113,7 @@ def test_a_setting_may_not_share_its_name_with_a_group() -> None:
 
 
 def test_wrong_types_and_unknown_fields_are_refused() -> None:
-    from prefens.errors import ConfigError
+    from prefens.core.errors import ConfigError
 
     for wrong in (
         {"_target_": "prefens.members.tfidf.TfidfMember", "name": "x", "bits": "ten"},
@@ -124,7 +124,7 @@ def test_wrong_types_and_unknown_fields_are_refused() -> None:
 
 
 def test_a_backbone_of_the_hub_needs_a_name() -> None:
-    from prefens.errors import ConfigError
+    from prefens.core.errors import ConfigError
 
     with pytest.raises(ConfigError, match=r"backbone\.name|name"):
         config.build_member(composed("backbone=hub"))

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from prefens.evaluation.metrics import log_loss
+from prefens.core.metrics import log_loss
 from tests.commands import prefens
 from tests.examples import make_pairs, write_csv
 

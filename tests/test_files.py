@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from prefens.errors import ConfigError
-from prefens.files import check_writable, clear_abandoned, link_tree, mend, written_aside
+from prefens.core.errors import ConfigError
+from prefens.core.files import check_writable, clear_abandoned, link_tree, mend, written_aside
 
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from prefens.files import written_aside
+from prefens.core.files import written_aside
 path, moment = Path(sys.argv[1]), int(sys.argv[2])
 replace = Path.replace
 def counted(*arguments):

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from prefens.core.errors import CollapseError, TrainingError
+from prefens.core.types import Pairs
 from prefens.data.corpus import Corpus
 from prefens.data.folds import prompt_groups
-from prefens.errors import CollapseError, TrainingError
 from prefens.fold_runs import Trainer
 from prefens.members.base import Context, FitReport
 from prefens.members.encoder import EncoderMember
-from prefens.records import Pairs
 from prefens.standing import State, standings
 from prefens.text.settings import TextSettings
 from prefens.tracking.failures import failure_of

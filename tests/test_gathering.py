@@ -8,12 +8,12 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 from prefens import config
+from prefens.core.errors import ConfigError, StoreError
+from prefens.core.types import Pairs
 from prefens.data.folds import FoldSettings, make_folds, split_rows
 from prefens.data.labels import read_labels
-from prefens.errors import ConfigError, StoreError
 from prefens.gathering import Gathered, gather
 from prefens.importing import import_member
-from prefens.records import Pairs
 from prefens.tracking.foreign import ForeignMember
 from prefens.tracking.oof_store import OOFStore, SplitStore
 from prefens.tracking.tracker import NoTracker

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from prefens.errors import ConfigError, StoreError
+from prefens.core.errors import ConfigError, StoreError
+from prefens.core.types import Pairs
 from prefens.importing import import_member
-from prefens.records import Pairs
 from prefens.tracking.foreign import ForeignMember
 from prefens.tracking.member_spec import MemberSpec
 from prefens.tracking.mlflow_tracker import MlflowTracker

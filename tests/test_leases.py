@@ -12,13 +12,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from prefens.files import write_json
-from prefens.leases import STALE, Busy, Holder, held, holder_of, is_live
+from prefens.core.files import write_json
+from prefens.core.leases import STALE, Busy, Holder, held, holder_of, is_live
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from prefens.leases import held
+from prefens.core.leases import held
 with held(Path(sys.argv[1]), {"fold": 3}):
     print("held", flush=True)
     time.sleep(60)

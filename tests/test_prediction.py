@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from prefens.core.errors import BackboneError, StoreError
 from prefens.data.corpus import make_corpus
 from prefens.data.folds import FoldSettings
 from prefens.data.sources import FileSource
 from prefens.ensemble.base import Blender
 from prefens.ensemble.methods import restore
-from prefens.errors import BackboneError, StoreError
 from prefens.fold_runs import Trainer
 from prefens.members.encoder import EncoderMember
 from prefens.members.style import StyleMember

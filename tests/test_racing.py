@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
+from prefens.core.types import Floats, Pairs
 from prefens.data.corpus import Corpus, make_corpus
 from prefens.data.folds import FoldSettings
 from prefens.data.sources import SyntheticSource
 from prefens.fold_runs import Trainer
 from prefens.members.base import Context, FitReport, Member
-from prefens.records import Floats, Pairs
 from prefens.standing import State, standings
 from prefens.tracking.member_spec import MemberSpec
 from prefens.tracking.mlflow_tracker import MlflowTracker

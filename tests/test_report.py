@@ -9,7 +9,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 from prefens import config
-from prefens.errors import ConfigError
+from prefens.core.errors import ConfigError
 from prefens.report import report
 from prefens.tracking.mlflow_tracker import MlflowTracker
 from tests.commands import prefens

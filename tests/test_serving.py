@@ -20,11 +20,11 @@ import pandas as pd
 import pytest
 
 from prefens import serving
+from prefens.core.errors import DataError, StoreError
 from prefens.data.corpus import make_corpus
 from prefens.data.folds import FoldSettings
 from prefens.data.frame import load_frame
 from prefens.data.sources import FileSource
-from prefens.errors import DataError, StoreError
 from prefens.fold_runs import Trainer
 from prefens.members.base import Member
 from prefens.members.style import StyleMember

@@ -13,8 +13,8 @@ import numpy as np
 import psutil
 import pytest
 
-from prefens.leases import Holder
-from prefens.records import FoldPredictions, Folds, Pairs
+from prefens.core.leases import Holder
+from prefens.core.types import FoldPredictions, Folds, Pairs
 from prefens.standing import State, standings
 from prefens.sweep import Outcome, Sweep, latest
 from prefens.tracking.failures import note_failure

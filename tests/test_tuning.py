@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from optuna.trial import TrialState
 
-from prefens.errors import ConfigError, TrainingError
-from prefens.records import Pairs
+from prefens.core.errors import ConfigError, TrainingError
+from prefens.core.types import Pairs
 from prefens.tracking.member_spec import MemberSpec
 from prefens.tracking.oof_store import OOFStore
 from prefens.tuning import Search, distribution, finished

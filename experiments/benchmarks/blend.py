@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from prefens.core.types import Floats, Folds, MemberInfo, OOFStack
 from prefens.ensemble.calibration import KINDS
 from prefens.ensemble.crossfit import evaluate
 from prefens.ensemble.diagnostics import diagnose
@@ -27,7 +28,6 @@ from prefens.ensemble.methods import BLENDERS
 from prefens.ensemble.simplex import certificate, minimise_log_loss
 from prefens.ensemble.stacking import Stacking
 from prefens.ensemble.symmetric_logit import log_odds
-from prefens.records import Floats, Folds, MemberInfo, OOFStack
 
 ROWS, MEMBERS, FAMILIES, FOLDS = 57_477, 60, 6, 5
 

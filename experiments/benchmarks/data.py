@@ -31,8 +31,8 @@ TARGETS = {
 
 def write_rows(path: Path, rows: int) -> None:
     """Write generated pairs whose responses are as long as the arena's: each is followed by those of other rows."""
+    from prefens.core.types import Outcome
     from prefens.data.synthetic.generator import generate
-    from prefens.records import Outcome
 
     pairs = generate(rows, seed=0)
 
@@ -100,7 +100,7 @@ def step(name: str, path: Path) -> dict[str, float]:
     """Run one step in this process; return its seconds and the process's peak memory in MB."""
     import resource
 
-    from prefens.threads import share_cores
+    from prefens.core.resources import share_cores
 
     share_cores()
     prepared = {"read_csv": read_csv, "load": load, "folds": folds}

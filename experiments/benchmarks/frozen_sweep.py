@@ -21,14 +21,14 @@ from unittest.mock import patch
 
 import numpy as np
 
+from prefens.core.resources import share_cores
+from prefens.core.types import Folds, Pairs
 from prefens.data.folds import FoldSettings, make_folds
 from prefens.data.load import load_pairs
 from prefens.data.synthetic.generator import generate
 from prefens.members.base import Context
 from prefens.members.encoder import EncoderMember
-from prefens.records import Folds, Pairs
 from prefens.text.settings import TextSettings
-from prefens.threads import share_cores
 from prefens.training import encoding
 from prefens.training.loop import device
 from prefens.training.settings import Mode, TrainingSettings

@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy as np
 
+from prefens.core.types import Floats, FoldPredictions, Folds
 from prefens.data.folds import FoldSettings, Labelled, labelled, split_rows
-from prefens.records import Floats, FoldPredictions, Folds
 from prefens.tracking.member_spec import MemberSpec
 from prefens.tracking.oof_store import OOFStore
 

@@ -26,12 +26,12 @@ from typing import Any
 
 import numpy as np
 
+from prefens.core.types import Floats, FoldPredictions, Folds, Pairs
 from prefens.data.corpus import Corpus
 from prefens.data.folds import FoldSettings, make_folds, prompt_groups
 from prefens.data.synthetic.generator import generate
 from prefens.fold_runs import Trainer
 from prefens.members.base import Context, FitReport, Member
-from prefens.records import Floats, FoldPredictions, Folds, Pairs
 from prefens.scoring import member_stack
 from prefens.standing import standings
 from prefens.tracking.member_spec import MemberSpec

@@ -23,10 +23,10 @@ import transformers
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from prefens import threads
+from prefens.core import resources
+from prefens.core.types import Ints
 from prefens.modeling.heads import HeadSettings
 from prefens.modeling.pair_model import PairModel, pair_batch
-from prefens.records import Ints
 from prefens.text.tokens import PairTokens, Sequences, tokenize_pairs
 from prefens.text.truncation import Audit
 from prefens.training import loop
@@ -269,7 +269,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int)
     parser.add_argument("--peak-tflops", type=float, help="of the GPU in bf16, for its utilisation")
     arguments = parser.parse_args()
-    count = threads.share_cores(threads=arguments.threads)
+    count = resources.share_cores(threads=arguments.threads)
     transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     transformers.utils.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     model = make_model(arguments)

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from prefens.digest import digest
-from prefens.errors import ConfigError
-from prefens.records import HOLDOUT, Floats, Folds, Ints, Outcome, Pairs, Strings
+from prefens.core.errors import ConfigError
+from prefens.core.hashing import digest
+from prefens.core.types import HOLDOUT, Floats, Folds, Ints, Outcome, Pairs, Strings
 
 log = logging.getLogger(__name__)
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from prefens.core.errors import ConfigError, DataError
+from prefens.core.types import TOLERANCE, Floats, Outcome, Strings
 from prefens.data.load import LABEL, number, read_ids, refusal
 from prefens.data.table import Table, read_table
-from prefens.errors import ConfigError, DataError
-from prefens.records import TOLERANCE, Floats, Outcome, Strings
 
 log = logging.getLogger(__name__)
 

@@ -8,9 +8,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from prefens.errors import BlendError, ConfigError
-from prefens.evaluation.metrics import CLIP
-from prefens.records import Floats, OOFStack, Outcome, PairFeatures
+from prefens.core.errors import BlendError, ConfigError
+from prefens.core.metrics import CLIP
+from prefens.core.types import Floats, OOFStack, Outcome, PairFeatures
 
 
 class Blender(ABC):

@@ -8,10 +8,10 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from prefens.core.errors import BlendError
+from prefens.core.types import Floats, Folds, OOFStack, PairFeatures
 from prefens.ensemble.base import Blender
 from prefens.ensemble.symmetric_logit import log_odds, minimise, probabilities_of
-from prefens.errors import BlendError
-from prefens.records import Floats, Folds, OOFStack, PairFeatures
 
 
 class Calibration(ABC):

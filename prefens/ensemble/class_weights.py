@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from prefens.core.metrics import CLIP
+from prefens.core.types import Floats, OOFStack, Outcome, PairFeatures
 from prefens.ensemble.base import BLOCK, Blender, true_class
 from prefens.ensemble.simplex import minimise_log_loss
-from prefens.evaluation.metrics import CLIP
-from prefens.records import Floats, OOFStack, Outcome, PairFeatures
 
 ENOUGH = 1e-8  # nats: a step that gains less is the last
 STEPS = 200

@@ -11,11 +11,11 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from prefens.core.errors import BlendError, ConfigError
+from prefens.core.metrics import clustered_error, log_loss, row_losses
+from prefens.core.types import Floats, OOFStack
 from prefens.ensemble.base import Blender
 from prefens.ensemble.calibration import Calibrated, Calibration
-from prefens.errors import BlendError, ConfigError
-from prefens.evaluation.metrics import clustered_error, log_loss, row_losses
-from prefens.records import Floats, OOFStack
 from prefens.results import BlendResult, Choice
 
 log = logging.getLogger(__name__)

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from scipy.special import entr
 from threadpoolctl import threadpool_limits
 
+from prefens.core.bootstrap import GroupBootstrap, interval
+from prefens.core.metrics import clustered_error, row_losses
+from prefens.core.types import Floats, Folds, OOFStack
 from prefens.ensemble.base import true_class
 from prefens.ensemble.simplex import Problem, best_single, minimise_log_loss, normalised
-from prefens.evaluation.bootstrap import GroupBootstrap, interval
-from prefens.evaluation.metrics import clustered_error, row_losses
-from prefens.records import Floats, Folds, OOFStack
 from prefens.results import Diagnosis
 
 DUPLICATE = 0.995  # correlation of errors above which two members say the same

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from prefens.core.errors import ConfigError
+from prefens.core.types import Floats, Ints, OOFStack
 from prefens.ensemble.base import WeightedBlender, true_class
-from prefens.errors import ConfigError
-from prefens.records import Floats, Ints, OOFStack
 
 GROUP = 16  # rows whose probabilities are multiplied before the logarithm: 1e-15 ** 16 is still a float64
 

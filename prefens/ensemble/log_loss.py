@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from prefens.core.errors import ConfigError
+from prefens.core.types import Floats, OOFStack
 from prefens.ensemble.base import WeightedBlender, true_class
 from prefens.ensemble.simplex import minimise_log_loss
-from prefens.errors import ConfigError
-from prefens.records import Floats, OOFStack
 
 
 @dataclass

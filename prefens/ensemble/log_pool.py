@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from prefens.core.types import Floats, OOFStack, PairFeatures
 from prefens.ensemble.base import Blender
 from prefens.ensemble.symmetric_logit import log_odds, minimise, probabilities_of
-from prefens.records import Floats, OOFStack, PairFeatures
 
 
 class LogPool(Blender):

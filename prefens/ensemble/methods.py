@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from prefens.core.errors import ConfigError
 from prefens.ensemble.base import Blender
 from prefens.ensemble.calibration import KINDS, Calibrated, Calibration
 from prefens.ensemble.class_weights import ClassWeights
@@ -11,7 +12,6 @@ from prefens.ensemble.log_pool import LogPool
 from prefens.ensemble.seed_average import SeedAverage
 from prefens.ensemble.soft_vote import SoftVote
 from prefens.ensemble.stacking import Stacking
-from prefens.errors import ConfigError
 
 BLENDERS: tuple[type[Blender], ...] = (
     SoftVote,

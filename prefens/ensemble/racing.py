@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from prefens.core.bootstrap import GroupBootstrap
+from prefens.core.errors import BlendError
+from prefens.core.metrics import CLIP
+from prefens.core.types import Floats, OOFStack
 from prefens.ensemble.base import true_class, weighted
 from prefens.ensemble.simplex import minimise_log_loss
-from prefens.errors import BlendError
-from prefens.evaluation.bootstrap import GroupBootstrap
-from prefens.evaluation.metrics import CLIP
-from prefens.records import Floats, OOFStack
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ import numpy as np
 from scipy.linalg import cholesky, solve_triangular
 from scipy.optimize import nnls
 
-from prefens.errors import BlendError
-from prefens.records import Floats, Ints
+from prefens.core.errors import BlendError
+from prefens.core.types import Floats, Ints
 
 CERTIFICATE = 1e-6  # how far, in nats, a fit may be above its optimum before it is refused
 TARGET = 1e-9  # what the solver aims at

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from prefens.core.errors import ConfigError
+from prefens.core.metrics import row_losses
+from prefens.core.types import Floats, Ints, OOFStack, PairFeatures
 from prefens.ensemble.base import NO_TEXTS, Blender
 from prefens.ensemble.symmetric_logit import log_odds, minimise, probabilities_of
-from prefens.errors import ConfigError
-from prefens.evaluation.metrics import row_losses
-from prefens.records import Floats, Ints, OOFStack, PairFeatures
 
 MANY = 20_000  # rows from which one fold tells the ridges apart
 TINY = 1e-9  # a feature with a smaller spread is constant, and counts for nothing

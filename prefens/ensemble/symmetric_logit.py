@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from scipy.linalg import cholesky, solve_triangular
 from scipy.optimize import nnls
 
-from prefens.errors import BlendError
-from prefens.evaluation.metrics import CLIP
-from prefens.records import Floats, Outcome
+from prefens.core.errors import BlendError
+from prefens.core.metrics import CLIP
+from prefens.core.types import Floats, Outcome
 
 BLOCK = 4096  # rows at a time: inputs are made when they are needed, and never all at once
 TARGET = 1e-9  # largest violation of the optimality conditions that the solver aims at

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from prefens.errors import StoreError
+from prefens.core.bootstrap import GroupBootstrap
+from prefens.core.errors import StoreError
+from prefens.core.types import Floats, Folds, Ints, Pairs
 from prefens.evaluation.bias_plots import family_plot, forest_plot, model_pair_plot, order_plot, ratio_plot
 from prefens.evaluation.bias_tables import (
     departure_table,
@@ -18,13 +20,11 @@ from prefens.evaluation.bias_tables import (
     tie_table,
     win_rate_table,
 )
-from prefens.evaluation.bootstrap import GroupBootstrap
 from prefens.evaluation.both_orders import find_mates
 from prefens.evaluation.effects import Estimates, estimate, excludes_zero, one_hot
 from prefens.evaluation.reading import read_pairs
 from prefens.evaluation.section import Plot, Section, Table
 from prefens.evaluation.traits import family_effects, main_effects, model_pair_effects, ratio_effects, tie_shares
-from prefens.records import Floats, Folds, Ints, Pairs
 
 VOTES, TRUTH = "votes", "truth"
 SHOWN = 4  # predictors that tables have columns for; the others' main effects are in a table of their own

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from prefens.core.types import Floats
 from prefens.evaluation.plots import ACCENT, MUTED, WARM, blank, calibration_plot
 from prefens.evaluation.section import Plot
-from prefens.records import Floats
 from prefens.results import BlendResult, Diagnosis
 
 

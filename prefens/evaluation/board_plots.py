@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from prefens.core.types import Floats, Ints
 from prefens.evaluation.plots import ACCENT, CYCLE, MUTED, WARM, blank
 from prefens.evaluation.section import Plot
-from prefens.records import Floats, Ints
 
 SHOWN = 40  # rows of a figure that still can be read
 POINTS = 30  # of a curve: steps are averaged

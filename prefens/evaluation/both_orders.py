@@ -6,7 +6,7 @@ from collections import defaultdict
 
 import numpy as np
 
-from prefens.records import SWAP, Floats, Ints, Outcome, Pairs
+from prefens.core.types import SWAP, Floats, Ints, Outcome, Pairs
 
 
 def find_mates(pairs: Pairs) -> Ints:

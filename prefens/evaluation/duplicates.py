@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 import numpy as np
 from numpy.typing import NDArray
 
-from prefens.records import SWAP, Pairs, Strings
+from prefens.core.types import SWAP, Pairs, Strings
 
 Mask = NDArray[np.bool_]
 

@@ -17,8 +17,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from prefens.evaluation.bootstrap import GroupBootstrap
-from prefens.records import Floats, Outcome, Strings
+from prefens.core.bootstrap import GroupBootstrap
+from prefens.core.types import Floats, Outcome, Strings
 
 MARGIN = np.array([1.0, -1.0, 0.0])  # A wins less B wins
 TIES = np.array([0.0, 0.0, 1.0])

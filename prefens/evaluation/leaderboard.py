@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from scipy.special import entr
 
-from prefens.evaluation.bootstrap import GroupBootstrap
-from prefens.evaluation.metrics import accuracy, calibration_error, clustered_error, log_loss, row_losses
-from prefens.records import Floats, Folds, OOFStack
+from prefens.core.bootstrap import GroupBootstrap
+from prefens.core.metrics import accuracy, calibration_error, clustered_error, log_loss, row_losses
+from prefens.core.types import Floats, Folds, OOFStack
 from prefens.results import BlendResult, Choice
 
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from scipy.special import entr
 
-from prefens.evaluation.metrics import row_losses
+from prefens.core.metrics import row_losses
+from prefens.core.types import Floats, Ints, OOFStack, Outcome, Pairs
 from prefens.evaluation.plots import NAMES
 from prefens.evaluation.section import Section, Table, Text
-from prefens.records import Floats, Ints, OOFStack, Outcome, Pairs
 
 LONGEST = 3000  # characters of a text that are shown; longer ones lose their middle
 TURNS = "\n\n\N{EM DASH} next turn \N{EM DASH}\n\n"

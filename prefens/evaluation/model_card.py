@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from prefens.digest import short
+from prefens.core.hashing import short
+from prefens.core.types import Folds, Outcome
 from prefens.evaluation.page import render
 from prefens.evaluation.plots import NAMES
-from prefens.records import Folds, Outcome
 
 
 def model_card(described: Mapping[str, Any], folds: Folds, biases: Sequence[str], swap: str, version: str) -> str:

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from prefens.evaluation.metrics import calibration_error, log_loss
+from prefens.core.metrics import calibration_error, log_loss
+from prefens.core.types import Floats
 from prefens.evaluation.plots import ACCENT, MUTED, WARM, blank_figure, calibration_plot
 from prefens.evaluation.section import Plot, Section, Table
-from prefens.records import Floats
 
 
 def calibration_section(

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from prefens.digest import short
+from prefens.core.hashing import short
+from prefens.core.types import HOLDOUT, Folds, Outcome, Strings
 from prefens.evaluation.plots import NAMES
 from prefens.evaluation.section import Section, Table
-from prefens.records import HOLDOUT, Folds, Outcome, Strings
 
 
 def rows_section(label: NDArray[np.int8], group: Strings, digest: str, folds: Folds | None = None) -> Section:

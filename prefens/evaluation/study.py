@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from prefens.errors import DataError
+from prefens.core.errors import DataError
+from prefens.core.types import Folds, Ints, Outcome, Pairs, Strings
 from prefens.evaluation.duplicates import find_repeats, group_sizes, leaked_by, leaked_rows
 from prefens.evaluation.reading import Reading, read_pairs
 from prefens.evaluation.section import Plot, Section
@@ -25,7 +26,6 @@ from prefens.evaluation.study_tables import (
     standings,
     turn_table,
 )
-from prefens.records import Folds, Ints, Outcome, Pairs, Strings
 
 K = 5  # folds, where none are given
 SAMPLE = 2000  # pairs whose tokens are counted

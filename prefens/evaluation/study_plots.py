@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from prefens.core.types import Outcome, Pairs
 from prefens.evaluation.languages import LANGUAGES, PLACE
 from prefens.evaluation.plots import ACCENT, COLOURS, MUTED, NAMES, blank, logarithmic
 from prefens.evaluation.reading import Reading
 from prefens.evaluation.section import Plot
 from prefens.evaluation.study_tables import MOST_MODELS, Standing
-from prefens.records import Outcome, Pairs
 
 
 def label_plot(pairs: Pairs) -> Plot | None:

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from prefens.core.types import SWAP, Ints, Outcome, Pairs
 from prefens.evaluation.languages import LANGUAGES, NO_LETTERS, UNCLEAR
 from prefens.evaluation.plots import NAMES
 from prefens.evaluation.reading import Reading
 from prefens.evaluation.section import Table
-from prefens.records import SWAP, Ints, Outcome, Pairs
 from prefens.text.style import SCRIPTS
 
 MOST_MODELS = 20

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from prefens.files import written_aside
-from prefens.records import Floats, Outcome, Strings
+from prefens.core.files import written_aside
+from prefens.core.types import Floats, Outcome, Strings
 
 COLUMNS = {Outcome.A_WINS: "winner_model_a", Outcome.B_WINS: "winner_model_b", Outcome.TIE: "winner_tie"}
 

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from prefens.core.types import Ints, Pairs, Strings
 from prefens.evaluation.both_orders import find_mates
 from prefens.evaluation.effects import TIES, Effect, margin
 from prefens.evaluation.families import family
 from prefens.evaluation.languages import NO_LETTERS, PLACE, UNCLEAR
 from prefens.evaluation.reading import Reading
-from prefens.records import Ints, Pairs, Strings
 
 Mask = NDArray[np.bool_]
 

@@ -8,8 +8,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prefens.digest import digest, file_digest
-from prefens.errors import BackboneError
+from prefens.core.errors import BackboneError
+from prefens.core.hashing import digest, file_digest
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi

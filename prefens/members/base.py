@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from prefens.records import SWAP, Floats, Pairs
+from prefens.core.types import SWAP, Floats, Pairs
 
 log = logging.getLogger(__name__)
 

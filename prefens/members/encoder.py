@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from prefens.errors import ConfigError
+from prefens.core.errors import ConfigError
+from prefens.core.types import Pairs
 from prefens.members.backbones import check_directory, find_hub, fingerprint
 from prefens.members.network import NetworkMember
 from prefens.members.network_inputs import TokenReader
@@ -18,7 +19,6 @@ from prefens.modeling.pretrained import (
     load_tokenizer,
     longest_sequence,
 )
-from prefens.records import Pairs
 from prefens.training.settings import Mode
 
 

@@ -10,7 +10,8 @@ from typing import Any, Self
 import numpy as np
 import torch
 
-from prefens.errors import ConfigError
+from prefens.core.errors import ConfigError
+from prefens.core.types import Floats, Outcome, Pairs
 from prefens.members.base import Context, FitReport, Member
 from prefens.members.network_files import load_weights, save_weights
 from prefens.members.network_inputs import TokenReader, frozen_features
@@ -26,7 +27,6 @@ from prefens.modeling.pair_model import PairModel
 from prefens.modeling.pairing import PairingSettings
 from prefens.modeling.pretrained import load_encoder, load_tokenizer
 from prefens.modeling.trained_weights import load_trained_weights
-from prefens.records import Floats, Outcome, Pairs
 from prefens.text.settings import TextSettings
 from prefens.text.tokens import PairTokens
 from prefens.training import loop

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from prefens.digest import short
-from prefens.features import shared
+from prefens.core.feature_cache import shared
+from prefens.core.hashing import short
+from prefens.core.types import Ints, Pairs
 from prefens.members.style_inputs import StyleInputs
 from prefens.modeling.encoded import EncodedPairs
 from prefens.modeling.pair_model import PairModel
 from prefens.modeling.pairing import Pairing
-from prefens.records import Ints, Pairs
 from prefens.text.settings import TextSettings
 from prefens.text.token_cache import cached_tokens
 from prefens.text.tokens import PairTokens, tokenize_pairs

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from prefens.records import Floats
+from prefens.core.types import Floats
 
 TINY = 1e-9  # a column or block with a smaller spread is constant, and becomes zero
 

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
-from prefens.digest import short
-from prefens.errors import BackboneError
-from prefens.files import write_json
+from prefens.core.errors import BackboneError
+from prefens.core.files import write_json
+from prefens.core.hashing import short
 from prefens.members.backbones import find_hub, fingerprint
 
 NAME = "backbone.json"

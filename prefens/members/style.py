@@ -10,14 +10,14 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from prefens.features import shared
+from prefens.core.feature_cache import shared
+from prefens.core.parallel import map_chunks
+from prefens.core.types import SWAP, Floats, Outcome, PairFeatures, Pairs
 from prefens.members.base import Context, FitReport, Member, swap_average
 from prefens.members.scaling import Block, PairScaling
 from prefens.members.settings import load_settings, save_settings
 from prefens.members.style_features import features
 from prefens.members.symmetric_logistic import SymmetricLogistic, check_strengths, choose_strength, fit
-from prefens.parallel import map_chunks
-from prefens.records import SWAP, Floats, Outcome, PairFeatures, Pairs
 
 CHUNK = 1000  # pairs per piece of parallel work
 FLOOR = 1e-4  # least probability of any outcome: trees may call impossible what they have not seen

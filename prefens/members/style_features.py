@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from prefens.records import Floats, PairFeatures, Pairs, Strings
+from prefens.core.types import Floats, PairFeatures, Pairs, Strings
 from prefens.text.style import (
     COUNTS,
     LEXICONS,

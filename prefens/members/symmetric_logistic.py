@@ -20,9 +20,9 @@ from scipy import sparse
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
-from prefens.errors import ConfigError
-from prefens.evaluation.metrics import row_losses
-from prefens.records import Floats, Outcome
+from prefens.core.errors import ConfigError
+from prefens.core.metrics import row_losses
+from prefens.core.types import Floats, Outcome
 
 log = logging.getLogger(__name__)
 

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from prefens.features import shared
+from prefens.core.feature_cache import shared
+from prefens.core.parallel import map_chunks
+from prefens.core.types import Floats, Pairs
 from prefens.members.base import Context, FitReport, Member
 from prefens.members.scaling import Block, PairScaling
 from prefens.members.settings import load_settings, save_settings
 from prefens.members.symmetric_logistic import SymmetricLogistic, check_strengths, choose_strength, fit, rotate
-from prefens.parallel import map_chunks
-from prefens.records import Floats, Pairs
 from prefens.text.conversation import joined
 
 CHUNK = 2000  # texts per piece of parallel work

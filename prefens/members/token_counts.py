@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from prefens.errors import BackboneError
+from prefens.core.errors import BackboneError
 from prefens.members.backbones import find_minilm
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from prefens.errors import BackboneError
+from prefens.core.errors import BackboneError
 from prefens.modeling.unpadded import Segments
 
 log = logging.getLogger(__name__)

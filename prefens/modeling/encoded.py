@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from prefens.records import Ints, PairFeatures
+from prefens.core.types import Ints, PairFeatures
 
 Features = NDArray[np.floating[Any]]
 

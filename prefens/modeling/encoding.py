@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from prefens.core.types import Ints
 from prefens.modeling import disentangled, unpadded
 from prefens.modeling.compiled import compiled_states_of, states_of
 from prefens.modeling.unpadded import Segments
-from prefens.records import Ints
 
 Run = Callable[[Any, Mapping[str, Any]], torch.Tensor]
 SLACK = 0.75  # of the longest sequence of a padded group, that its shortest has at least

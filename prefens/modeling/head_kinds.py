@@ -11,9 +11,9 @@ from typing import ClassVar, cast
 import torch
 from torch import nn
 
+from prefens.core.types import Outcome
 from prefens.modeling.convolutions import Convolutions
 from prefens.modeling.pooling import Pool
-from prefens.records import Outcome
 
 
 class Head(nn.Module):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
-from prefens.errors import ConfigError
+from prefens.core.errors import ConfigError
 from prefens.modeling.convolutions import Convolutions
 from prefens.modeling.head_kinds import CnnHead, DavidsonHead, EquivariantHead, Head, LinearHead, MlpHead
 from prefens.modeling.pairing import Pairing

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from prefens.errors import BackboneError, ConfigError
+from prefens.core.errors import BackboneError, ConfigError
 
 ALL_LINEAR = "all-linear"
 ATTENTION = {

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from prefens.errors import BackboneError
+from prefens.core.errors import BackboneError
 
 
 def load_encoder(directory: Path) -> Any:

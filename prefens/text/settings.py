@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from prefens.errors import ConfigError
+from prefens.core.errors import ConfigError
 
 
 @dataclass

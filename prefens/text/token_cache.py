@@ -13,9 +13,9 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from prefens.digest import digest, file_digest
-from prefens.files import clear_abandoned, written_aside
-from prefens.records import Pairs
+from prefens.core.files import clear_abandoned, written_aside
+from prefens.core.hashing import digest, file_digest
+from prefens.core.types import Pairs
 from prefens.text.conversation import joined
 from prefens.text.tokens import PairTokens, Sequences
 from prefens.text.truncation import Audit

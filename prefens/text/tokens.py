@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from prefens.errors import BackboneError
-from prefens.records import PairFeatures, Pairs, Strings
+from prefens.core.errors import BackboneError
+from prefens.core.types import PairFeatures, Pairs, Strings
 from prefens.text.conversation import joined
 from prefens.text.settings import TextSettings
 from prefens.text.truncation import Audit, Tokens, cut, cut_pair

@@ -9,8 +9,8 @@ import numpy as np
 from mlflow.entities import Dataset, DatasetInput, InputTag
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
-from prefens.digest import short
-from prefens.records import Folds, Outcome
+from prefens.core.hashing import short
+from prefens.core.types import Folds, Outcome
 
 NAME = "preference pairs"
 COLUMNS = {"id": "string", "prompt": "string", "response_a": "string", "response_b": "string", "label": "integer"}

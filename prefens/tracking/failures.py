@@ -9,7 +9,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from prefens.files import write_json
+from prefens.core.files import write_json
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from prefens.errors import StoreError
-from prefens.records import Floats, FoldPredictions, Folds, Strings
+from prefens.core.errors import StoreError
+from prefens.core.types import Floats, FoldPredictions, Folds, Strings
 from prefens.tracking.member_spec import MemberSpec
 
 log = logging.getLogger(__name__)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from prefens.digest import digest
-from prefens.records import MemberInfo, RunKey
+from prefens.core.hashing import digest
+from prefens.core.types import MemberInfo, RunKey
 
 
 @dataclass(frozen=True)

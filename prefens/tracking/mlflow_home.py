@@ -14,7 +14,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from mlflow.tracking._tracking_service.utils import _get_store
 
-from prefens.files import written_aside
+from prefens.core.files import written_aside
 from prefens.tracking.relocation import relocate
 from prefens.tracking.runs_view import experiment_tags
 

@@ -13,7 +13,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.file_utils import local_file_uri_to_path
 from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
-from prefens.errors import StoreError
+from prefens.core.errors import StoreError
 from prefens.tracking.mlflow_home import EXISTS, Home, find_home
 
 ALIAS = "best"  # of the registered model: the latest blend's
@@ -105,8 +105,8 @@ def _location(home: Home, place: str) -> str:
 def _download(home: Home, location: str) -> Path:
     from mlflow.artifacts import download_artifacts
 
-    from prefens.digest import digest, short
-    from prefens.files import written_aside
+    from prefens.core.files import written_aside
+    from prefens.core.hashing import digest, short
 
     folder = home.root / "cache" / "models" / short(digest(f"{home.uri} {location}"))
     if not folder.exists():

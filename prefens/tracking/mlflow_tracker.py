@@ -14,7 +14,7 @@ from mlflow.entities import Metric, Param, RunStatus
 from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
-from prefens.records import Folds, RunKey
+from prefens.core.types import Folds, RunKey
 from prefens.tracking import mlflow_models
 from prefens.tracking.dataset import dataset_input
 from prefens.tracking.member_spec import MemberSpec

@@ -26,10 +26,10 @@ import orjson
 import pyarrow as pa
 from safetensors import SafetensorError
 
-from prefens.digest import short
-from prefens.errors import StoreError
-from prefens.files import write_json, written_aside
-from prefens.records import Floats, FoldPredictions, Folds, Outcome, RunKey, Strings
+from prefens.core.errors import StoreError
+from prefens.core.files import write_json, written_aside
+from prefens.core.hashing import short
+from prefens.core.types import Floats, FoldPredictions, Folds, Outcome, RunKey, Strings
 from prefens.tracking.failures import clear_failure
 from prefens.tracking.member_spec import MemberSpec
 from prefens.tracking.parquet import read_table, write_table

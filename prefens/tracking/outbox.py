@@ -27,8 +27,8 @@ from typing import Any
 from filelock import FileLock, Timeout
 from mlflow.exceptions import MlflowException
 
-from prefens.files import link_tree, written_aside
-from prefens.records import Folds, RunKey
+from prefens.core.files import link_tree, written_aside
+from prefens.core.types import Folds, RunKey
 from prefens.tracking.dataset import described
 from prefens.tracking.member_spec import MemberSpec
 from prefens.tracking.mlflow_tracker import MlflowTracker

@@ -10,8 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from prefens.errors import StoreError
-from prefens.files import written_aside
+from prefens.core.errors import StoreError
+from prefens.core.files import written_aside
 
 
 def write_table(path: Path, table: pa.Table, about: Mapping[str, Any]) -> None:

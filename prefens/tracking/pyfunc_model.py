@@ -16,8 +16,8 @@ from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 from mlflow.types.schema import AnyType
 
-from prefens.errors import StoreError
-from prefens.files import link_tree
+from prefens.core.errors import StoreError
+from prefens.core.files import link_tree
 
 os.environ.setdefault("MLFLOW_UV_AUTO_DETECT", "false")  # it would take along the project that happens to be here
 

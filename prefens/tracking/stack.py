@@ -8,9 +8,19 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from prefens.digest import short
-from prefens.errors import StoreError
-from prefens.records import TOLERANCE, Floats, FoldPredictions, Folds, MemberInfo, OOFStack, Outcome, Strings, take_rows
+from prefens.core.errors import StoreError
+from prefens.core.hashing import short
+from prefens.core.types import (
+    TOLERANCE,
+    Floats,
+    FoldPredictions,
+    Folds,
+    MemberInfo,
+    OOFStack,
+    Outcome,
+    Strings,
+    take_rows,
+)
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from prefens.records import Folds, RunKey
+from prefens.core.types import Folds, RunKey
 from prefens.tracking.member_spec import MemberSpec
 
 Rows = Sequence[Mapping[str, Any]]  # a table, row by row

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from prefens.records import Ints
+from prefens.core.types import Ints
 
 
 def steps_per_epoch(count: int, batch_pairs: int) -> int:

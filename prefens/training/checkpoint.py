@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
-from prefens.files import written_aside
+from prefens.core.files import written_aside
 from prefens.training.memory import TokenBudget
 from prefens.training.schedule import LearningRates
 

@@ -12,14 +12,14 @@ import torch
 from filelock import FileLock
 from numpy.typing import DTypeLike
 
-from prefens import stopping
-from prefens.digest import digest, short
-from prefens.errors import ConfigError
-from prefens.files import clear_abandoned, written_aside
+from prefens.core import shutdown
+from prefens.core.errors import ConfigError
+from prefens.core.files import clear_abandoned, written_aside
+from prefens.core.hashing import digest, short
+from prefens.core.progress import progress
+from prefens.core.types import Ints
 from prefens.modeling.encoded import EncodedPairs, Features
 from prefens.modeling.pair_model import PairModel, pad
-from prefens.progress import progress
-from prefens.records import Ints
 from prefens.text.tokens import PairTokens
 from prefens.training.batching import micro_batches
 from prefens.training.loop import device, moved
@@ -111,7 +111,7 @@ def _fill(
     model.to(device()).eval()
     batches = list(micro_batches(np.arange(2 * n), lengths, token_budget))
     for part in progress(batches, "encoding"):
-        stopping.check()
+        shutdown.check()
         sides = [(tokens.a if row < n else tokens.b, row % n) for row in part.tolist()]
         batch = pad([(side[row], int(side.firsts[row])) for side, row in sides], padding)
         with torch.no_grad():

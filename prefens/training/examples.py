@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from prefens.errors import TrainingError
+from prefens.core.errors import TrainingError
+from prefens.core.types import SWAP, Ints
 from prefens.modeling.encoded import EncodedPairs
-from prefens.records import SWAP, Ints
 from prefens.text.tokens import PairTokens
 from prefens.training.settings import Swap, TrainingSettings
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from prefens.errors import CollapseError, TrainingError
-from prefens.records import Ints
+from prefens.core.errors import CollapseError, TrainingError
+from prefens.core.types import Ints
 from prefens.training.prior import class_prior
 
 CHANCE = 1e-3  # nats that predictions about the class prior gain by chance on the thousands of pairs that are judged

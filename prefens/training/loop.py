@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from prefens import stopping
-from prefens.errors import ConfigError
+from prefens.core import shutdown
+from prefens.core.errors import ConfigError
+from prefens.core.progress import progress
+from prefens.core.shutdown import Stopped
+from prefens.core.types import Floats, Ints, Outcome
 from prefens.modeling.encoded import EncodedPairs
 from prefens.modeling.pair_model import Batch, PairModel, pair_batch
-from prefens.progress import progress
-from prefens.records import Floats, Ints, Outcome
-from prefens.stopping import Stopped
 from prefens.text.tokens import PairTokens
 from prefens.training import processes
 from prefens.training.averaging import averaged
@@ -63,7 +63,7 @@ def train(
     symmetric = model.head.symmetric or settings.swap is Swap.random
     guard = CollapseGuard.of(examples.label, plan, settings.guard.min_pairs, symmetric, settings.label_smoothing)
     run = _begin(model, settings, len(plan), checkpoint)
-    with stopping.deferred():
+    with shutdown.deferred():
         for number in progress(range(len(run.curve), len(plan)), "training steps"):
             if run.is_over(settings.patience):
                 break
@@ -165,7 +165,7 @@ def inner_loss(run: Progress, left_out: Examples) -> float:
 
 def _keep(run: Progress, checkpoint: Checkpoint | None) -> None:
     """Write the checkpoint where it is due, and before the training is stopped, in all of its processes."""
-    request = stopping.asked()
+    request = shutdown.asked()
     code = processes.largest(0 if request is None else request.code)
     if code and request is None:
         request = Stopped("another process of this training was asked to stop", code)

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from prefens.errors import TrainingError
-from prefens.records import Ints
+from prefens.core.errors import TrainingError
+from prefens.core.types import Ints
 from prefens.training.batching import micro_batches
 
 log = logging.getLogger(__name__)

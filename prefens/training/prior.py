@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from prefens.records import SWAP, Floats, Outcome
+from prefens.core.types import SWAP, Floats, Outcome
 
 
 def class_prior(label: NDArray[np.int8], symmetric: bool, smoothing: float = 0.0) -> Floats:

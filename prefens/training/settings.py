@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from math import isfinite
 
-from prefens.errors import ConfigError
+from prefens.core.errors import ConfigError
 from prefens.modeling.lora import LoraSettings
 from prefens.training.precision import Precision
 

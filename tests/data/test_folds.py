@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prefens.core.errors import ConfigError
+from prefens.core.types import HOLDOUT, Pairs
 from prefens.data.folds import FoldSettings, Scheme, assign, data_digest, make_folds, prompt_groups
-from prefens.errors import ConfigError
-from prefens.records import HOLDOUT, Pairs
 from tests.examples import column, make_pairs
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from prefens.core.errors import DataError
 from prefens.data.sources import HubSource
-from prefens.errors import DataError
 from tests.examples import make_pairs, write_csv
 
 

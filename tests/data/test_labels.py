@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from prefens.core.errors import DataError
+from prefens.core.types import HOLDOUT, Pairs
 from prefens.data.fold_file import read_folds
 from prefens.data.folds import FoldSettings, make_folds, prompt_groups, split_rows
 from prefens.data.labels import read_labels
 from prefens.data.load import LABEL
-from prefens.errors import DataError
-from prefens.records import HOLDOUT, Pairs
 from tests.examples import make_pairs, write_labels
 
 

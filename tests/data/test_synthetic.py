@@ -9,13 +9,13 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from prefens.core.errors import ConfigError, DataError
+from prefens.core.hashing import digest
+from prefens.core.types import SWAP, Outcome, Pairs
 from prefens.data.synthetic.answers import MODELS, draw_answer
 from prefens.data.synthetic.chats import draw_conversation
 from prefens.data.synthetic.draws import Draws
 from prefens.data.synthetic.generator import Effects, davidson, floors, generate
-from prefens.digest import digest
-from prefens.errors import ConfigError, DataError
-from prefens.records import SWAP, Outcome, Pairs
 
 PINNED = "cd73e98df274c2fdc5d28281aaa07c98a71d6b3ba49ca4fda9ca59c66bb0fea2"  # of generate(50, seed=0)
 

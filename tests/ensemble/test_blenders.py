@@ -10,6 +10,9 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 from scipy.special import softmax
 
+from prefens.core.errors import BlendError, ConfigError
+from prefens.core.metrics import log_loss
+from prefens.core.types import SWAP, MemberInfo, OOFStack, PairFeatures
 from prefens.ensemble.base import Blender
 from prefens.ensemble.calibration import KINDS, Calibrated
 from prefens.ensemble.crossfit import cross_fit, evaluate
@@ -20,9 +23,6 @@ from prefens.ensemble.seed_average import SeedAverage
 from prefens.ensemble.simplex import certificate, minimise_log_loss
 from prefens.ensemble.soft_vote import SoftVote
 from prefens.ensemble.stacking import Stacking
-from prefens.errors import BlendError, ConfigError
-from prefens.evaluation.metrics import log_loss
-from prefens.records import SWAP, MemberInfo, OOFStack, PairFeatures
 from tests.examples import make_stack, random_stack
 
 stacks = st.builds(

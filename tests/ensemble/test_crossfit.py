@@ -6,6 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from prefens.core.errors import BlendError, ConfigError
+from prefens.core.metrics import log_loss, row_losses
+from prefens.core.types import Floats, OOFStack, PairFeatures
 from prefens.ensemble.base import Blender
 from prefens.ensemble.calibration import KINDS, Calibrated, cross_calibrate
 from prefens.ensemble.crossfit import cross_fit, evaluate, leader
@@ -15,9 +18,6 @@ from prefens.ensemble.methods import BLENDERS
 from prefens.ensemble.soft_vote import SoftVote
 from prefens.ensemble.stacking import Stacking
 from prefens.ensemble.symmetric_logit import probabilities_of
-from prefens.errors import BlendError, ConfigError
-from prefens.evaluation.metrics import log_loss, row_losses
-from prefens.records import Floats, OOFStack, PairFeatures
 from tests.examples import make_stack, random_stack
 
 KIND = list(KINDS.values())

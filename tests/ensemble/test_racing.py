@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from prefens.core.errors import BlendError
+from prefens.core.types import OOFStack
 from prefens.ensemble.racing import promise
-from prefens.errors import BlendError
-from prefens.records import OOFStack
 from tests.examples import make_stack
 
 

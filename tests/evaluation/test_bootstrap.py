@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from prefens.evaluation.bootstrap import GroupBootstrap, interval
-from prefens.evaluation.metrics import clustered_error
+from prefens.core.bootstrap import GroupBootstrap, interval
+from prefens.core.metrics import clustered_error
 
 
 def grouped(groups: int, each: int) -> np.ndarray:

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from prefens.core.bootstrap import GroupBootstrap
+from prefens.core.types import SWAP, Floats, Pairs
 from prefens.data.synthetic.generator import Effects, generate
-from prefens.evaluation.bootstrap import GroupBootstrap
 from prefens.evaluation.effects import (
     MIN_GROUPS,
     MIN_ROWS,
@@ -29,7 +30,6 @@ from prefens.evaluation.traits import (
     ratio_effects,
     tie_shares,
 )
-from prefens.records import SWAP, Floats, Pairs
 from tests.examples import column, folds_of, make_pairs
 
 

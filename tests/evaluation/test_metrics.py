@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import log_loss as sklearn_log_loss
 
+from prefens.core.metrics import accuracy, calibration_error, clustered_error, log_loss, row_losses
 from prefens.evaluation.leaderboard import leaderboard, mean_entropy, references
-from prefens.evaluation.metrics import accuracy, calibration_error, clustered_error, log_loss, row_losses
 from prefens.evaluation.submission import write_submission
 from tests.examples import column, make_stack, random_stack
 

@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 
 from prefens.blending import make_blend
+from prefens.core.metrics import row_losses
+from prefens.core.types import Pairs
 from prefens.ensemble.log_loss import LogLossWeights
 from prefens.ensemble.soft_vote import SoftVote
 from prefens.evaluation.board import Board, cost, leaderboard_section
 from prefens.evaluation.board_plots import POINTS, curves_plot
-from prefens.evaluation.metrics import row_losses
 from prefens.evaluation.mistakes import disagreement, errors_section, shortened
 from prefens.evaluation.reliability import calibration_section
 from prefens.evaluation.rows import rows_section
 from prefens.gathering import Gathered
-from prefens.records import Pairs
 from prefens.reporting import blend_report
 from tests.examples import column, make_stack, random_stack
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from prefens.errors import BackboneError, ConfigError
+from prefens.core.errors import BackboneError, ConfigError
 from prefens.members.backbones import MINILM_SHA256, find_hub, find_minilm, fingerprint
 from prefens.members.encoder import EncoderMember
 from prefens.text.settings import TextSettings

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from safetensors.torch import load_file
 
+from prefens.core.errors import ConfigError
+from prefens.core.types import Floats
 from prefens.data.corpus import Corpus
 from prefens.data.folds import FoldSettings, make_folds, prompt_groups
-from prefens.errors import ConfigError
 from prefens.fold_runs import Trainer
 from prefens.members.base import Context
 from prefens.members.encoder import EncoderMember
@@ -19,7 +20,6 @@ from prefens.modeling import frozen_encoder
 from prefens.modeling.frozen_encoder import FrozenEncoder
 from prefens.modeling.heads import HeadKind, HeadSettings
 from prefens.modeling.pooling import Pooling
-from prefens.records import Floats
 from prefens.text.settings import TextSettings
 from prefens.tracking.member_spec import MemberSpec
 from prefens.tracking.oof_store import OOFStore

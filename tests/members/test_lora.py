@@ -11,7 +11,7 @@ import torch
 import transformers
 from safetensors.torch import load_file
 
-from prefens.errors import BackboneError, ConfigError
+from prefens.core.errors import BackboneError, ConfigError
 from prefens.members.base import Context
 from prefens.members.encoder import EncoderMember
 from prefens.members.textcnn import TextCnnMember

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from prefens.core.types import PairFeatures, Pairs, Strings
 from prefens.members.style_features import FLAGS, extract, features
-from prefens.records import PairFeatures, Pairs, Strings
 from prefens.text.style import COUNTS, WORD, describe, read, tokens
 
 Turns = tuple[str, ...]

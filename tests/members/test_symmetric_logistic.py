@@ -7,8 +7,8 @@ import pytest
 from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 
+from prefens.core.types import SWAP
 from prefens.members.symmetric_logistic import SymmetricLogistic, choose_strength, fit, rotate
-from prefens.records import SWAP
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from prefens.errors import BackboneError
+from prefens.core.errors import BackboneError
 from prefens.modeling import disentangled
 from prefens.modeling.encoding import encode
 from prefens.modeling.unpadded import Segments

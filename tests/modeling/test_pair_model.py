@@ -10,14 +10,14 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from prefens.errors import ConfigError
+from prefens.core.errors import ConfigError
+from prefens.core.types import SWAP
 from prefens.members.style import all_features
 from prefens.modeling.heads import HeadKind, HeadSettings
 from prefens.modeling.pair_model import PairModel, pair_batch
 from prefens.modeling.pairing import Pairing
 from prefens.modeling.pooling import Pooling
 from prefens.modeling.pretrained import load_encoder, load_tokenizer
-from prefens.records import SWAP
 from prefens.text.settings import TextSettings
 from prefens.text.tokens import PairTokens, tokenize_pairs
 from tests.examples import make_pairs, make_tiny_encoder

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from prefens.errors import BackboneError
+from prefens.core.errors import BackboneError
 from prefens.modeling.pretrained import empty_encoder, load_encoder, load_tokenizer, longest_sequence
 from tests.examples import FAMILIES, LENGTHS, make_tiny_encoder
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from prefens.core.types import Pairs
 from prefens.modeling.pretrained import load_tokenizer
-from prefens.records import Pairs
 from prefens.text import token_cache
 from prefens.text.settings import TextSettings
 from prefens.text.token_cache import cached_tokens

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefens.errors import BackboneError, ConfigError
+from prefens.core.errors import BackboneError, ConfigError
+from prefens.core.types import Pairs
 from prefens.modeling.pretrained import load_tokenizer
-from prefens.records import Pairs
 from prefens.text.settings import TextSettings
 from prefens.text.tokens import learn_pattern, tokenize_pairs
 from prefens.text.truncation import Audit, budgets, head_and_tail, pair_budgets, warn_of_losses

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefens.errors import StoreError
-from prefens.records import Floats, Folds
+from prefens.core.errors import StoreError
+from prefens.core.types import Floats, Folds
 from prefens.tracking.foreign import ForeignMember
 from prefens.tracking.stack import common_rows, make_stack
 from tests.examples import column, folds_of, make_pairs

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from prefens.stopping import Stopped
+from prefens.core.shutdown import Stopped
 from prefens.tracking.member_spec import MemberSpec
 from prefens.tracking.mlflow_tracker import MlflowTracker
 

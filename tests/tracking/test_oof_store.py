@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from prefens.errors import StoreError
-from prefens.files import write_json, written_aside
-from prefens.records import FoldPredictions, Folds, Pairs
+from prefens.core.errors import StoreError
+from prefens.core.files import write_json, written_aside
+from prefens.core.types import FoldPredictions, Folds, Pairs
 from prefens.tracking.failures import failure_of, note_failure
 from prefens.tracking.member_spec import MemberSpec
 from prefens.tracking.oof_store import OOFStore, SplitStore

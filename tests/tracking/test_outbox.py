@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from mlflow.exceptions import MlflowException, RestException
 
-from prefens.stopping import Stopped
+from prefens.core.shutdown import Stopped
 from prefens.tracking import outbox
 from prefens.tracking.mlflow_tracker import MlflowTracker
 from prefens.tracking.outbox import Outbox

@@ -8,7 +8,7 @@ import mlflow
 import pandas as pd
 import pytest
 
-from prefens.errors import StoreError
+from prefens.core.errors import StoreError
 from prefens.tracking.pyfunc_model import REQUIREMENTS, load_model, write_model
 
 UNUSED = {"accelerate", "jinja2", "matplotlib", "rich"}  # by predictions: training, pages, figures and tables

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from prefens import stopping
+from prefens.core import shutdown
+from prefens.core.shutdown import Stopped
 from prefens.members.base import Context, FitReport
 from prefens.members.encoder import EncoderMember
 from prefens.members.network import NetworkMember
 from prefens.members.textcnn import TextCnnMember
 from prefens.modeling.heads import HeadSettings
-from prefens.stopping import Stopped
 from prefens.text.settings import TextSettings
 from prefens.training import loop
 from prefens.training.settings import Schedule, Swap, TrainingSettings
@@ -40,7 +40,7 @@ def make(request: pytest.FixtureRequest, tiny_bert: Path) -> Make:
 
 @pytest.fixture(autouse=True)
 def nobody_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stopping, "_state", stopping._State())
+    monkeypatch.setattr(shutdown, "_state", shutdown._State())
 
 
 def fit(
@@ -58,7 +58,7 @@ def stop_after(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
     def counted(*arguments: object) -> float:
         taken.append(0)
         if len(taken) == step:
-            stopping._hear(signal.SIGTERM, None)
+            shutdown._hear(signal.SIGTERM, None)
         return learn(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(loop, "_learn", counted)
@@ -80,7 +80,7 @@ def test_a_stopped_training_goes_on_with_the_same_bits(
             with pytest.raises(Stopped) as stopped:
                 fit(make(), path)
             assert stopped.value.code == 143
-        monkeypatch.setattr(stopping, "_state", stopping._State())
+        monkeypatch.setattr(shutdown, "_state", shutdown._State())
         torch.rand(3)  # whatever state this process is in
     kept = len(torch.load(path, weights_only=True)["curve"])
     assert 0 < kept < STEPS
@@ -116,7 +116,7 @@ def test_every_option_goes_on_with_the_same_bits_from_any_step(
     whole, undisturbed = fit(None)
     path, spent = tmp_path / "half.pt", 0
     while True:  # one step, then a stop, again and again: every step is gone on from
-        stopping.set_deadline(1.0)
+        shutdown.set_deadline(1.0)
         try:
             again, report = fit(path)
             break
@@ -143,10 +143,10 @@ def test_a_budget_cut_by_want_of_memory_is_kept(make: Make, tmp_path: Path, monk
     with monkeypatch.context() as patched:
         taken = iter(range(1000))
         patched.setattr(loop, "_learn", failing)
-        stopping.set_deadline(1.0)
+        shutdown.set_deadline(1.0)
         with pytest.raises(Stopped):
             fit(make(), tmp_path / "half.pt")
-    stopping.set_deadline(None)
+    shutdown.set_deadline(None)
     again, going_on = fit(make(), tmp_path / "half.pt")
     assert going_on == curve
     np.testing.assert_array_equal(predicted(again), predicted(whole))
@@ -157,10 +157,10 @@ def test_writing_checkpoints_changes_nothing(make: Make, tmp_path: Path) -> None
 
 
 def test_a_budget_that_is_spent_stops_at_the_next_step(make: Make, tmp_path: Path) -> None:
-    stopping.set_deadline(1.0)
+    shutdown.set_deadline(1.0)
     with pytest.raises(Stopped, match="budget") as stopped:
         fit(make(), tmp_path / "half.pt")
-    assert stopped.value.code == stopping.BUDGET_SPENT
+    assert stopped.value.code == shutdown.BUDGET_SPENT
     assert len(torch.load(tmp_path / "half.pt", weights_only=True)["curve"]) == 1
 
 

@@ -14,7 +14,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefens.errors import CollapseError, TrainingError
+from prefens.core.errors import CollapseError, TrainingError
 from prefens.members.base import Context, FitReport
 from prefens.members.encoder import EncoderMember
 from prefens.modeling.heads import HeadSettings

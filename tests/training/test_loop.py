@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefens.errors import BackboneError, ConfigError, TrainingError
+from prefens.core.errors import BackboneError, ConfigError, TrainingError
 from prefens.members.backbones import check_directory, fingerprint
 from prefens.members.base import Context
 from prefens.members.encoder import EncoderMember

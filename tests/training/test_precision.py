@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from prefens.core.types import SWAP, Pairs
 from prefens.members.base import Context
 from prefens.members.encoder import EncoderMember
 from prefens.modeling.heads import HeadSettings
-from prefens.records import SWAP, Pairs
 from prefens.text.settings import TextSettings
 from prefens.training import precision
 from prefens.training.precision import Precision, arithmetic

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from prefens.errors import ConfigError
+from prefens.core.errors import ConfigError
 from prefens.members.textcnn import TextCnnMember
 from prefens.modeling.heads import HeadSettings
 from prefens.modeling.pair_model import PairModel

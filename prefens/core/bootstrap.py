@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from prefens.records import Floats, Ints, Strings
+from prefens.core.types import Floats, Ints, Strings
 
 CHUNK = 16  # resamples at a time
 

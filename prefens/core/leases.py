@@ -22,8 +22,8 @@ from typing import Any
 import psutil
 from filelock import FileLock, Timeout
 
-from prefens.files import mend, write_json
-from prefens.records import RunKey
+from prefens.core.files import mend, write_json
+from prefens.core.types import RunKey
 
 BEAT = 15.0  # seconds between two heartbeats
 STALE = 300.0  # seconds without one after which a holder on another machine counts as dead; clocks may differ

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from prefens.progress import progress
-from prefens.threads import granted
+from prefens.core.progress import progress
+from prefens.core.resources import granted
 
 T = TypeVar("T")
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from prefens.digest import digest
-from prefens.errors import StoreError
+from prefens.core.errors import StoreError
+from prefens.core.hashing import digest
 
 Strings = NDArray[np.object_]  # of str, or of turns: tuple[str, ...]
 Floats = NDArray[np.float64]

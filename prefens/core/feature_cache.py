@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
-from prefens.records import Pairs
+from prefens.core.types import Pairs
 
 T = TypeVar("T")
 

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from prefens.records import Floats, Outcome, Strings
+from prefens.core.types import Floats, Outcome, Strings
 
 CLIP = 1e-15
 

@@ -7,7 +7,7 @@ with one thread each, so the share of each worker is fixed before the libraries 
 import os
 import sys
 
-from prefens.errors import ConfigError
+from prefens.core.errors import ConfigError
 
 VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 

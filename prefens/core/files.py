@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 
-from prefens.errors import ConfigError
+from prefens.core.errors import ConfigError
 
 
 @contextmanager
