@@ -27,7 +27,7 @@ from prefens.gathering import Gathered
 from prefens.recheck import recheck
 from prefens.results import BlendResult, Choice, Diagnosis
 from prefens.serving import save_best
-from prefens.trackers import open_tracker
+from prefens.store.tracking.factory import open_tracker
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from prefens.core.errors import ConfigError
 from prefens.core.files import write_json, written_aside
 from prefens.core.hashing import short
 from prefens.prediction import Predictor
-from prefens.tracking.oof_store import SplitStore
+from prefens.store.oof_store import SplitStore
 
 log = logging.getLogger(__name__)
 

@@ -14,8 +14,8 @@ def main() -> None:
 def deliver(settings: config.DeliverConfig) -> command.Rows:
     """Deliver what waits and what was never told; print how much."""
     from prefens.scoring import track_store
-    from prefens.trackers import open_tracker
-    from prefens.tracking.oof_store import OOFStore
+    from prefens.store.oof_store import OOFStore
+    from prefens.store.tracking.factory import open_tracker
 
     tracking = config.build(settings.tracking, config.Tracking)
     with open_tracker(tracking) as tracker:

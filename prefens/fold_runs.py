@@ -24,10 +24,10 @@ from prefens.data.corpus import Corpus
 from prefens.members.base import Context, FitReport, Member
 from prefens.racing import Race
 from prefens.scoring import track_fold, track_member
-from prefens.tracking.failures import failure_of, note_failure
-from prefens.tracking.member_spec import MemberSpec
-from prefens.tracking.oof_store import SplitStore
-from prefens.tracking.tracker import Tracker
+from prefens.store.failures import failure_of, note_failure
+from prefens.store.member_spec import MemberSpec
+from prefens.store.oof_store import SplitStore
+from prefens.store.tracking.tracker import Tracker
 from prefens.training.processes import from_main
 
 log = logging.getLogger(__name__)

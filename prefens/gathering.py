@@ -19,10 +19,10 @@ from prefens.data.folds import FoldSettings, Labelled, data_digest, labelled, sp
 from prefens.data.labels import read_labels
 from prefens.data.probabilities import read_probabilities
 from prefens.data.sources import Source
-from prefens.tracking.foreign import ForeignMember
-from prefens.tracking.member_spec import MemberSpec
-from prefens.tracking.oof_store import OOFStore, SplitStore
-from prefens.tracking.stack import common_rows, make_stack
+from prefens.store.assemble import common_rows, make_stack
+from prefens.store.external import ForeignMember
+from prefens.store.member_spec import MemberSpec
+from prefens.store.oof_store import OOFStore, SplitStore
 
 log = logging.getLogger(__name__)
 

@@ -19,8 +19,8 @@ def import_oof(settings: config.ImportConfig) -> command.Rows:
     from prefens.gathering import read_member
     from prefens.importing import import_member
     from prefens.scoring import member_stack
-    from prefens.trackers import open_tracker
-    from prefens.tracking.oof_store import OOFStore
+    from prefens.store.oof_store import OOFStore
+    from prefens.store.tracking.factory import open_tracker
 
     if settings.path is None:
         raise ConfigError("path is not set", "a CSV or parquet file of probabilities", "add path=oof.csv")

@@ -12,10 +12,10 @@ from prefens.core.metrics import accuracy, log_loss
 from prefens.core.types import FoldPredictions
 from prefens.gathering import is_file
 from prefens.scoring import track_member
-from prefens.tracking.foreign import ForeignMember
-from prefens.tracking.member_spec import MemberSpec
-from prefens.tracking.oof_store import SplitStore
-from prefens.tracking.tracker import Tracker
+from prefens.store.external import ForeignMember
+from prefens.store.member_spec import MemberSpec
+from prefens.store.oof_store import SplitStore
+from prefens.store.tracking.tracker import Tracker
 
 
 def import_member(split: SplitStore, tracker: Tracker, member: ForeignMember, force: bool = False) -> MemberSpec:

@@ -15,7 +15,7 @@ def kaggle(settings: config.KaggleConfig) -> command.Rows:
     """Write the bundle and say what it holds."""
     from prefens.bundle import make_bundle
     from prefens.evaluation.tables import bundle_table, show
-    from prefens.tracking.oof_store import OOFStore
+    from prefens.store.oof_store import OOFStore
 
     root = Path(config.build(settings.tracking, config.Tracking).root)
     split = OOFStore(root).select(settings.data_digest, settings.fold_digest)

@@ -32,7 +32,7 @@ def from_pairs(settings: config.PredictConfig) -> tuple[Any, Any, dict[str, Any]
     """Return ids, probabilities and what to tell of predictions by a saved model or the stored blend."""
     from prefens.data.sources import Source
     from prefens.serving import find_predictor
-    from prefens.tracking.oof_store import OOFStore
+    from prefens.store.oof_store import OOFStore
 
     source: Source = config.build(settings.data)
     tracking = config.build(settings.tracking, config.Tracking)

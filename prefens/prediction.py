@@ -21,8 +21,8 @@ from prefens.members.backbones import backbone_files
 from prefens.members.base import Member
 from prefens.members.registry import class_of, kinds
 from prefens.members.style import all_features
-from prefens.tracking.member_spec import MemberSpec
-from prefens.tracking.oof_store import SplitStore
+from prefens.store.member_spec import MemberSpec
+from prefens.store.oof_store import SplitStore
 
 log = logging.getLogger(__name__)
 

@@ -12,10 +12,10 @@ import orjson
 
 from prefens.core.files import write_json
 from prefens.ensemble.racing import Promise, promise
-from prefens.tracking.member_spec import MemberSpec
-from prefens.tracking.oof_store import SplitStore
-from prefens.tracking.stack import make_stack
-from prefens.tracking.tracker import Tracker
+from prefens.store.assemble import make_stack
+from prefens.store.member_spec import MemberSpec
+from prefens.store.oof_store import SplitStore
+from prefens.store.tracking.tracker import Tracker
 
 log = logging.getLogger(__name__)
 

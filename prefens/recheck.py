@@ -9,8 +9,8 @@ import numpy as np
 
 from prefens.core.types import Pairs
 from prefens.prediction import load_model
-from prefens.tracking.member_spec import MemberSpec
-from prefens.tracking.oof_store import SplitStore
+from prefens.store.member_spec import MemberSpec
+from prefens.store.oof_store import SplitStore
 
 TOLERANCE = 0.01  # in probability; 16-bit weights move them by less than 0.001
 

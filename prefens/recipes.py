@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from prefens import config
 from prefens.data.corpus import Corpus, make_corpus
 from prefens.data.folds import FoldSettings
-from prefens.tracking.member_spec import MemberSpec
+from prefens.store.member_spec import MemberSpec
 
 
 def load_corpus(settings: config.RecipeConfig) -> Corpus:

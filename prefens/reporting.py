@@ -32,9 +32,9 @@ from prefens.evaluation.study import data_section
 from prefens.gathering import Given
 from prefens.leak_audit import leak_section
 from prefens.members.token_counts import minilm_counter
+from prefens.store.tracking.factory import open_tracker
 from prefens.style_audit import style_section
 from prefens.swapping import swap_gaps
-from prefens.trackers import open_tracker
 
 log = logging.getLogger(__name__)
 

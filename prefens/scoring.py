@@ -10,10 +10,10 @@ from pathlib import Path
 from prefens.core.leases import Busy, fold_lease, held
 from prefens.core.types import OOFStack
 from prefens.evaluation.leaderboard import scores
-from prefens.tracking.member_spec import MemberSpec
-from prefens.tracking.oof_store import OOFStore, SplitStore
-from prefens.tracking.stack import make_stack
-from prefens.tracking.tracker import Tracker
+from prefens.store.assemble import make_stack
+from prefens.store.member_spec import MemberSpec
+from prefens.store.oof_store import OOFStore, SplitStore
+from prefens.store.tracking.tracker import Tracker
 
 log = logging.getLogger(__name__)
 

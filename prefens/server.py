@@ -15,8 +15,8 @@ def main() -> None:
 def server(settings: config.ServerConfig) -> command.Rows:
     """Serve until interrupted; print the address."""
     from prefens.core.errors import ConfigError
-    from prefens.mlflow_process import serve
-    from prefens.postgres import Cluster, find_binaries
+    from prefens.store.tracking.postgres import Cluster, find_binaries
+    from prefens.store.tracking.server import serve
 
     if find_spec("psycopg") is None:
         raise ConfigError("psycopg is not installed", "PostgreSQL's driver", "pip install 'prefens[server]'")

@@ -15,7 +15,7 @@ from prefens.core.files import written_aside
 from prefens.data.frame import load_frame
 from prefens.evaluation.submission import COLUMNS
 from prefens.prediction import Predictor
-from prefens.tracking.oof_store import SplitStore
+from prefens.store.oof_store import SplitStore
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ def save_best(split: SplitStore) -> Path | None:
         predictor = Predictor.of_store(split, "best")
         for spec in predictor.specs():
             predictor.folders(spec)  # refused before MLflow is imported
-        from prefens.tracking.pyfunc_model import write_model  # mlflow takes seconds to import
+        from prefens.store.tracking.pyfunc import write_model  # mlflow takes seconds to import
 
         with written_aside(path) as aside:
             write_model(aside, predictor.save, __name__, DATA, pd.DataFrame([EXAMPLE]), list(COLUMNS.values()))
@@ -102,11 +102,11 @@ def model_predictor(place: str, root: Path, experiment: str, uri: str | None = N
     ------
     StoreError where there is no such model, or it is not one of ours.
     """
-    from prefens.tracking.pyfunc_model import EXPECTED, load_model
+    from prefens.store.tracking.pyfunc import EXPECTED, load_model
 
     folder = Path(place)
     if place.startswith(("models:", "runs:")):
-        from prefens.tracking.mlflow_models import fetch_model
+        from prefens.store.tracking.model_registry import fetch_model
 
         if uri is None and not (root / "mlflow.db").is_file():
             raise StoreError(f"model={place}: no {root / 'mlflow.db'}", "MLflow's database", "give tracking.root=DIR")

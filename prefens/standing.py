@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from prefens.core.leases import Holder, holder_of, is_live
-from prefens.tracking.failures import Failure, failure_of
+from prefens.store.failures import Failure, failure_of
 
 
 class State(Enum):

@@ -9,8 +9,8 @@ import numpy as np
 
 from prefens.core.types import SWAP, Pairs
 from prefens.prediction import load_model
-from prefens.tracking.member_spec import MemberSpec
-from prefens.tracking.oof_store import SplitStore
+from prefens.store.member_spec import MemberSpec
+from prefens.store.oof_store import SplitStore
 
 FOLD = 0  # whose models are asked: symmetry is a matter of the code, the same in all folds
 

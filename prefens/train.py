@@ -17,9 +17,9 @@ def train(settings: config.TrainConfig) -> command.Rows:
     from prefens.core.errors import ConfigError
     from prefens.fold_runs import Trainer
     from prefens.recipes import load_corpus, member_spec
+    from prefens.store.oof_store import OOFStore
+    from prefens.store.tracking.factory import open_tracker
     from prefens.team import follow, leading
-    from prefens.trackers import open_tracker
-    from prefens.tracking.oof_store import OOFStore
     from prefens.training import processes
 
     tracking = config.build(settings.tracking, config.Tracking)

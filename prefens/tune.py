@@ -22,8 +22,8 @@ def tune(settings: config.TuneConfig) -> command.Rows:
     from prefens.evaluation.tables import show, trial_table
     from prefens.fold_runs import Trainer
     from prefens.recipes import load_corpus, member_spec
-    from prefens.trackers import open_tracker
-    from prefens.tracking.oof_store import OOFStore
+    from prefens.store.oof_store import OOFStore
+    from prefens.store.tracking.factory import open_tracker
     from prefens.tuning import Search, trial_rows
 
     tracking = config.build(settings.tracking, config.Tracking)

@@ -16,8 +16,8 @@ from prefens.core.errors import ConfigError, TrainingError
 from prefens.core.hashing import digest, short
 from prefens.core.metrics import log_loss
 from prefens.scoring import member_stack
-from prefens.tracking.member_spec import MemberSpec
-from prefens.tracking.oof_store import SplitStore
+from prefens.store.member_spec import MemberSpec
+from prefens.store.oof_store import SplitStore
 
 log = logging.getLogger(__name__)
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # failed trials are told here

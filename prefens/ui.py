@@ -14,10 +14,10 @@ def main() -> None:
 def ui(settings: config.UiConfig) -> command.Rows:
     """Serve the UI until interrupted; print the address of the experiment's table of runs."""
     from prefens.core.errors import ConfigError
-    from prefens.mlflow_process import serve
-    from prefens.tracking.mlflow_home import database_uri
-    from prefens.tracking.mlflow_tracker import MlflowTracker
-    from prefens.tracking.runs_view import runs_page
+    from prefens.store.tracking.mlflow_backend import database_uri
+    from prefens.store.tracking.mlflow_tracker import MlflowTracker
+    from prefens.store.tracking.server import serve
+    from prefens.store.tracking.ui_view import runs_page
 
     tracking = config.build(settings.tracking, config.Tracking)
     root = Path(tracking.root)

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 LARGE = [
-    *("prefens.command", "prefens.tracking.mlflow_tracker", "prefens.tracking.mlflow_models"),
+    *("prefens.command", "prefens.store.tracking.mlflow_tracker", "prefens.store.tracking.model_registry"),
     *("prefens.recipes", "prefens.members.encoder", "prefens.members.textcnn", "prefens.members.style"),
     *("prefens.members.tfidf", "prefens.evaluation.board_plots", "prefens.evaluation.tables", "mlflow.pyfunc"),
     *("optuna"),

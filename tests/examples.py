@@ -12,7 +12,7 @@ import pandas as pd
 
 from prefens.core.types import Floats, Folds, MemberInfo, OOFStack, Pairs
 from prefens.data.folds import FoldSettings, make_folds, prompt_groups
-from prefens.tracking.oof_store import SplitStore
+from prefens.store.oof_store import SplitStore
 
 FAMILIES = ("bert", "roberta", "xlm-roberta", "deberta-v2", "electra", "mpnet", "modernbert")
 WORDS = (

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from prefens.core.errors import ConfigError
-from prefens.postgres import find_binaries
+from prefens.store.tracking.postgres import find_binaries
 
 
 def free_port() -> int:

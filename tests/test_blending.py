@@ -27,10 +27,10 @@ from prefens.fold_runs import Trainer
 from prefens.gathering import Gathered, Given
 from prefens.members.style import StyleMember
 from prefens.prediction import Predictor
-from prefens.tracking.member_spec import MemberSpec
-from prefens.tracking.oof_store import OOFStore, SplitStore
-from prefens.tracking.stack import make_stack
-from prefens.tracking.tracker import NoTracker
+from prefens.store.assemble import make_stack
+from prefens.store.member_spec import MemberSpec
+from prefens.store.oof_store import OOFStore, SplitStore
+from prefens.store.tracking.tracker import NoTracker
 from tests.examples import alike_stack, make_pairs, random_stack, write_csv
 from tests.examples import make_stack as make_halves
 

@@ -162,7 +162,7 @@ def test_joblib_trains_folds_in_several_processes(trained: Path, tmp_path: Path)
     assert done.stderr.count("failed:") == 1
     assert "fold=99" in done.stderr
     prefens("blend", cwd=tmp_path)
-    from prefens.tracking.mlflow_tracker import MlflowTracker
+    from prefens.store.tracking.mlflow_tracker import MlflowTracker
 
     tracker = MlflowTracker(tmp_path / "runs", "prefens")
     roles = sorted(run.data.tags["prefens.role"] for run in tracker.client.search_runs([tracker.experiment_id]))
@@ -223,7 +223,7 @@ def test_wrong_settings_are_told(trained: Path, tmp_path: Path, arguments: list[
 
 @pytest.mark.slow
 def test_mlflow_holds_the_members(trained: Path, tmp_path: Path) -> None:
-    from prefens.tracking.mlflow_tracker import MlflowTracker
+    from prefens.store.tracking.mlflow_tracker import MlflowTracker
 
     arguments = [f"data.path={trained}/train.csv", "backbone=tfidf", *QUIET[1:]]
     prefens("train", *arguments, "tracking=none", cwd=tmp_path)  # what was trained without it is told afterwards

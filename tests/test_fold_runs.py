@@ -12,11 +12,11 @@ from prefens.fold_runs import Trainer
 from prefens.members.base import Context, FitReport
 from prefens.members.encoder import EncoderMember
 from prefens.standing import State, standings
+from prefens.store.failures import failure_of
+from prefens.store.member_spec import MemberSpec
+from prefens.store.oof_store import OOFStore, SplitStore
+from prefens.store.tracking.tracker import NoTracker
 from prefens.text.settings import TextSettings
-from prefens.tracking.failures import failure_of
-from prefens.tracking.member_spec import MemberSpec
-from prefens.tracking.oof_store import OOFStore, SplitStore
-from prefens.tracking.tracker import NoTracker
 from prefens.training.settings import GuardSettings, TrainingSettings
 from tests.examples import folds_of
 

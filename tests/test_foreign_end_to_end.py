@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from prefens.core.metrics import log_loss
-from prefens.tracking.oof_store import OOFStore
+from prefens.store.oof_store import OOFStore
 from tests.examples import folds_of, make_pairs, write_labels, write_probabilities
 from tests.test_end_to_end import COLUMNS, prefens
 

@@ -14,9 +14,9 @@ from prefens.data.folds import FoldSettings, make_folds, split_rows
 from prefens.data.labels import read_labels
 from prefens.gathering import Gathered, gather
 from prefens.importing import import_member
-from prefens.tracking.foreign import ForeignMember
-from prefens.tracking.oof_store import OOFStore, SplitStore
-from prefens.tracking.tracker import NoTracker
+from prefens.store.external import ForeignMember
+from prefens.store.oof_store import OOFStore, SplitStore
+from prefens.store.tracking.tracker import NoTracker
 from tests.examples import folds_of, write_csv, write_labels, write_probabilities
 
 VALUES = np.random.default_rng(0).dirichlet(np.ones(3), size=(2, 60))

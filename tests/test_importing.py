@@ -8,11 +8,11 @@ import pytest
 from prefens.core.errors import ConfigError, StoreError
 from prefens.core.types import Pairs
 from prefens.importing import import_member
-from prefens.tracking.foreign import ForeignMember
-from prefens.tracking.member_spec import MemberSpec
-from prefens.tracking.mlflow_tracker import MlflowTracker
-from prefens.tracking.oof_store import OOFStore, SplitStore
-from prefens.tracking.tracker import NoTracker
+from prefens.store.external import ForeignMember
+from prefens.store.member_spec import MemberSpec
+from prefens.store.oof_store import OOFStore, SplitStore
+from prefens.store.tracking.mlflow_tracker import MlflowTracker
+from prefens.store.tracking.tracker import NoTracker
 from tests.examples import folds_of
 
 

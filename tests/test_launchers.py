@@ -45,7 +45,7 @@ def check_sweep(launcher: list[str], folder: Path, environment: dict[str, str] |
     assert "fold=99\n  expected: 0 to 2" in done.stderr
     assert len(list(folder.glob("runs/store/*/members/*/fold-*/run.json"))) == 3
     assert len(list(folder.glob("runs/hydra/*/*/*/outcome.json"))) == 4
-    from prefens.tracking.mlflow_tracker import MlflowTracker
+    from prefens.store.tracking.mlflow_tracker import MlflowTracker
 
     tracker = MlflowTracker(folder / "runs", "prefens")
     roles = sorted(run.data.tags["prefens.role"] for run in tracker.client.search_runs([tracker.experiment_id]))

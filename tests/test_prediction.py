@@ -18,10 +18,10 @@ from prefens.fold_runs import Trainer
 from prefens.members.encoder import EncoderMember
 from prefens.members.style import StyleMember
 from prefens.prediction import Predictor, stored_blender
+from prefens.store.member_spec import MemberSpec
+from prefens.store.oof_store import OOFStore, SplitStore
+from prefens.store.tracking.tracker import NoTracker
 from prefens.text.settings import TextSettings
-from prefens.tracking.member_spec import MemberSpec
-from prefens.tracking.oof_store import OOFStore, SplitStore
-from prefens.tracking.tracker import NoTracker
 from prefens.training.settings import Mode, Save, TrainingSettings
 from tests.examples import make_pairs, write_csv
 

@@ -17,10 +17,10 @@ from prefens.data.sources import SyntheticSource
 from prefens.fold_runs import Trainer
 from prefens.members.base import Context, FitReport, Member
 from prefens.standing import State, standings
-from prefens.tracking.member_spec import MemberSpec
-from prefens.tracking.mlflow_tracker import MlflowTracker
-from prefens.tracking.oof_store import OOFStore, SplitStore
-from prefens.tracking.tracker import NoTracker, Tracker
+from prefens.store.member_spec import MemberSpec
+from prefens.store.oof_store import OOFStore, SplitStore
+from prefens.store.tracking.mlflow_tracker import MlflowTracker
+from prefens.store.tracking.tracker import NoTracker, Tracker
 from tests.commands import prefens
 
 

@@ -11,7 +11,7 @@ from hydra import compose, initialize_config_dir
 from prefens import config
 from prefens.core.errors import ConfigError
 from prefens.report import report
-from prefens.tracking.mlflow_tracker import MlflowTracker
+from prefens.store.tracking.mlflow_tracker import MlflowTracker
 from tests.commands import prefens
 from tests.evaluation.test_page import HOSTILE, Elements
 from tests.examples import column, make_pairs, write_csv
@@ -114,8 +114,8 @@ def test_data_alone_needs_no_store(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_models_of_the_store_are_asked_both_ways_round(trained: Path) -> None:
     from prefens.data.load import load_pairs
+    from prefens.store.oof_store import OOFStore
     from prefens.swapping import swap_gaps
-    from prefens.tracking.oof_store import OOFStore
 
     split = OOFStore(trained / "runs").select()
     pairs = load_pairs(trained / "train.csv").pairs

@@ -45,7 +45,7 @@ def finished(process: subprocess.Popen[str]) -> str:
 
 
 def runs_of(root: Path, experiment: str, uri: str | None = None) -> list[Any]:
-    from prefens.tracking.mlflow_tracker import MlflowTracker
+    from prefens.store.tracking.mlflow_tracker import MlflowTracker
 
     tracker = MlflowTracker(root, experiment, uri)
     return list(tracker.client.search_runs([tracker.experiment_id]))
@@ -119,7 +119,7 @@ MACHINE = """
 import sys
 from pathlib import Path
 from tests.tracking.test_mlflow_tracker import SPEC
-from prefens.tracking.mlflow_tracker import MlflowTracker
+from prefens.store.tracking.mlflow_tracker import MlflowTracker
 print("ready", flush=True)
 sys.stdin.readline()
 tracker = MlflowTracker(Path(sys.argv[1]), "machines", sys.argv[2])

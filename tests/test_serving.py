@@ -31,11 +31,11 @@ from prefens.members.style import StyleMember
 from prefens.members.textcnn import TextCnnMember
 from prefens.prediction import Predictor
 from prefens.serving import model_predictor, save_best, stored_predictor
-from prefens.tracking.member_spec import MemberSpec
-from prefens.tracking.mlflow_home import database_uri
-from prefens.tracking.mlflow_tracker import MlflowTracker
-from prefens.tracking.oof_store import OOFStore, SplitStore
-from prefens.tracking.tracker import NoTracker
+from prefens.store.member_spec import MemberSpec
+from prefens.store.oof_store import OOFStore, SplitStore
+from prefens.store.tracking.mlflow_backend import database_uri
+from prefens.store.tracking.mlflow_tracker import MlflowTracker
+from prefens.store.tracking.tracker import NoTracker
 from tests.examples import make_blend, make_pairs, write_csv
 
 COLUMNS = ["winner_model_a", "winner_model_b", "winner_tie"]

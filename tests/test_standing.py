@@ -16,10 +16,10 @@ import pytest
 from prefens.core.leases import Holder
 from prefens.core.types import FoldPredictions, Folds, Pairs
 from prefens.standing import State, standings
+from prefens.store.failures import note_failure
+from prefens.store.member_spec import MemberSpec
+from prefens.store.oof_store import OOFStore, SplitStore
 from prefens.sweep import Outcome, Sweep, latest
-from prefens.tracking.failures import note_failure
-from prefens.tracking.member_spec import MemberSpec
-from prefens.tracking.oof_store import OOFStore, SplitStore
 from tests.commands import prefens
 from tests.examples import folds_of
 

@@ -80,9 +80,9 @@ def member(path: Path, backbone: str) -> Callable[[], object]:
     from prefens.fold_runs import Trainer
     from prefens.members.style import StyleMember
     from prefens.members.tfidf import TfidfMember
-    from prefens.tracking.member_spec import MemberSpec
-    from prefens.tracking.oof_store import OOFStore
-    from prefens.tracking.tracker import NoTracker
+    from prefens.store.member_spec import MemberSpec
+    from prefens.store.oof_store import OOFStore
+    from prefens.store.tracking.tracker import NoTracker
 
     corpus = make_corpus(FileSource(path=str(path)), FoldSettings())
     kind = {"style": StyleMember, "tfidf": TfidfMember}[backbone]

@@ -34,10 +34,10 @@ from prefens.fold_runs import Trainer
 from prefens.members.base import Context, FitReport, Member
 from prefens.scoring import member_stack
 from prefens.standing import standings
-from prefens.tracking.member_spec import MemberSpec
-from prefens.tracking.mlflow_tracker import MlflowTracker
-from prefens.tracking.oof_store import OOFStore
-from prefens.tracking.stack import make_stack
+from prefens.store.assemble import make_stack
+from prefens.store.member_spec import MemberSpec
+from prefens.store.oof_store import OOFStore
+from prefens.store.tracking.mlflow_tracker import MlflowTracker
 
 TARGETS = {"overhead": "0.5 s", "skip": "5 s", "status": "3 s", "assemble": "3 s, 500 MB"}
 ROWS, MEMBERS, STEPS = 57_477, 60, 500

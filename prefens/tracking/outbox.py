@@ -29,10 +29,10 @@ from mlflow.exceptions import MlflowException
 
 from prefens.core.files import link_tree, written_aside
 from prefens.core.types import Folds, RunKey
-from prefens.tracking.dataset import described
-from prefens.tracking.member_spec import MemberSpec
-from prefens.tracking.mlflow_tracker import MlflowTracker
-from prefens.tracking.tracker import Rows
+from prefens.store.member_spec import MemberSpec
+from prefens.store.tracking.dataset import described
+from prefens.store.tracking.mlflow_tracker import MlflowTracker
+from prefens.store.tracking.tracker import Rows
 
 log = logging.getLogger(__name__)
 

@@ -20,10 +20,10 @@ from prefens.modeling import frozen_encoder
 from prefens.modeling.frozen_encoder import FrozenEncoder
 from prefens.modeling.heads import HeadKind, HeadSettings
 from prefens.modeling.pooling import Pooling
+from prefens.store.member_spec import MemberSpec
+from prefens.store.oof_store import OOFStore
+from prefens.store.tracking.tracker import NoTracker
 from prefens.text.settings import TextSettings
-from prefens.tracking.member_spec import MemberSpec
-from prefens.tracking.oof_store import OOFStore
-from prefens.tracking.tracker import NoTracker
 from prefens.training import loop
 from prefens.training.settings import Mode, Save, TrainingSettings
 from tests.examples import make_pairs

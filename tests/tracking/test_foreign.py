@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from prefens.core.errors import StoreError
 from prefens.core.types import Floats, Folds
-from prefens.tracking.foreign import ForeignMember
-from prefens.tracking.stack import common_rows, make_stack
+from prefens.store.assemble import common_rows, make_stack
+from prefens.store.external import ForeignMember
 from tests.examples import column, folds_of, make_pairs
 
 PAIRS = make_pairs(60)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from prefens.core.shutdown import Stopped
-from prefens.tracking.member_spec import MemberSpec
-from prefens.tracking.mlflow_tracker import MlflowTracker
+from prefens.store.member_spec import MemberSpec
+from prefens.store.tracking.mlflow_tracker import MlflowTracker
 
 SPEC = MemberSpec("tfidf", "prefens.members.tfidf.TfidfMember", {"backbone": {"bits": 4}}, 0, "d" * 64, "f" * 64)
 
@@ -118,7 +118,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from tests.tracking.test_mlflow_tracker import SPEC
-from prefens.tracking.mlflow_tracker import MlflowTracker
+from prefens.store.tracking.mlflow_tracker import MlflowTracker
 tracker = MlflowTracker(Path(sys.argv[1]), "race")
 tracker.finish_fold(tracker.start_fold(SPEC, SPEC.key(int(sys.argv[2]))), {"log_loss": 1.0}, {}, [])
 tracker.finish_member(SPEC, {"oof_log_loss": 1.0}, [])

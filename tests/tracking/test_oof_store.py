@@ -9,10 +9,10 @@ import pytest
 from prefens.core.errors import StoreError
 from prefens.core.files import write_json, written_aside
 from prefens.core.types import FoldPredictions, Folds, Pairs
-from prefens.tracking.failures import failure_of, note_failure
-from prefens.tracking.member_spec import MemberSpec
-from prefens.tracking.oof_store import OOFStore, SplitStore
-from prefens.tracking.stack import make_stack
+from prefens.store.assemble import make_stack
+from prefens.store.failures import failure_of, note_failure
+from prefens.store.member_spec import MemberSpec
+from prefens.store.oof_store import OOFStore, SplitStore
 from tests.examples import folds_of
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from prefens.core.errors import StoreError
-from prefens.tracking.pyfunc_model import REQUIREMENTS, load_model, write_model
+from prefens.store.tracking.pyfunc import REQUIREMENTS, load_model, write_model
 
 UNUSED = {"accelerate", "jinja2", "matplotlib", "rich"}  # by predictions: training, pages, figures and tables
 

@@ -30,10 +30,10 @@ from prefens.core.errors import StoreError
 from prefens.core.files import write_json, written_aside
 from prefens.core.hashing import short
 from prefens.core.types import Floats, FoldPredictions, Folds, Outcome, RunKey, Strings
-from prefens.tracking.failures import clear_failure
-from prefens.tracking.member_spec import MemberSpec
-from prefens.tracking.parquet import read_table, write_table
-from prefens.tracking.soundness import file_sizes, wrong_sizes
+from prefens.store.failures import clear_failure
+from prefens.store.integrity import file_sizes, wrong_sizes
+from prefens.store.member_spec import MemberSpec
+from prefens.store.parquet import read_table, write_table
 
 TUNED = "tuned_on_oof"  # the file that marks such a member
 OUTCOMES = [outcome.name.lower() for outcome in Outcome]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from prefens.core.errors import StoreError
 from prefens.core.types import Floats, FoldPredictions, Folds, Strings
-from prefens.tracking.member_spec import MemberSpec
+from prefens.store.member_spec import MemberSpec
 
 log = logging.getLogger(__name__)
 

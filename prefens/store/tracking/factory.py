@@ -13,7 +13,7 @@ from prefens.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from prefens.config import Tracking
-    from prefens.tracking.tracker import Tracker
+    from prefens.store.tracking.tracker import Tracker
 
 
 @contextmanager
@@ -28,7 +28,7 @@ def open_tracker(tracking: Tracking) -> Iterator[Tracker]:
 
 def make_tracker(tracking: Tracking) -> Tracker:
     """Return the tracker of the settings; MLflow is imported only where it is used."""
-    from prefens.tracking.tracker import NoTracker
+    from prefens.store.tracking.tracker import NoTracker
 
     if tracking.uri is not None and not re.match("https?://", tracking.uri):
         raise ConfigError(
@@ -39,7 +39,7 @@ def make_tracker(tracking: Tracking) -> Tracker:
 
 @lru_cache(maxsize=1)
 def _mlflow(root: str, experiment: str, uri: str | None) -> Tracker:
-    from prefens.tracking.mlflow_tracker import MlflowTracker
+    from prefens.store.tracking.mlflow_tracker import MlflowTracker
 
     if uri is None:
         return MlflowTracker(Path(root), experiment)

@@ -15,11 +15,11 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
 from prefens.core.types import Folds, RunKey
-from prefens.tracking import mlflow_models
-from prefens.tracking.dataset import dataset_input
-from prefens.tracking.member_spec import MemberSpec
-from prefens.tracking.mlflow_home import find_home
-from prefens.tracking.tracker import Rows
+from prefens.store.member_spec import MemberSpec
+from prefens.store.tracking import model_registry
+from prefens.store.tracking.dataset import dataset_input
+from prefens.store.tracking.mlflow_backend import find_home
+from prefens.store.tracking.tracker import Rows
 
 log = logging.getLogger(__name__)
 
@@ -130,7 +130,7 @@ class MlflowTracker:
                 self.client.log_table(run, _columns(rows), f"tables/{title}.json")
         if model is not None:
             try:
-                mlflow_models.register(self.home, self.registered, model, run, tags)
+                model_registry.register(self.home, self.registered, model, run, tags)
             except (OSError, MlflowException) as error:
                 if not self.home.local:
                     raise  # to be sent again
@@ -156,8 +156,8 @@ class MlflowTracker:
         self.client.set_terminated(run)
 
     def find_model(self, place: str) -> Path:
-        """Return the folder of a saved model; see `mlflow_models.find_model`."""
-        return mlflow_models.find_model(self.home, place)
+        """Return the folder of a saved model; see `model_registry.find_model`."""
+        return model_registry.find_model(self.home, place)
 
     def deliver(self) -> None:
         """Nothing is kept back."""

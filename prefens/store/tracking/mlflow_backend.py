@@ -15,8 +15,8 @@ from mlflow.tracking import MlflowClient
 from mlflow.tracking._tracking_service.utils import _get_store
 
 from prefens.core.files import written_aside
-from prefens.tracking.relocation import relocate
-from prefens.tracking.runs_view import experiment_tags
+from prefens.store.tracking.relocate import relocate
+from prefens.store.tracking.ui_view import experiment_tags
 
 logging.getLogger("mlflow").setLevel(logging.WARNING)  # it announces every table that it creates
 

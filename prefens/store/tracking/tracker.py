@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from prefens.core.types import Folds, RunKey
-from prefens.tracking.member_spec import MemberSpec
+from prefens.store.member_spec import MemberSpec
 
 Rows = Sequence[Mapping[str, Any]]  # a table, row by row
 

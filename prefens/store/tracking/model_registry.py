@@ -14,7 +14,7 @@ from mlflow.utils.file_utils import local_file_uri_to_path
 from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
 from prefens.core.errors import StoreError
-from prefens.tracking.mlflow_home import EXISTS, Home, find_home
+from prefens.store.tracking.mlflow_backend import EXISTS, Home, find_home
 
 ALIAS = "best"  # of the registered model: the latest blend's
 
@@ -24,7 +24,7 @@ def register(home: Home, name: str, folder: Path, run: str, tags: Mapping[str, s
 
     A run that has a model is left as it is.
     """
-    from prefens.tracking.pyfunc_model import place_model  # imports more of mlflow, which takes a second
+    from prefens.store.tracking.pyfunc import place_model  # imports more of mlflow, which takes a second
 
     client, outputs = home.client, home.client.get_run(run).outputs
     if outputs is not None and outputs.model_outputs:

@@ -21,7 +21,7 @@ from prefens.core.files import link_tree
 
 os.environ.setdefault("MLFLOW_UV_AUTO_DETECT", "false")  # it would take along the project that happens to be here
 
-PACKAGE = Path(__file__).resolve().parents[1]
+PACKAGE = Path(__file__).resolve().parents[2]
 logging.getLogger("mlflow").setLevel(logging.WARNING)
 
 EXPECTED = "a model that a blend of prefens saved: a folder, models:/NAME@best or runs:/ID/model"
