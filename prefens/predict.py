@@ -15,7 +15,7 @@ def main() -> None:
 def predict(settings: config.PredictConfig) -> command.Rows:
     """Predict all rows of the input, write submission.csv and predict.json, print what was done."""
     from prefens.core.files import write_json
-    from prefens.evaluation.submission import write_submission
+    from prefens.data.submission import write_submission
     from prefens.evaluation.tables import prediction_table, show
 
     ids, probabilities, facts = from_files(settings) if settings.members or settings.blend else from_pairs(settings)

@@ -13,7 +13,7 @@ import pandas as pd
 from prefens.core.errors import ConfigError, PrefensError, StoreError
 from prefens.core.files import written_aside
 from prefens.data.frame import load_frame
-from prefens.evaluation.submission import COLUMNS
+from prefens.data.submission import COLUMNS
 from prefens.prediction import Predictor
 from prefens.store.oof_store import SplitStore
 

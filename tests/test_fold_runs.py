@@ -8,6 +8,7 @@ from prefens.core.errors import CollapseError, TrainingError
 from prefens.core.types import Pairs
 from prefens.data.corpus import Corpus
 from prefens.data.folds import prompt_groups
+from prefens.data.text.settings import TextSettings
 from prefens.fold_runs import Trainer
 from prefens.members.base import Context, FitReport
 from prefens.members.encoder import EncoderMember
@@ -16,7 +17,6 @@ from prefens.store.failures import failure_of
 from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import OOFStore, SplitStore
 from prefens.store.tracking.tracker import NoTracker
-from prefens.text.settings import TextSettings
 from prefens.training.settings import GuardSettings, TrainingSettings
 from tests.examples import folds_of
 

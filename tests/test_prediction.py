@@ -12,6 +12,7 @@ from prefens.core.errors import BackboneError, StoreError
 from prefens.data.corpus import make_corpus
 from prefens.data.folds import FoldSettings
 from prefens.data.sources import FileSource
+from prefens.data.text.settings import TextSettings
 from prefens.ensemble.base import Blender
 from prefens.ensemble.methods import restore
 from prefens.fold_runs import Trainer
@@ -21,7 +22,6 @@ from prefens.prediction import Predictor, stored_blender
 from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import OOFStore, SplitStore
 from prefens.store.tracking.tracker import NoTracker
-from prefens.text.settings import TextSettings
 from prefens.training.settings import Mode, Save, TrainingSettings
 from tests.examples import make_pairs, write_csv
 

@@ -26,9 +26,9 @@ from prefens.core.types import Folds, Pairs
 from prefens.data.folds import FoldSettings, make_folds
 from prefens.data.load import load_pairs
 from prefens.data.synthetic.generator import generate
+from prefens.data.text.settings import TextSettings
 from prefens.members.base import Context
 from prefens.members.encoder import EncoderMember
-from prefens.text.settings import TextSettings
 from prefens.training import encoding
 from prefens.training.loop import device
 from prefens.training.settings import Mode, TrainingSettings

@@ -25,10 +25,10 @@ from torch.nn.functional import cross_entropy
 
 from prefens.core import resources
 from prefens.core.types import Ints
+from prefens.data.text.tokens import PairTokens, Sequences, tokenize_pairs
+from prefens.data.text.truncation import Audit
 from prefens.modeling.heads import HeadSettings
 from prefens.modeling.pair_model import PairModel, pair_batch
-from prefens.text.tokens import PairTokens, Sequences, tokenize_pairs
-from prefens.text.truncation import Audit
 from prefens.training import loop
 from prefens.training.batching import steps
 from prefens.training.examples import Examples
@@ -208,8 +208,8 @@ def generated(pairs: int, max_length: int, vocabulary: int) -> tuple[PairTokens,
 
 def read(path: Path, backbone: Path, pairs: int, max_length: int) -> tuple[PairTokens, Ints]:
     from prefens.data.load import load_pairs
+    from prefens.data.text.settings import TextSettings
     from prefens.modeling.pretrained import load_tokenizer
-    from prefens.text.settings import TextSettings
 
     found = load_pairs(path).pairs
     chosen = found.take(np.random.default_rng(0).permutation(len(found))[:pairs])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prefens.text.style import SCRIPTS, tokens
+from prefens.data.text.style_counts import SCRIPTS, tokens
 
 STOP_WORDS = {
     "English": "the and is of to in that it you for are with this what how not can be have from a an do my me write",

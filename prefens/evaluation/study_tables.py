@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prefens.core.types import SWAP, Ints, Outcome, Pairs
+from prefens.data.text.style_counts import SCRIPTS
 from prefens.evaluation.languages import LANGUAGES, NO_LETTERS, UNCLEAR
 from prefens.evaluation.plots import NAMES
 from prefens.evaluation.reading import Reading
 from prefens.evaluation.section import Table
-from prefens.text.style import SCRIPTS
 
 MOST_MODELS = 20
 MOST_TURNS = 6

@@ -18,13 +18,13 @@ from prefens.core.feature_cache import shared
 from prefens.core.files import written_aside
 from prefens.core.hashing import digest, short
 from prefens.core.types import Floats, Pairs
+from prefens.data.text.turns import joined
 from prefens.members.backbones import MINILM_SHA256, find_minilm
 from prefens.members.base import Context, FitReport, Member
 from prefens.members.scaling import Block, PairScaling
 from prefens.members.settings import load_settings, save_settings
 from prefens.members.symmetric_logistic import SymmetricLogistic, check_strengths, choose_strength, fit
 from prefens.modeling.embedding import Precision, embed
-from prefens.text.conversation import joined
 
 log = logging.getLogger(__name__)
 

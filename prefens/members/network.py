@@ -12,6 +12,8 @@ import torch
 
 from prefens.core.errors import ConfigError
 from prefens.core.types import Floats, Outcome, Pairs
+from prefens.data.text.settings import TextSettings
+from prefens.data.text.tokens import PairTokens
 from prefens.members.base import Context, FitReport, Member
 from prefens.members.network_files import load_weights, save_weights
 from prefens.members.network_inputs import TokenReader, frozen_features
@@ -27,8 +29,6 @@ from prefens.modeling.pair_model import PairModel
 from prefens.modeling.pairing import PairingSettings
 from prefens.modeling.pretrained import load_encoder, load_tokenizer
 from prefens.modeling.trained_weights import load_trained_weights
-from prefens.text.settings import TextSettings
-from prefens.text.tokens import PairTokens
 from prefens.training import loop
 from prefens.training.checkpoint import Checkpoint, Progress
 from prefens.training.examples import Examples

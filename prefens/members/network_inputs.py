@@ -13,14 +13,14 @@ import numpy as np
 from prefens.core.feature_cache import shared
 from prefens.core.hashing import short
 from prefens.core.types import Ints, Pairs
+from prefens.data.text.settings import TextSettings
+from prefens.data.text.token_cache import cached_tokens
+from prefens.data.text.tokens import PairTokens, tokenize_pairs
+from prefens.data.text.truncation import warn_of_losses
 from prefens.members.style_inputs import StyleInputs
 from prefens.modeling.encoded import EncodedPairs
 from prefens.modeling.pair_model import PairModel
 from prefens.modeling.pairing import Pairing
-from prefens.text.settings import TextSettings
-from prefens.text.token_cache import cached_tokens
-from prefens.text.tokens import PairTokens, tokenize_pairs
-from prefens.text.truncation import warn_of_losses
 from prefens.training.encoding import encoded
 
 

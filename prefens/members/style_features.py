@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from prefens.core.types import Floats, PairFeatures, Pairs, Strings
-from prefens.text.style import (
+from prefens.data.text.style_counts import (
     COUNTS,
     LEXICONS,
     PROMPT_COUNTS,

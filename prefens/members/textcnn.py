@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 
 from prefens.core.errors import ConfigError
 from prefens.core.types import Pairs
+from prefens.data.text.turns import joined
 from prefens.members.network import NetworkMember
 from prefens.members.network_inputs import TokenReader
 from prefens.modeling.pairing import Pairing
 from prefens.modeling.pooling import Pooling
 from prefens.modeling.textcnn import TextCnn
-from prefens.text.conversation import joined
 
 SPECIAL = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
 

@@ -14,11 +14,11 @@ from scipy import sparse
 from prefens.core.feature_cache import shared
 from prefens.core.parallel import map_chunks
 from prefens.core.types import Floats, Pairs
+from prefens.data.text.turns import joined
 from prefens.members.base import Context, FitReport, Member
 from prefens.members.scaling import Block, PairScaling
 from prefens.members.settings import load_settings, save_settings
 from prefens.members.symmetric_logistic import SymmetricLogistic, check_strengths, choose_strength, fit, rotate
-from prefens.text.conversation import joined
 
 CHUNK = 2000  # texts per piece of parallel work
 COSINE_WEIGHT = 0.3  # of each cosine feature, against 1 for all n-grams together

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from torch import nn
 
 from prefens.core.types import SWAP
+from prefens.data.text.tokens import PairTokens
+from prefens.data.text.truncation import Tokens
 from prefens.modeling.encoded import EncodedPairs
 from prefens.modeling.encoding import encode
 from prefens.modeling.frozen_encoder import FrozenEncoder
 from prefens.modeling.heads import HeadSettings, make_head
 from prefens.modeling.pairing import Pairing
-from prefens.text.tokens import PairTokens
-from prefens.text.truncation import Tokens
 
 Batch = dict[str, torch.Tensor]
 

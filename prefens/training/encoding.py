@@ -18,9 +18,9 @@ from prefens.core.files import clear_abandoned, written_aside
 from prefens.core.hashing import digest, short
 from prefens.core.progress import progress
 from prefens.core.types import Ints
+from prefens.data.text.tokens import PairTokens
 from prefens.modeling.encoded import EncodedPairs, Features
 from prefens.modeling.pair_model import PairModel, pad
-from prefens.text.tokens import PairTokens
 from prefens.training.batching import micro_batches
 from prefens.training.loop import device, moved
 

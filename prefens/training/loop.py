@@ -15,9 +15,9 @@ from prefens.core.errors import ConfigError
 from prefens.core.progress import progress
 from prefens.core.shutdown import Stopped
 from prefens.core.types import Floats, Ints, Outcome
+from prefens.data.text.tokens import PairTokens
 from prefens.modeling.encoded import EncodedPairs
 from prefens.modeling.pair_model import Batch, PairModel, pair_batch
-from prefens.text.tokens import PairTokens
 from prefens.training import processes
 from prefens.training.averaging import averaged
 from prefens.training.batching import micro_batches, steps, steps_per_epoch

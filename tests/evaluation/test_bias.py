@@ -8,6 +8,7 @@ import pytest
 from prefens.core.errors import StoreError
 from prefens.core.types import SWAP, Pairs
 from prefens.data.synthetic.generator import generate
+from prefens.data.text.style_counts import SCRIPTS, characters
 from prefens.evaluation.bias import aligned, bias_section, departures, sentence
 from prefens.evaluation.both_orders import change_under_swap, find_mates, verdicts
 from prefens.evaluation.effects import one_hot
@@ -15,7 +16,6 @@ from prefens.evaluation.families import family, own_names
 from prefens.evaluation.languages import LANGUAGES, language
 from prefens.evaluation.reading import COLUMNS, read_pairs, read_texts
 from prefens.evaluation.section import Section
-from prefens.text.style import SCRIPTS, characters
 from tests.examples import folds_of, make_pairs
 
 

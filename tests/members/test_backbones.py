@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from prefens.core.errors import BackboneError, ConfigError
+from prefens.data.text.settings import TextSettings
 from prefens.members.backbones import MINILM_SHA256, find_hub, find_minilm, fingerprint
 from prefens.members.encoder import EncoderMember
-from prefens.text.settings import TextSettings
 from tests.examples import LENGTHS, make_tiny_encoder
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from prefens.core.types import SWAP, Pairs
+from prefens.data.text.settings import TextSettings
 from prefens.members.base import Context, Member
 from prefens.members.encoder import EncoderMember
 from prefens.members.frozen import FrozenMember
@@ -18,7 +19,6 @@ from prefens.members.tfidf import TfidfMember
 from prefens.modeling.heads import HeadKind, HeadSettings
 from prefens.modeling.pairing import Pairing, PairingSettings
 from prefens.modeling.pooling import Pooling
-from prefens.text.settings import TextSettings
 from prefens.training.settings import Save, TrainingSettings
 from tests.examples import FAMILIES, column, make_pairs, make_tiny_encoder
 

@@ -13,6 +13,7 @@ from prefens.core.errors import ConfigError
 from prefens.core.types import Floats
 from prefens.data.corpus import Corpus
 from prefens.data.folds import FoldSettings, make_folds, prompt_groups
+from prefens.data.text.settings import TextSettings
 from prefens.fold_runs import Trainer
 from prefens.members.base import Context
 from prefens.members.encoder import EncoderMember
@@ -23,7 +24,6 @@ from prefens.modeling.pooling import Pooling
 from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import OOFStore
 from prefens.store.tracking.tracker import NoTracker
-from prefens.text.settings import TextSettings
 from prefens.training import loop
 from prefens.training.settings import Mode, Save, TrainingSettings
 from tests.examples import make_pairs

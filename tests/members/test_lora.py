@@ -12,13 +12,13 @@ import transformers
 from safetensors.torch import load_file
 
 from prefens.core.errors import BackboneError, ConfigError
+from prefens.data.text.settings import TextSettings
 from prefens.members.base import Context
 from prefens.members.encoder import EncoderMember
 from prefens.members.textcnn import TextCnnMember
 from prefens.modeling.heads import HeadSettings
 from prefens.modeling.lora import LoraSettings, adapted_layers, add_adapters
 from prefens.modeling.pretrained import load_encoder
-from prefens.text.settings import TextSettings
 from prefens.training.precision import Precision
 from prefens.training.settings import Mode, Save, TrainingSettings
 from tests.examples import make_pairs

@@ -12,6 +12,7 @@ from prefens.core.errors import ConfigError
 from prefens.core.metrics import log_loss
 from prefens.core.types import SWAP, Pairs
 from prefens.data.synthetic.generator import Effects, generate
+from prefens.data.text.settings import TextSettings
 from prefens.members.base import Context
 from prefens.members.encoder import EncoderMember
 from prefens.members.style_inputs import CLIPPED, NAME, StyleInputs
@@ -19,7 +20,6 @@ from prefens.members.textcnn import TextCnnMember
 from prefens.modeling.heads import HeadKind, HeadSettings
 from prefens.modeling.pairing import Pairing, PairingSettings
 from prefens.modeling.pooling import Pooling
-from prefens.text.settings import TextSettings
 from prefens.training.settings import Save, TrainingSettings
 from tests.examples import column, make_pairs
 

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prefens.core.types import PairFeatures, Pairs, Strings
+from prefens.data.text.style_counts import COUNTS, WORD, describe, read, tokens
 from prefens.members.style_features import FLAGS, extract, features
-from prefens.text.style import COUNTS, WORD, describe, read, tokens
 
 Turns = tuple[str, ...]
 

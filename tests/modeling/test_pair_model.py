@@ -12,14 +12,14 @@ from torch.nn.functional import cross_entropy
 
 from prefens.core.errors import ConfigError
 from prefens.core.types import SWAP
+from prefens.data.text.settings import TextSettings
+from prefens.data.text.tokens import PairTokens, tokenize_pairs
 from prefens.members.style import all_features
 from prefens.modeling.heads import HeadKind, HeadSettings
 from prefens.modeling.pair_model import PairModel, pair_batch
 from prefens.modeling.pairing import Pairing
 from prefens.modeling.pooling import Pooling
 from prefens.modeling.pretrained import load_encoder, load_tokenizer
-from prefens.text.settings import TextSettings
-from prefens.text.tokens import PairTokens, tokenize_pairs
 from tests.examples import make_pairs, make_tiny_encoder
 
 ROWS = np.arange(6)

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from prefens.core.types import Pairs
+from prefens.data.text import token_cache
+from prefens.data.text.settings import TextSettings
+from prefens.data.text.token_cache import cached_tokens
+from prefens.data.text.tokens import PairTokens, tokenize_pairs
 from prefens.modeling.pretrained import load_tokenizer
-from prefens.text import token_cache
-from prefens.text.settings import TextSettings
-from prefens.text.token_cache import cached_tokens
-from prefens.text.tokens import PairTokens, tokenize_pairs
 from tests.commands import forks
 from tests.examples import make_pairs
 

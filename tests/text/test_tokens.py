@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from prefens.core.errors import BackboneError, ConfigError
 from prefens.core.types import Pairs
+from prefens.data.text.settings import TextSettings
+from prefens.data.text.tokens import learn_pattern, tokenize_pairs
+from prefens.data.text.truncation import Audit, budgets, head_and_tail, pair_budgets, warn_of_losses
 from prefens.modeling.pretrained import load_tokenizer
-from prefens.text.settings import TextSettings
-from prefens.text.tokens import learn_pattern, tokenize_pairs
-from prefens.text.truncation import Audit, budgets, head_and_tail, pair_budgets, warn_of_losses
 from tests.examples import column, make_pairs
 
 

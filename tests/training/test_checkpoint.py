@@ -12,12 +12,12 @@ import torch
 
 from prefens.core import shutdown
 from prefens.core.shutdown import Stopped
+from prefens.data.text.settings import TextSettings
 from prefens.members.base import Context, FitReport
 from prefens.members.encoder import EncoderMember
 from prefens.members.network import NetworkMember
 from prefens.members.textcnn import TextCnnMember
 from prefens.modeling.heads import HeadSettings
-from prefens.text.settings import TextSettings
 from prefens.training import loop
 from prefens.training.settings import Schedule, Swap, TrainingSettings
 from tests.examples import make_pairs

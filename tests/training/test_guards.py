@@ -15,11 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prefens.core.errors import CollapseError, TrainingError
+from prefens.data.text.settings import TextSettings
 from prefens.members.base import Context, FitReport
 from prefens.members.encoder import EncoderMember
 from prefens.modeling.heads import HeadSettings
 from prefens.modeling.pair_model import PairModel, pair_batch
-from prefens.text.settings import TextSettings
 from prefens.training import loop
 from prefens.training.guards import CHANCE, CollapseGuard
 from prefens.training.memory import TokenBudget

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prefens.core.errors import BackboneError, ConfigError, TrainingError
+from prefens.data.text.settings import TextSettings
 from prefens.members.backbones import check_directory, fingerprint
 from prefens.members.base import Context
 from prefens.members.encoder import EncoderMember
 from prefens.modeling.head_kinds import EquivariantHead
 from prefens.modeling.heads import HeadSettings
 from prefens.modeling.pooling import Pool, Pooling
-from prefens.text.settings import TextSettings
 from prefens.training.batching import micro_batches, steps
 from prefens.training.settings import TrainingSettings
 from tests.examples import make_pairs

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from prefens.core.types import SWAP, Pairs
+from prefens.data.text.settings import TextSettings
 from prefens.members.base import Context
 from prefens.members.encoder import EncoderMember
 from prefens.modeling.heads import HeadSettings
-from prefens.text.settings import TextSettings
 from prefens.training import precision
 from prefens.training.precision import Precision, arithmetic
 from prefens.training.settings import TrainingSettings

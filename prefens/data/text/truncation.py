@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from prefens.text.settings import TextSettings
+from prefens.data.text.settings import TextSettings
 
 log = logging.getLogger(__name__)
 

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from prefens.core.errors import BackboneError
 from prefens.core.types import PairFeatures, Pairs, Strings
-from prefens.text.conversation import joined
-from prefens.text.settings import TextSettings
-from prefens.text.truncation import Audit, Tokens, cut, cut_pair
+from prefens.data.text.settings import TextSettings
+from prefens.data.text.truncation import Audit, Tokens, cut, cut_pair
+from prefens.data.text.turns import joined
 
 CHUNK = 1000  # texts handed to the tokenizer at once
 

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from prefens.core.files import clear_abandoned, written_aside
 from prefens.core.hashing import digest, file_digest
 from prefens.core.types import Pairs
-from prefens.text.conversation import joined
-from prefens.text.tokens import PairTokens, Sequences
-from prefens.text.truncation import Audit
+from prefens.data.text.tokens import PairTokens, Sequences
+from prefens.data.text.truncation import Audit
+from prefens.data.text.turns import joined
 
 log = logging.getLogger(__name__)
 
