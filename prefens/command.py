@@ -22,9 +22,9 @@ from prefens.core import gpus, resources, shutdown
 from prefens.core.errors import ConfigError, PrefensError
 from prefens.core.files import check_writable
 from prefens.core.shutdown import Stopped
+from prefens.members.training import distributed
 from prefens.sweep import Outcome, Sweep
 from prefens.sweep import Rows as Rows  # the commands' type for what they return
-from prefens.training import processes
 
 log = logging.getLogger(__name__)
 
@@ -47,8 +47,8 @@ class SweepStart(Callback):
                 sys.exit(f"\nfailed: {error}")
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        if processes.count() > 1:
-            together = f"-m in {processes.count()} processes that train together"
+        if distributed.count() > 1:
+            together = f"-m in {distributed.count()} processes that train together"
             sys.exit(f"\nfailed: {ConfigError(together, 'one job at a time', 'leave out -m, or accelerate launch')}")
         self.on_run_start(config)
         sweep = Sweep(Path(config.hydra.sweep.dir).absolute())
@@ -67,8 +67,8 @@ def run(name: str, task: Callable[[Any], Rows], finish: Callable[[Rows], None] |
     error, in a file, so that jobs in other processes are counted too; `finish` receives the rows of all of them.
     Exit codes: 1 for failures, 130 after Ctrl-C, 143 after SIGTERM, 75 where the time budget is spent.
     """
-    if name != "train" and processes.count() > 1:  # they would wait for each other
-        together = f"prefens.{name} in {processes.count()} processes that train together"
+    if name != "train" and distributed.count() > 1:  # they would wait for each other
+        together = f"prefens.{name} in {distributed.count()} processes that train together"
         sys.exit(f"\nfailed: {ConfigError(together, 'prefens.train, or one process', 'leave out accelerate launch')}")
     shutdown.listen()
     outcomes: list[Outcome] = []

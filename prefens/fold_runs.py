@@ -22,13 +22,13 @@ from prefens.core.metrics import accuracy, log_loss
 from prefens.core.types import Fold, FoldPredictions, RunKey
 from prefens.data.corpus import Corpus
 from prefens.members.base import Context, FitReport, Member
+from prefens.members.training.distributed import from_main
 from prefens.racing import Race
 from prefens.scoring import track_fold, track_member
 from prefens.store.failures import failure_of, note_failure
 from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import SplitStore
 from prefens.store.tracking.tracker import Tracker
-from prefens.training.processes import from_main
 
 log = logging.getLogger(__name__)
 

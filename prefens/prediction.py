@@ -17,7 +17,7 @@ from prefens.core.types import Floats, Outcome, Pairs
 from prefens.data.load import Loaded
 from prefens.ensemble.base import Blender
 from prefens.ensemble.methods import restore
-from prefens.members.backbones import backbone_files
+from prefens.members.backbone_files import backbone_files
 from prefens.members.base import Member
 from prefens.members.registry import class_of, kinds
 from prefens.members.style import all_features

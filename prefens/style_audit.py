@@ -15,7 +15,7 @@ from prefens.data.folds import assign, prompt_groups
 from prefens.evaluation.plots import ACCENT, MUTED, blank
 from prefens.evaluation.section import Plot, Section, Table
 from prefens.leak_audit import draw_prompts
-from prefens.members.scaling import Block, PairScaling
+from prefens.members.feature_scaling import Block, PairScaling
 from prefens.members.style import StyleMember, all_features
 from prefens.members.symmetric_logistic import choose_strength, fit
 

@@ -16,11 +16,11 @@ def train(settings: config.TrainConfig) -> command.Rows:
     """Train one member, or one fold of it; return a row of results per fold run."""
     from prefens.core.errors import ConfigError
     from prefens.fold_runs import Trainer
+    from prefens.members.training import distributed
     from prefens.recipes import load_corpus, member_spec
     from prefens.store.oof_store import OOFStore
     from prefens.store.tracking.factory import open_tracker
     from prefens.team import follow, leading
-    from prefens.training import processes
 
     tracking = config.build(settings.tracking, config.Tracking)
     root = Path(tracking.root)
@@ -33,7 +33,7 @@ def train(settings: config.TrainConfig) -> command.Rows:
     command.warn_of_idle(settings)
     spec = member_spec(settings, corpus)
     make = partial(config.build_member, settings)
-    if processes.rank() > 0:
+    if distributed.rank() > 0:
         follow(corpus, spec, make, root)
     wanted = range(folds.k) if settings.fold is None else [settings.fold]
     with leading():

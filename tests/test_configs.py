@@ -14,10 +14,10 @@ from prefens import config
 from prefens.data.folds import FoldSettings
 from prefens.data.sources import Source
 from prefens.members.base import Member
-from prefens.modeling.heads import HeadKind, HeadSettings
-from prefens.modeling.lora import LoraSettings
-from prefens.modeling.pairing import Pairing, PairingSettings
-from prefens.training.settings import TrainingSettings
+from prefens.members.nn.heads import HeadKind, HeadSettings
+from prefens.members.nn.lora import LoraSettings
+from prefens.members.nn.pairing import Pairing, PairingSettings
+from prefens.members.training.settings import TrainingSettings
 
 HUB = {
     "bert-base-uncased": "google-bert/bert-base-uncased",

@@ -12,12 +12,12 @@ from prefens.data.text.settings import TextSettings
 from prefens.fold_runs import Trainer
 from prefens.members.base import Context, FitReport
 from prefens.members.encoder import EncoderMember
+from prefens.members.training.settings import GuardSettings, TrainingSettings
 from prefens.standing import State, standings
 from prefens.store.failures import failure_of
 from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import OOFStore, SplitStore
 from prefens.store.tracking.tracker import NoTracker
-from prefens.training.settings import GuardSettings, TrainingSettings
 from tests.examples import folds_of
 
 FITTED: list[int] = []

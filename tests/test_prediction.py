@@ -18,11 +18,11 @@ from prefens.ensemble.methods import restore
 from prefens.fold_runs import Trainer
 from prefens.members.encoder import EncoderMember
 from prefens.members.style import StyleMember
+from prefens.members.training.settings import Mode, Save, TrainingSettings
 from prefens.prediction import Predictor, stored_blender
 from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import OOFStore, SplitStore
 from prefens.store.tracking.tracker import NoTracker
-from prefens.training.settings import Mode, Save, TrainingSettings
 from tests.examples import make_pairs, write_csv
 
 

@@ -29,9 +29,9 @@ from prefens.data.synthetic.generator import generate
 from prefens.data.text.settings import TextSettings
 from prefens.members.base import Context
 from prefens.members.encoder import EncoderMember
-from prefens.training import encoding
-from prefens.training.loop import device
-from prefens.training.settings import Mode, TrainingSettings
+from prefens.members.training import precompute
+from prefens.members.training.loop import device
+from prefens.members.training.settings import Mode, TrainingSettings
 
 TARGET = 1.3
 SIZES: dict[str, Any] = {
@@ -86,14 +86,14 @@ def member_on(backbone: Path, max_length: int) -> EncoderMember:
 def forward(member: EncoderMember, pairs: Pairs, cache: Path) -> float:
     """Read all pairs into an empty cache; return the seconds of it, those of tokenizing left out."""
     taken: list[float] = []
-    fill = encoding._fill
+    fill = precompute._fill
 
     def timed(*arguments: Any) -> None:
         started = now()
         fill(*arguments)
         taken.append(now() - started)
 
-    with patch.object(encoding, "_fill", timed):
+    with patch.object(precompute, "_fill", timed):
         member.fit(pairs.take(np.arange(8)), None, Context(0, np.zeros(8, dtype=np.int8), cache))
     return taken[0]
 

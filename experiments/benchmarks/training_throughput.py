@@ -27,14 +27,14 @@ from prefens.core import resources
 from prefens.core.types import Ints
 from prefens.data.text.tokens import PairTokens, Sequences, tokenize_pairs
 from prefens.data.text.truncation import Audit
-from prefens.modeling.heads import HeadSettings
-from prefens.modeling.pair_model import PairModel, pair_batch
-from prefens.training import loop
-from prefens.training.batching import steps
-from prefens.training.examples import Examples
-from prefens.training.optimiser import make_optimiser
-from prefens.training.precision import Precision, arithmetic, name_of
-from prefens.training.settings import TrainingSettings
+from prefens.members.nn.heads import HeadSettings
+from prefens.members.nn.pair_model import PairModel, pair_batch
+from prefens.members.training import loop
+from prefens.members.training.batching import steps
+from prefens.members.training.dataset import Examples
+from prefens.members.training.optimizer import make_optimiser
+from prefens.members.training.precision import Precision, arithmetic, name_of
+from prefens.members.training.settings import TrainingSettings
 
 BASE = {"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "intermediate_size": 3072}
 SMALL = {"hidden_size": 384, "num_hidden_layers": 12, "num_attention_heads": 12, "intermediate_size": 1536}
@@ -209,7 +209,7 @@ def generated(pairs: int, max_length: int, vocabulary: int) -> tuple[PairTokens,
 def read(path: Path, backbone: Path, pairs: int, max_length: int) -> tuple[PairTokens, Ints]:
     from prefens.data.load import load_pairs
     from prefens.data.text.settings import TextSettings
-    from prefens.modeling.pretrained import load_tokenizer
+    from prefens.members.nn.pretrained import load_tokenizer
 
     found = load_pairs(path).pairs
     chosen = found.take(np.random.default_rng(0).permutation(len(found))[:pairs])
@@ -220,7 +220,7 @@ def read(path: Path, backbone: Path, pairs: int, max_length: int) -> tuple[PairT
 def make_model(arguments: argparse.Namespace) -> PairModel:
     torch.manual_seed(0)
     if arguments.backbone is not None:
-        from prefens.modeling.pretrained import load_encoder
+        from prefens.members.nn.pretrained import load_encoder
 
         return PairModel(load_encoder(arguments.backbone), HeadSettings())
     kind, sizes = ARCHITECTURES[arguments.architecture]

@@ -8,18 +8,18 @@ from typing import Any, ClassVar
 
 from prefens.core.errors import ConfigError
 from prefens.core.types import Pairs
-from prefens.members.backbones import check_directory, find_hub, fingerprint
+from prefens.members.backbone_files import check_directory, find_hub, fingerprint
+from prefens.members.backbone_ref import StoredBackbone
 from prefens.members.network import NetworkMember
 from prefens.members.network_inputs import TokenReader
-from prefens.members.stored_backbone import StoredBackbone
-from prefens.modeling.frozen_encoder import FrozenEncoder
-from prefens.modeling.pretrained import (
+from prefens.members.nn.frozen_encoder import FrozenEncoder
+from prefens.members.nn.pretrained import (
     empty_encoder,
     load_encoder,
     load_tokenizer,
     longest_sequence,
 )
-from prefens.training.settings import Mode
+from prefens.members.training.settings import Mode
 
 
 @dataclass(eq=False)

@@ -19,12 +19,12 @@ from prefens.core.files import written_aside
 from prefens.core.hashing import digest, short
 from prefens.core.types import Floats, Pairs
 from prefens.data.text.turns import joined
-from prefens.members.backbones import MINILM_SHA256, find_minilm
+from prefens.members.backbone_files import MINILM_SHA256, find_minilm
 from prefens.members.base import Context, FitReport, Member
-from prefens.members.scaling import Block, PairScaling
-from prefens.members.settings import load_settings, save_settings
+from prefens.members.feature_scaling import Block, PairScaling
+from prefens.members.nn.sentence_embeddings import Precision, embed
+from prefens.members.serialization import load_settings, save_settings
 from prefens.members.symmetric_logistic import SymmetricLogistic, check_strengths, choose_strength, fit
-from prefens.modeling.embedding import Precision, embed
 
 log = logging.getLogger(__name__)
 

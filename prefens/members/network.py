@@ -14,27 +14,27 @@ from prefens.core.errors import ConfigError
 from prefens.core.types import Floats, Outcome, Pairs
 from prefens.data.text.settings import TextSettings
 from prefens.data.text.tokens import PairTokens
+from prefens.members.backbone_ref import StoredBackbone
 from prefens.members.base import Context, FitReport, Member
 from prefens.members.network_files import load_weights, save_weights
 from prefens.members.network_inputs import TokenReader, frozen_features
-from prefens.members.settings import load_settings, save_settings
-from prefens.members.stored_backbone import StoredBackbone
+from prefens.members.nn.deberta_kernels import install
+from prefens.members.nn.encoder_features import EncodedPairs
+from prefens.members.nn.frozen_encoder import FrozenEncoder
+from prefens.members.nn.heads import HeadSettings
+from prefens.members.nn.lora import add_adapters
+from prefens.members.nn.pair_model import PairModel
+from prefens.members.nn.pairing import PairingSettings
+from prefens.members.nn.pretrained import load_encoder, load_tokenizer
+from prefens.members.nn.trainable_state import load_trained_weights
+from prefens.members.serialization import load_settings, save_settings
 from prefens.members.style_inputs import StyleInputs
-from prefens.modeling.disentangled import install
-from prefens.modeling.encoded import EncodedPairs
-from prefens.modeling.frozen_encoder import FrozenEncoder
-from prefens.modeling.heads import HeadSettings
-from prefens.modeling.lora import add_adapters
-from prefens.modeling.pair_model import PairModel
-from prefens.modeling.pairing import PairingSettings
-from prefens.modeling.pretrained import load_encoder, load_tokenizer
-from prefens.modeling.trained_weights import load_trained_weights
-from prefens.training import loop
-from prefens.training.checkpoint import Checkpoint, Progress
-from prefens.training.examples import Examples
-from prefens.training.precision import arithmetic, name_of
-from prefens.training.prior import class_prior
-from prefens.training.settings import Mode, Save, TrainingSettings
+from prefens.members.training import loop
+from prefens.members.training.checkpoint import Checkpoint, Progress
+from prefens.members.training.dataset import Examples
+from prefens.members.training.precision import arithmetic, name_of
+from prefens.members.training.prior import class_prior
+from prefens.members.training.settings import Mode, Save, TrainingSettings
 
 
 @dataclass(eq=False)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import torch
 
-from prefens.modeling.pair_model import PairModel
-from prefens.modeling.trained_weights import trained_weights
-from prefens.training.settings import Mode, Save, TrainingSettings
+from prefens.members.nn.pair_model import PairModel
+from prefens.members.nn.trainable_state import trained_weights
+from prefens.members.training.settings import Mode, Save, TrainingSettings
 
 NAME = "model.safetensors"
 

@@ -17,11 +17,11 @@ from prefens.data.text.settings import TextSettings
 from prefens.data.text.token_cache import cached_tokens
 from prefens.data.text.tokens import PairTokens, tokenize_pairs
 from prefens.data.text.truncation import warn_of_losses
+from prefens.members.nn.encoder_features import EncodedPairs
+from prefens.members.nn.pair_model import PairModel
+from prefens.members.nn.pairing import Pairing
 from prefens.members.style_inputs import StyleInputs
-from prefens.modeling.encoded import EncodedPairs
-from prefens.modeling.pair_model import PairModel
-from prefens.modeling.pairing import Pairing
-from prefens.training.encoding import encoded
+from prefens.members.training.precompute import encoded
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,8 +14,8 @@ from prefens.core.feature_cache import shared
 from prefens.core.parallel import map_chunks
 from prefens.core.types import SWAP, Floats, Outcome, PairFeatures, Pairs
 from prefens.members.base import Context, FitReport, Member, swap_average
-from prefens.members.scaling import Block, PairScaling
-from prefens.members.settings import load_settings, save_settings
+from prefens.members.feature_scaling import Block, PairScaling
+from prefens.members.serialization import load_settings, save_settings
 from prefens.members.style_features import features
 from prefens.members.symmetric_logistic import SymmetricLogistic, check_strengths, choose_strength, fit
 

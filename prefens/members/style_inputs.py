@@ -15,7 +15,7 @@ import numpy as np
 from prefens.core.errors import ConfigError
 from prefens.core.feature_cache import shared
 from prefens.core.types import PairFeatures, Pairs
-from prefens.members.scaling import Block, PairScaling
+from prefens.members.feature_scaling import Block, PairScaling
 from prefens.members.style import all_features
 
 NAME = "style_inputs.safetensors"

@@ -11,9 +11,9 @@ from prefens.core.types import Pairs
 from prefens.data.text.turns import joined
 from prefens.members.network import NetworkMember
 from prefens.members.network_inputs import TokenReader
-from prefens.modeling.pairing import Pairing
-from prefens.modeling.pooling import Pooling
-from prefens.modeling.textcnn import TextCnn
+from prefens.members.nn.pairing import Pairing
+from prefens.members.nn.pooling import Pooling
+from prefens.members.nn.textcnn import TextCnn
 
 SPECIAL = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
 

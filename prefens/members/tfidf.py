@@ -16,8 +16,8 @@ from prefens.core.parallel import map_chunks
 from prefens.core.types import Floats, Pairs
 from prefens.data.text.turns import joined
 from prefens.members.base import Context, FitReport, Member
-from prefens.members.scaling import Block, PairScaling
-from prefens.members.settings import load_settings, save_settings
+from prefens.members.feature_scaling import Block, PairScaling
+from prefens.members.serialization import load_settings, save_settings
 from prefens.members.symmetric_logistic import SymmetricLogistic, check_strengths, choose_strength, fit, rotate
 
 CHUNK = 2000  # texts per piece of parallel work

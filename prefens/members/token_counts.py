@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from prefens.core.errors import BackboneError
-from prefens.members.backbones import find_minilm
+from prefens.members.backbone_files import find_minilm
 
 
 def minilm_counter(backbones: Path | None = None) -> Callable[[Sequence[str]], list[int]] | None:

@@ -8,7 +8,7 @@ import pytest
 
 from prefens.core.errors import BackboneError, ConfigError
 from prefens.data.text.settings import TextSettings
-from prefens.members.backbones import MINILM_SHA256, find_hub, find_minilm, fingerprint
+from prefens.members.backbone_files import MINILM_SHA256, find_hub, find_minilm, fingerprint
 from prefens.members.encoder import EncoderMember
 from tests.examples import LENGTHS, make_tiny_encoder
 

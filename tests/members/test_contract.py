@@ -13,13 +13,13 @@ from prefens.members.base import Context, Member
 from prefens.members.encoder import EncoderMember
 from prefens.members.frozen import FrozenMember
 from prefens.members.network import NetworkMember
+from prefens.members.nn.heads import HeadKind, HeadSettings
+from prefens.members.nn.pairing import Pairing, PairingSettings
+from prefens.members.nn.pooling import Pooling
 from prefens.members.style import StyleMember, StyleModel
 from prefens.members.textcnn import TextCnnMember
 from prefens.members.tfidf import TfidfMember
-from prefens.modeling.heads import HeadKind, HeadSettings
-from prefens.modeling.pairing import Pairing, PairingSettings
-from prefens.modeling.pooling import Pooling
-from prefens.training.settings import Save, TrainingSettings
+from prefens.members.training.settings import Save, TrainingSettings
 from tests.examples import FAMILIES, column, make_pairs, make_tiny_encoder
 
 Make = Callable[[], Member]

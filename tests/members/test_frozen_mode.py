@@ -17,15 +17,15 @@ from prefens.data.text.settings import TextSettings
 from prefens.fold_runs import Trainer
 from prefens.members.base import Context
 from prefens.members.encoder import EncoderMember
-from prefens.modeling import frozen_encoder
-from prefens.modeling.frozen_encoder import FrozenEncoder
-from prefens.modeling.heads import HeadKind, HeadSettings
-from prefens.modeling.pooling import Pooling
+from prefens.members.nn import frozen_encoder
+from prefens.members.nn.frozen_encoder import FrozenEncoder
+from prefens.members.nn.heads import HeadKind, HeadSettings
+from prefens.members.nn.pooling import Pooling
+from prefens.members.training import loop
+from prefens.members.training.settings import Mode, Save, TrainingSettings
 from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import OOFStore
 from prefens.store.tracking.tracker import NoTracker
-from prefens.training import loop
-from prefens.training.settings import Mode, Save, TrainingSettings
 from tests.examples import make_pairs
 
 COUNT = 60
@@ -192,7 +192,7 @@ def test_a_full_disk_costs_the_file_alone(tiny_bert: Path, tmp_path: Path, monke
 def test_more_states_than_a_disk_should_hold_are_refused(
     tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("prefens.training.encoding.LARGEST", 1000)
+    monkeypatch.setattr("prefens.members.training.precompute.LARGEST", 1000)
     fit_and_predict(tiny_bert, tmp_path)
     with pytest.raises(ConfigError, match=r"head\.pooling=attention"):
         member_on(tiny_bert, HeadSettings(pooling=Pooling.attention)).fit(make_pairs(COUNT), None, context_of(tmp_path))

@@ -15,12 +15,12 @@ from prefens.core.errors import BackboneError, ConfigError
 from prefens.data.text.settings import TextSettings
 from prefens.members.base import Context
 from prefens.members.encoder import EncoderMember
+from prefens.members.nn.heads import HeadSettings
+from prefens.members.nn.lora import LoraSettings, adapted_layers, add_adapters
+from prefens.members.nn.pretrained import load_encoder
 from prefens.members.textcnn import TextCnnMember
-from prefens.modeling.heads import HeadSettings
-from prefens.modeling.lora import LoraSettings, adapted_layers, add_adapters
-from prefens.modeling.pretrained import load_encoder
-from prefens.training.precision import Precision
-from prefens.training.settings import Mode, Save, TrainingSettings
+from prefens.members.training.precision import Precision
+from prefens.members.training.settings import Mode, Save, TrainingSettings
 from tests.examples import make_pairs
 
 SMALL = {

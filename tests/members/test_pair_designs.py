@@ -15,12 +15,12 @@ from prefens.data.synthetic.generator import Effects, generate
 from prefens.data.text.settings import TextSettings
 from prefens.members.base import Context
 from prefens.members.encoder import EncoderMember
+from prefens.members.nn.heads import HeadKind, HeadSettings
+from prefens.members.nn.pairing import Pairing, PairingSettings
+from prefens.members.nn.pooling import Pooling
 from prefens.members.style_inputs import CLIPPED, NAME, StyleInputs
 from prefens.members.textcnn import TextCnnMember
-from prefens.modeling.heads import HeadKind, HeadSettings
-from prefens.modeling.pairing import Pairing, PairingSettings
-from prefens.modeling.pooling import Pooling
-from prefens.training.settings import Save, TrainingSettings
+from prefens.members.training.settings import Save, TrainingSettings
 from tests.examples import column, make_pairs
 
 QUICK = TrainingSettings(lr=1e-3, head_lr=1e-2, epochs=1, batch_pairs=8, token_budget=2000, save=Save.fp32)

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from prefens.members.settings import load_settings, save_settings
+from prefens.members.serialization import load_settings, save_settings
 from prefens.members.textcnn import TextCnnMember
-from prefens.training.settings import Save, TrainingSettings
+from prefens.members.training.settings import Save, TrainingSettings
 
 
 def test_settings_come_back(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from prefens.modeling.encoding import encode
+from prefens.members.nn.encoder_forward import encode
 from tests.modeling.test_encoding import batch_of, gradients, has_types, tiny
 
 CALM = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}

@@ -12,10 +12,10 @@ import transformers
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefens.modeling import unpadded
-from prefens.modeling.encoding import SLACK, encode, groups
-from prefens.modeling.textcnn import TextCnn
-from prefens.modeling.unpadded import FAMILIES, NAME, Segments
+from prefens.members.nn import packed_attention
+from prefens.members.nn.encoder_forward import SLACK, encode, groups
+from prefens.members.nn.packed_attention import FAMILIES, NAME, Segments
+from prefens.members.nn.textcnn import TextCnn
 
 SIZES: dict[str, Any] = {
     "vocab_size": 50, "hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 32,
@@ -134,8 +134,8 @@ def test_nested_tensors_give_what_groups_give(dropout: float) -> None:
     lengths = (7, 4, 4, 2)
     segments = Segments(lengths, torch.tensor([0, 7, 11, 15, 17], dtype=torch.int32))
     parts = [torch.randn(17, 2, 8, requires_grad=True) for _ in range(3)]
-    grouped = unpadded._grouped(parts, segments, 0.0, 0.3, None)
-    nested = unpadded._jagged(parts, segments, dropout, 0.3)
+    grouped = packed_attention._grouped(parts, segments, 0.0, 0.3, None)
+    nested = packed_attention._jagged(parts, segments, dropout, 0.3)
     assert torch.allclose(nested, grouped, atol=1e-5) == (dropout == 0.0)
     (slope,) = torch.autograd.grad(nested.square().sum(), parts[0])
     assert slope.shape == parts[0].shape
@@ -148,18 +148,19 @@ def test_the_flash_kernel_gives_what_groups_give(reach: int | None) -> None:
     torch.manual_seed(0)
     segments = Segments((70, 41, 41, 2), torch.tensor([0, 70, 111, 152, 154], dtype=torch.int32, device="cuda"))
     parts = [torch.randn(154, 2, 32, device="cuda", dtype=torch.bfloat16) for _ in range(3)]
-    kernel = unpadded._flash(parts, segments, 0.3, reach)
-    torch.testing.assert_close(kernel, unpadded._grouped(parts, segments, 0.0, 0.3, reach), atol=2e-2, rtol=2e-2)
+    kernel = packed_attention._flash(parts, segments, 0.3, reach)
+    reference = packed_attention._grouped(parts, segments, 0.0, 0.3, reach)
+    torch.testing.assert_close(kernel, reference, atol=2e-2, rtol=2e-2)
 
 
 def test_a_torch_without_the_flash_kernel_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    unpadded._kernel.cache_clear()
-    assert unpadded._kernel() is not None
+    packed_attention._kernel.cache_clear()
+    assert packed_attention._kernel() is not None
     for older in (None, SimpleNamespace(varlen_attn=lambda query, key, value, is_causal=False: query)):
         monkeypatch.setitem(sys.modules, "torch.nn.attention.varlen", older)
-        unpadded._kernel.cache_clear()
-        assert unpadded._kernel() is None
-    unpadded._kernel.cache_clear()
+        packed_attention._kernel.cache_clear()
+        assert packed_attention._kernel() is None
+    packed_attention._kernel.cache_clear()
 
 
 @given(st.lists(st.integers(1, 100), min_size=1, max_size=60))

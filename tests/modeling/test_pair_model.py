@@ -14,12 +14,12 @@ from prefens.core.errors import ConfigError
 from prefens.core.types import SWAP
 from prefens.data.text.settings import TextSettings
 from prefens.data.text.tokens import PairTokens, tokenize_pairs
+from prefens.members.nn.heads import HeadKind, HeadSettings
+from prefens.members.nn.pair_model import PairModel, pair_batch
+from prefens.members.nn.pairing import Pairing
+from prefens.members.nn.pooling import Pooling
+from prefens.members.nn.pretrained import load_encoder, load_tokenizer
 from prefens.members.style import all_features
-from prefens.modeling.heads import HeadKind, HeadSettings
-from prefens.modeling.pair_model import PairModel, pair_batch
-from prefens.modeling.pairing import Pairing
-from prefens.modeling.pooling import Pooling
-from prefens.modeling.pretrained import load_encoder, load_tokenizer
 from tests.examples import make_pairs, make_tiny_encoder
 
 ROWS = np.arange(6)

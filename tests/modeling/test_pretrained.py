@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from prefens.core.errors import BackboneError
-from prefens.modeling.pretrained import empty_encoder, load_encoder, load_tokenizer, longest_sequence
+from prefens.members.nn.pretrained import empty_encoder, load_encoder, load_tokenizer, longest_sequence
 from tests.examples import FAMILIES, LENGTHS, make_tiny_encoder
 
 SMALL = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32, "vocab_size": 60}

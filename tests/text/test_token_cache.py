@@ -13,7 +13,7 @@ from prefens.data.text import token_cache
 from prefens.data.text.settings import TextSettings
 from prefens.data.text.token_cache import cached_tokens
 from prefens.data.text.tokens import PairTokens, tokenize_pairs
-from prefens.modeling.pretrained import load_tokenizer
+from prefens.members.nn.pretrained import load_tokenizer
 from tests.commands import forks
 from tests.examples import make_pairs
 

@@ -12,7 +12,7 @@ from prefens.core.types import Pairs
 from prefens.data.text.settings import TextSettings
 from prefens.data.text.tokens import learn_pattern, tokenize_pairs
 from prefens.data.text.truncation import Audit, budgets, head_and_tail, pair_budgets, warn_of_losses
-from prefens.modeling.pretrained import load_tokenizer
+from prefens.members.nn.pretrained import load_tokenizer
 from tests.examples import column, make_pairs
 
 

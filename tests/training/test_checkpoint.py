@@ -16,10 +16,10 @@ from prefens.data.text.settings import TextSettings
 from prefens.members.base import Context, FitReport
 from prefens.members.encoder import EncoderMember
 from prefens.members.network import NetworkMember
+from prefens.members.nn.heads import HeadSettings
 from prefens.members.textcnn import TextCnnMember
-from prefens.modeling.heads import HeadSettings
-from prefens.training import loop
-from prefens.training.settings import Schedule, Swap, TrainingSettings
+from prefens.members.training import loop
+from prefens.members.training.settings import Schedule, Swap, TrainingSettings
 from tests.examples import make_pairs
 
 QUICK = TrainingSettings(

@@ -18,12 +18,12 @@ from prefens.core.errors import CollapseError, TrainingError
 from prefens.data.text.settings import TextSettings
 from prefens.members.base import Context, FitReport
 from prefens.members.encoder import EncoderMember
-from prefens.modeling.heads import HeadSettings
-from prefens.modeling.pair_model import PairModel, pair_batch
-from prefens.training import loop
-from prefens.training.guards import CHANCE, CollapseGuard
-from prefens.training.memory import TokenBudget
-from prefens.training.settings import GuardSettings, Schedule, Swap, TrainingSettings
+from prefens.members.nn.heads import HeadSettings
+from prefens.members.nn.pair_model import PairModel, pair_batch
+from prefens.members.training import loop
+from prefens.members.training.collapse import CHANCE, CollapseGuard
+from prefens.members.training.oom import TokenBudget
+from prefens.members.training.settings import GuardSettings, Schedule, Swap, TrainingSettings
 from tests.examples import make_pairs, make_tiny_encoder
 from tests.training.test_loop import without_dropout
 

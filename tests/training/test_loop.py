@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from prefens.core.errors import BackboneError, ConfigError, TrainingError
 from prefens.data.text.settings import TextSettings
-from prefens.members.backbones import check_directory, fingerprint
+from prefens.members.backbone_files import check_directory, fingerprint
 from prefens.members.base import Context
 from prefens.members.encoder import EncoderMember
-from prefens.modeling.head_kinds import EquivariantHead
-from prefens.modeling.heads import HeadSettings
-from prefens.modeling.pooling import Pool, Pooling
-from prefens.training.batching import micro_batches, steps
-from prefens.training.settings import TrainingSettings
+from prefens.members.nn.head_kinds import EquivariantHead
+from prefens.members.nn.heads import HeadSettings
+from prefens.members.nn.pooling import Pool, Pooling
+from prefens.members.training.batching import micro_batches, steps
+from prefens.members.training.settings import TrainingSettings
 from tests.examples import make_pairs
 
 

@@ -10,10 +10,10 @@ from prefens.core.types import SWAP, Pairs
 from prefens.data.text.settings import TextSettings
 from prefens.members.base import Context
 from prefens.members.encoder import EncoderMember
-from prefens.modeling.heads import HeadSettings
-from prefens.training import precision
-from prefens.training.precision import Precision, arithmetic
-from prefens.training.settings import TrainingSettings
+from prefens.members.nn.heads import HeadSettings
+from prefens.members.training import precision
+from prefens.members.training.precision import Precision, arithmetic
+from prefens.members.training.settings import TrainingSettings
 from tests.examples import make_pairs
 
 CPU = torch.device("cpu")

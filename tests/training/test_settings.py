@@ -12,18 +12,18 @@ from hypothesis import strategies as st
 from torch import nn
 
 from prefens.core.errors import ConfigError
+from prefens.members.nn.heads import HeadSettings
+from prefens.members.nn.pair_model import PairModel
+from prefens.members.nn.pretrained import load_encoder
+from prefens.members.nn.textcnn import TextCnn
 from prefens.members.textcnn import TextCnnMember
-from prefens.modeling.heads import HeadSettings
-from prefens.modeling.pair_model import PairModel
-from prefens.modeling.pretrained import load_encoder
-from prefens.modeling.textcnn import TextCnn
-from prefens.training import loop
-from prefens.training.averaging import averaged
-from prefens.training.batching import steps
-from prefens.training.examples import swapped_rows
-from prefens.training.optimiser import layer_depths, make_optimiser
-from prefens.training.schedule import LearningRates
-from prefens.training.settings import GuardSettings, Schedule, Swap, TrainingSettings
+from prefens.members.training import loop
+from prefens.members.training.batching import steps
+from prefens.members.training.dataset import swapped_rows
+from prefens.members.training.ema import averaged
+from prefens.members.training.optimizer import layer_depths, make_optimiser
+from prefens.members.training.schedule import LearningRates
+from prefens.members.training.settings import GuardSettings, Schedule, Swap, TrainingSettings
 
 NAN = float("nan")
 

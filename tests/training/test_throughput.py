@@ -11,8 +11,8 @@ import pytest
 import torch
 import transformers
 
-from prefens.modeling.heads import HeadSettings
-from prefens.modeling.pair_model import PairModel
+from prefens.members.nn.heads import HeadSettings
+from prefens.members.nn.pair_model import PairModel
 
 PROGRAM = Path(__file__).parents[2] / "experiments" / "benchmarks" / "training_throughput.py"
 SIZES = {"vocab_size": 50, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}

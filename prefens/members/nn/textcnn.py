@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import torch
 from torch import nn
 
-from prefens.modeling.convolutions import Convolutions
+from prefens.members.nn.convolutions import Convolutions
 
 
 class TextCnn(nn.Module):

@@ -17,8 +17,8 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from prefens.core.files import written_aside
-from prefens.training.memory import TokenBudget
-from prefens.training.schedule import LearningRates
+from prefens.members.training.oom import TokenBudget
+from prefens.members.training.schedule import LearningRates
 
 log = logging.getLogger(__name__)
 

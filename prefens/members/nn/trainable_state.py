@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
-from prefens.modeling.lora import LoraSettings, merge_adapters
+from prefens.members.nn.lora import LoraSettings, merge_adapters
 
 ENCODER = "encoder."
 

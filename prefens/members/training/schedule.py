@@ -8,7 +8,7 @@ import torch
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from transformers import get_scheduler
 
-from prefens.training.settings import Schedule, TrainingSettings
+from prefens.members.training.settings import Schedule, TrainingSettings
 
 FACTOR = 0.5  # on the learning rates, where an epoch did not better the inner loss
 

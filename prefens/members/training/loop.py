@@ -16,20 +16,20 @@ from prefens.core.progress import progress
 from prefens.core.shutdown import Stopped
 from prefens.core.types import Floats, Ints, Outcome
 from prefens.data.text.tokens import PairTokens
-from prefens.modeling.encoded import EncodedPairs
-from prefens.modeling.pair_model import Batch, PairModel, pair_batch
-from prefens.training import processes
-from prefens.training.averaging import averaged
-from prefens.training.batching import micro_batches, steps, steps_per_epoch
-from prefens.training.checkpoint import Checkpoint, Progress
-from prefens.training.examples import Examples, swapped_rows
-from prefens.training.guards import CollapseGuard, check_finite
-from prefens.training.memory import TokenBudget
-from prefens.training.optimiser import make_optimiser, trainable
-from prefens.training.schedule import LearningRates
-from prefens.training.settings import Mode, Swap, TrainingSettings
+from prefens.members.nn.encoder_features import EncodedPairs
+from prefens.members.nn.pair_model import Batch, PairModel, pair_batch
+from prefens.members.training import distributed
+from prefens.members.training.batching import micro_batches, steps, steps_per_epoch
+from prefens.members.training.checkpoint import Checkpoint, Progress
+from prefens.members.training.collapse import CollapseGuard, check_finite
+from prefens.members.training.dataset import Examples, swapped_rows
+from prefens.members.training.ema import averaged
+from prefens.members.training.oom import TokenBudget
+from prefens.members.training.optimizer import make_optimiser, trainable
+from prefens.members.training.schedule import LearningRates
+from prefens.members.training.settings import Mode, Swap, TrainingSettings
 
-device = processes.device
+device = distributed.device
 
 
 def train(
@@ -68,7 +68,7 @@ def train(
             if run.is_over(settings.patience):
                 break
             swapped = swapped_rows(len(examples), settings, seed, number // per_epoch)
-            processes.reseed(seed, number)
+            distributed.reseed(seed, number)
             run.curve.append(_step(run, examples, plan[number], swapped, settings, f"step {number + 1} of {len(plan)}"))
             guard.check(run.curve)
             if len(left_out) and (number + 1) % per_epoch == 0:
@@ -87,9 +87,9 @@ def _begin(model: PairModel, settings: TrainingSettings, count: int, checkpoint:
     optimiser = make_optimiser(model, settings)
     rates, average = LearningRates(optimiser, settings, count), averaged(model, settings.ema)
     run = Progress(model, optimiser, rates, average, TokenBudget(settings.token_budget))
-    restored = checkpoint is not None and processes.rank() == 0 and checkpoint.restore(run)
-    if processes.count() > 1:  # only the main process reads the file
-        kept = processes.from_main(run.state() if restored else None)
+    restored = checkpoint is not None and distributed.rank() == 0 and checkpoint.restore(run)
+    if distributed.count() > 1:  # only the main process reads the file
+        kept = distributed.from_main(run.state() if restored else None)
         if kept is not None:
             run.restore(kept)
     return run
@@ -119,11 +119,11 @@ def _step(
         losses.clear()
         run.optimiser.zero_grad(set_to_none=True)
 
-    run.budget.spend(learn, _own_share(step, examples), examples.lengths, undo, processes.smallest)
-    (loss,) = processes.total([sum(losses)])
+    run.budget.spend(learn, _own_share(step, examples), examples.lengths, undo, distributed.smallest)
+    (loss,) = distributed.total([sum(losses)])
     check_finite(loss, "a training loss", name)
     weights = trainable(run.model).values()
-    processes.add_gradients(weights)
+    distributed.add_gradients(weights)
     check_finite(float(nn.utils.clip_grad_norm_(weights, settings.clip)), "a gradient", name)
     run.optimiser.step()
     run.rates.step()
@@ -147,18 +147,18 @@ def _learn(
 
 def _own_share(step: Ints, examples: Examples) -> Ints:
     """Return the places of a step that this process takes, as long as the others': all of them, where it is alone."""
-    if processes.count() == 1:
+    if distributed.count() == 1:
         return step
-    return step[np.argsort(examples.lengths[step], kind="stable")][processes.rank() :: processes.count()]
+    return step[np.argsort(examples.lengths[step], kind="stable")][distributed.rank() :: distributed.count()]
 
 
 def inner_loss(run: Progress, left_out: Examples) -> float:
     """Return the log loss of the pairs that were left out of the training, in nats."""
-    own = slice(processes.rank(), None, processes.count())
+    own = slice(distributed.rank(), None, distributed.count())
     rows, label = left_out.rows[own], left_out.label[own]
     probabilities = predict(run.predictor, left_out.tokens, rows, run.budget.tokens, left_out.padding)
     losses = -np.log(np.clip(probabilities[np.arange(len(rows)), label], 1e-15, None))
-    (loss,) = processes.total([float(losses.sum())])
+    (loss,) = distributed.total([float(losses.sum())])
     check_finite(loss, "a loss of the inner split", f"step {len(run.curve)}")
     return loss / len(left_out)
 
@@ -166,10 +166,10 @@ def inner_loss(run: Progress, left_out: Examples) -> float:
 def _keep(run: Progress, checkpoint: Checkpoint | None) -> None:
     """Write the checkpoint where it is due, and before the training is stopped, in all of its processes."""
     request = shutdown.asked()
-    code = processes.largest(0 if request is None else request.code)
+    code = distributed.largest(0 if request is None else request.code)
     if code and request is None:
         request = Stopped("another process of this training was asked to stop", code)
-    if checkpoint is not None and processes.rank() == 0 and (request is not None or checkpoint.due):
+    if checkpoint is not None and distributed.rank() == 0 and (request is not None or checkpoint.due):
         checkpoint.save(run)
     if request is not None:
         raise request

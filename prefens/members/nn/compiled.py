@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from prefens.modeling.unpadded import NAME, unpadded_attention
+from prefens.members.nn.packed_attention import NAME, unpadded_attention
 
 
 def states_of(encoder: Any, read: Mapping[str, Any]) -> torch.Tensor:

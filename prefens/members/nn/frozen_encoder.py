@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from prefens.modeling.disentangled import install
-from prefens.modeling.pretrained import load_encoder, read_config
+from prefens.members.nn.deberta_kernels import install
+from prefens.members.nn.pretrained import load_encoder, read_config
 
 
 class FrozenEncoder(nn.Module):

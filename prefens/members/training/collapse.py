@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from prefens.core.errors import CollapseError, TrainingError
 from prefens.core.types import Ints
-from prefens.training.prior import class_prior
+from prefens.members.training.prior import class_prior
 
 CHANCE = 1e-3  # nats that predictions about the class prior gain by chance on the thousands of pairs that are judged
 

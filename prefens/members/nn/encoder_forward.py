@@ -13,9 +13,9 @@ import numpy as np
 import torch
 
 from prefens.core.types import Ints
-from prefens.modeling import disentangled, unpadded
-from prefens.modeling.compiled import compiled_states_of, states_of
-from prefens.modeling.unpadded import Segments
+from prefens.members.nn import deberta_kernels, packed_attention
+from prefens.members.nn.compiled import compiled_states_of, states_of
+from prefens.members.nn.packed_attention import Segments
 
 Run = Callable[[Any, Mapping[str, Any]], torch.Tensor]
 SLACK = 0.75  # of the longest sequence of a padded group, that its shortest has at least
@@ -42,7 +42,7 @@ def encode(
     rows = torch.from_numpy(order).to(place)
     ordered = {name: batch[name][rows] for name in names}
     with torch.autocast(place.type, torch.bfloat16, enabled=arithmetic is torch.bfloat16):
-        packed = disentangled.installed(encoder) or unpadded.enable(encoder)
+        packed = deberta_kernels.installed(encoder) or packed_attention.enable(encoder)
         run = compiled_states_of() if compiled else states_of
         states = _packed(encoder, ordered, lengths, run) if packed else _padded(encoder, ordered, lengths, run)
     found = torch.empty_like(rows)
@@ -70,8 +70,8 @@ def _packed(encoder: Any, batch: dict[str, torch.Tensor], lengths: Ints, run: Ru
     if "token_type_ids" in batch:
         read["token_type_ids"] = batch["token_type_ids"][real][None]
     segments = Segments(tuple(lengths.tolist()), starts)
-    if disentangled.installed(encoder):
-        states = disentangled.packed_states(encoder, read, segments).float()
+    if deberta_kernels.installed(encoder):
+        states = deberta_kernels.packed_states(encoder, read, segments).float()
     else:
         states = run(encoder, {**read, "segments": segments}).float()
     padded = states.new_zeros((*ids.shape, states.shape[-1]))

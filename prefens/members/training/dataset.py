@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from prefens.core.errors import TrainingError
 from prefens.core.types import SWAP, Ints
 from prefens.data.text.tokens import PairTokens
-from prefens.modeling.encoded import EncodedPairs
-from prefens.training.settings import Swap, TrainingSettings
+from prefens.members.nn.encoder_features import EncodedPairs
+from prefens.members.training.settings import Swap, TrainingSettings
 
 INNER_FOLD = 0  # the one that is left out where choices are made
 

@@ -7,8 +7,8 @@ from enum import Enum
 from math import isfinite
 
 from prefens.core.errors import ConfigError
-from prefens.modeling.lora import LoraSettings
-from prefens.training.precision import Precision
+from prefens.members.nn.lora import LoraSettings
+from prefens.members.training.precision import Precision
 
 
 class Mode(Enum):

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from prefens.modeling.pair_model import PairModel
-from prefens.training.settings import TrainingSettings
+from prefens.members.nn.pair_model import PairModel
+from prefens.members.training.settings import TrainingSettings
 
 ENCODER = "encoder."
 

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from prefens.core.errors import BackboneError
-from prefens.modeling.unpadded import Segments
+from prefens.members.nn.packed_attention import Segments
 
 log = logging.getLogger(__name__)
 

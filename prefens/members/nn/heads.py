@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from prefens.core.errors import ConfigError
-from prefens.modeling.convolutions import Convolutions
-from prefens.modeling.head_kinds import CnnHead, DavidsonHead, EquivariantHead, Head, LinearHead, MlpHead
-from prefens.modeling.pairing import Pairing
-from prefens.modeling.pooling import Pool, Pooling
+from prefens.members.nn.convolutions import Convolutions
+from prefens.members.nn.head_kinds import CnnHead, DavidsonHead, EquivariantHead, Head, LinearHead, MlpHead
+from prefens.members.nn.pairing import Pairing
+from prefens.members.nn.pooling import Pool, Pooling
 
 
 class HeadKind(Enum):

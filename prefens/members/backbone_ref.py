@@ -10,7 +10,7 @@ from typing import Self
 from prefens.core.errors import BackboneError
 from prefens.core.files import write_json
 from prefens.core.hashing import short
-from prefens.members.backbones import find_hub, fingerprint
+from prefens.members.backbone_files import find_hub, fingerprint
 
 NAME = "backbone.json"
 

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from prefens.core.progress import progress
 from prefens.data.text.truncation import Tokens, head_and_tail
-from prefens.modeling.pair_model import pad
-from prefens.modeling.pooling import Pooling, pool
-from prefens.modeling.pretrained import load_encoder, load_tokenizer
+from prefens.members.nn.pair_model import pad
+from prefens.members.nn.pooling import Pooling, pool
+from prefens.members.nn.pretrained import load_encoder, load_tokenizer
 
 HEAD_SHARE = 0.6  # of a cut text's tokens, from its beginning
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from prefens.core.errors import TrainingError
 from prefens.core.types import Ints
-from prefens.training.batching import micro_batches
+from prefens.members.training.batching import micro_batches
 
 log = logging.getLogger(__name__)
 

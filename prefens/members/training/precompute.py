@@ -19,10 +19,10 @@ from prefens.core.hashing import digest, short
 from prefens.core.progress import progress
 from prefens.core.types import Ints
 from prefens.data.text.tokens import PairTokens
-from prefens.modeling.encoded import EncodedPairs, Features
-from prefens.modeling.pair_model import PairModel, pad
-from prefens.training.batching import micro_batches
-from prefens.training.loop import device, moved
+from prefens.members.nn.encoder_features import EncodedPairs, Features
+from prefens.members.nn.pair_model import PairModel, pad
+from prefens.members.training.batching import micro_batches
+from prefens.members.training.loop import device, moved
 
 log = logging.getLogger(__name__)
 

@@ -14,11 +14,11 @@ from torch import nn
 from prefens.core.types import SWAP
 from prefens.data.text.tokens import PairTokens
 from prefens.data.text.truncation import Tokens
-from prefens.modeling.encoded import EncodedPairs
-from prefens.modeling.encoding import encode
-from prefens.modeling.frozen_encoder import FrozenEncoder
-from prefens.modeling.heads import HeadSettings, make_head
-from prefens.modeling.pairing import Pairing
+from prefens.members.nn.encoder_features import EncodedPairs
+from prefens.members.nn.encoder_forward import encode
+from prefens.members.nn.frozen_encoder import FrozenEncoder
+from prefens.members.nn.heads import HeadSettings, make_head
+from prefens.members.nn.pairing import Pairing
 
 Batch = dict[str, torch.Tensor]
 

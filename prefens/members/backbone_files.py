@@ -89,7 +89,7 @@ def find_hub(name: str, revision: str | None) -> tuple[Path, str]:
     """
     from huggingface_hub import HfApi, hf_hub_download, snapshot_download
 
-    from prefens.modeling.pretrained import longest_sequence
+    from prefens.members.nn.pretrained import longest_sequence
 
     try:
         commit = _safetensors_commit(HfApi(), name, revision)

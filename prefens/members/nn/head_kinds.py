@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from prefens.core.types import Outcome
-from prefens.modeling.convolutions import Convolutions
-from prefens.modeling.pooling import Pool
+from prefens.members.nn.convolutions import Convolutions
+from prefens.members.nn.pooling import Pool
 
 
 class Head(nn.Module):
