@@ -16,10 +16,10 @@ def main() -> None:
 
 def blend(settings: config.BlendConfig) -> command.Rows:
     """Fit the blends, print the tables, write blend.json, weights.json, leaderboard.json and figures."""
-    from prefens.blending import make_blend, record
     from prefens.core.errors import ConfigError
     from prefens.ensemble.base import Blender
-    from prefens.ensemble.methods import calibration
+    from prefens.ensemble.blend import make_blend, record
+    from prefens.ensemble.registry import calibration
     from prefens.evaluation.tables import leaderboard_table, member_table, show
     from prefens.gathering import gather
 

@@ -14,7 +14,7 @@ def main() -> None:
 def import_oof(settings: config.ImportConfig) -> command.Rows:
     """Store and track one member, and print its scores."""
     from prefens.core.errors import ConfigError
-    from prefens.evaluation.leaderboard import leaderboard
+    from prefens.ensemble.leaderboard import leaderboard
     from prefens.evaluation.tables import leaderboard_table, show
     from prefens.gathering import read_member
     from prefens.importing import import_member

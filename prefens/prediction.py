@@ -16,7 +16,7 @@ from prefens.core.files import link, link_tree, write_json
 from prefens.core.types import Floats, Outcome, Pairs
 from prefens.data.load import Loaded
 from prefens.ensemble.base import Blender
-from prefens.ensemble.methods import restore
+from prefens.ensemble.registry import restore
 from prefens.members.backbone_files import backbone_files
 from prefens.members.base import Member
 from prefens.members.registry import class_of, kinds

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from prefens.core.files import write_json
-from prefens.ensemble.racing import Promise, promise
+from prefens.ensemble.complementarity import Promise, promise
 from prefens.store.assemble import make_stack
 from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import SplitStore

@@ -13,10 +13,10 @@ def main() -> None:
 
 def report(settings: config.ReportConfig) -> command.Rows:
     """Write report.html, model_card.md and figures/, and log them."""
-    from prefens.blending import make_blend
     from prefens.core.errors import ConfigError
     from prefens.ensemble.base import Blender
-    from prefens.ensemble.methods import calibration
+    from prefens.ensemble.blend import make_blend
+    from prefens.ensemble.registry import calibration
     from prefens.gathering import gather, given_data
     from prefens.reporting import blend_report, data_report, write_report
 

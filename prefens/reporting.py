@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from prefens import __version__, config
-from prefens.blending import Blend, members_digest
 from prefens.core.errors import PrefensError
 from prefens.core.files import write_text
 from prefens.core.hashing import short
 from prefens.core.metrics import accuracy, calibration_error
 from prefens.core.types import Floats, Folds
 from prefens.data.folds import data_digest, prompt_groups
+from prefens.ensemble.blend import Blend, members_digest
 from prefens.ensemble.calibration import KINDS, cross_calibrate
 from prefens.evaluation.bias import bias_section
 from prefens.evaluation.board import Board, leaderboard_section, swap_told

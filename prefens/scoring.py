@@ -9,7 +9,7 @@ from pathlib import Path
 
 from prefens.core.leases import Busy, fold_lease, held
 from prefens.core.types import OOFStack
-from prefens.evaluation.leaderboard import scores
+from prefens.ensemble.leaderboard import scores
 from prefens.store.assemble import make_stack
 from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import OOFStore, SplitStore

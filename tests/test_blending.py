@@ -10,16 +10,16 @@ import pytest
 from rich.console import Console
 
 from prefens import config
-from prefens.blending import Blend, make_blend, record
 from prefens.core.metrics import log_loss
 from prefens.core.types import MemberInfo, OOFStack
 from prefens.data.corpus import make_corpus
 from prefens.data.folds import FoldSettings
 from prefens.data.sources import FileSource
 from prefens.ensemble.base import Blender
+from prefens.ensemble.blend import Blend, make_blend, record
 from prefens.ensemble.calibration import KINDS
-from prefens.ensemble.log_loss import LogLossWeights
-from prefens.ensemble.methods import restore
+from prefens.ensemble.convex_weights import LogLossWeights
+from prefens.ensemble.registry import restore
 from prefens.ensemble.soft_vote import SoftVote
 from prefens.ensemble.stacking import Stacking
 from prefens.evaluation.tables import leaderboard_table, member_table

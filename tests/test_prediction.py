@@ -14,7 +14,7 @@ from prefens.data.folds import FoldSettings
 from prefens.data.sources import FileSource
 from prefens.data.text.settings import TextSettings
 from prefens.ensemble.base import Blender
-from prefens.ensemble.methods import restore
+from prefens.ensemble.registry import restore
 from prefens.fold_runs import Trainer
 from prefens.members.encoder import EncoderMember
 from prefens.members.style import StyleMember

@@ -21,11 +21,11 @@ import numpy as np
 
 from prefens.core.types import Floats, Folds, MemberInfo, OOFStack
 from prefens.ensemble.calibration import KINDS
+from prefens.ensemble.convex_weights import LogLossWeights
 from prefens.ensemble.crossfit import evaluate
 from prefens.ensemble.diagnostics import diagnose
-from prefens.ensemble.log_loss import LogLossWeights
-from prefens.ensemble.methods import BLENDERS
-from prefens.ensemble.simplex import certificate, minimise_log_loss
+from prefens.ensemble.registry import BLENDERS
+from prefens.ensemble.simplex_solver import certificate, minimise_log_loss
 from prefens.ensemble.stacking import Stacking
 from prefens.ensemble.symmetric_logit import log_odds
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from prefens.core.metrics import CLIP
 from prefens.core.types import Floats, OOFStack, Outcome, PairFeatures
 from prefens.ensemble.base import BLOCK, Blender, true_class
-from prefens.ensemble.simplex import minimise_log_loss
+from prefens.ensemble.simplex_solver import minimise_log_loss
 
 ENOUGH = 1e-8  # nats: a step that gains less is the last
 STEPS = 200

@@ -16,7 +16,7 @@ from prefens.core.metrics import clustered_error, log_loss, row_losses
 from prefens.core.types import Floats, OOFStack
 from prefens.ensemble.base import Blender
 from prefens.ensemble.calibration import Calibrated, Calibration
-from prefens.results import BlendResult, Choice
+from prefens.ensemble.results import BlendResult, Choice
 
 log = logging.getLogger(__name__)
 

@@ -15,8 +15,8 @@ from prefens.core.bootstrap import GroupBootstrap, interval
 from prefens.core.metrics import clustered_error, row_losses
 from prefens.core.types import Floats, Folds, OOFStack
 from prefens.ensemble.base import true_class
-from prefens.ensemble.simplex import Problem, best_single, minimise_log_loss, normalised
-from prefens.results import Diagnosis
+from prefens.ensemble.results import Diagnosis
+from prefens.ensemble.simplex_solver import Problem, best_single, minimise_log_loss, normalised
 
 DUPLICATE = 0.995  # correlation of errors above which two members say the same
 SUSPECT_GAP = 0.15  # nats below the median of the other recipes that call for a second look

@@ -15,12 +15,12 @@ from prefens.core.metrics import log_loss
 from prefens.core.types import SWAP, MemberInfo, OOFStack, PairFeatures
 from prefens.ensemble.base import Blender
 from prefens.ensemble.calibration import KINDS, Calibrated
+from prefens.ensemble.convex_weights import LogLossWeights
 from prefens.ensemble.crossfit import cross_fit, evaluate
-from prefens.ensemble.log_loss import LogLossWeights
 from prefens.ensemble.log_pool import LogPool
-from prefens.ensemble.methods import METHODS, method, restore
+from prefens.ensemble.registry import METHODS, method, restore
 from prefens.ensemble.seed_average import SeedAverage
-from prefens.ensemble.simplex import certificate, minimise_log_loss
+from prefens.ensemble.simplex_solver import certificate, minimise_log_loss
 from prefens.ensemble.soft_vote import SoftVote
 from prefens.ensemble.stacking import Stacking
 from tests.examples import make_stack, random_stack

@@ -7,9 +7,9 @@ import pytest
 
 from prefens.core.metrics import log_loss
 from prefens.core.types import Floats, MemberInfo, OOFStack
+from prefens.ensemble.convex_weights import LogLossWeights
 from prefens.ensemble.crossfit import cross_fit
 from prefens.ensemble.diagnostics import diagnose, error_correlation, forward_curve, left_out, suspects
-from prefens.ensemble.log_loss import LogLossWeights
 from tests.examples import alike_stack, make_stack, random_stack
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from prefens.core.errors import BlendError
 from prefens.core.types import OOFStack
-from prefens.ensemble.racing import promise
+from prefens.ensemble.complementarity import promise
 from tests.examples import make_stack
 
 

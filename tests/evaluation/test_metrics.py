@@ -6,7 +6,7 @@ from sklearn.metrics import log_loss as sklearn_log_loss
 
 from prefens.core.metrics import accuracy, calibration_error, clustered_error, log_loss, row_losses
 from prefens.data.submission import write_submission
-from prefens.evaluation.leaderboard import leaderboard, mean_entropy, references
+from prefens.ensemble.leaderboard import leaderboard, mean_entropy, references
 from tests.examples import column, make_stack, random_stack
 
 

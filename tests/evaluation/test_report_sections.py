@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from prefens.blending import make_blend
 from prefens.core.metrics import row_losses
 from prefens.core.types import Pairs
-from prefens.ensemble.log_loss import LogLossWeights
+from prefens.ensemble.blend import make_blend
+from prefens.ensemble.convex_weights import LogLossWeights
 from prefens.ensemble.soft_vote import SoftVote
 from prefens.evaluation.board import Board, cost, leaderboard_section
 from prefens.evaluation.board_plots import POINTS, curves_plot

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from prefens.core.errors import ConfigError
 from prefens.core.types import Floats, OOFStack
 from prefens.ensemble.base import WeightedBlender, true_class
-from prefens.ensemble.simplex import minimise_log_loss
+from prefens.ensemble.simplex_solver import minimise_log_loss
 
 
 @dataclass

@@ -12,7 +12,7 @@ from scipy.special import entr
 from prefens.core.bootstrap import GroupBootstrap
 from prefens.core.metrics import accuracy, calibration_error, clustered_error, log_loss, row_losses
 from prefens.core.types import Floats, Folds, OOFStack
-from prefens.results import BlendResult, Choice
+from prefens.ensemble.results import BlendResult, Choice
 
 
 def leaderboard(

@@ -6,8 +6,8 @@ from prefens.core.errors import ConfigError
 from prefens.ensemble.base import Blender
 from prefens.ensemble.calibration import KINDS, Calibrated, Calibration
 from prefens.ensemble.class_weights import ClassWeights
+from prefens.ensemble.convex_weights import LogLossWeights
 from prefens.ensemble.greedy import GreedySelection
-from prefens.ensemble.log_loss import LogLossWeights
 from prefens.ensemble.log_pool import LogPool
 from prefens.ensemble.seed_average import SeedAverage
 from prefens.ensemble.soft_vote import SoftVote

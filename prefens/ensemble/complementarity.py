@@ -11,7 +11,7 @@ from prefens.core.errors import BlendError
 from prefens.core.metrics import CLIP
 from prefens.core.types import Floats, OOFStack
 from prefens.ensemble.base import true_class, weighted
-from prefens.ensemble.simplex import minimise_log_loss
+from prefens.ensemble.simplex_solver import minimise_log_loss
 
 
 @dataclass(frozen=True)

@@ -21,11 +21,11 @@ from prefens.ensemble.base import Blender
 from prefens.ensemble.calibration import cross_calibrate
 from prefens.ensemble.crossfit import Calibrations, evaluate, leader
 from prefens.ensemble.diagnostics import diagnose
-from prefens.ensemble.methods import restore
-from prefens.evaluation.leaderboard import leaderboard, named_weights, scores, with_differences
+from prefens.ensemble.leaderboard import leaderboard, named_weights, scores, with_differences
+from prefens.ensemble.registry import restore
+from prefens.ensemble.results import BlendResult, Choice, Diagnosis
 from prefens.gathering import Gathered
 from prefens.recheck import recheck
-from prefens.results import BlendResult, Choice, Diagnosis
 from prefens.serving import save_best
 from prefens.store.tracking.factory import open_tracker
 
