@@ -13,8 +13,8 @@ def main() -> None:
 
 def kaggle(settings: config.KaggleConfig) -> command.Rows:
     """Write the bundle and say what it holds."""
-    from prefens.bundle import make_bundle
     from prefens.evaluation.tables import bundle_table, show
+    from prefens.inference.bundle import make_bundle
     from prefens.store.oof_store import OOFStore
 
     root = Path(config.build(settings.tracking, config.Tracking).root)

@@ -31,7 +31,7 @@ def predict(settings: config.PredictConfig) -> command.Rows:
 def from_pairs(settings: config.PredictConfig) -> tuple[Any, Any, dict[str, Any]]:
     """Return ids, probabilities and what to tell of predictions by a saved model or the stored blend."""
     from prefens.data.sources import Source
-    from prefens.serving import find_predictor
+    from prefens.inference.saved_model import find_predictor
     from prefens.store.oof_store import OOFStore
 
     source: Source = config.build(settings.data)
@@ -49,7 +49,7 @@ def from_pairs(settings: config.PredictConfig) -> tuple[Any, Any, dict[str, Any]
 
 def from_files(settings: config.PredictConfig) -> tuple[Any, Any, dict[str, Any]]:
     """Return ids, probabilities and what to tell of members' predictions that are in files; without a store."""
-    from prefens.file_prediction import predict_files
+    from prefens.inference.from_files import predict_files
 
     files = config.mapping("members", settings.members)
     columns = config.columns_of(files, settings.columns)

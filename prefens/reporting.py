@@ -30,11 +30,11 @@ from prefens.evaluation.rows import rows_section
 from prefens.evaluation.section import Section
 from prefens.evaluation.study import data_section
 from prefens.gathering import Given
+from prefens.inference.swap_gaps import swap_gaps
 from prefens.leak_audit import leak_section
 from prefens.members.token_counts import minilm_counter
 from prefens.store.tracking.factory import open_tracker
 from prefens.style_audit import style_section
-from prefens.swapping import swap_gaps
 
 log = logging.getLogger(__name__)
 

@@ -25,8 +25,8 @@ from prefens.ensemble.stacking import Stacking
 from prefens.evaluation.tables import leaderboard_table, member_table
 from prefens.fold_runs import Trainer
 from prefens.gathering import Gathered, Given
+from prefens.inference.predictor import Predictor
 from prefens.members.style import StyleMember
-from prefens.prediction import Predictor
 from prefens.store.assemble import make_stack
 from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import OOFStore, SplitStore

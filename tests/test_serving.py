@@ -19,18 +19,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from prefens import serving
 from prefens.core.errors import DataError, StoreError
 from prefens.data.corpus import make_corpus
 from prefens.data.folds import FoldSettings
 from prefens.data.frame import load_frame
 from prefens.data.sources import FileSource
 from prefens.fold_runs import Trainer
+from prefens.inference import saved_model
+from prefens.inference.predictor import Predictor
+from prefens.inference.saved_model import model_predictor, save_best, stored_predictor
 from prefens.members.base import Member
 from prefens.members.style import StyleMember
 from prefens.members.textcnn import TextCnnMember
-from prefens.prediction import Predictor
-from prefens.serving import model_predictor, save_best, stored_predictor
 from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import OOFStore, SplitStore
 from prefens.store.tracking.mlflow_backend import database_uri
@@ -109,7 +109,7 @@ def test_the_model_holds_code_and_plain_files_alone(split: SplitStore) -> None:
         ".js",
         ".css",
     }
-    assert Path("code/prefens/serving.py") in parts
+    assert Path("code/prefens/inference/saved_model.py") in parts
 
 
 def test_signature_and_example_fit(split: SplitStore) -> None:
@@ -246,7 +246,7 @@ def test_a_blend_goes_on_without_a_model(
     before = sorted(copied.path.rglob("*"))
     with caplog.at_level(logging.WARNING):
         assert save_best(copied) is None
-    assert [record.levelname for record in caplog.records if record.name == serving.__name__] == ["WARNING"]
+    assert [record.levelname for record in caplog.records if record.name == saved_model.__name__] == ["WARNING"]
     assert reason in caplog.text
     assert sorted(copied.path.rglob("*")) == before
 

@@ -25,8 +25,8 @@ from prefens.ensemble.leaderboard import leaderboard, named_weights, scores, wit
 from prefens.ensemble.registry import restore
 from prefens.ensemble.results import BlendResult, Choice, Diagnosis
 from prefens.gathering import Gathered
-from prefens.recheck import recheck
-from prefens.serving import save_best
+from prefens.inference.checks import recheck
+from prefens.inference.saved_model import save_best
 from prefens.store.tracking.factory import open_tracker
 
 log = logging.getLogger(__name__)

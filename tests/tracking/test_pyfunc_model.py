@@ -25,10 +25,11 @@ def test_a_written_model_is_complete_and_pins_what_is_installed(tmp_path: Path, 
         folder.mkdir()
         (folder / "weights.json").write_text("[0.5]")
 
-    write_model(tmp_path / "model", save, "prefens.serving", "data", pd.DataFrame([{"text": "a"}]), ["value"])
+    loader = "prefens.inference.saved_model"
+    write_model(tmp_path / "model", save, loader, "data", pd.DataFrame([{"text": "a"}]), ["value"])
     described = mlflow.models.Model.load(tmp_path / "model")
     flavor = described.flavors["python_function"]
-    assert (flavor["loader_module"], flavor["data"], flavor["code"]) == ("prefens.serving", "data", "code")
+    assert (flavor["loader_module"], flavor["data"], flavor["code"]) == (loader, "data", "code")
     assert described.signature.inputs.required_input_names() == ["text"]
     assert described.saved_input_example_info is not None
     pins = (tmp_path / "model" / "requirements.txt").read_text().splitlines()

@@ -12,7 +12,7 @@ import numpy as np
 from prefens.core.errors import ConfigError, DataError
 from prefens.core.types import Floats, Outcome, Strings
 from prefens.data.probabilities import read_probabilities
-from prefens.prediction import stored_blender
+from prefens.inference.predictor import stored_blender
 
 
 def predict_files(

@@ -14,7 +14,7 @@ from prefens.core.errors import ConfigError, PrefensError, StoreError
 from prefens.core.files import written_aside
 from prefens.data.frame import load_frame
 from prefens.data.submission import COLUMNS
-from prefens.prediction import Predictor
+from prefens.inference.predictor import Predictor
 from prefens.store.oof_store import SplitStore
 
 log = logging.getLogger(__name__)

@@ -12,12 +12,12 @@ from pathlib import Path
 from prefens.core.errors import ConfigError
 from prefens.core.files import write_json, written_aside
 from prefens.core.hashing import short
-from prefens.prediction import Predictor
+from prefens.inference.predictor import Predictor
 from prefens.store.oof_store import SplitStore
 
 log = logging.getLogger(__name__)
 
-PROJECT = Path(__file__).resolve().parent.parent
+PROJECT = Path(__file__).resolve().parents[2]
 NOTEBOOK = Path(__file__).resolve().parent / "templates" / "submission.ipynb"
 MARKER = "prefens-bundle.json"  # by which the notebook finds the bundle
 
