@@ -18,12 +18,12 @@ from prefens.core.resources import share_cores
 from prefens.core.types import Pairs
 from prefens.data.folds import FoldSettings, make_folds
 from prefens.data.load import load_pairs
-from prefens.evaluation.bias import bias_section
-from prefens.evaluation.plots import save
-from prefens.evaluation.section import Section, Table
-from prefens.leak_audit import leak_section, out_of_fold
 from prefens.members.style import StyleMember
-from prefens.style_audit import style_section
+from prefens.reporting.bias.audit import bias_section
+from prefens.reporting.leak_audit import leak_section, out_of_fold
+from prefens.reporting.plots import save
+from prefens.reporting.section import Section, Table
+from prefens.reporting.style_audit import style_section
 
 
 def read(path: Path, meta: Path | None, keep: str | None) -> Pairs:

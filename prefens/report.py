@@ -18,7 +18,7 @@ def report(settings: config.ReportConfig) -> command.Rows:
     from prefens.ensemble.blend import make_blend
     from prefens.ensemble.registry import calibration
     from prefens.gathering import gather, given_data
-    from prefens.reporting import blend_report, data_report, write_report
+    from prefens.reporting.report import blend_report, data_report, write_report
 
     if settings.only not in (None, "data"):
         raise ConfigError(f"only={settings.only}", "data, or null for all sections", "correct only=")

@@ -72,7 +72,7 @@ def track_member(split: SplitStore, tracker: Tracker, spec: MemberSpec) -> None:
     if holdout is not None:
         metrics |= {f"holdout_{name}": value for name, value in scores(holdout.probabilities[0], holdout.folds).items()}
     metrics["seconds"] = sum(split.facts(spec, fold)["seconds"] for fold in range(split.folds.k))
-    from prefens.evaluation.plots import calibration_plot, save  # matplotlib takes a while to import
+    from prefens.reporting.plots import calibration_plot, save  # matplotlib takes a while to import
 
     with tempfile.TemporaryDirectory() as scratch:
         path = save(calibration_plot(stack.probabilities[0], stack.folds.label, spec.name), Path(scratch))

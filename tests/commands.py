@@ -18,8 +18,8 @@ from pathlib import Path
 LARGE = [
     *("prefens.command", "prefens.store.tracking.mlflow_tracker", "prefens.store.tracking.model_registry"),
     *("prefens.recipes", "prefens.members.encoder", "prefens.members.textcnn", "prefens.members.style"),
-    *("prefens.members.tfidf", "prefens.evaluation.board_plots", "prefens.evaluation.tables", "mlflow.pyfunc"),
-    *("optuna"),
+    *("prefens.members.tfidf", "prefens.reporting.leaderboard.plots", "prefens.evaluation.tables"),
+    *("mlflow.pyfunc", "optuna"),
 ]
 forks = multiprocessing.get_context("forkserver")
 forks.set_forkserver_preload(LARGE)

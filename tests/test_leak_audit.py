@@ -8,8 +8,8 @@ import numpy as np
 
 from prefens.core.types import Pairs
 from prefens.data.folds import FoldSettings, prompt_groups
-from prefens.leak_audit import draw_prompts, leak_section
 from prefens.members.style import StyleMember
+from prefens.reporting.leak_audit import draw_prompts, leak_section
 from tests.evaluation.test_bias import check
 from tests.examples import column, make_pairs
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from prefens.data.synthetic.generator import generate
-from prefens.style_audit import FEWEST, Coefficients, style_section
+from prefens.reporting.style_audit import FEWEST, Coefficients, style_section
 from tests.evaluation.test_bias import check
 from tests.examples import make_pairs
 

@@ -227,8 +227,8 @@ def _store(found: Blend, described: dict[str, Any], model: bool) -> Path | None:
 
 
 def _draw(found: Blend, folder: Path) -> list[Path]:
-    from prefens.evaluation.blend_plots import blend_plots  # matplotlib takes a while to import
-    from prefens.evaluation.plots import save
+    from prefens.reporting.leaderboard.blend_plots import blend_plots  # matplotlib takes a while to import
+    from prefens.reporting.plots import save
 
     names = [info.name for info in found.gathered.stack.members]
     plots = blend_plots(names, found.diagnosis, found.best, found.gathered.stack.folds.label)

@@ -9,13 +9,13 @@ from prefens.core.errors import StoreError
 from prefens.core.types import SWAP, Pairs
 from prefens.data.synthetic.generator import generate
 from prefens.data.text.style_counts import SCRIPTS, characters
-from prefens.evaluation.bias import aligned, bias_section, departures, sentence
-from prefens.evaluation.both_orders import change_under_swap, find_mates, verdicts
-from prefens.evaluation.effects import one_hot
-from prefens.evaluation.families import family, own_names
-from prefens.evaluation.languages import LANGUAGES, language
-from prefens.evaluation.reading import COLUMNS, read_pairs, read_texts
-from prefens.evaluation.section import Section
+from prefens.reporting.bias.audit import aligned, bias_section, departures, sentence
+from prefens.reporting.bias.estimator import one_hot
+from prefens.reporting.bias.model_families import family, own_names
+from prefens.reporting.bias.swapped_duplicates import change_under_swap, find_mates, verdicts
+from prefens.reporting.language_id import LANGUAGES, language
+from prefens.reporting.section import Section
+from prefens.reporting.text_stats import COLUMNS, read_pairs, read_texts
 from tests.examples import folds_of, make_pairs
 
 

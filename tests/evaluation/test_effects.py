@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 from prefens.core.bootstrap import GroupBootstrap
 from prefens.core.types import SWAP, Floats, Pairs
 from prefens.data.synthetic.generator import Effects, generate
-from prefens.evaluation.effects import (
+from prefens.reporting.bias.effects import (
+    family_effects,
+    main_effects,
+    model_pair_effects,
+    ratio_effects,
+    tie_shares,
+)
+from prefens.reporting.bias.estimator import (
     MIN_GROUPS,
     MIN_ROWS,
     TIES,
@@ -22,14 +29,7 @@ from prefens.evaluation.effects import (
     margin,
     one_hot,
 )
-from prefens.evaluation.reading import read_pairs
-from prefens.evaluation.traits import (
-    family_effects,
-    main_effects,
-    model_pair_effects,
-    ratio_effects,
-    tie_shares,
-)
+from prefens.reporting.text_stats import read_pairs
 from tests.examples import column, folds_of, make_pairs
 
 

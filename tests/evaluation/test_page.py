@@ -7,9 +7,9 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from prefens.evaluation.page import Page, Tile, cell, html
-from prefens.evaluation.plots import blank, calibration_plot
-from prefens.evaluation.section import Plot, Section, Table, Text
+from prefens.reporting.html import Page, Tile, cell, html
+from prefens.reporting.plots import blank, calibration_plot
+from prefens.reporting.section import Plot, Section, Table, Text
 
 HOSTILE = (
     '<script>document.title = "owned"</script><img src=http://evil.example/x onerror=alert(1)>"\'&</pre></details>'
@@ -131,7 +131,7 @@ def test_cells(value: object, shown: str, key: float | None) -> None:
 
 
 def test_the_same_figure_is_drawn_with_and_without_its_finding() -> None:
-    from prefens.evaluation.plots import png
+    from prefens.reporting.plots import png
 
     probabilities = np.random.default_rng(0).dirichlet(np.ones(3), 60)
     plot = calibration_plot(probabilities, np.arange(60).astype(np.int8) % 3, "x")
@@ -140,7 +140,7 @@ def test_the_same_figure_is_drawn_with_and_without_its_finding() -> None:
 
 
 def test_a_long_finding_is_not_cut() -> None:
-    from prefens.evaluation.plots import heading
+    from prefens.reporting.plots import heading
 
     for words in (3, 20, 60):
         figure = heading(line_plot("long", "M wide words " * words)).figure

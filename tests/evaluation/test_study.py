@@ -13,10 +13,10 @@ from prefens.core.errors import DataError
 from prefens.core.types import Pairs
 from prefens.data.folds import prompt_groups
 from prefens.data.synthetic.generator import generate
-from prefens.evaluation.duplicates import find_repeats, group_sizes, leaked_by, leaked_rows
-from prefens.evaluation.section import Section
-from prefens.evaluation.study import data_section
-from prefens.evaluation.study_tables import standings
+from prefens.reporting.data_profile.duplicates import find_repeats, group_sizes, leaked_by, leaked_rows
+from prefens.reporting.data_profile.profile import data_section
+from prefens.reporting.data_profile.tables import standings
+from prefens.reporting.section import Section
 from tests.evaluation.test_bias import check
 from tests.examples import column, folds_of, make_pairs
 

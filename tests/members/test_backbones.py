@@ -59,7 +59,7 @@ def test_the_fingerprint_is_of_the_content(tiny_bert: Path, tmp_path: Path) -> N
 
 
 def test_tokens_are_counted_where_the_tokenizer_is_at_hand() -> None:
-    from prefens.members.token_counts import minilm_counter
+    from prefens.reporting.data_profile.token_counts import minilm_counter
 
     count = minilm_counter()
     if count is None:

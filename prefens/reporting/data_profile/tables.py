@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from prefens.core.types import SWAP, Ints, Outcome, Pairs
 from prefens.data.text.style_counts import SCRIPTS
-from prefens.evaluation.languages import LANGUAGES, NO_LETTERS, UNCLEAR
-from prefens.evaluation.plots import NAMES
-from prefens.evaluation.reading import Reading
-from prefens.evaluation.section import Table
+from prefens.reporting.language_id import LANGUAGES, NO_LETTERS, UNCLEAR
+from prefens.reporting.plots import NAMES
+from prefens.reporting.section import Table
+from prefens.reporting.text_stats import Reading
 
 MOST_MODELS = 20
 MOST_TURNS = 6

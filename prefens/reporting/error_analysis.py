@@ -10,8 +10,8 @@ from scipy.special import entr
 
 from prefens.core.metrics import row_losses
 from prefens.core.types import Floats, Ints, OOFStack, Outcome, Pairs
-from prefens.evaluation.plots import NAMES
-from prefens.evaluation.section import Section, Table, Text
+from prefens.reporting.plots import NAMES
+from prefens.reporting.section import Section, Table, Text
 
 LONGEST = 3000  # characters of a text that are shown; longer ones lose their middle
 TURNS = "\n\n\N{EM DASH} next turn \N{EM DASH}\n\n"

@@ -12,12 +12,12 @@ from prefens.core.bootstrap import GroupBootstrap, interval
 from prefens.core.feature_cache import shared
 from prefens.core.types import Floats, Pairs, Strings
 from prefens.data.folds import assign, prompt_groups
-from prefens.evaluation.plots import ACCENT, MUTED, blank
-from prefens.evaluation.section import Plot, Section, Table
-from prefens.leak_audit import draw_prompts
 from prefens.members.feature_scaling import Block, PairScaling
 from prefens.members.style import StyleMember, all_features
 from prefens.members.symmetric_logistic import choose_strength, fit
+from prefens.reporting.leak_audit import draw_prompts
+from prefens.reporting.plots import ACCENT, MUTED, blank
+from prefens.reporting.section import Plot, Section, Table
 
 ROWS = 5000  # fitted at most: whole prompts, drawn at random
 SHOWN_ODD, SHOWN_EVEN = 20, 10

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from prefens.core.types import Outcome, Pairs
-from prefens.evaluation.languages import LANGUAGES, PLACE
-from prefens.evaluation.plots import ACCENT, COLOURS, MUTED, NAMES, blank, logarithmic
-from prefens.evaluation.reading import Reading
-from prefens.evaluation.section import Plot
-from prefens.evaluation.study_tables import MOST_MODELS, Standing
+from prefens.reporting.data_profile.tables import MOST_MODELS, Standing
+from prefens.reporting.language_id import LANGUAGES, PLACE
+from prefens.reporting.plots import ACCENT, COLOURS, MUTED, NAMES, blank, logarithmic
+from prefens.reporting.section import Plot
+from prefens.reporting.text_stats import Reading
 
 
 def label_plot(pairs: Pairs) -> Plot | None:

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from prefens.core.types import Floats
 from prefens.ensemble.results import BlendResult, Diagnosis
-from prefens.evaluation.plots import ACCENT, MUTED, WARM, blank, calibration_plot
-from prefens.evaluation.section import Plot
+from prefens.reporting.plots import ACCENT, MUTED, WARM, blank, calibration_plot
+from prefens.reporting.section import Plot
 
 
 def blend_plots(names: Sequence[str], found: Diagnosis, best: BlendResult, label: NDArray[np.int8]) -> list[Plot]:

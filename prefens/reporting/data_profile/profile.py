@@ -10,11 +10,9 @@ from numpy.typing import NDArray
 
 from prefens.core.errors import DataError
 from prefens.core.types import Folds, Ints, Outcome, Pairs, Strings
-from prefens.evaluation.duplicates import find_repeats, group_sizes, leaked_by, leaked_rows
-from prefens.evaluation.reading import Reading, read_pairs
-from prefens.evaluation.section import Plot, Section
-from prefens.evaluation.study_plots import label_plot, language_plot, length_plot, model_plot
-from prefens.evaluation.study_tables import (
+from prefens.reporting.data_profile.duplicates import find_repeats, group_sizes, leaked_by, leaked_rows
+from prefens.reporting.data_profile.plots import label_plot, language_plot, length_plot, model_plot
+from prefens.reporting.data_profile.tables import (
     Standing,
     hygiene_table,
     label_table,
@@ -26,6 +24,8 @@ from prefens.evaluation.study_tables import (
     standings,
     turn_table,
 )
+from prefens.reporting.section import Plot, Section
+from prefens.reporting.text_stats import Reading, read_pairs
 
 K = 5  # folds, where none are given
 SAMPLE = 2000  # pairs whose tokens are counted

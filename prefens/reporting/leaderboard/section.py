@@ -11,9 +11,9 @@ import numpy as np
 from prefens.core.metrics import row_losses
 from prefens.core.types import OOFStack
 from prefens.ensemble.results import BlendResult, Diagnosis
-from prefens.evaluation.blend_plots import diagnosis_plots
-from prefens.evaluation.board_plots import curves_plot, folds_plot
-from prefens.evaluation.section import Plot, Section, Table
+from prefens.reporting.leaderboard.blend_plots import diagnosis_plots
+from prefens.reporting.leaderboard.plots import curves_plot, folds_plot
+from prefens.reporting.section import Plot, Section, Table
 
 Run = Mapping[str, Any]  # what the store notes of a fold run: seconds, train_rows, facts, curves
 BY_CONSTRUCTION = 0  # unlike a measured 0.0, shown without decimals

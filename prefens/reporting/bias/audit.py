@@ -10,8 +10,11 @@ import numpy as np
 from prefens.core.bootstrap import GroupBootstrap
 from prefens.core.errors import StoreError
 from prefens.core.types import Floats, Folds, Ints, Pairs
-from prefens.evaluation.bias_plots import family_plot, forest_plot, model_pair_plot, order_plot, ratio_plot
-from prefens.evaluation.bias_tables import (
+from prefens.reporting.bias.effects import family_effects, main_effects, model_pair_effects, ratio_effects, tie_shares
+from prefens.reporting.bias.estimator import Estimates, estimate, excludes_zero, one_hot
+from prefens.reporting.bias.plots import family_plot, forest_plot, model_pair_plot, order_plot, ratio_plot
+from prefens.reporting.bias.swapped_duplicates import find_mates
+from prefens.reporting.bias.tables import (
     departure_table,
     effect_table,
     every_table,
@@ -20,11 +23,8 @@ from prefens.evaluation.bias_tables import (
     tie_table,
     win_rate_table,
 )
-from prefens.evaluation.both_orders import find_mates
-from prefens.evaluation.effects import Estimates, estimate, excludes_zero, one_hot
-from prefens.evaluation.reading import read_pairs
-from prefens.evaluation.section import Plot, Section, Table
-from prefens.evaluation.traits import family_effects, main_effects, model_pair_effects, ratio_effects, tie_shares
+from prefens.reporting.section import Plot, Section, Table
+from prefens.reporting.text_stats import read_pairs
 
 VOTES, TRUTH = "votes", "truth"
 SHOWN = 4  # predictors that tables have columns for; the others' main effects are in a table of their own

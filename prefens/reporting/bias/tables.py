@@ -9,9 +9,9 @@ import numpy as np
 
 from prefens.core.bootstrap import GroupBootstrap, interval
 from prefens.core.types import Floats, Ints
-from prefens.evaluation.both_orders import change_under_swap, verdicts
-from prefens.evaluation.effects import Estimates, excludes_zero
-from prefens.evaluation.section import Table
+from prefens.reporting.bias.estimator import Estimates, excludes_zero
+from prefens.reporting.bias.swapped_duplicates import change_under_swap, verdicts
+from prefens.reporting.section import Table
 
 EFFECTS = (
     "P(the response with the trait wins) less P(the other one wins), in pairs where one of the two has it; with 95 % "

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from prefens.core.hashing import short
 from prefens.core.types import HOLDOUT, Folds, Outcome, Strings
-from prefens.evaluation.plots import NAMES
-from prefens.evaluation.section import Section, Table
+from prefens.reporting.plots import NAMES
+from prefens.reporting.section import Section, Table
 
 
 def rows_section(label: NDArray[np.int8], group: Strings, digest: str, folds: Folds | None = None) -> Section:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from prefens.core.metrics import calibration_error
 from prefens.core.types import Floats, Outcome
-from prefens.evaluation.section import Plot
+from prefens.reporting.section import Plot
 
 COLOURS = {Outcome.A_WINS: "#0072B2", Outcome.B_WINS: "#D55E00", Outcome.TIE: "#009E73"}
 matplotlib.rcParams["text.parse_math"] = False  # a name may have a dollar in it

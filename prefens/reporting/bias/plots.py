@@ -8,11 +8,11 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from prefens.core.types import Floats, Ints
-from prefens.evaluation.bias_tables import win_rate
-from prefens.evaluation.both_orders import verdicts
-from prefens.evaluation.effects import Estimates, excludes_zero
-from prefens.evaluation.plots import ACCENT, MUTED, blank
-from prefens.evaluation.section import Plot
+from prefens.reporting.bias.estimator import Estimates, excludes_zero
+from prefens.reporting.bias.swapped_duplicates import verdicts
+from prefens.reporting.bias.tables import win_rate
+from prefens.reporting.plots import ACCENT, MUTED, blank
+from prefens.reporting.section import Plot
 
 # Okabe & Ito (2008); the votes are black.
 PALETTE = ("black", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")

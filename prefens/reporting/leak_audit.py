@@ -13,12 +13,12 @@ from prefens.core.bootstrap import GroupBootstrap, interval
 from prefens.core.metrics import row_losses
 from prefens.core.types import Floats, Folds, Pairs, Strings
 from prefens.data.folds import FoldSettings, Scheme, make_folds, prompt_groups
-from prefens.evaluation.duplicates import group_sizes
-from prefens.evaluation.effects import MIN_GROUPS
-from prefens.evaluation.plots import ACCENT, MUTED, blank
-from prefens.evaluation.section import Plot, Section, Table
 from prefens.members.base import Context, Member
 from prefens.members.tfidf import TfidfMember
+from prefens.reporting.bias.estimator import MIN_GROUPS
+from prefens.reporting.data_profile.duplicates import group_sizes
+from prefens.reporting.plots import ACCENT, MUTED, blank
+from prefens.reporting.section import Plot, Section, Table
 
 ROWS = 3000  # trained and scored at most: whole prompts, drawn at random
 ABOUT = (

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from prefens.core.types import Floats, Ints
-from prefens.evaluation.plots import ACCENT, CYCLE, MUTED, WARM, blank
-from prefens.evaluation.section import Plot
+from prefens.reporting.plots import ACCENT, CYCLE, MUTED, WARM, blank
+from prefens.reporting.section import Plot
 
 SHOWN = 40  # rows of a figure that still can be read
 POINTS = 30  # of a curve: steps are averaged

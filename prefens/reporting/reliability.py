@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from prefens.core.metrics import calibration_error, log_loss
 from prefens.core.types import Floats
-from prefens.evaluation.plots import ACCENT, MUTED, WARM, blank_figure, calibration_plot
-from prefens.evaluation.section import Plot, Section, Table
+from prefens.reporting.plots import ACCENT, MUTED, WARM, blank_figure, calibration_plot
+from prefens.reporting.section import Plot, Section, Table
 
 
 def calibration_section(

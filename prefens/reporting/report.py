@@ -19,22 +19,22 @@ from prefens.core.types import Floats, Folds
 from prefens.data.folds import data_digest, prompt_groups
 from prefens.ensemble.blend import Blend, members_digest
 from prefens.ensemble.calibration import KINDS, cross_calibrate
-from prefens.evaluation.bias import bias_section
-from prefens.evaluation.board import Board, leaderboard_section, swap_told
-from prefens.evaluation.mistakes import errors_section
-from prefens.evaluation.model_card import model_card
-from prefens.evaluation.page import Page, Tile, html
-from prefens.evaluation.plots import save
-from prefens.evaluation.reliability import calibration_section
-from prefens.evaluation.rows import rows_section
-from prefens.evaluation.section import Section
-from prefens.evaluation.study import data_section
 from prefens.gathering import Given
 from prefens.inference.swap_gaps import swap_gaps
-from prefens.leak_audit import leak_section
-from prefens.members.token_counts import minilm_counter
+from prefens.reporting.bias.audit import bias_section
+from prefens.reporting.data_profile.profile import data_section
+from prefens.reporting.data_profile.token_counts import minilm_counter
+from prefens.reporting.error_analysis import errors_section
+from prefens.reporting.folds_section import rows_section
+from prefens.reporting.html import Page, Tile, html
+from prefens.reporting.leaderboard.section import Board, leaderboard_section, swap_told
+from prefens.reporting.leak_audit import leak_section
+from prefens.reporting.model_card import model_card
+from prefens.reporting.plots import save
+from prefens.reporting.reliability import calibration_section
+from prefens.reporting.section import Section
+from prefens.reporting.style_audit import style_section
 from prefens.store.tracking.factory import open_tracker
-from prefens.style_audit import style_section
 
 log = logging.getLogger(__name__)
 

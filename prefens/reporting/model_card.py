@@ -9,8 +9,8 @@ import numpy as np
 
 from prefens.core.hashing import short
 from prefens.core.types import Folds, Outcome
-from prefens.evaluation.page import render
-from prefens.evaluation.plots import NAMES
+from prefens.reporting.html import render
+from prefens.reporting.plots import NAMES
 
 
 def model_card(described: Mapping[str, Any], folds: Folds, biases: Sequence[str], swap: str, version: str) -> str:

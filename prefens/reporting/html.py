@@ -13,8 +13,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from prefens.evaluation.plots import png
-from prefens.evaluation.section import Plot, Section, Table
+from prefens.reporting.plots import png
+from prefens.reporting.section import Plot, Section, Table
 
 SCALE = 115  # CSS pixels an inch of figure
 
@@ -50,7 +50,7 @@ class Page:
 
 
 def render(template: str, **values: Any) -> str:
-    """Fill a template of prefens/templates/; every value is escaped."""
+    """Fill a template of templates/; every value is escaped."""
     return _environment().get_template(template).render(**values)
 
 
@@ -60,9 +60,8 @@ def html(page: Page) -> str:
     Its content security policy lets the one script run whose digest it names, and nothing be fetched: a text of the
     data that got through as markup would still be inert.
     """
-    style, script = (
-        files("prefens").joinpath("templates", name).read_text("utf-8") for name in ("report.css", "report.js")
-    )
+    templates = files("prefens.reporting") / "templates"
+    style, script = ((templates / name).read_text("utf-8") for name in ("report.css", "report.js"))
     digest = "sha256-" + b64encode(sha256(script.encode()).digest()).decode()
     return render("report.html.j2", page=page, style=Markup(style), script=Markup(script), script_digest=digest)
 
@@ -117,7 +116,7 @@ def _width(plot: Plot) -> int:
 
 def _environment() -> Environment:
     found = Environment(
-        loader=PackageLoader("prefens"),
+        loader=PackageLoader("prefens.reporting"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

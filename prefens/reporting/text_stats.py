@@ -14,8 +14,8 @@ from prefens.core.feature_cache import shared
 from prefens.core.parallel import map_chunks
 from prefens.core.types import Floats, Ints, Pairs, Strings
 from prefens.data.text.style_counts import EDGE, LAYOUT, SCRIPTS, WORD, characters, flat, layout
-from prefens.evaluation.families import own_names
-from prefens.evaluation.languages import LANGUAGES, language, main_script
+from prefens.reporting.bias.model_families import own_names
+from prefens.reporting.language_id import LANGUAGES, language, main_script
 
 CHUNK = 4000  # texts per piece of parallel work
 COLUMNS = (

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prefens.core.types import Ints, Pairs, Strings
-from prefens.evaluation.both_orders import find_mates
-from prefens.evaluation.effects import TIES, Effect, margin
-from prefens.evaluation.families import family
-from prefens.evaluation.languages import NO_LETTERS, PLACE, UNCLEAR
-from prefens.evaluation.reading import Reading
+from prefens.reporting.bias.estimator import TIES, Effect, margin
+from prefens.reporting.bias.model_families import family
+from prefens.reporting.bias.swapped_duplicates import find_mates
+from prefens.reporting.language_id import NO_LETTERS, PLACE, UNCLEAR
+from prefens.reporting.text_stats import Reading
 
 Mask = NDArray[np.bool_]
 
