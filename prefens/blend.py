@@ -5,23 +5,23 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from prefens import command, config
+from prefens.runner import app, config
 
 log = logging.getLogger(__name__)
 
 
 def main() -> None:
-    command.run("blend", blend)
+    app.run("blend", blend)
 
 
-def blend(settings: config.BlendConfig) -> command.Rows:
+def blend(settings: config.BlendConfig) -> app.Rows:
     """Fit the blends, print the tables, write blend.json, weights.json, leaderboard.json and figures."""
     from prefens.core.errors import ConfigError
     from prefens.ensemble.base import Blender
     from prefens.ensemble.blend import make_blend, record
     from prefens.ensemble.registry import calibration
-    from prefens.evaluation.tables import leaderboard_table, member_table, show
-    from prefens.gathering import gather
+    from prefens.runner.blend_inputs import gather
+    from prefens.runner.console import leaderboard_table, member_table, show
 
     if not settings.blender or settings.resamples < 1 or settings.recheck < 0:
         raise ConfigError(

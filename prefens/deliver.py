@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from prefens import command, config
+from prefens.runner import app, config
 
 
 def main() -> None:
-    command.run("deliver", deliver)
+    app.run("deliver", deliver)
 
 
-def deliver(settings: config.DeliverConfig) -> command.Rows:
+def deliver(settings: config.DeliverConfig) -> app.Rows:
     """Deliver what waits and what was never told; print how much."""
-    from prefens.scoring import track_store
+    from prefens.runner.sync import track_store
     from prefens.store.oof_store import OOFStore
     from prefens.store.tracking.factory import open_tracker
 

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from prefens import command, config
+from prefens.runner import app, config
 
 
 def main() -> None:
-    command.run("import_oof", import_oof)
+    app.run("import_oof", import_oof)
 
 
-def import_oof(settings: config.ImportConfig) -> command.Rows:
+def import_oof(settings: config.ImportConfig) -> app.Rows:
     """Store and track one member, and print its scores."""
     from prefens.core.errors import ConfigError
     from prefens.ensemble.leaderboard import leaderboard
-    from prefens.evaluation.tables import leaderboard_table, show
-    from prefens.gathering import read_member
-    from prefens.importing import import_member
-    from prefens.scoring import member_stack
+    from prefens.runner.blend_inputs import read_member
+    from prefens.runner.console import leaderboard_table, show
+    from prefens.runner.import_member import import_member
+    from prefens.runner.sync import member_stack
     from prefens.store.oof_store import OOFStore
     from prefens.store.tracking.factory import open_tracker
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from prefens import command, config
+from prefens.runner import app, config
 
 
 def main() -> None:
-    command.run("kaggle", kaggle)
+    app.run("kaggle", kaggle)
 
 
-def kaggle(settings: config.KaggleConfig) -> command.Rows:
+def kaggle(settings: config.KaggleConfig) -> app.Rows:
     """Write the bundle and say what it holds."""
-    from prefens.evaluation.tables import bundle_table, show
     from prefens.inference.bundle import make_bundle
+    from prefens.runner.console import bundle_table, show
     from prefens.store.oof_store import OOFStore
 
     root = Path(config.build(settings.tracking, config.Tracking).root)

@@ -5,18 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from prefens import command, config
+from prefens.runner import app, config
 
 
 def main() -> None:
-    command.run("predict", predict)
+    app.run("predict", predict)
 
 
-def predict(settings: config.PredictConfig) -> command.Rows:
+def predict(settings: config.PredictConfig) -> app.Rows:
     """Predict all rows of the input, write submission.csv and predict.json, print what was done."""
     from prefens.core.files import write_json
     from prefens.data.submission import write_submission
-    from prefens.evaluation.tables import prediction_table, show
+    from prefens.runner.console import prediction_table, show
 
     ids, probabilities, facts = from_files(settings) if settings.members or settings.blend else from_pairs(settings)
     out = Path(settings.out)

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from prefens import command, config
+from prefens.runner import app, config
 
 
 def main() -> None:
-    command.run("report", report)
+    app.run("report", report)
 
 
-def report(settings: config.ReportConfig) -> command.Rows:
+def report(settings: config.ReportConfig) -> app.Rows:
     """Write report.html, model_card.md and figures/, and log them."""
     from prefens.core.errors import ConfigError
     from prefens.ensemble.base import Blender
     from prefens.ensemble.blend import make_blend
     from prefens.ensemble.registry import calibration
-    from prefens.gathering import gather, given_data
     from prefens.reporting.report import blend_report, data_report, write_report
+    from prefens.runner.blend_inputs import gather, given_data
 
     if settings.only not in (None, "data"):
         raise ConfigError(f"only={settings.only}", "data, or null for all sections", "correct only=")

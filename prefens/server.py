@@ -5,14 +5,14 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
-from prefens import command, config
+from prefens.runner import app, config
 
 
 def main() -> None:
-    command.run("server", server)
+    app.run("server", server)
 
 
-def server(settings: config.ServerConfig) -> command.Rows:
+def server(settings: config.ServerConfig) -> app.Rows:
     """Serve until interrupted; print the address."""
     from prefens.core.errors import ConfigError
     from prefens.store.tracking.postgres import Cluster, find_binaries

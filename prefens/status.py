@@ -8,15 +8,15 @@ import time
 from pathlib import Path
 from typing import Any
 
-from prefens import command, config
+from prefens.runner import app, config
 
 
 def main() -> None:
     sys.argv[1:] = ["watch=true" if argument == "--watch" else argument for argument in sys.argv[1:]]
-    command.run("status", status)
+    app.run("status", status)
 
 
-def status(settings: config.StatusConfig) -> command.Rows:
+def status(settings: config.StatusConfig) -> app.Rows:
     """Print how each member's folds stand, once or again and again."""
     from prefens.core.errors import ConfigError
 
@@ -46,9 +46,9 @@ def _pause(watch: Any) -> float | None:
 
 def _tell(root: Path, settings: config.StatusConfig, clear: bool) -> None:
     from prefens.core.files import write_json
-    from prefens.evaluation.tables import show, standing_notes, standing_table
-    from prefens.standing import standings
-    from prefens.sweep import latest
+    from prefens.runner.console import show, standing_notes, standing_table
+    from prefens.runner.sweep import latest
+    from prefens.runner.sweep_status import standings
 
     found = standings(root)
     sweep = latest(root)

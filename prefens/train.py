@@ -5,22 +5,22 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from prefens import command, config
+from prefens.runner import app, config
 
 
 def main() -> None:
-    command.run("train", train, finish)
+    app.run("train", train, finish)
 
 
-def train(settings: config.TrainConfig) -> command.Rows:
+def train(settings: config.TrainConfig) -> app.Rows:
     """Train one member, or one fold of it; return a row of results per fold run."""
     from prefens.core.errors import ConfigError
-    from prefens.fold_runs import Trainer
     from prefens.members.training import distributed
-    from prefens.recipes import load_corpus, member_spec
+    from prefens.runner.builders import load_corpus, member_spec
+    from prefens.runner.distributed import follow, leading
+    from prefens.runner.trainer import Trainer
     from prefens.store.oof_store import OOFStore
     from prefens.store.tracking.factory import open_tracker
-    from prefens.team import follow, leading
 
     tracking = config.build(settings.tracking, config.Tracking)
     root = Path(tracking.root)
@@ -30,7 +30,7 @@ def train(settings: config.TrainConfig) -> command.Rows:
         raise ConfigError(f"fold={settings.fold}", f"0 to {folds.k - 1}, or null for all", "correct the fold")
     if settings.race is not None and not settings.race > 0:
         raise ConfigError(f"race={settings.race}", "a gain in nats above 0, or null", "correct race, to 0.0005 say")
-    command.warn_of_idle(settings)
+    app.warn_of_idle(settings)
     spec = member_spec(settings, corpus)
     make = partial(config.build_member, settings)
     if distributed.rank() > 0:
@@ -44,10 +44,10 @@ def train(settings: config.TrainConfig) -> command.Rows:
     return [row | {"out": settings.out} for row in rows]
 
 
-def finish(rows: command.Rows) -> None:
+def finish(rows: app.Rows) -> None:
     """Print the table of all jobs and write it as JSON."""
     from prefens.core.files import write_json
-    from prefens.evaluation.tables import fold_table, show
+    from prefens.runner.console import fold_table, show
 
     if rows:
         out = Path(rows[0].pop("out"))

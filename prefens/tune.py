@@ -9,22 +9,22 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from prefens import command, config
+from prefens.runner import app, config
 
 
 def main() -> None:
-    command.run("tune", tune)
+    app.run("tune", tune)
 
 
-def tune(settings: config.TuneConfig) -> command.Rows:
+def tune(settings: config.TuneConfig) -> app.Rows:
     """Run trials until enough are finished; print them, best first, and write tune.json."""
     from prefens.core.files import write_json
-    from prefens.evaluation.tables import show, trial_table
-    from prefens.fold_runs import Trainer
-    from prefens.recipes import load_corpus, member_spec
+    from prefens.runner.builders import load_corpus, member_spec
+    from prefens.runner.console import show, trial_table
+    from prefens.runner.search import Search, trial_rows
+    from prefens.runner.trainer import Trainer
     from prefens.store.oof_store import OOFStore
     from prefens.store.tracking.factory import open_tracker
-    from prefens.tuning import Search, trial_rows
 
     tracking = config.build(settings.tracking, config.Tracking)
     corpus = load_corpus(settings)

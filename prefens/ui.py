@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from prefens import command, config
+from prefens.runner import app, config
 
 
 def main() -> None:
-    command.run("ui", ui)
+    app.run("ui", ui)
 
 
-def ui(settings: config.UiConfig) -> command.Rows:
+def ui(settings: config.UiConfig) -> app.Rows:
     """Serve the UI until interrupted; print the address of the experiment's table of runs."""
     from prefens.core.errors import ConfigError
     from prefens.store.tracking.mlflow_backend import database_uri

@@ -16,9 +16,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 LARGE = [
-    *("prefens.command", "prefens.store.tracking.mlflow_tracker", "prefens.store.tracking.model_registry"),
-    *("prefens.recipes", "prefens.members.encoder", "prefens.members.textcnn", "prefens.members.style"),
-    *("prefens.members.tfidf", "prefens.reporting.leaderboard.plots", "prefens.evaluation.tables"),
+    *("prefens.runner.app", "prefens.store.tracking.mlflow_tracker", "prefens.store.tracking.model_registry"),
+    *("prefens.runner.builders", "prefens.members.encoder", "prefens.members.textcnn", "prefens.members.style"),
+    *("prefens.members.tfidf", "prefens.reporting.leaderboard.plots", "prefens.runner.console"),
     *("mlflow.pyfunc", "optuna"),
 ]
 forks = multiprocessing.get_context("forkserver")

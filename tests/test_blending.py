@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from prefens import config
 from prefens.core.metrics import log_loss
 from prefens.core.types import MemberInfo, OOFStack
 from prefens.data.corpus import make_corpus
@@ -22,11 +21,12 @@ from prefens.ensemble.convex_weights import LogLossWeights
 from prefens.ensemble.registry import restore
 from prefens.ensemble.soft_vote import SoftVote
 from prefens.ensemble.stacking import Stacking
-from prefens.evaluation.tables import leaderboard_table, member_table
-from prefens.fold_runs import Trainer
-from prefens.gathering import Gathered, Given
 from prefens.inference.predictor import Predictor
 from prefens.members.style import StyleMember
+from prefens.runner import config
+from prefens.runner.blend_inputs import Gathered, Given
+from prefens.runner.console import leaderboard_table, member_table
+from prefens.runner.trainer import Trainer
 from prefens.store.assemble import make_stack
 from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import OOFStore, SplitStore

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from prefens.core.leases import holder_of
-from prefens.scoring import member_stack
+from prefens.runner.sync import member_stack
 from prefens.store.oof_store import OOFStore
 from tests.examples import make_pairs, write_csv
 

@@ -10,7 +10,6 @@ from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf, open_dict
 
-from prefens import config
 from prefens.data.folds import FoldSettings
 from prefens.data.sources import Source
 from prefens.members.base import Member
@@ -18,6 +17,7 @@ from prefens.members.nn.heads import HeadKind, HeadSettings
 from prefens.members.nn.lora import LoraSettings
 from prefens.members.nn.pairing import Pairing, PairingSettings
 from prefens.members.training.settings import TrainingSettings
+from prefens.runner import config
 
 HUB = {
     "bert-base-uncased": "google-bert/bert-base-uncased",

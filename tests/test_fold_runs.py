@@ -9,11 +9,11 @@ from prefens.core.types import Pairs
 from prefens.data.corpus import Corpus
 from prefens.data.folds import prompt_groups
 from prefens.data.text.settings import TextSettings
-from prefens.fold_runs import Trainer
 from prefens.members.base import Context, FitReport
 from prefens.members.encoder import EncoderMember
 from prefens.members.training.settings import GuardSettings, TrainingSettings
-from prefens.standing import State, standings
+from prefens.runner.sweep_status import State, standings
+from prefens.runner.trainer import Trainer
 from prefens.store.failures import failure_of
 from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import OOFStore, SplitStore

@@ -7,13 +7,13 @@ import pandas as pd
 import pytest
 from hydra import compose, initialize_config_dir
 
-from prefens import config
 from prefens.core.errors import ConfigError, StoreError
 from prefens.core.types import Pairs
 from prefens.data.folds import FoldSettings, make_folds, split_rows
 from prefens.data.labels import read_labels
-from prefens.gathering import Gathered, gather
-from prefens.importing import import_member
+from prefens.runner import config
+from prefens.runner.blend_inputs import Gathered, gather
+from prefens.runner.import_member import import_member
 from prefens.store.external import ForeignMember
 from prefens.store.oof_store import OOFStore, SplitStore
 from prefens.store.tracking.tracker import NoTracker

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from hydra import compose, initialize_config_dir
 
-from prefens import config
 from prefens.core.hashing import digest, identity_fields, neutral, short
 from prefens.core.types import RunKey
 from prefens.members.base import Member
 from prefens.members.registry import BUILT_IN, class_of, kinds
+from prefens.runner import config
 
 ENCODER = "backbone=bert-base-uncased"
 # A digest that changes here has every member of that recipe trained again: it is a change of the format, and is told

@@ -7,7 +7,7 @@ import pytest
 
 from prefens.core.errors import ConfigError, StoreError
 from prefens.core.types import Pairs
-from prefens.importing import import_member
+from prefens.runner.import_member import import_member
 from prefens.store.external import ForeignMember
 from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import OOFStore, SplitStore

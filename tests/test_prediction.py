@@ -15,11 +15,11 @@ from prefens.data.sources import FileSource
 from prefens.data.text.settings import TextSettings
 from prefens.ensemble.base import Blender
 from prefens.ensemble.registry import restore
-from prefens.fold_runs import Trainer
 from prefens.inference.predictor import Predictor, stored_blender
 from prefens.members.encoder import EncoderMember
 from prefens.members.style import StyleMember
 from prefens.members.training.settings import Mode, Save, TrainingSettings
+from prefens.runner.trainer import Trainer
 from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import OOFStore, SplitStore
 from prefens.store.tracking.tracker import NoTracker

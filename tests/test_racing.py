@@ -14,9 +14,9 @@ from prefens.core.types import Floats, Pairs
 from prefens.data.corpus import Corpus, make_corpus
 from prefens.data.folds import FoldSettings
 from prefens.data.sources import SyntheticSource
-from prefens.fold_runs import Trainer
 from prefens.members.base import Context, FitReport, Member
-from prefens.standing import State, standings
+from prefens.runner.sweep_status import State, standings
+from prefens.runner.trainer import Trainer
 from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import OOFStore, SplitStore
 from prefens.store.tracking.mlflow_tracker import MlflowTracker

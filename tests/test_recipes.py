@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from prefens import config
+from prefens.runner import config
 from tests.examples import make_tiny_encoder
 from tests.test_end_to_end import COLUMNS, prefens
 

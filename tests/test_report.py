@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
 
-from prefens import config
 from prefens.core.errors import ConfigError
 from prefens.report import report
+from prefens.runner import config
 from prefens.store.tracking.mlflow_tracker import MlflowTracker
 from tests.commands import prefens
 from tests.evaluation.test_page import HOSTILE, Elements

@@ -24,13 +24,13 @@ from prefens.data.corpus import make_corpus
 from prefens.data.folds import FoldSettings
 from prefens.data.frame import load_frame
 from prefens.data.sources import FileSource
-from prefens.fold_runs import Trainer
 from prefens.inference import saved_model
 from prefens.inference.predictor import Predictor
 from prefens.inference.saved_model import model_predictor, save_best, stored_predictor
 from prefens.members.base import Member
 from prefens.members.style import StyleMember
 from prefens.members.textcnn import TextCnnMember
+from prefens.runner.trainer import Trainer
 from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import OOFStore, SplitStore
 from prefens.store.tracking.mlflow_backend import database_uri

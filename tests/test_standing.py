@@ -15,11 +15,11 @@ import pytest
 
 from prefens.core.leases import Holder
 from prefens.core.types import FoldPredictions, Folds, Pairs
-from prefens.standing import State, standings
+from prefens.runner.sweep import Outcome, Sweep, latest
+from prefens.runner.sweep_status import State, standings
 from prefens.store.failures import note_failure
 from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import OOFStore, SplitStore
-from prefens.sweep import Outcome, Sweep, latest
 from tests.commands import prefens
 from tests.examples import folds_of
 
@@ -127,5 +127,6 @@ def test_status_as_json_in_a_file_and_again_and_again(
 
 
 def test_status_needs_neither_mlflow_nor_torch() -> None:
-    code = "import sys, prefens.standing, prefens.evaluation.tables; print({'mlflow', 'torch'} & sys.modules.keys())"
+    modules = "prefens.runner.sweep_status, prefens.runner.console"
+    code = f"import sys, {modules}; print({{'mlflow', 'torch'}} & sys.modules.keys())"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"

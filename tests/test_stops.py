@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from prefens.core.leases import holder_of
-from prefens.sweep import latest
+from prefens.runner.sweep import latest
 from tests.examples import make_pairs, write_csv
 from tests.test_end_to_end import QUIET, prefens
 

@@ -11,9 +11,9 @@ from optuna.trial import TrialState
 
 from prefens.core.errors import ConfigError, TrainingError
 from prefens.core.types import Pairs
+from prefens.runner.search import Search, distribution, finished
 from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import OOFStore
-from prefens.tuning import Search, distribution, finished
 from tests.commands import prefens
 from tests.examples import folds_of, write_csv
 

@@ -43,7 +43,7 @@ def test_the_wheel_trains_blends_and_predicts(installed: Path, tmp_path: Path) -
     write_csv(tmp_path / "test.csv", make_pairs(10, seed=1), labelled=False)
     where = run(
         "-c",
-        "import prefens, prefens.config as c; print(prefens.__file__, c.CONF_DIR)",
+        "import prefens, prefens.runner.config as c; print(prefens.__file__, c.CONF_DIR)",
         cwd=tmp_path,
         PYTHONPATH=installed,
     )

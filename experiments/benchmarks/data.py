@@ -77,9 +77,9 @@ def member(path: Path, backbone: str) -> Callable[[], object]:
     from prefens.data.corpus import make_corpus
     from prefens.data.folds import FoldSettings
     from prefens.data.sources import FileSource
-    from prefens.fold_runs import Trainer
     from prefens.members.style import StyleMember
     from prefens.members.tfidf import TfidfMember
+    from prefens.runner.trainer import Trainer
     from prefens.store.member_spec import MemberSpec
     from prefens.store.oof_store import OOFStore
     from prefens.store.tracking.tracker import NoTracker

@@ -30,10 +30,10 @@ from prefens.core.types import Floats, FoldPredictions, Folds, Pairs
 from prefens.data.corpus import Corpus
 from prefens.data.folds import FoldSettings, make_folds, prompt_groups
 from prefens.data.synthetic.generator import generate
-from prefens.fold_runs import Trainer
 from prefens.members.base import Context, FitReport, Member
-from prefens.scoring import member_stack
-from prefens.standing import standings
+from prefens.runner.sweep_status import standings
+from prefens.runner.sync import member_stack
+from prefens.runner.trainer import Trainer
 from prefens.store.assemble import make_stack
 from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import OOFStore

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from prefens import config
 from prefens.core import resources
 from prefens.core.bootstrap import GroupBootstrap
 from prefens.core.files import write_json
@@ -24,9 +23,10 @@ from prefens.ensemble.diagnostics import diagnose
 from prefens.ensemble.leaderboard import leaderboard, named_weights, scores, with_differences
 from prefens.ensemble.registry import restore
 from prefens.ensemble.results import BlendResult, Choice, Diagnosis
-from prefens.gathering import Gathered
 from prefens.inference.checks import recheck
 from prefens.inference.saved_model import save_best
+from prefens.runner import config
+from prefens.runner.blend_inputs import Gathered
 from prefens.store.tracking.factory import open_tracker
 
 log = logging.getLogger(__name__)

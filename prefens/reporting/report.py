@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from prefens import __version__, config
+from prefens import __version__
 from prefens.core.errors import PrefensError
 from prefens.core.files import write_text
 from prefens.core.hashing import short
@@ -19,7 +19,6 @@ from prefens.core.types import Floats, Folds
 from prefens.data.folds import data_digest, prompt_groups
 from prefens.ensemble.blend import Blend, members_digest
 from prefens.ensemble.calibration import KINDS, cross_calibrate
-from prefens.gathering import Given
 from prefens.inference.swap_gaps import swap_gaps
 from prefens.reporting.bias.audit import bias_section
 from prefens.reporting.data_profile.profile import data_section
@@ -34,6 +33,8 @@ from prefens.reporting.plots import save
 from prefens.reporting.reliability import calibration_section
 from prefens.reporting.section import Section
 from prefens.reporting.style_audit import style_section
+from prefens.runner import config
+from prefens.runner.blend_inputs import Given
 from prefens.store.tracking.factory import open_tracker
 
 log = logging.getLogger(__name__)

@@ -11,13 +11,13 @@ from prefens.core.types import Pairs
 from prefens.ensemble.blend import make_blend
 from prefens.ensemble.convex_weights import LogLossWeights
 from prefens.ensemble.soft_vote import SoftVote
-from prefens.gathering import Gathered
 from prefens.reporting.error_analysis import disagreement, errors_section, shortened
 from prefens.reporting.folds_section import rows_section
 from prefens.reporting.leaderboard.plots import POINTS, curves_plot
 from prefens.reporting.leaderboard.section import Board, cost, leaderboard_section
 from prefens.reporting.reliability import calibration_section
 from prefens.reporting.report import blend_report
+from prefens.runner.blend_inputs import Gathered
 from tests.examples import column, make_stack, random_stack
 
 STACK = random_stack(members=3, rows=120, seed=0)

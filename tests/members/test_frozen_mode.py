@@ -14,7 +14,6 @@ from prefens.core.types import Floats
 from prefens.data.corpus import Corpus
 from prefens.data.folds import FoldSettings, make_folds, prompt_groups
 from prefens.data.text.settings import TextSettings
-from prefens.fold_runs import Trainer
 from prefens.members.base import Context
 from prefens.members.encoder import EncoderMember
 from prefens.members.nn import frozen_encoder
@@ -23,6 +22,7 @@ from prefens.members.nn.heads import HeadKind, HeadSettings
 from prefens.members.nn.pooling import Pooling
 from prefens.members.training import loop
 from prefens.members.training.settings import Mode, Save, TrainingSettings
+from prefens.runner.trainer import Trainer
 from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import OOFStore
 from prefens.store.tracking.tracker import NoTracker

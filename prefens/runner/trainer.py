@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from prefens import racing
 from prefens.core import resources, shutdown
 from prefens.core.errors import CollapseError
 from prefens.core.files import clear_abandoned, mend
@@ -23,8 +22,9 @@ from prefens.core.types import Fold, FoldPredictions, RunKey
 from prefens.data.corpus import Corpus
 from prefens.members.base import Context, FitReport, Member
 from prefens.members.training.distributed import from_main
-from prefens.racing import Race
-from prefens.scoring import track_fold, track_member
+from prefens.runner import early_discard
+from prefens.runner.early_discard import Race
+from prefens.runner.sync import track_fold, track_member
 from prefens.store.failures import failure_of, note_failure
 from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import SplitStore
@@ -77,7 +77,7 @@ class Trainer:
             self._refuse_collapsed(spec, folds)
         clear_abandoned(self.split.member_dir(spec.name))
         if self.race is None or self.force:
-            racing.forget(self.split, spec)
+            early_discard.forget(self.split, spec)
         rows: dict[int, dict[str, Any]] = {}
         left = list(folds)
         while left:

@@ -17,14 +17,14 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from prefens.config import CONF_DIR, without_effect
 from prefens.core import gpus, resources, shutdown
 from prefens.core.errors import ConfigError, PrefensError
 from prefens.core.files import check_writable
 from prefens.core.shutdown import Stopped
 from prefens.members.training import distributed
-from prefens.sweep import Outcome, Sweep
-from prefens.sweep import Rows as Rows  # the commands' type for what they return
+from prefens.runner.config import CONF_DIR, without_effect
+from prefens.runner.sweep import Outcome, Sweep
+from prefens.runner.sweep import Rows as Rows  # the commands' type for what they return
 
 log = logging.getLogger(__name__)
 

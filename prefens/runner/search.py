@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from prefens.core.errors import ConfigError, TrainingError
 from prefens.core.hashing import digest, short
 from prefens.core.metrics import log_loss
-from prefens.scoring import member_stack
+from prefens.runner.sync import member_stack
 from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import SplitStore
 

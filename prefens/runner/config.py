@@ -20,7 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from prefens.core.errors import ConfigError
 from prefens.core.hashing import identity_fields
-from prefens.schemas import (
+from prefens.runner.schemas import (
     SCHEMAS,
     BlendConfig,
     DeliverConfig,
@@ -71,7 +71,7 @@ __all__ = [  # the schemas too: callers name them as settings of this module
 
 T = TypeVar("T")
 
-_PACKAGE = Path(__file__).resolve().parent
+_PACKAGE = Path(__file__).resolve().parents[1]
 CONF_DIR = _PACKAGE / "conf" if (_PACKAGE / "conf").is_dir() else _PACKAGE.parent / "conf"  # a wheel; a checkout
 RECIPE_GROUPS = ("text", "pairing", "head", "training")  # beside backbone; a member has those it names as fields
 UNDECISIVE = "path training.save training.checkpoint_minutes training.gradient_checkpointing training.guard".split()

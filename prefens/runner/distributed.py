@@ -22,9 +22,9 @@ import psutil
 from prefens.core.errors import PrefensError
 from prefens.core.shutdown import Stopped
 from prefens.data.corpus import Corpus
-from prefens.fold_runs import fit_fold
 from prefens.members.base import Member
 from prefens.members.training.distributed import from_main
+from prefens.runner.trainer import fit_fold
 from prefens.store.member_spec import MemberSpec
 
 PARTING = 20.0  # seconds that the main process has to say how it ended, before the others end

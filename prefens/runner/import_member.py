@@ -10,8 +10,8 @@ import numpy as np
 from prefens.core.errors import ConfigError, StoreError
 from prefens.core.metrics import accuracy, log_loss
 from prefens.core.types import FoldPredictions
-from prefens.gathering import is_file
-from prefens.scoring import track_member
+from prefens.runner.blend_inputs import is_file
+from prefens.runner.sync import track_member
 from prefens.store.external import ForeignMember
 from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import SplitStore

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from prefens import config
 from prefens.core.errors import ConfigError, StoreError
 from prefens.core.hashing import digest, short
 from prefens.core.types import FoldPredictions, Folds, MemberInfo, OOFStack, Pairs
@@ -19,6 +18,7 @@ from prefens.data.folds import FoldSettings, Labelled, data_digest, labelled, sp
 from prefens.data.labels import read_labels
 from prefens.data.probabilities import read_probabilities
 from prefens.data.sources import Source
+from prefens.runner import config
 from prefens.store.assemble import common_rows, make_stack
 from prefens.store.external import ForeignMember
 from prefens.store.member_spec import MemberSpec

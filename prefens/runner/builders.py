@@ -7,9 +7,9 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from prefens import config
 from prefens.data.corpus import Corpus, make_corpus
 from prefens.data.folds import FoldSettings
+from prefens.runner import config
 from prefens.store.member_spec import MemberSpec
 
 
