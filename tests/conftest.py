@@ -13,7 +13,7 @@ import pytest
 
 from prefens.core import resources
 from prefens.core.types import Pairs
-from tests.examples import FAMILIES, make_pairs, make_tiny_encoder
+from tests.helpers.examples import FAMILIES, make_pairs, make_tiny_encoder
 
 resources.share_cores()
 

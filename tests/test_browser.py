@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from tests.commands import prefens
-from tests.evaluation.test_page import HOSTILE
-from tests.examples import column, make_pairs, write_csv
+from tests.helpers.commands import prefens
+from tests.helpers.examples import column, make_pairs, write_csv
+from tests.reporting.test_html import HOSTILE
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")

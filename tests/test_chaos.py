@@ -17,7 +17,7 @@ import pytest
 from prefens.core.leases import holder_of
 from prefens.runner.sync import member_stack
 from prefens.store.oof_store import OOFStore
-from tests.examples import make_pairs, write_csv
+from tests.helpers.examples import make_pairs, write_csv
 
 KILLS = 20
 SWEEP = (

@@ -15,8 +15,8 @@ import pandas as pd
 import pytest
 
 from prefens.core.metrics import log_loss
-from tests.commands import prefens
-from tests.examples import make_pairs, write_csv
+from tests.helpers.commands import prefens
+from tests.helpers.examples import make_pairs, write_csv
 
 QUIET = ["tracking=none", "backbone.bits=10", "backbone.strengths=[0.1]"]
 SCORES = ("method", "fitted", "honest", "honest_se")

@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 
 from prefens.core import gpus
 from prefens.runner.config import CONF_DIR
-from tests.examples import make_pairs, write_csv
+from tests.helpers.examples import make_pairs, write_csv
 
 SWEEP = ["data.path=train.csv", "backbone=style", "backbone.strengths=[0.1]", "folds.k=3", "fold=0,99,1,2"]
 

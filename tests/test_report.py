@@ -12,9 +12,9 @@ from prefens.core.errors import ConfigError
 from prefens.report import report
 from prefens.runner import config
 from prefens.store.tracking.mlflow_tracker import MlflowTracker
-from tests.commands import prefens
-from tests.evaluation.test_page import HOSTILE, Elements
-from tests.examples import column, make_pairs, write_csv
+from tests.helpers.commands import prefens
+from tests.helpers.examples import column, make_pairs, write_csv
+from tests.reporting.test_html import HOSTILE, Elements
 
 QUICK = ["resamples=20", "swaps=5", "texts=3"]
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from prefens.core.errors import ConfigError
 from prefens.core.types import HOLDOUT, Pairs
 from prefens.data.folds import FoldSettings, Scheme, assign, data_digest, make_folds, prompt_groups
-from tests.examples import column, make_pairs
+from tests.helpers.examples import column, make_pairs
 
 
 @given(st.integers(0, 10_000), st.integers(40, 120), st.integers(2, 6), st.sampled_from([0.0, 0.2, 0.4]))

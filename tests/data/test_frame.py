@@ -9,7 +9,7 @@ import pytest
 from prefens.core.errors import DataError
 from prefens.data.frame import load_frame
 from prefens.data.load import TEXT, load_pairs
-from tests.examples import make_pairs, write_csv
+from tests.helpers.examples import make_pairs, write_csv
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from prefens.data.fold_file import read_folds
 from prefens.data.folds import FoldSettings, make_folds, prompt_groups, split_rows
 from prefens.data.labels import read_labels
 from prefens.data.load import LABEL
-from tests.examples import make_pairs, write_labels
+from tests.helpers.examples import make_pairs, write_labels
 
 
 @settings(deadline=None)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from prefens.core.errors import ConfigError, DataError
 from prefens.core.types import TOLERANCE, Floats
 from prefens.data.probabilities import NAMINGS, read_probabilities
-from tests.examples import write_probabilities
+from tests.helpers.examples import write_probabilities
 
 
 @pytest.fixture

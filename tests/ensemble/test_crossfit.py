@@ -18,7 +18,7 @@ from prefens.ensemble.registry import BLENDERS
 from prefens.ensemble.soft_vote import SoftVote
 from prefens.ensemble.stacking import Stacking
 from prefens.ensemble.symmetric_logit import probabilities_of
-from tests.examples import make_stack, random_stack
+from tests.helpers.examples import make_stack, random_stack
 
 KIND = list(KINDS.values())
 

@@ -10,7 +10,7 @@ from prefens.core.types import Floats, MemberInfo, OOFStack
 from prefens.ensemble.convex_weights import LogLossWeights
 from prefens.ensemble.crossfit import cross_fit
 from prefens.ensemble.diagnostics import diagnose, error_correlation, forward_curve, left_out, suspects
-from tests.examples import alike_stack, make_stack, random_stack
+from tests.helpers.examples import alike_stack, make_stack, random_stack
 
 
 def honest(stack: OOFStack) -> Floats:
