@@ -12,7 +12,7 @@ import prefens
 PACKAGE = Path(prefens.__file__).parent
 BASE = {
     *("records", "results", "errors", "digest", "files", "threads", "gpus", "progress", "stopping", "parallel"),
-    "features",
+    *("features", "feature_scaling", "symmetric_logistic"),
 }
 COMMANDS = {
     *("train", "tune", "status", "blend", "predict", "report", "import_oof", "ui", "kaggle", "server", "deliver"),
@@ -30,6 +30,8 @@ ALLOWED = {
     "stopping": set(),
     "parallel": {"progress", "threads"},
     "features": {"records"},
+    "feature_scaling": {"records"},
+    "symmetric_logistic": {"errors", "evaluation.metrics", "records"},
     "data": {"data"},
     "text": {"text"},
     "evaluation": {"evaluation", "text.style"},

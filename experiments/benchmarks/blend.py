@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from prefens.core.symmetric_logistic import log_odds
 from prefens.core.types import Floats, Folds, MemberInfo, OOFStack
 from prefens.ensemble.calibration import KINDS
 from prefens.ensemble.convex_weights import LogLossWeights
@@ -27,7 +28,6 @@ from prefens.ensemble.diagnostics import diagnose
 from prefens.ensemble.registry import BLENDERS
 from prefens.ensemble.simplex_solver import certificate, minimise_log_loss
 from prefens.ensemble.stacking import Stacking
-from prefens.ensemble.symmetric_logit import log_odds
 
 ROWS, MEMBERS, FAMILIES, FOLDS = 57_477, 60, 6, 5
 

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prefens.core.errors import BlendError
+from prefens.core.symmetric_logistic import fit_newton, log_odds, probabilities_of
 from prefens.core.types import Floats, Folds, OOFStack, PairFeatures
 from prefens.ensemble.base import Blender
-from prefens.ensemble.symmetric_logit import log_odds, minimise, probabilities_of
 
 
 class Calibration(ABC):
@@ -30,7 +30,7 @@ class Calibration(ABC):
             return self._inputs(*log_odds(probabilities[rows]))
 
         start = np.array(self.START)
-        self.coefficients = minimise(inputs, label, start, tied=True, nonnegative=self.NONNEGATIVE, ridge=self.RIDGE)
+        self.coefficients = fit_newton(inputs, label, start, tied=True, nonnegative=self.NONNEGATIVE, ridge=self.RIDGE)
         return self
 
     def apply(self, probabilities: Floats) -> Floats:

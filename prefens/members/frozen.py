@@ -15,16 +15,17 @@ from numpy.typing import NDArray
 
 from prefens.core.errors import ConfigError
 from prefens.core.feature_cache import shared
+from prefens.core.feature_scaling import Block, PairScaling
 from prefens.core.files import written_aside
 from prefens.core.hashing import digest, short
+from prefens.core.symmetric_logistic import SymmetricLogistic
 from prefens.core.types import Floats, Pairs
 from prefens.data.text.turns import joined
 from prefens.members.backbone_files import MINILM_SHA256, find_minilm
 from prefens.members.base import Context, FitReport, Member
-from prefens.members.feature_scaling import Block, PairScaling
 from prefens.members.nn.sentence_embeddings import Precision, embed
 from prefens.members.serialization import load_settings, save_settings
-from prefens.members.symmetric_logistic import SymmetricLogistic, check_strengths, choose_strength, fit
+from prefens.members.strengths import check_strengths, fit_best
 
 log = logging.getLogger(__name__)
 
@@ -74,14 +75,11 @@ class FrozenMember(Member):
 
     def fit(self, train: Pairs, valid: Pairs | None, context: Context) -> FitReport:
         self._cache = context.cache
-        odd, even = self._features(train)
-        self._scaling = PairScaling.fit(odd, even)
-        scaled = self._scaling.apply(odd, even)
-        strength, loss = choose_strength(*scaled, train.labels, context.inner, self.strengths)
-        curve: list[float] = []
-        self._model = fit(*scaled, train.labels, strength, curve=curve)
-        facts = {"strength": strength, "inner_log_loss": loss, "parameters": self._model.size}
-        return FitReport({"train_objective": curve}, facts)
+        blocks = self._features(train)
+        self._scaling = PairScaling.fit(*blocks)
+        scaled = self._scaling.apply(*blocks)
+        self._model, report = fit_best(*scaled, train.labels, context.inner, self.strengths)
+        return report
 
     def predict_proba(self, pairs: Pairs) -> Floats:
         if self._model is None or self._scaling is None:

@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prefens.core.feature_cache import shared
+from prefens.core.feature_scaling import Block, PairScaling
 from prefens.core.parallel import map_chunks
+from prefens.core.symmetric_logistic import SymmetricLogistic
 from prefens.core.types import SWAP, Floats, Outcome, PairFeatures, Pairs
 from prefens.members.base import Context, FitReport, Member, swap_average
-from prefens.members.feature_scaling import Block, PairScaling
 from prefens.members.serialization import load_settings, save_settings
+from prefens.members.strengths import check_strengths, fit_best
 from prefens.members.style_features import features
-from prefens.members.symmetric_logistic import SymmetricLogistic, check_strengths, choose_strength, fit
 
 CHUNK = 1000  # pairs per piece of parallel work
 FLOOR = 1e-4  # least probability of any outcome: trees may call impossible what they have not seen
@@ -63,12 +64,9 @@ class StyleMember(Member):
             return self._fit_boosting(odd, even, train.labels, context.seed)
         scaling = PairScaling.fit([Block(odd)], [Block(even)])
         scaled = scaling.apply([Block(odd)], [Block(even)])
-        strength, loss = choose_strength(*scaled, train.labels, context.inner, self.strengths)
-        curve: list[float] = []
-        model = fit(*scaled, train.labels, strength, curve=curve)
+        model, report = fit_best(*scaled, train.labels, context.inner, self.strengths)
         self._logistic = scaling, model
-        facts = {"strength": strength, "inner_log_loss": loss, "parameters": model.size}
-        return FitReport({"train_objective": curve}, facts)
+        return report
 
     def predict_proba(self, pairs: Pairs) -> Floats:
         odd, even = self._features(pairs)

@@ -14,8 +14,8 @@ import numpy as np
 
 from prefens.core.errors import ConfigError
 from prefens.core.feature_cache import shared
+from prefens.core.feature_scaling import Block, PairScaling
 from prefens.core.types import PairFeatures, Pairs
-from prefens.members.feature_scaling import Block, PairScaling
 from prefens.members.style import all_features
 
 NAME = "style_inputs.safetensors"

@@ -10,11 +10,12 @@ import numpy as np
 
 from prefens.core.bootstrap import GroupBootstrap, interval
 from prefens.core.feature_cache import shared
+from prefens.core.feature_scaling import Block, PairScaling
+from prefens.core.symmetric_logistic import fit_lbfgs
 from prefens.core.types import Floats, Pairs, Strings
 from prefens.data.folds import assign, prompt_groups
-from prefens.members.feature_scaling import Block, PairScaling
+from prefens.members.strengths import choose_strength
 from prefens.members.style import StyleMember, all_features
-from prefens.members.symmetric_logistic import choose_strength, fit
 from prefens.reporting.leak_audit import draw_prompts
 from prefens.reporting.plots import ACCENT, MUTED, blank
 from prefens.reporting.section import Plot, Section, Table
@@ -86,11 +87,11 @@ def _resampled(
 ) -> tuple[Estimated, Estimated, int]:
     """Fit all rows, then resamples of prompt groups from that start; return what was estimated, and of how many."""
     label, bootstrap = pairs.labels, GroupBootstrap(group, resamples)
-    whole = fit(odd, even, label, strength)
+    whole = fit_lbfgs(odd, even, label, strength)
     ends, draws = time.monotonic() + seconds, []
     for counts in (counts for chunk in bootstrap.draws() for counts in chunk):
         rows = np.repeat(np.arange(len(label)), counts[bootstrap.place].astype(np.int64))
-        model = fit(odd[rows], even[rows], label[rows], strength, start=whole, tolerance=1e-4)
+        model = fit_lbfgs(odd[rows], even[rows], label[rows], strength, start=whole, tolerance=1e-4)
         draws.append((2.0 * model.odd, model.even))  # the logits of winning and losing are s and -s
         if len(draws) >= FEWEST and time.monotonic() > ends:
             break

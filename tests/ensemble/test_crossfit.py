@@ -8,6 +8,7 @@ import pytest
 
 from prefens.core.errors import BlendError, ConfigError
 from prefens.core.metrics import log_loss, row_losses
+from prefens.core.symmetric_logistic import probabilities_of
 from prefens.core.types import Floats, OOFStack, PairFeatures
 from prefens.ensemble.base import Blender
 from prefens.ensemble.calibration import KINDS, Calibrated, cross_calibrate
@@ -17,7 +18,6 @@ from prefens.ensemble.log_pool import LogPool
 from prefens.ensemble.registry import BLENDERS
 from prefens.ensemble.soft_vote import SoftVote
 from prefens.ensemble.stacking import Stacking
-from prefens.ensemble.symmetric_logit import probabilities_of
 from tests.helpers.examples import make_stack, random_stack
 
 KIND = list(KINDS.values())
