@@ -53,6 +53,7 @@ def test_the_wheel_trains_blends_and_predicts(installed: Path, tmp_path: Path) -
         "prefens.blend tracking=none",
         "prefens.report data.path=train.csv tracking=none",
         "prefens.predict data.path=test.csv",
+        "prefens.train data=synthetic data.rows=60 backbone=style tracking=none",
     ):
         run("-m", *line.split(), cwd=tmp_path, PYTHONPATH=installed)
     assert len(pd.read_csv(tmp_path / "submission.csv")) == 10
