@@ -60,7 +60,7 @@ class GroupBootstrap:
 
 
 def interval(draws: Floats, level: float = 0.95) -> Floats:
-    """Return (V, 2): the percentile interval of each column of (resamples, V) draws."""
+    """Return (V, 2): the percentile interval of each column of (resamples, V) draws; (2,) for (resamples,) draws."""
     tail = (1.0 - level) / 2.0
     bounds: Floats = np.quantile(draws, [tail, 1.0 - tail], axis=0).T
     return bounds

@@ -34,6 +34,14 @@ class Outcome(IntEnum):
 SWAP = np.array([Outcome.B_WINS, Outcome.A_WINS, Outcome.TIE])  # the column order after A and B change places
 
 
+def n_outcomes(label: NDArray[np.int8] | None) -> int:
+    """Return the number of outcomes K of data with these labels: the one place that knows it.
+
+    Data without ties will have 2; only 3 is reachable yet.
+    """
+    return len(Outcome)
+
+
 @dataclass(frozen=True, eq=False)
 class Pairs:
     """n pairs, column by column.
@@ -44,7 +52,7 @@ class Pairs:
     prompt, response_a, response_b : (n,) of tuple[str, ...], one item a turn, as many in each of the three.
     label : (n,) int8 in the order of `Outcome`, or None (test rows).
     model_a, model_b : (n,) of str or None; for slicing and audits only, they don't exist at test time.
-    truth : (n, 2, 3) or None; known only for synthetic pairs: the outcome probabilities that the labels were
+    truth : (n, 2, K) or None; known only for synthetic pairs: the outcome probabilities that the labels were
         drawn from, and those of the best predictor that cannot see which side is shown first.
     base, rows : the pairs that these were taken from and where, so that features are computed once for all folds.
     """
@@ -69,6 +77,11 @@ class Pairs:
         if self.label is None:
             raise ValueError("these pairs have no labels")
         return self.label
+
+    @property
+    def n_outcomes(self) -> int:
+        """The number of outcomes K."""
+        return n_outcomes(self.label)
 
     def take(self, rows: NDArray[Any]) -> Pairs:
         """Return the pairs at `rows` ((m,) positions or (n,) booleans), which remember where they came from."""
@@ -127,7 +140,7 @@ class Folds:
     ----------
     ids : (n,) of str; label : (n,) int8; group : (n,) of str, the prompt group.
     fold : (n,) int8 in [0, k), or HOLDOUT.
-    truth : (n, 2, 3) or None, as in `Pairs`.
+    truth : (n, 2, K) or None, as in `Pairs`.
     settings : scheme, k, seed and holdout share, as JSON values.
     data_digest : the digest of the pairs that were split.
     """
@@ -151,14 +164,14 @@ class Folds:
         return int(self.settings["k"])
 
     @property
+    def n_outcomes(self) -> int:
+        """The number of outcomes K."""
+        return n_outcomes(self.label)
+
+    @property
     def scored(self) -> NDArray[np.bool_]:
         """(n,) True for rows that a fold predicts, False for the hold-out."""
         return np.not_equal(self.fold, HOLDOUT)
-
-    def prior(self) -> Floats:
-        """(3,) outcome shares of the scored rows: what a malformed test row gets."""
-        counts = np.bincount(self.label[self.scored], minlength=len(Outcome))
-        return counts / float(counts.sum())
 
     def split(self, index: int) -> Fold:
         """Return one fold's rows as positions."""
@@ -203,7 +216,7 @@ class RunKey:
 
 @dataclass(frozen=True, eq=False)
 class FoldPredictions:
-    """One fold run's probabilities: (n, 3) for the held-out fold, and (h, 3) for the hold-out rows."""
+    """One fold run's probabilities: (n, K) for the held-out fold, and (h, K) for the hold-out rows."""
 
     key: RunKey
     ids: Strings
@@ -244,7 +257,7 @@ class OOFStack:
     Attributes
     ----------
     members : M of MemberInfo.
-    probabilities : (M, n, 3) float64 (float32 halves the memory), rows summing to 1 within 1e-6.
+    probabilities : (M, n, K) float64 (float32 halves the memory), rows summing to 1 within 1e-6.
     folds : the assignment of the n rows; `folds.fold` is HOLDOUT throughout for a stack of hold-out rows.
     features : of the n pairs, for blenders that look at the pair too; or None.
     """
@@ -255,7 +268,7 @@ class OOFStack:
     features: PairFeatures | None = None
 
     def __post_init__(self) -> None:
-        expected = (len(self.members), len(self.folds.ids), len(Outcome))
+        expected = (len(self.members), len(self.folds.ids), self.folds.n_outcomes)
         if self.probabilities.shape != expected:
             raise StoreError(
                 f"probabilities of shape {self.probabilities.shape}",
@@ -268,11 +281,6 @@ class OOFStack:
         features = None if self.features is None else self.features.take(keep)
         kept = np.compress(keep, self.probabilities, axis=1)  # indexing would put the members last in memory
         return replace(self, probabilities=kept, folds=take_rows(self.folds, keep), features=features)
-
-    def true_class(self) -> Floats:
-        """(M, n) the probability that each member gave to what happened."""
-        rows = np.arange(len(self.folds.label)) * len(Outcome) + self.folds.label
-        return np.take(self.probabilities.reshape(len(self.members), -1), rows, axis=1)
 
 
 def take_rows(folds: Folds, keep: NDArray[np.bool_]) -> Folds:

@@ -14,7 +14,7 @@ COLUMNS = {Outcome.A_WINS: "winner_model_a", Outcome.B_WINS: "winner_model_b", O
 
 
 def write_submission(path: Path, ids: Strings, probabilities: Floats) -> Path:
-    """Write (n,) ids and (n, 3) probabilities, in the given order, as the competition's CSV; return the path.
+    """Write (n,) ids and (n, K) probabilities, in the given order, as the competition's CSV; return the path.
 
     Columns are id, winner_model_a, winner_model_b, winner_tie. ValueError for rows that are no probabilities.
     """

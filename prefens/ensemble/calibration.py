@@ -24,7 +24,7 @@ class Calibration(ABC):
     coefficients: Floats
 
     def fit(self, probabilities: Floats, label: NDArray[np.int8]) -> Self:
-        """Fit on (n, 3) probabilities and (n,) labels, and return self."""
+        """Fit on (n, K) probabilities and (n,) labels, and return self."""
 
         def inputs(rows: slice) -> tuple[Floats, Floats]:
             return self._inputs(*log_odds(probabilities[rows]))
@@ -34,7 +34,7 @@ class Calibration(ABC):
         return self
 
     def apply(self, probabilities: Floats) -> Floats:
-        """Return (n, 3) calibrated probabilities."""
+        """Return (n, K) calibrated probabilities."""
         odd, even = self._inputs(*log_odds(probabilities))
         return probabilities_of(self.coefficients @ odd, self.coefficients @ even)
 
@@ -111,7 +111,7 @@ class Calibrated(Blender):
 
 
 def cross_calibrate(kind: type[Calibration], probabilities: Floats, folds: Folds) -> Floats:
-    """Return (n, 3) calibrated probabilities: each fold's by a calibration fitted on the other folds."""
+    """Return (n, K) calibrated probabilities: each fold's by a calibration fitted on the other folds."""
     numbers = np.unique(folds.fold)
     if len(numbers) < 2:
         raise BlendError(f"{len(numbers)} fold", "two or more to calibrate across", "train with more folds")

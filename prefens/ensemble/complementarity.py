@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from prefens.core.bootstrap import GroupBootstrap
+from prefens.core.bootstrap import GroupBootstrap, interval
 from prefens.core.errors import BlendError
-from prefens.core.metrics import CLIP
+from prefens.core.metrics import p_true
 from prefens.core.types import Floats, OOFStack
-from prefens.ensemble.base import true_class, weighted
+from prefens.ensemble.base import weighted
 from prefens.ensemble.simplex_solver import minimise_log_loss
 
 
@@ -32,7 +32,7 @@ def promise(stack: OOFStack, candidate: Floats, fold: int, resamples: int = 200)
 
     Parameters
     ----------
-    stack : the complete members on all rows; candidate : (m, 3) probabilities for the rows of `fold`, in its order.
+    stack : the complete members on all rows; candidate : (m, K) probabilities for the rows of `fold`, in its order.
 
     The blend is fitted without the fold. The candidate's share is fitted on the fold, anew for each resample of its
     prompts, so the gain is never negative and somewhat too large: a member is given up only when even that is small.
@@ -42,16 +42,14 @@ def promise(stack: OOFStack, candidate: Floats, fold: int, resamples: int = 200)
         raise BlendError(
             f"predictions of shape {candidate.shape}", f"one row for each of fold {fold}", "give the fold's predictions"
         )
-    weights = minimise_log_loss(true_class(stack.rows(~held_out)))
-    rows = stack.rows(held_out)
+    others, rows = stack.rows(~held_out), stack.rows(held_out)
+    weights = minimise_log_loss(p_true(others.probabilities, others.folds.label))
     blended = weighted(rows.probabilities, weights)
-    label = rows.folds.label.astype(np.int64)
-    pair = np.stack([blended, candidate])[:, np.arange(len(label)), label]
-    pair = np.clip(pair, CLIP, 1.0)
+    pair = p_true(np.stack([blended, candidate]), rows.folds.label)
     bootstrap = GroupBootstrap(rows.folds.group, resamples)
     gains = [_gain(pair[:, counts > 0], counts[counts > 0]) for counts in bootstrap.row_counts()]
-    low, high = np.quantile(gains, [0.025, 0.975])
-    return Promise(_gain(pair, np.ones(len(label))), float(low), float(high))
+    low, high = interval(np.array(gains))
+    return Promise(_gain(pair, np.ones(pair.shape[1])), float(low), float(high))
 
 
 def _gain(pair: Floats, counts: Floats) -> float:

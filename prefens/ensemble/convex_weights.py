@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prefens.core.errors import ConfigError
+from prefens.core.metrics import p_true
 from prefens.core.types import Floats, OOFStack
-from prefens.ensemble.base import WeightedBlender, true_class
+from prefens.ensemble.base import WeightedBlender
 from prefens.ensemble.simplex_solver import minimise_log_loss
 
 
@@ -34,7 +35,7 @@ class LogLossWeights(WeightedBlender):
             raise ConfigError(f"pulls={list(self.pulls)}", "one strength or more, none negative", "set pulls=[0], say")
 
     def _fit(self, stack: OOFStack) -> None:
-        happened = true_class(stack)
+        happened = p_true(stack.probabilities, stack.folds.label)
         self.pull = choose_pull(happened, stack.folds.fold, self.pulls)
         self.weights = minimise_log_loss(happened, pull=self.pull)
 

@@ -67,7 +67,7 @@ def leader(losses: Mapping[str, float], rows: int = 1) -> str:
 
 
 def cross_fit(blenders: Sequence[Blender], stack: OOFStack, calibrations: Calibrations = ()) -> dict[str, Floats]:
-    """Return (n, 3) predictions by method: those of each fold from a blender fitted on the rows of the other folds."""
+    """Return (n, K) predictions by method: those of each fold from a blender fitted on the rows of the other folds."""
     found = defaultdict[str, Floats](lambda: np.empty(stack.probabilities.shape[1:]))
     for out in np.unique(stack.folds.fold):
         for name, rows, predicted in _predictions(blenders, calibrations, stack, (int(out),)):

@@ -10,7 +10,14 @@ import numpy as np
 from scipy.special import entr
 
 from prefens.core.bootstrap import GroupBootstrap
-from prefens.core.metrics import accuracy, calibration_error, clustered_error, log_loss, row_losses
+from prefens.core.metrics import (
+    accuracy,
+    calibration_error,
+    clustered_error,
+    log_loss,
+    outcome_shares,
+    row_losses,
+)
 from prefens.core.types import Floats, Folds, OOFStack
 from prefens.ensemble.results import BlendResult, Choice
 
@@ -62,12 +69,12 @@ def references(folds: Folds) -> list[dict[str, Any]]:
 
 
 def mean_entropy(probabilities: Floats) -> float:
-    """Return the log loss in nats that (n, 3) probabilities expect of themselves: free of the luck of the labels."""
+    """Return the log loss in nats that (n, K) probabilities expect of themselves: free of the luck of the labels."""
     return float(entr(probabilities).sum(axis=1).mean())
 
 
 def scores(probabilities: Floats, folds: Folds) -> dict[str, float]:
-    """Return the scores of (n, 3) predictions for the rows of `folds`.
+    """Return the scores of (n, K) predictions for the rows of `folds`.
 
     log_loss in nats and log_loss_se, its standard error clustered by prompt group; accuracy and
     calibration_error in [0, 1]; below_prior, the gain over always predicting the outcome shares; and, where the
@@ -89,9 +96,8 @@ def scores(probabilities: Floats, folds: Folds) -> dict[str, float]:
 
 
 def prior_predictions(folds: Folds) -> Floats:
-    """Return (n, 3) copies of the outcome shares of these rows."""
-    counts = np.bincount(folds.label, minlength=3)
-    return np.tile(counts / counts.sum(), (len(folds.label), 1))
+    """Return (n, K) copies of the outcome shares of these rows."""
+    return np.tile(outcome_shares(folds.label, folds.n_outcomes), (len(folds.label), 1))
 
 
 def with_differences(

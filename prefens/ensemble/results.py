@@ -18,7 +18,7 @@ class BlendResult:
     method : its name; weights : (M,) on the simplex, fitted on all scored rows, or None for rules without weights.
     fitted, honest : log loss in nats on the rows that were seen, and cross-fitted.
     honest_se : standard error of `honest`, clustered by prompt group.
-    probabilities : (n, 3) the cross-fitted predictions behind `honest`.
+    probabilities : (n, K) the cross-fitted predictions behind `honest`.
     holdout : log loss in nats on the hold-out rows, or None where there are none.
     state : the fitted blender as JSON values.
     differences : from a reference ("best member", "soft vote") to the honest log loss less that of the reference, in
@@ -44,7 +44,7 @@ class Choice:
     ----------
     chosen : fold -> the method with the lowest honest log loss on the other folds.
     honest, honest_se : log loss in nats of those choices, each on its fold, and its clustered standard error.
-    probabilities : (n, 3) the predictions behind `honest`.
+    probabilities : (n, K) the predictions behind `honest`.
     methods : how many it chose from.
     differences : as in `BlendResult`.
     """

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from prefens.core.errors import ConfigError, DataError
-from prefens.core.types import Floats, Outcome, Strings
+from prefens.core.types import Floats, Strings
 from prefens.data.probabilities import read_probabilities
 from prefens.inference.predictor import stored_blender
 
@@ -27,7 +27,7 @@ def predict_files(
 
     Returns
     -------
-    (n,) ids in the order of the first file, (n, 3) probabilities, the method's name and the members it used.
+    (n,) ids in the order of the first file, (n, K) probabilities, the method's name and the members it used.
     """
     if blend is None or not Path(blend).is_file() or not files:
         raise ConfigError(
@@ -66,10 +66,11 @@ def _read(path: Path) -> dict[str, Any]:
 def _joined(
     members: list[str], files: Mapping[str, str], columns: Mapping[str, Mapping[str, str]]
 ) -> tuple[Strings, Floats]:
-    """Return the first file's ids, and (M, n, 3) probabilities; members without a file are uniform."""
+    """Return the first file's ids, and (M, n, K) probabilities; members without a file are uniform."""
     read = {name: read_probabilities(Path(path), columns[name]) for name, path in files.items()}
-    ids, _ = next(iter(read.values()))
-    stacked = np.full((len(members), len(ids), len(Outcome)), 1.0 / len(Outcome))
+    ids, first = next(iter(read.values()))
+    outcomes = first.shape[1]
+    stacked = np.full((len(members), len(ids), outcomes), 1.0 / outcomes)
     for name, (given, values) in read.items():
         place = {id_: row for row, id_ in enumerate(given)}
         lacking = len(set(ids) - place.keys())

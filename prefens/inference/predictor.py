@@ -13,7 +13,8 @@ import numpy as np
 
 from prefens.core.errors import StoreError
 from prefens.core.files import link, link_tree, write_json
-from prefens.core.types import Floats, Outcome, Pairs
+from prefens.core.metrics import outcome_shares
+from prefens.core.types import Floats, Pairs
 from prefens.data.load import Loaded
 from prefens.ensemble.base import Blender
 from prefens.ensemble.registry import restore
@@ -39,7 +40,7 @@ class Predictor:
     store : the folder with members/, part of a store or written by `save`; its folds are not read.
     method : the name of the blender's rule; members : names, in the order that the blender was fitted on; those it
         does not use are not loaded.
-    k : the number of fold models of each member; prior : (3,) the outcome shares that malformed rows get.
+    k : the number of fold models of each member; prior : (K,) the outcome shares that malformed rows get.
     backbones : a folder of backbone files that go before the installed ones.
     loaded : member -> its fold models, where they are kept in memory; other members are read at each prediction.
     """
@@ -58,7 +59,9 @@ class Predictor:
         """Return the predictor of the stored blend's `method`, or of its best one for "best"."""
         name, members, blender = stored_blender(split.blend(), method)
         backbones = split.path.parents[1] / "backbones"
-        return cls(split, name, members, blender, split.folds.k, split.folds.prior(), backbones)
+        folds = split.folds
+        prior = outcome_shares(folds.label[folds.scored], folds.n_outcomes)
+        return cls(split, name, members, blender, folds.k, prior, backbones)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -127,20 +130,20 @@ class Predictor:
         self.loaded.update({spec.name: list(self.models(spec)) for spec in self.specs()})
 
     def predict_rows(self, loaded: Loaded) -> Floats:
-        """Return (n, 3) probabilities for all rows of the input; malformed ones get the class prior."""
+        """Return (n, K) probabilities for all rows of the input; malformed ones get the class prior."""
         probabilities = np.tile(self.prior, (len(loaded.ids), 1))
         if len(loaded.pairs):
             probabilities[loaded.rows] = self.predict_pairs(loaded.pairs)
         return probabilities
 
     def predict_pairs(self, pairs: Pairs) -> Floats:
-        """Return (n, 3) probabilities: the blend of the members' means over their fold models."""
+        """Return (n, K) probabilities: the blend of the members' means over their fold models."""
         specs = self.specs()
         for spec in specs:
             folders = self.folders(spec)  # all models and backbones are there, before the first one starts to work
             if spec.name not in self.loaded:
                 member_class(spec).carried(folders[0], self.backbones)
-        stacked = np.full((len(self.members), len(pairs), len(Outcome)), 1.0 / len(Outcome))
+        stacked = np.full((len(self.members), len(pairs), len(self.prior)), 1.0 / len(self.prior))
         for spec in specs:
             log.info("predicting with %s", spec.name)
             stacked[list(self.members).index(spec.name)] = self.member_probabilities(spec, pairs)
@@ -149,8 +152,8 @@ class Predictor:
         return normalised
 
     def member_probabilities(self, spec: MemberSpec, pairs: Pairs) -> Floats:
-        """Return the (n, 3) mean of a member's fold models."""
-        total = np.zeros((len(pairs), len(Outcome)))
+        """Return the (n, K) mean of a member's fold models."""
+        total = np.zeros((len(pairs), len(self.prior)))
         for model in self.models(spec):
             total += model.predict_proba(pairs)
         return total / self.k

@@ -72,7 +72,7 @@ class Member(ABC):
 
     @abstractmethod
     def predict_proba(self, pairs: Pairs) -> Floats:
-        """Return (n, 3) float64 probabilities, swap-symmetric: p(a | A, B) = p(b | B, A)."""
+        """Return (n, K) float64 probabilities, swap-symmetric: p(a | A, B) = p(b | B, A)."""
 
     @abstractmethod
     def save(self, directory: Path) -> None:
@@ -107,6 +107,6 @@ class Member(ABC):
 
 
 def swap_average(there: Floats, back: Floats) -> Floats:
-    """Average (n, 3) predictions for (A, B) with those for (B, A): symmetric whatever the inputs."""
+    """Average (n, K) predictions for (A, B) with those for (B, A): symmetric whatever the inputs."""
     averaged: Floats = (there + back[:, SWAP]) / 2.0
     return averaged

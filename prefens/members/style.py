@@ -14,7 +14,7 @@ from prefens.core.feature_cache import shared
 from prefens.core.feature_scaling import Block, PairScaling
 from prefens.core.parallel import map_chunks
 from prefens.core.symmetric_logistic import SymmetricLogistic
-from prefens.core.types import SWAP, Floats, Outcome, PairFeatures, Pairs
+from prefens.core.types import SWAP, Floats, PairFeatures, Pairs
 from prefens.members.base import Context, FitReport, Member, swap_average
 from prefens.members.serialization import load_settings, save_settings
 from prefens.members.strengths import check_strengths, fit_best
@@ -71,7 +71,7 @@ class StyleMember(Member):
     def predict_proba(self, pairs: Pairs) -> Floats:
         odd, even = self._features(pairs)
         if self._boosting is not None:
-            there, back = (self._boosted(np.hstack([side, even])) for side in (odd, -odd))
+            there, back = (self._boosted(np.hstack([side, even]), pairs.n_outcomes) for side in (odd, -odd))
             return swap_average(there, back)
         if self._logistic is None:
             raise ValueError("predict_proba before fit or load")
@@ -125,9 +125,9 @@ class StyleMember(Member):
         self._boosting = booster.fit(inputs, targets)
         return FitReport(facts={"rounds": self.rounds})
 
-    def _boosted(self, inputs: Floats) -> Floats:
-        """Return (n, 3) probabilities; an outcome that was absent from the training rows keeps its column, at FLOOR."""
-        probabilities = np.zeros((len(inputs), len(Outcome)))
+    def _boosted(self, inputs: Floats, outcomes: int) -> Floats:
+        """Return (n, K) probabilities; an outcome that was absent from the training rows keeps its column, at FLOOR."""
+        probabilities = np.zeros((len(inputs), outcomes))
         seen = self._boosting.classes_
         if len(seen) == 1:
             probabilities[:, seen] = 1.0

@@ -18,7 +18,7 @@ TURNS = "\n\n\N{EM DASH} next turn \N{EM DASH}\n\n"
 
 
 def errors_section(stack: OOFStack, name: str, probabilities: Floats, pairs: Pairs, shown: int = 10) -> Section:
-    """Return the section for the (n, 3) honest probabilities of the method `name`; `shown` pairs of each kind.
+    """Return the section for the (n, K) honest probabilities of the method `name`; `shown` pairs of each kind.
 
     `pairs` are those of the stack's rows and maybe more, in any order.
     """
@@ -46,7 +46,7 @@ def errors_section(stack: OOFStack, name: str, probabilities: Floats, pairs: Pai
 
 
 def disagreement(probabilities: Floats) -> Floats:
-    """Return (n,) in [0, ln 3] nats: the entropy of the mean of (M, n, 3) less their mean entropy (Jensen-Shannon)."""
+    """Return (n,) in [0, ln 3] nats: the entropy of the mean of (M, n, K) less their mean entropy (Jensen-Shannon)."""
     together = entr(probabilities.mean(axis=0)).sum(axis=1)
     apart: Floats = np.maximum(together - entr(probabilities).sum(axis=2).mean(axis=0), 0.0)
     return apart

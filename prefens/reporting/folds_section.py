@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prefens.core.hashing import short
-from prefens.core.types import HOLDOUT, Folds, Outcome, Strings
+from prefens.core.metrics import outcome_shares
+from prefens.core.types import HOLDOUT, Folds, Outcome, Strings, n_outcomes
 from prefens.reporting.plots import NAMES
 from prefens.reporting.section import Section, Table
 
@@ -28,7 +29,7 @@ def rows_section(label: NDArray[np.int8], group: Strings, digest: str, folds: Fo
 
 
 def _counted(label: NDArray[np.int8], group: Strings) -> dict[str, Any]:
-    shares = np.bincount(label, minlength=len(Outcome)) / max(len(label), 1)
+    shares = outcome_shares(label, n_outcomes(label))
     named = {NAMES[outcome]: float(shares[outcome]) for outcome in Outcome}
     return {"rows": len(label), "prompts": len(set(group)), **named}
 

@@ -95,8 +95,8 @@ def draw_prompts(pairs: Pairs, rows: int, seed: int) -> Pairs:
 
 
 def out_of_fold(pairs: Pairs, folds: Folds, make: Callable[[], Member]) -> Floats:
-    """Return (n, 3) out-of-fold probabilities of a member trained in memory."""
-    probabilities = np.empty((len(pairs), 3))
+    """Return (n, K) out-of-fold probabilities of a member trained in memory."""
+    probabilities = np.empty((len(pairs), pairs.n_outcomes))
     for fold in folds:
         member, train = make(), pairs.take(fold.train)
         member.fit(train, None, Context(fold.index, np.zeros(len(train), dtype=np.int8)))

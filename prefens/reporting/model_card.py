@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from prefens.core.hashing import short
+from prefens.core.metrics import outcome_shares
 from prefens.core.types import Folds, Outcome
 from prefens.reporting.html import render
 from prefens.reporting.plots import NAMES
@@ -31,7 +30,7 @@ def model_card(described: Mapping[str, Any], folds: Folds, biases: Sequence[str]
         f"less {name}": f"{value:+.4f} [{low:+.4f}, {high:+.4f}]"
         for name, (value, low, high) in best["differences"].items()
     }
-    shares = np.bincount(folds.label, minlength=len(Outcome)) / len(folds.label)
+    shares = outcome_shares(folds.label, folds.n_outcomes)
     told = [
         member | seen for member, seen in zip(described["members"], described["diagnostics"]["members"], strict=True)
     ]

@@ -21,7 +21,7 @@ def calibration_section(
     Parameters
     ----------
     name : whose; label : (n,).
-    forms : "as it is", then calibration -> (n, 3) honest probabilities.
+    forms : "as it is", then calibration -> (n, K) honest probabilities.
     others : further members or methods, likewise, for the table alone.
     """
     scored = {
@@ -62,26 +62,27 @@ def calibration_section(
 
 
 def confidence_plot(name: str, probabilities: Floats, label: NDArray[np.int8], bins: int = 20) -> Plot:
-    """Draw how sure (n, 3) predictions are, and how often the likeliest outcome happened."""
+    """Draw how sure (n, K) predictions are, and how often the likeliest outcome happened."""
     sure = probabilities.max(axis=1)
     hit = probabilities.argmax(axis=1) == label
     figure = blank_figure(8.0, 3.6)
     left, right = figure.subplots(1, 2)
-    edges = np.linspace(1 / 3, 1.0, bins + 1)
+    least = 1 / probabilities.shape[1]
+    edges = np.linspace(least, 1.0, bins + 1)
     place = np.clip(np.digitize(sure, edges) - 1, 0, bins - 1)
     counts = np.bincount(place, minlength=bins)
     left.bar(edges[:-1], counts, width=np.diff(edges), align="edge", color=ACCENT, alpha=0.85, edgecolor="white")
     left.axvline(float(sure.mean()), color=WARM, linewidth=1.6, label=f"mean {sure.mean():.3f}")
-    left.set(xlabel="probability of the likeliest outcome", ylabel="pairs", xlim=(1 / 3, 1))
+    left.set(xlabel="probability of the likeliest outcome", ylabel="pairs", xlim=(least, 1))
     left.legend(frameon=False)
     seen = counts > 0
     share = np.bincount(place, hit, minlength=bins)[seen] / counts[seen]
     mean = np.bincount(place, sure, minlength=bins)[seen] / counts[seen]
     error = 2 * np.sqrt(share * (1 - share) / counts[seen])
-    right.plot([1 / 3, 1], [1 / 3, 1], color=MUTED, linestyle="--", linewidth=1)
+    right.plot([least, 1], [least, 1], color=MUTED, linestyle="--", linewidth=1)
     right.errorbar(mean, share, yerr=error, marker="o", markersize=4, linestyle="none", elinewidth=1, color=ACCENT)
     right.set(
-        xlabel="probability of the likeliest outcome", ylabel="share that happened", xlim=(1 / 3, 1), ylim=(0, 1.02)
+        xlabel="probability of the likeliest outcome", ylabel="share that happened", xlim=(least, 1), ylim=(0, 1.02)
     )
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)

@@ -10,17 +10,7 @@ from numpy.typing import NDArray
 
 from prefens.core.errors import StoreError
 from prefens.core.hashing import short
-from prefens.core.types import (
-    TOLERANCE,
-    Floats,
-    FoldPredictions,
-    Folds,
-    MemberInfo,
-    OOFStack,
-    Outcome,
-    Strings,
-    take_rows,
-)
+from prefens.core.types import TOLERANCE, Floats, FoldPredictions, Folds, MemberInfo, OOFStack, Strings, take_rows
 
 log = logging.getLogger(__name__)
 
@@ -105,7 +95,7 @@ def _join_folds(info: MemberInfo, folds: Folds, runs: Sequence[FoldPredictions],
         raise StoreError(
             f"member {info.name}: folds {given}", f"each of {list(range(folds.k))} once", "train the missing folds"
         )
-    joined = np.full((len(folds.ids), len(Outcome)), np.nan)
+    joined = np.full((len(folds.ids), folds.n_outcomes), np.nan)
     for run in runs:
         rows = folds.fold == run.key.fold
         ids, known = folds.ids[rows & kept], folds.ids[rows]

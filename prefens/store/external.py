@@ -22,7 +22,7 @@ class ForeignMember:
     Attributes
     ----------
     name : unique among the members; digest : of the ids and probabilities.
-    ids : (n,) each once; probabilities : (n, 3), rows summing to 1 within 1e-6.
+    ids : (n,) each once; probabilities : (n, K), rows summing to 1 within 1e-6.
     """
 
     name: str

@@ -52,7 +52,7 @@ class SplitStore:
         columns = {name: table.column(name).to_numpy() for name in ("label", "fold")}
         texts = {name: table.column(name).to_numpy(zero_copy_only=False).astype(object) for name in ("id", "group")}
         truth = (
-            np.stack(table.column("truth").to_numpy()).reshape(-1, 2, len(Outcome))
+            np.stack(table.column("truth").to_numpy()).reshape(table.num_rows, 2, -1)
             if "truth" in table.column_names
             else None
         )

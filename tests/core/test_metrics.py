@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from sklearn.metrics import log_loss as sklearn_log_loss
 
-from prefens.core.metrics import accuracy, calibration_error, clustered_error, log_loss, row_losses
+from prefens.core.metrics import (
+    accuracy,
+    calibration_error,
+    clustered_error,
+    log_loss,
+    outcome_shares,
+    p_true,
+    row_losses,
+)
 from prefens.data.submission import write_submission
 from prefens.ensemble.leaderboard import leaderboard, mean_entropy, references
 from tests.helpers.examples import column, make_stack, random_stack
@@ -20,6 +28,25 @@ def test_a_hard_miss_is_clipped() -> None:
     losses = row_losses(np.array([[1.0, 0.0, 0.0]] * 2), np.array([0, 1], dtype=np.int8))
     np.testing.assert_allclose(losses, [0.0, -np.log(1e-15)])
     assert np.isfinite(log_loss(np.eye(3, dtype=np.float32), np.array([1, 2, 0], dtype=np.int8)))
+
+
+def test_the_true_outcome_is_taken_from_every_member(generator: np.random.Generator) -> None:
+    probabilities = generator.dirichlet(np.ones(3), size=(4, 50)).astype(np.float32)
+    label = generator.integers(0, 3, size=50).astype(np.int8)
+    taken = p_true(probabilities, label)
+    assert taken.dtype == np.float32
+    assert taken.flags.c_contiguous
+    assert taken.tolist() == [[each[row, label[row]] for row in range(50)] for each in probabilities]
+
+
+def test_the_class_prior_has_the_lowest_log_loss_of_all_constants(generator: np.random.Generator) -> None:
+    label = np.array([0, 0, 1, 2], dtype=np.int8)
+    prior = outcome_shares(label, 3)
+    assert prior.tolist() == [0.5, 0.25, 0.25]
+    assert outcome_shares(label[:0], 3).tolist() == [0.0, 0.0, 0.0]
+    lowest = log_loss(np.tile(prior, (4, 1)), label)
+    for other in generator.dirichlet(np.ones(3), size=20):
+        assert log_loss(np.tile(other, (4, 1)), label) >= lowest
 
 
 def test_accuracy_shares_out_ties() -> None:

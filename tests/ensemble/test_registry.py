@@ -11,7 +11,7 @@ from scipy.optimize import minimize
 from scipy.special import softmax
 
 from prefens.core.errors import BlendError, ConfigError
-from prefens.core.metrics import log_loss
+from prefens.core.metrics import log_loss, p_true
 from prefens.core.types import SWAP, MemberInfo, OOFStack, PairFeatures
 from prefens.ensemble.base import Blender
 from prefens.ensemble.calibration import KINDS, Calibrated
@@ -205,7 +205,7 @@ def test_what_fits_nothing_scores_the_same_either_way(name: str) -> None:
 @given(stack=stacks)
 @settings(max_examples=40, deadline=None)
 def test_log_loss_weights_carry_their_certificate(stack: OOFStack) -> None:
-    happened = stack.true_class()
+    happened = p_true(stack.probabilities, stack.folds.label)
     weights = LogLossWeights().fit(stack).weights
     assert weights is not None
     assert certificate(happened, weights) <= 1e-8
@@ -236,7 +236,8 @@ def test_the_pool_meets_its_optimality_conditions(stack: OOFStack) -> None:
 
 
 def test_the_certificate_bounds_the_distance_to_the_optimum() -> None:
-    happened = random_stack(4, 300, seed=1).true_class()
+    stack = random_stack(4, 300, seed=1)
+    happened = p_true(stack.probabilities, stack.folds.label)
     best = minimise_log_loss(happened)
     worst = np.eye(4)[np.argmin(best)]
     gap = -np.log(worst @ happened).mean() + np.log(best @ happened).mean()
@@ -246,7 +247,8 @@ def test_the_certificate_bounds_the_distance_to_the_optimum() -> None:
 @pytest.mark.parametrize("pull", [0.0, 0.01, 1.0])
 @pytest.mark.parametrize("counted", [False, True])
 def test_weights_agree_with_a_general_solver(pull: float, counted: bool) -> None:
-    happened = random_stack(6, 500, seed=3).true_class()
+    stack = random_stack(6, 500, seed=3)
+    happened = p_true(stack.probabilities, stack.folds.label)
     counts = np.random.default_rng(0).integers(0, 4, size=500).astype(float) if counted else np.ones(500)
     counts /= counts.mean()
 
@@ -266,7 +268,8 @@ def test_weights_agree_with_a_general_solver(pull: float, counted: bool) -> None
 
 
 def test_many_members_and_single_precision() -> None:
-    happened = random_stack(150, 9000, seed=4).true_class()
+    stack = random_stack(150, 9000, seed=4)
+    happened = p_true(stack.probabilities, stack.folds.label)
     weights = minimise_log_loss(happened)
     assert certificate(happened, weights) <= 1e-8
     single = minimise_log_loss(happened.astype(np.float32))

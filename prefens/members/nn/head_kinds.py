@@ -56,7 +56,7 @@ class LinearHead(Head):
         self.body = nn.Sequential(nn.Dropout(dropout), _last(vectors * self.size, len(Outcome)))
 
     def forward(self, *vectors: torch.Tensor) -> torch.Tensor:
-        """Return (n, 3) logits for one or two (n, size) vectors."""
+        """Return (n, K) logits for one or two (n, size) vectors."""
         logits: torch.Tensor = self.body(torch.cat(vectors, dim=1))
         return logits
 
@@ -69,7 +69,7 @@ class MlpHead(Head):
         self.body = _two_layers(vectors * self.size, hidden, len(Outcome), dropout)
 
     def forward(self, *vectors: torch.Tensor) -> torch.Tensor:
-        """Return (n, 3) logits for one or two (n, size) vectors."""
+        """Return (n, K) logits for one or two (n, size) vectors."""
         logits: torch.Tensor = self.body(torch.cat(vectors, dim=1))
         return logits
 
@@ -101,7 +101,7 @@ class EquivariantHead(Head):
         cast(nn.Linear, self.body[-1]).bias.copy_(torch.tensor([side, tie / 2.0]))  # it is added up over both orders
 
     def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-        """Return (n, 3) logits for two (n, size) vectors."""
+        """Return (n, K) logits for two (n, size) vectors."""
         there, back = self._score(a, b), self._score(b, a)
         return _in_order(there[:, 0], back[:, 0], there[:, 1] + back[:, 1])
 
@@ -129,7 +129,7 @@ class DavidsonHead(Head):
         self.log_nu.fill_(tie - side)
 
     def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-        """Return (n, 3) logits for two (n, size) vectors."""
+        """Return (n, K) logits for two (n, size) vectors."""
         reward_a, reward_b = self.body(a)[:, 0], self.body(b)[:, 0]
         return _in_order(reward_a, reward_b, (reward_a + reward_b) / 2 + self.log_nu)
 

@@ -56,11 +56,11 @@ class PairModel(nn.Module):
         self.segments = getattr(encoder.config, "type_vocab_size", 0) > 1
 
     def forward(self, batch: Batch) -> torch.Tensor:
-        """Return (n, 3) logits in the given order for a batch of n pairs, as `pair_batch` makes it."""
+        """Return (n, K) logits in the given order for a batch of n pairs, as `pair_batch` makes it."""
         return self._judge(*self.vectors(batch))
 
     def log_probabilities(self, batch: Batch) -> torch.Tensor:
-        """Return (n, 3) float64 log probabilities, swap-symmetric by construction, for a batch with both sequences.
+        """Return (n, K) float64 log probabilities, swap-symmetric by construction, for a batch with both sequences.
 
         A head that is not symmetric by form judges both orders, and the two are averaged in probability.
         """
@@ -100,7 +100,7 @@ class PairModel(nn.Module):
         return states.half().float() if frozen and self.encoder.rounded else states
 
     def _judge(self, *vectors: torch.Tensor) -> torch.Tensor:
-        """Return the head's (n, 3) logits; in fp32, since bf16 has no more than three digits for them."""
+        """Return the head's (n, K) logits; in fp32, since bf16 has no more than three digits for them."""
         with torch.autocast(vectors[0].device.type, enabled=False):
             logits: torch.Tensor = self.head(*vectors[: self.head.vectors])
         return logits

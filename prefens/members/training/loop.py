@@ -12,6 +12,7 @@ from torch.nn.functional import cross_entropy
 
 from prefens.core import shutdown
 from prefens.core.errors import ConfigError
+from prefens.core.metrics import row_losses
 from prefens.core.progress import progress
 from prefens.core.shutdown import Stopped
 from prefens.core.types import Floats, Ints, Outcome
@@ -157,8 +158,7 @@ def inner_loss(run: Progress, left_out: Examples) -> float:
     own = slice(distributed.rank(), None, distributed.count())
     rows, label = left_out.rows[own], left_out.label[own]
     probabilities = predict(run.predictor, left_out.tokens, rows, run.budget.tokens, left_out.padding)
-    losses = -np.log(np.clip(probabilities[np.arange(len(rows)), label], 1e-15, None))
-    (loss,) = distributed.total([float(losses.sum())])
+    (loss,) = distributed.total([float(row_losses(probabilities, label).sum())])
     check_finite(loss, "a loss of the inner split", f"step {len(run.curve)}")
     return loss / len(left_out)
 
@@ -179,7 +179,7 @@ def _keep(run: Progress, checkpoint: Checkpoint | None) -> None:
 def predict(
     model: Any, tokens: PairTokens | EncodedPairs, rows: NDArray[np.int64], token_budget: int, padding: int
 ) -> Floats:
-    """Return (n, 3) float64 probabilities for the pairs at `rows` of `tokens`."""
+    """Return (n, K) float64 probabilities for the pairs at `rows` of `tokens`."""
     model.to(device()).eval()
     lengths = (tokens.a.lengths + tokens.b.lengths)[rows]
     probabilities = np.empty((len(rows), len(Outcome)))

@@ -42,7 +42,7 @@ class Audit:
     ----------
     main : effects on winning, of the votes, of the truth where it is known, and of every predictor.
     ratios, ties, families, model_pairs : of the votes, the truth and the first SHOWN predictors.
-    votes : (n, 3) one-hot; mates : (n,) as `both_orders.find_mates` gives them.
+    votes : (n, K) one-hot; mates : (n,) as `both_orders.find_mates` gives them.
     """
 
     main: Estimates
@@ -62,7 +62,7 @@ def bias_section(pairs: Pairs, folds: Folds, predictions: Mapping[str, Floats], 
     Parameters
     ----------
     pairs : the texts, in any order; those that `folds` does not have are left out.
-    folds : n rows with their labels and prompt groups; predictions : name -> (n, 3) out-of-fold probabilities in the
+    folds : n rows with their labels and prompt groups; predictions : name -> (n, K) out-of-fold probabilities in the
         order of `folds`, the most important first; may be empty.
     resamples : of prompt groups, for the 95 % intervals.
 
@@ -87,8 +87,9 @@ def aligned(pairs: Pairs, folds: Folds) -> Pairs:
 def audit(pairs: Pairs, folds: Folds, predictions: Mapping[str, Floats], resamples: int) -> Audit:
     """Estimate all effects of pairs in the order of `folds`."""
     for name, values in predictions.items():
-        if values.shape != (len(pairs), 3):
-            raise StoreError(f"{name}: probabilities of shape {values.shape}", f"({len(pairs)}, 3)", "join them by id")
+        expected = (len(pairs), pairs.n_outcomes)
+        if values.shape != expected:
+            raise StoreError(f"{name}: probabilities of shape {values.shape}", f"{expected}", "join them by id")
     reading, bootstrap, votes = read_pairs(pairs), GroupBootstrap(folds.group, resamples), one_hot(folds.label)
     known = {VOTES: votes} | ({} if pairs.truth is None else {TRUTH: pairs.truth[:, 0]})
     everyone = known | dict(predictions)

@@ -17,8 +17,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from prefens.core.bootstrap import GroupBootstrap
-from prefens.core.types import Floats, Outcome, Strings
+from prefens.core.bootstrap import GroupBootstrap, interval
+from prefens.core.types import Floats, Strings, n_outcomes
 
 MARGIN = np.array([1.0, -1.0, 0.0])  # A wins less B wins
 TIES = np.array([0.0, 0.0, 1.0])
@@ -29,7 +29,7 @@ BLOCK = 512  # columns of sums at a time: 200 MB for 50,000 prompts
 
 @dataclass(frozen=True, eq=False)
 class Effect:
-    """What is estimated: `topic` and `name` say it, `weight` (n,) and `contrast` (3,) define it."""
+    """What is estimated: `topic` and `name` say it, `weight` (n,) and `contrast` (K,) define it."""
 
     topic: str
     name: str
@@ -52,8 +52,8 @@ def margin(topic: str, name: str, weight: Floats | NDArray[np.int64]) -> Effect:
 
 
 def one_hot(label: NDArray[np.int8]) -> Floats:
-    """Return votes, (n,), as (n, 3) probabilities."""
-    return np.eye(len(Outcome))[label.astype(np.int64)]
+    """Return votes, (n,), as (n, K) probabilities."""
+    return np.eye(n_outcomes(label))[label.astype(np.int64)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,14 +90,14 @@ def excludes_zero(cell: tuple[float, float, float] | None) -> bool:
 def _cell(value: float, draws: Floats) -> tuple[float, float, float] | None:
     if not np.isfinite(value):
         return None
-    low, high = np.nanquantile(draws, [0.025, 0.975])
+    low, high = interval(draws[np.isfinite(draws)])
     return float(value), float(low), float(high)
 
 
 def estimate(
     effects: Sequence[Effect], names: Sequence[str], probabilities: Sequence[Floats], bootstrap: GroupBootstrap
 ) -> Estimates:
-    """Estimate effects of several predictors' (n, 3) probabilities on the same resamples of prompt groups.
+    """Estimate effects of several predictors' (n, K) probabilities on the same resamples of prompt groups.
 
     An effect of fewer than MIN_ROWS pairs or MIN_GROUPS prompts is left out, as NaN. Percentile intervals (Davison &
     Hinkley 1997, section 5.3.1).

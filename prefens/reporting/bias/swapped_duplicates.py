@@ -39,7 +39,7 @@ def change_under_swap(probabilities: Floats, mates: Ints) -> Floats:
 
 
 def verdicts(votes: Floats, mates: Ints) -> dict[str, Floats]:
-    """Return what becomes of each pair of (n, 3) one-hot votes with a mate: name -> (m,) of 0 and 1."""
+    """Return what becomes of each pair of (n, K) one-hot votes with a mate: name -> (m,) of 0 and 1."""
     rows = np.flatnonzero(mates >= 0)
     here, there = votes[rows], votes[mates[rows]]
     won, lost = Outcome.A_WINS, Outcome.B_WINS

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from prefens.core.metrics import outcome_shares
 from prefens.core.types import Outcome, Pairs
 from prefens.reporting.data_profile.tables import MOST_MODELS, Standing
 from prefens.reporting.language_id import LANGUAGES, PLACE
@@ -19,11 +20,11 @@ def label_plot(pairs: Pairs) -> Plot | None:
     if pairs.label is None or not len(pairs):
         return None
     figure, axes = blank(8.0, 2.2)
-    shares = np.bincount(pairs.label, minlength=len(Outcome)) / len(pairs)
+    shares = outcome_shares(pairs.label, pairs.n_outcomes)
     for row, outcome in enumerate(Outcome):
         axes.barh(row, shares[outcome], color=COLOURS[outcome], height=0.6)
         axes.text(shares[outcome] + 0.005, row, f"{shares[outcome]:.1%}", va="center", fontsize=9)
-    axes.set_yticks(range(len(Outcome)), [NAMES[outcome] for outcome in Outcome])
+    axes.set_yticks(range(pairs.n_outcomes), [NAMES[outcome] for outcome in Outcome])
     axes.set(xlabel="share of pairs", xlim=(0, min(1.0, shares.max() + 0.1)))
     axes.invert_yaxis()
     lead = 100 * float(shares[Outcome.A_WINS] - shares[Outcome.B_WINS])

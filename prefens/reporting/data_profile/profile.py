@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prefens.core.errors import DataError
+from prefens.core.metrics import outcome_shares
 from prefens.core.types import Folds, Ints, Outcome, Pairs, Strings
 from prefens.reporting.data_profile.duplicates import find_repeats, group_sizes, leaked_by, leaked_rows
 from prefens.reporting.data_profile.plots import label_plot, language_plot, length_plot, model_plot
@@ -162,7 +163,7 @@ def summary(found: Study) -> list[str]:
     k = K if found.folds is None else found.folds.k
     said = [f"{n:,} pairs of {len(set(found.group)):,} different prompts{_models(found)}."]
     if found.pairs.label is not None:
-        shares = np.bincount(found.pairs.label, minlength=len(Outcome)) / n
+        shares = outcome_shares(found.pairs.label, found.pairs.n_outcomes)
         a, b, tie = (f"{shares[outcome]:.1%}" for outcome in Outcome)
         said.append(f"A wins {a}, B wins {b}, and {tie} are ties.")
     said.append(

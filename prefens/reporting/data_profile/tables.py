@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from prefens.core.metrics import outcome_counts
 from prefens.core.types import SWAP, Ints, Outcome, Pairs
 from prefens.data.text.style_counts import SCRIPTS
 from prefens.reporting.language_id import LANGUAGES, NO_LETTERS, UNCLEAR
@@ -47,7 +48,7 @@ def standings(pairs: Pairs) -> list[Standing]:
     label = pairs.label.astype(np.int64)
     outcome = np.concatenate([label, SWAP[label]])  # as seen from the model's side
     names, place = np.unique(models, return_inverse=True)
-    counts = np.zeros((len(names), len(Outcome)))
+    counts = np.zeros((len(names), pairs.n_outcomes))
     np.add.at(counts, (place, outcome), 1)
     found = []
     for name, row in zip(names, counts, strict=True):
@@ -67,7 +68,7 @@ def label_table(pairs: Pairs) -> Table:
     """How often each outcome was chosen."""
     if pairs.label is None:
         return Table("Outcomes", [])
-    counts = np.bincount(pairs.label, minlength=len(Outcome))
+    counts = outcome_counts(pairs.label, pairs.n_outcomes)
     rows = [
         {"outcome": NAMES[each], "pairs": int(counts[each]), "share": _share(counts[each], counts)} for each in Outcome
     ]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-import numpy as np
 from mlflow.entities import Dataset, DatasetInput, InputTag
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
 from prefens.core.hashing import short
+from prefens.core.metrics import outcome_counts
 from prefens.core.types import Folds, Outcome
 
 NAME = "preference pairs"
@@ -25,7 +25,7 @@ def dataset_input(data: Folds | Mapping[str, str]) -> DatasetInput:
 def described(folds: Folds) -> dict[str, str]:
     """Return what MLflow is told of the rows of `folds`; the source is their place in the store."""
     place = f"store/{short(folds.data_digest)}-{short(folds.digest)}/folds.parquet"
-    counts = np.bincount(folds.label, minlength=len(Outcome)).tolist()
+    counts = outcome_counts(folds.label, folds.n_outcomes).tolist()
     profile = {
         "num_rows": len(folds.ids),
         "prompts": len(set(folds.group)),
