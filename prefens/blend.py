@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 
 from prefens.runner import app, config
+from prefens.runner.schemas import BlendConfig, Tracking
 
 log = logging.getLogger(__name__)
 
@@ -14,7 +15,7 @@ def main() -> None:
     app.run("blend", blend)
 
 
-def blend(settings: config.BlendConfig) -> app.Rows:
+def blend(settings: BlendConfig) -> app.Rows:
     """Fit the blends, print the tables, write blend.json, weights.json, leaderboard.json and figures."""
     from prefens.core.errors import ConfigError
     from prefens.ensemble.base import Blender
@@ -32,7 +33,7 @@ def blend(settings: config.BlendConfig) -> app.Rows:
     Path(settings.out).mkdir(parents=True, exist_ok=True)  # before the work, not after it
     blenders: list[Blender] = [config.build(node) for node in settings.blender.values()]
     calibrations = [calibration(name) for name in settings.calibrations]
-    tracking = config.build(settings.tracking, config.Tracking)
+    tracking = config.build(settings.tracking, Tracking)
     found = make_blend(gather(settings), blenders, calibrations, settings.resamples)
     found = found.rechecked(settings.recheck, Path(tracking.root) / "backbones")
     rows = found.leaderboard()

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from prefens.runner import app, config
+from prefens.runner.schemas import ImportConfig, Tracking
 
 
 def main() -> None:
     app.run("import_oof", import_oof)
 
 
-def import_oof(settings: config.ImportConfig) -> app.Rows:
+def import_oof(settings: ImportConfig) -> app.Rows:
     """Store and track one member, and print its scores."""
     from prefens.core.errors import ConfigError
     from prefens.ensemble.leaderboard import leaderboard
@@ -24,7 +25,7 @@ def import_oof(settings: config.ImportConfig) -> app.Rows:
 
     if settings.path is None:
         raise ConfigError("path is not set", "a CSV or parquet file of probabilities", "add path=oof.csv")
-    tracking = config.build(settings.tracking, config.Tracking)
+    tracking = config.build(settings.tracking, Tracking)
     split = OOFStore(Path(tracking.root)).select(settings.data_digest, settings.fold_digest)
     columns = config.mapping("columns", settings.columns)
     member = read_member(Path(settings.path), columns, settings.name)

@@ -5,19 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 from prefens.runner import app, config
+from prefens.runner.schemas import KaggleConfig, Tracking
 
 
 def main() -> None:
     app.run("kaggle", kaggle)
 
 
-def kaggle(settings: config.KaggleConfig) -> app.Rows:
+def kaggle(settings: KaggleConfig) -> app.Rows:
     """Write the bundle and say what it holds."""
     from prefens.inference.bundle import make_bundle
     from prefens.runner.console import bundle_table, show
     from prefens.store.oof_store import OOFStore
 
-    root = Path(config.build(settings.tracking, config.Tracking).root)
+    root = Path(config.build(settings.tracking, Tracking).root)
     split = OOFStore(root).select(settings.data_digest, settings.fold_digest)
     about = make_bundle(split, settings.method, settings.packages, Path(settings.out))
     show(bundle_table(about, settings.out))

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from prefens.runner import app, config
+from prefens.runner.schemas import PredictConfig, Tracking
 
 
 def main() -> None:
     app.run("predict", predict)
 
 
-def predict(settings: config.PredictConfig) -> app.Rows:
+def predict(settings: PredictConfig) -> app.Rows:
     """Predict all rows of the input, write submission.csv and predict.json, print what was done."""
     from prefens.core.files import write_json
     from prefens.data.submission import write_submission
@@ -28,14 +29,14 @@ def predict(settings: config.PredictConfig) -> app.Rows:
     return [summary]
 
 
-def from_pairs(settings: config.PredictConfig) -> tuple[Any, Any, dict[str, Any]]:
+def from_pairs(settings: PredictConfig) -> tuple[Any, Any, dict[str, Any]]:
     """Return ids, probabilities and what to tell of predictions by a saved model or the stored blend."""
     from prefens.data.sources import Source
     from prefens.inference.saved_model import find_predictor
     from prefens.store.oof_store import OOFStore
 
     source: Source = config.build(settings.data)
-    tracking = config.build(settings.tracking, config.Tracking)
+    tracking = config.build(settings.tracking, Tracking)
     store, root = OOFStore(Path(tracking.root)), Path(tracking.root)
     split = store.select(settings.data_digest, settings.fold_digest) if settings.model is None else None
     place = (root, tracking.experiment, tracking.uri)
@@ -47,7 +48,7 @@ def from_pairs(settings: config.PredictConfig) -> tuple[Any, Any, dict[str, Any]
     return loaded.ids, probabilities, facts | {"method": predictor.method, "members": predictor.used}
 
 
-def from_files(settings: config.PredictConfig) -> tuple[Any, Any, dict[str, Any]]:
+def from_files(settings: PredictConfig) -> tuple[Any, Any, dict[str, Any]]:
     """Return ids, probabilities and what to tell of members' predictions that are in files; without a store."""
     from prefens.inference.from_files import predict_files
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from prefens.runner import app, config
+from prefens.runner.schemas import ReportConfig, Tracking
 
 
 def main() -> None:
     app.run("report", report)
 
 
-def report(settings: config.ReportConfig) -> app.Rows:
+def report(settings: ReportConfig) -> app.Rows:
     """Write report.html, model_card.md and figures/, and log them."""
     from prefens.core.errors import ConfigError
     from prefens.ensemble.base import Blender
@@ -22,7 +23,7 @@ def report(settings: config.ReportConfig) -> app.Rows:
 
     if settings.only not in (None, "data"):
         raise ConfigError(f"only={settings.only}", "data, or null for all sections", "correct only=")
-    tracking = config.build(settings.tracking, config.Tracking)
+    tracking = config.build(settings.tracking, Tracking)
     if settings.only == "data":
         given = given_data(settings.data)
         if given is None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
-from prefens.runner import app, config
+from prefens.runner import app
+from prefens.runner.schemas import ServerConfig
 
 
 def main() -> None:
     app.run("server", server)
 
 
-def server(settings: config.ServerConfig) -> app.Rows:
+def server(settings: ServerConfig) -> app.Rows:
     """Serve until interrupted; print the address."""
     from prefens.core.errors import ConfigError
     from prefens.store.tracking.postgres import Cluster, find_binaries

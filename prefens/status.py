@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from prefens.runner import app, config
+from prefens.runner.schemas import StatusConfig, Tracking
 
 
 def main() -> None:
@@ -16,11 +17,11 @@ def main() -> None:
     app.run("status", status)
 
 
-def status(settings: config.StatusConfig) -> app.Rows:
+def status(settings: StatusConfig) -> app.Rows:
     """Print how each member's folds stand, once or again and again."""
     from prefens.core.errors import ConfigError
 
-    root = Path(config.build(settings.tracking, config.Tracking).root)
+    root = Path(config.build(settings.tracking, Tracking).root)
     if not (root / "store").is_dir():
         raise ConfigError(f"no store in {root}", "members that were begun", "train some, or give tracking.root=DIR")
     pause = _pause(settings.watch)
@@ -44,7 +45,7 @@ def _pause(watch: Any) -> float | None:
     raise ConfigError(f"watch={watch}", "true, false or seconds above 0", "correct watch=")
 
 
-def _tell(root: Path, settings: config.StatusConfig, clear: bool) -> None:
+def _tell(root: Path, settings: StatusConfig, clear: bool) -> None:
     from prefens.core.files import write_json
     from prefens.runner.console import show, standing_notes, standing_table
     from prefens.runner.sweep import latest

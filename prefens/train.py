@@ -6,13 +6,14 @@ from functools import partial
 from pathlib import Path
 
 from prefens.runner import app, config
+from prefens.runner.schemas import Tracking, TrainConfig
 
 
 def main() -> None:
     app.run("train", train, finish)
 
 
-def train(settings: config.TrainConfig) -> app.Rows:
+def train(settings: TrainConfig) -> app.Rows:
     """Train one member, or one fold of it; return a row of results per fold run."""
     from prefens.core.errors import ConfigError
     from prefens.members.training import distributed
@@ -22,7 +23,7 @@ def train(settings: config.TrainConfig) -> app.Rows:
     from prefens.store.oof_store import OOFStore
     from prefens.store.tracking.factory import open_tracker
 
-    tracking = config.build(settings.tracking, config.Tracking)
+    tracking = config.build(settings.tracking, Tracking)
     root = Path(tracking.root)
     corpus = load_corpus(settings)
     folds = corpus.folds

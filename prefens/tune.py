@@ -10,13 +10,14 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from prefens.runner import app, config
+from prefens.runner.schemas import Tracking, TuneConfig
 
 
 def main() -> None:
     app.run("tune", tune)
 
 
-def tune(settings: config.TuneConfig) -> app.Rows:
+def tune(settings: TuneConfig) -> app.Rows:
     """Run trials until enough are finished; print them, best first, and write tune.json."""
     from prefens.core.files import write_json
     from prefens.runner.builders import load_corpus, member_spec
@@ -26,7 +27,7 @@ def tune(settings: config.TuneConfig) -> app.Rows:
     from prefens.store.oof_store import OOFStore
     from prefens.store.tracking.factory import open_tracker
 
-    tracking = config.build(settings.tracking, config.Tracking)
+    tracking = config.build(settings.tracking, Tracking)
     corpus = load_corpus(settings)
     folds, split = corpus.folds, OOFStore(Path(tracking.root)).put_folds(corpus.folds)
     base = member_spec(settings, corpus)

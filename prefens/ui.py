@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from prefens.runner import app, config
+from prefens.runner.schemas import Tracking, UiConfig
 
 
 def main() -> None:
     app.run("ui", ui)
 
 
-def ui(settings: config.UiConfig) -> app.Rows:
+def ui(settings: UiConfig) -> app.Rows:
     """Serve the UI until interrupted; print the address of the experiment's table of runs."""
     from prefens.core.errors import ConfigError
     from prefens.store.tracking.mlflow_backend import database_uri
@@ -19,7 +20,7 @@ def ui(settings: config.UiConfig) -> app.Rows:
     from prefens.store.tracking.server import serve
     from prefens.store.tracking.ui_view import runs_page
 
-    tracking = config.build(settings.tracking, config.Tracking)
+    tracking = config.build(settings.tracking, Tracking)
     root = Path(tracking.root)
     if not (root / "mlflow.db").is_file():
         raise ConfigError(

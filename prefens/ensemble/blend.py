@@ -25,8 +25,8 @@ from prefens.ensemble.registry import restore
 from prefens.ensemble.results import BlendResult, Choice, Diagnosis
 from prefens.inference.checks import recheck
 from prefens.inference.saved_model import save_best
-from prefens.runner import config
 from prefens.runner.blend_inputs import Gathered
+from prefens.runner.schemas import Tracking
 from prefens.store.tracking.factory import open_tracker
 
 log = logging.getLogger(__name__)
@@ -183,7 +183,7 @@ def make_blend(
     return Blend(gathered, results, choice, diagnose(stack, resamples, resources.granted()), calibrated)
 
 
-def record(found: Blend, tracking: config.Tracking, out: Path, model: bool = True) -> None:
+def record(found: Blend, tracking: Tracking, out: Path, model: bool = True) -> None:
     """Write the files of a blend; store it for predictions, where there is a store, and as one `model`; track it.
 
     What is written first is what the others are made from: a figure or a server that fails costs nothing else.

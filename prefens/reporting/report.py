@@ -33,8 +33,8 @@ from prefens.reporting.plots import save
 from prefens.reporting.reliability import calibration_section
 from prefens.reporting.section import Section
 from prefens.reporting.style_audit import style_section
-from prefens.runner import config
 from prefens.runner.blend_inputs import Given
+from prefens.runner.schemas import Tracking
 from prefens.store.tracking.factory import open_tracker
 
 log = logging.getLogger(__name__)
@@ -136,7 +136,7 @@ def _tried(name: str, make: Callable[[], Section]) -> Section | None:
         return None
 
 
-def write_report(report: Report, out: Path, tracking: config.Tracking) -> list[Path]:
+def write_report(report: Report, out: Path, tracking: Tracking) -> list[Path]:
     """Write report.html, model_card.md and figures/ to a folder, note them in the tracker, and return the paths."""
     files = [write_text(out / "report.html", html(report.page))]
     files += [write_text(out / "model_card.md", report.card)] if report.card else []

@@ -19,6 +19,7 @@ from prefens.data.labels import read_labels
 from prefens.data.probabilities import read_probabilities
 from prefens.data.sources import Source
 from prefens.runner import config
+from prefens.runner.schemas import MethodsConfig, Tracking
 from prefens.store.assemble import common_rows, make_stack
 from prefens.store.external import ForeignMember
 from prefens.store.member_spec import MemberSpec
@@ -62,7 +63,7 @@ class Gathered:
         return None if self.given is None else self.given.pairs
 
 
-def gather(settings: config.MethodsConfig) -> Gathered:
+def gather(settings: MethodsConfig) -> Gathered:
     """Read the members that the settings name, from store and files, and join them by id."""
     files = [Path(name) for name in settings.members if is_file(name)]
     names = [name for name in settings.members if not is_file(name)]
@@ -95,7 +96,7 @@ def read_member(path: Path, columns: Mapping[str, str], name: str | None = None)
     return ForeignMember(path.stem if name is None else name, content, ids, probabilities)
 
 
-def find_folds(settings: config.MethodsConfig, stored: bool) -> tuple[Folds, SplitStore | None, Given | None]:
+def find_folds(settings: MethodsConfig, stored: bool) -> tuple[Folds, SplitStore | None, Given | None]:
     """Return the folds to blend on, the part of the store that they are from, if any, and the pairs, if given.
 
     Labels from a file come first, then the store, then folds made of data=. With `stored`, members of the store
@@ -111,7 +112,7 @@ def find_folds(settings: config.MethodsConfig, stored: bool) -> tuple[Folds, Spl
                 "labels= with members of the store", "files in members=", "leave labels= or the names out"
             )
         return _make_folds(settings, read_labels(Path(settings.labels))), None, None
-    store = OOFStore(Path(config.build(settings.tracking, config.Tracking).root))
+    store = OOFStore(Path(config.build(settings.tracking, Tracking).root))
     given = given_data(settings.data)
     digest = None if given is None else data_digest(given.pairs)
     if stored or not _needs_own_folds(settings, store, digest):
@@ -132,7 +133,7 @@ def find_folds(settings: config.MethodsConfig, stored: bool) -> tuple[Folds, Spl
     return _make_folds(settings, labelled(given.pairs)), None, given
 
 
-def _needs_own_folds(settings: config.MethodsConfig, store: OOFStore, digest: str | None) -> bool:
+def _needs_own_folds(settings: MethodsConfig, store: OOFStore, digest: str | None) -> bool:
     """Whether files alone get folds of their own, since the store has none of their data or others were asked for."""
     splits = store.splits()
     if digest is None:
@@ -140,7 +141,7 @@ def _needs_own_folds(settings: config.MethodsConfig, store: OOFStore, digest: st
     return settings.fold_file is not None or not any(split.folds.data_digest == digest for split in splits)
 
 
-def _make_folds(settings: config.MethodsConfig, rows: Labelled) -> Folds:
+def _make_folds(settings: MethodsConfig, rows: Labelled) -> Folds:
     asked = _asked(settings)
     if settings.fold_file is not None:
         if asked:
@@ -152,7 +153,7 @@ def _make_folds(settings: config.MethodsConfig, rows: Labelled) -> Folds:
     return folds
 
 
-def _asked(settings: config.MethodsConfig) -> dict[str, Any]:
+def _asked(settings: MethodsConfig) -> dict[str, Any]:
     """Return the fold settings that were given."""
     return {name: value for name, value in settings.folds.items() if value is not None}
 

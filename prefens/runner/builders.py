@@ -10,10 +10,11 @@ from omegaconf import OmegaConf
 from prefens.data.corpus import Corpus, make_corpus
 from prefens.data.folds import FoldSettings
 from prefens.runner import config
+from prefens.runner.schemas import RecipeConfig
 from prefens.store.member_spec import MemberSpec
 
 
-def load_corpus(settings: config.RecipeConfig) -> Corpus:
+def load_corpus(settings: RecipeConfig) -> Corpus:
     """Load data and folds; the jobs of a sweep in one process share them, and so the features of the pairs."""
     return _load(OmegaConf.to_yaml(settings.data, resolve=True), OmegaConf.to_yaml(settings.folds, resolve=True))
 
@@ -24,7 +25,7 @@ def _load(data: str, folds: str) -> Corpus:
     return make_corpus(source, config.build(OmegaConf.create(folds), FoldSettings))
 
 
-def member_spec(settings: config.RecipeConfig, corpus: Corpus) -> MemberSpec:
+def member_spec(settings: RecipeConfig, corpus: Corpus) -> MemberSpec:
     """Return the member that the settings describe, on the data and folds of the corpus."""
     recipe = config.recipe_of(settings) | config.build_member(settings).identity()
     if corpus.extra_digest is not None:

@@ -20,54 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from prefens.core.errors import ConfigError
 from prefens.core.hashing import identity_fields
-from prefens.runner.schemas import (
-    SCHEMAS,
-    BlendConfig,
-    DeliverConfig,
-    ImportConfig,
-    KaggleConfig,
-    MethodsConfig,
-    PredictConfig,
-    RecipeConfig,
-    ReportConfig,
-    ServerConfig,
-    StatusConfig,
-    StoredConfig,
-    Tracking,
-    TrainConfig,
-    TuneConfig,
-    UiConfig,
-)
-
-__all__ = [  # the schemas too: callers name them as settings of this module
-    "CONF_DIR",
-    "RECIPE_GROUPS",
-    "SCHEMAS",
-    "UNDECISIVE",
-    "BlendConfig",
-    "DeliverConfig",
-    "ImportConfig",
-    "KaggleConfig",
-    "MethodsConfig",
-    "PredictConfig",
-    "RecipeConfig",
-    "ReportConfig",
-    "ServerConfig",
-    "StatusConfig",
-    "StoredConfig",
-    "Tracking",
-    "TrainConfig",
-    "TuneConfig",
-    "UiConfig",
-    "build",
-    "build_member",
-    "columns_of",
-    "mapping",
-    "recipe_of",
-    "target_class",
-    "with_fields",
-    "without_effect",
-]
+from prefens.runner.schemas import SCHEMAS, RecipeConfig
 
 T = TypeVar("T")
 

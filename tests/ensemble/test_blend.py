@@ -23,9 +23,9 @@ from prefens.ensemble.soft_vote import SoftVote
 from prefens.ensemble.stacking import Stacking
 from prefens.inference.predictor import Predictor
 from prefens.members.style import StyleMember
-from prefens.runner import config
 from prefens.runner.blend_inputs import Gathered, Given
 from prefens.runner.console import leaderboard_table, member_table
+from prefens.runner.schemas import Tracking
 from prefens.runner.trainer import Trainer
 from prefens.store.assemble import make_stack
 from prefens.store.member_spec import MemberSpec
@@ -35,7 +35,7 @@ from tests.helpers.examples import alike_stack, make_pairs, random_stack, write_
 from tests.helpers.examples import make_stack as make_halves
 
 METHODS: list[Blender] = [SoftVote(), LogLossWeights()]
-NOWHERE = config.Tracking("runs", "prefens", False)
+NOWHERE = Tracking("runs", "prefens", False)
 
 
 def blend_of(stack: OOFStack, calibrated: bool = True) -> Blend:

@@ -18,6 +18,7 @@ from prefens.members.nn.lora import LoraSettings
 from prefens.members.nn.pairing import Pairing, PairingSettings
 from prefens.members.training.settings import TrainingSettings
 from prefens.runner import config
+from prefens.runner.schemas import Tracking, TrainConfig
 
 HUB = {
     "bert-base-uncased": "google-bert/bert-base-uncased",
@@ -30,7 +31,7 @@ NEEDED = {"hub": ["backbone.name=some/encoder"]}  # settings that a backbone has
 EXPERIMENTS = sorted(path.stem for path in config.CONF_DIR.glob("experiment/*.yaml"))
 
 
-def composed(*overrides: str, name: str = "train") -> config.TrainConfig:
+def composed(*overrides: str, name: str = "train") -> TrainConfig:
     with initialize_config_dir(str(config.CONF_DIR), version_base="1.3"):
         return compose(name, overrides=list(overrides))  # type: ignore[return-value]
 
@@ -101,7 +102,7 @@ def test_recipes_of_others_read_no_style_features(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(path.stem for path in config.CONF_DIR.glob("*.yaml")))
 def test_commands_compose(name: str) -> None:
     settings = composed(name=name)
-    assert config.build(settings.tracking, config.Tracking) == config.Tracking("runs", "prefens", True)
+    assert config.build(settings.tracking, Tracking) == Tracking("runs", "prefens", True)
 
 
 def test_a_setting_may_not_share_its_name_with_a_group() -> None:

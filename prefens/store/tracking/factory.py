@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from prefens.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from prefens.runner.config import Tracking
+    from prefens.runner.schemas import Tracking
     from prefens.store.tracking.tracker import Tracker
 
 
