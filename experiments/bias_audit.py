@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from prefens.core.resources import share_cores
+from prefens.core.resources import limit_threads
 from prefens.core.types import Pairs
 from prefens.data.folds import FoldSettings, make_folds
 from prefens.data.load import load_pairs
@@ -74,7 +74,7 @@ def main() -> None:
     parser.add_argument("--figures", type=Path)
     parser.add_argument("--only", nargs="*", default=[])
     arguments = parser.parse_args()
-    share_cores()
+    limit_threads()
     pairs = read(arguments.path, arguments.meta, arguments.keep)
     folds = make_folds(pairs, FoldSettings())
     print(f"{len(pairs)} pairs, data digest {folds.data_digest[:12]}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from prefens.runner import app, config
+from prefens.runner import app, config, job
 from prefens.runner.schemas import Tracking, TrainConfig
 
 
@@ -31,7 +31,7 @@ def train(settings: TrainConfig) -> app.Rows:
         raise ConfigError(f"fold={settings.fold}", f"0 to {folds.k - 1}, or null for all", "correct the fold")
     if settings.race is not None and not settings.race > 0:
         raise ConfigError(f"race={settings.race}", "a gain in nats above 0, or null", "correct race, to 0.0005 say")
-    app.warn_of_idle(settings)
+    job.warn_unused(settings)
     spec = member_spec(settings, corpus)
     make = partial(config.build_member, settings)
     if distributed.rank() > 0:

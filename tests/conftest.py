@@ -15,7 +15,7 @@ from prefens.core import resources
 from prefens.core.types import Pairs
 from tests.helpers.examples import FAMILIES, make_pairs, make_tiny_encoder
 
-resources.share_cores()
+resources.limit_threads()
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Sweeps by every launcher: all jobs run, one that fails ends nothing, and the summary names it."""
 
+import json
 import os
 import secrets
 import subprocess
@@ -14,8 +15,10 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from prefens.core import gpus
+from prefens.core import resources
 from prefens.runner.config import CONF_DIR
+from prefens.runner.sweep import latest
+from tests.helpers.commands import prefens
 from tests.helpers.examples import make_pairs, write_csv
 
 SWEEP = ["data.path=train.csv", "backbone=style", "backbone.strengths=[0.1]", "folds.k=3", "fold=0,99,1,2"]
@@ -30,6 +33,24 @@ def test_launchers_compose_and_clash_with_no_plugin(path: Path) -> None:
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
         composed = compose("train", overrides=[f"hydra/launcher={path.stem}"], return_hydra_config=True)
     assert composed.hydra.launcher._target_.startswith("hydra_plugins.")
+
+
+def test_a_sweep_notes_the_jobs_that_hydra_runs(tmp_path: Path) -> None:
+    """However they are written: names chosen by a pattern, quotes, a setting given twice."""
+    swept = ["folds=glob(*)", "out='a b','c,d'", "seed=5", "seed=range(2)", "data.path=none.csv", "tracking=none"]
+    prefens("train", "-m", *swept, cwd=tmp_path, fails=True)
+    sweep = latest(tmp_path / "runs")
+    assert sweep is not None
+    outcomes = sweep.outcomes()
+    assert len(outcomes) == 4 * len(list(CONF_DIR.glob("folds/*.yaml")))
+    assert json.loads((sweep.folder / "sweep.json").read_text())["jobs"] == [each.overrides for each in outcomes]
+    assert sweep.pending() == []
+
+
+def test_a_sweep_of_another_command_is_refused(tmp_path: Path) -> None:
+    refused = prefens("status", "-m", "watch=false,true", cwd=tmp_path, fails=True).stderr
+    assert "only prefens.train runs sweeps" in refused
+    assert "Traceback" not in refused
 
 
 def check_sweep(launcher: list[str], folder: Path, environment: dict[str, str] | None = None) -> None:
@@ -97,16 +118,16 @@ def test_ray_cluster(cluster: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("worker", "gpu"), [(1, "0"), (2, "1"), (3, "0"), (4, "1")])
 def test_workers_take_gpus_in_turn(worker: int, gpu: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(gpus.VARIABLE, raising=False)
-    monkeypatch.setattr(gpus, "DRIVER", tmp_path)
-    gpus.take_turn()
-    assert gpus.VARIABLE not in os.environ
+    monkeypatch.delenv(resources.VISIBLE_GPUS, raising=False)
+    monkeypatch.setattr(resources, "GPU_FOLDER", tmp_path)
+    resources.assign_gpu()
+    assert resources.VISIBLE_GPUS not in os.environ
     for name in ("0000:01:00.0", "0000:02:00.0"):
         (tmp_path / name).mkdir()
     monkeypatch.setattr(current_process(), "_name", f"LokyProcess-{worker}")
     for _ in range(2):  # the worker's next job keeps it
-        gpus.take_turn()
-        assert os.environ[gpus.VARIABLE] == gpu
-    monkeypatch.setenv(gpus.VARIABLE, "5,7")
-    gpus.take_turn()
-    assert os.environ[gpus.VARIABLE] == "57"[(worker - 1) % 2]
+        resources.assign_gpu()
+        assert os.environ[resources.VISIBLE_GPUS] == gpu
+    monkeypatch.setenv(resources.VISIBLE_GPUS, "5,7")
+    resources.assign_gpu()
+    assert os.environ[resources.VISIBLE_GPUS] == "57"[(worker - 1) % 2]

@@ -100,9 +100,9 @@ def step(name: str, path: Path) -> dict[str, float]:
     """Run one step in this process; return its seconds and the process's peak memory in MB."""
     import resource
 
-    from prefens.core.resources import share_cores
+    from prefens.core.resources import limit_threads
 
-    share_cores()
+    limit_threads()
     prepared = {"read_csv": read_csv, "load": load, "folds": folds}
     work = prepared[name](path) if name in prepared else member(path, name)
     started = time.perf_counter()

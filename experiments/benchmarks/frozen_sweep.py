@@ -21,7 +21,7 @@ from unittest.mock import patch
 
 import numpy as np
 
-from prefens.core.resources import share_cores
+from prefens.core.resources import limit_threads
 from prefens.core.types import Folds, Pairs
 from prefens.data.folds import FoldSettings, make_folds
 from prefens.data.load import load_pairs
@@ -125,7 +125,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--out", type=Path, help="write the figures as JSON")
     arguments = parser.parse_args()
-    share_cores()
+    limit_threads()
     pairs = load_pairs(arguments.data).pairs if arguments.data else long_pairs(arguments.pairs)
     pairs = pairs.take(np.arange(min(arguments.pairs, len(pairs))))
     rows: list[dict[str, float]] = []

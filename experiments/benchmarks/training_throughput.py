@@ -269,7 +269,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int)
     parser.add_argument("--peak-tflops", type=float, help="of the GPU in bf16, for its utilisation")
     arguments = parser.parse_args()
-    count = resources.share_cores(threads=arguments.threads)
+    count = resources.limit_threads(threads=arguments.threads)
     transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     transformers.utils.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     model = make_model(arguments)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from prefens.core.progress import progress
-from prefens.core.resources import granted
+from prefens.core.resources import thread_count
 
 T = TypeVar("T")
 
@@ -17,9 +17,9 @@ def map_chunks(work: Callable[..., T], items: Sequence[Any], size: int, argument
     One process per granted thread where there are several chunks; `work` must then be importable by name.
     """
     chunks = [items[start : start + size] for start in range(0, len(items), size)] or [items]
-    if granted() == 1 or len(chunks) == 1:
+    if thread_count() == 1 or len(chunks) == 1:
         return [work(chunk, *arguments) for chunk in progress(chunks, work.__name__)]
     from joblib import Parallel, delayed
 
-    parallel = Parallel(n_jobs=granted(), return_as="generator", pre_dispatch="2*n_jobs")
+    parallel = Parallel(n_jobs=thread_count(), return_as="generator", pre_dispatch="2*n_jobs")
     return list(progress(parallel(delayed(work)(chunk, *arguments) for chunk in chunks), work.__name__, len(chunks)))

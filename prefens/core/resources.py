@@ -1,15 +1,20 @@
-"""The one place that decides how many threads the numerical libraries may use.
+"""What a process may use of its machine: threads of the numerical libraries, and which GPU.
 
-Two processes with two torch threads each on two cores were seen to run 50 times slower than
-with one thread each, so the share of each worker is fixed before the libraries are loaded.
+Two processes with two torch threads each on two cores were seen to run 50 times slower than with one thread each, so
+the share of each worker is fixed before the libraries are loaded.
 """
 
 import os
+import re
 import sys
+from multiprocessing import current_process
+from pathlib import Path
 
 from prefens.core.errors import ConfigError
 
 VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+VISIBLE_GPUS = "CUDA_VISIBLE_DEVICES"
+GPU_FOLDER = Path("/proc/driver/nvidia/gpus")  # holds a folder per GPU
 
 
 def cores() -> int:
@@ -19,14 +24,21 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def share_cores(workers: int = 1, threads: int | None = None) -> int:
+def limit_threads(workers: int = 1, threads: int | None = None) -> int:
     """Fix this process's thread count to its share of the cores, and return it.
 
     Parameters
     ----------
-    workers : how many processes like this one run at once, at least 1.
-    threads : an explicit count, at least 1. None takes `cores() // workers`, unless
-        OMP_NUM_THREADS is set: whoever started the process has then decided.
+    workers : int
+        How many processes like this one run at once, at least 1.
+    threads : int or None
+        An explicit count, at least 1. None takes `cores() // workers`, unless OMP_NUM_THREADS is set: whoever started
+        the process has then decided.
+
+    Raises
+    ------
+    ConfigError
+        Where `threads` is below 1.
     """
     if threads is not None and threads < 1:
         raise ConfigError(f"threads={threads}", "1 or more, or null", "set threads=null for this process's share")
@@ -45,7 +57,19 @@ def share_cores(workers: int = 1, threads: int | None = None) -> int:
     return threads
 
 
-def granted() -> int:
-    """Return the thread count that `share_cores` fixed for this process (default: all cores)."""
+def thread_count() -> int:
+    """Return the thread count that `limit_threads` fixed for this process (default: all cores)."""
     value = os.environ.get("OMP_NUM_THREADS", "")
     return int(value) if value.isdigit() else cores()
+
+
+def assign_gpu() -> None:
+    """In a worker of joblib's, leave one GPU visible: the first worker's is the first, and so on around.
+
+    Where there are more workers than GPUs they share them. Other launchers assign GPUs themselves.
+    """
+    worker = re.fullmatch(r"LokyProcess-(\d+)", current_process().name)
+    visible = os.environ.get(VISIBLE_GPUS)
+    gpus = visible.split(",") if visible is not None else [str(gpu) for gpu, _ in enumerate(GPU_FOLDER.glob("*"))]
+    if worker is not None and gpus:
+        os.environ[VISIBLE_GPUS] = gpus[(int(worker[1]) - 1) % len(gpus)]

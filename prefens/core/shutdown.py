@@ -32,28 +32,33 @@ class _State:
     deadline: float | None = None  # in seconds since the epoch
     heard: float = 0.0
     patient: int = 0  # how many blocks that end by themselves are open
-    relay: Callable[[], None] | None = None
+    forward: Callable[[], None] | None = None
 
 
 _state = _State()
 
 
-def listen() -> None:
-    """Turn SIGTERM and Ctrl-C into `Stopped`, at once or, within `deferred`, where the block looks for it."""
+def install() -> None:
+    """Turn SIGTERM and Ctrl-C into `Stopped`, at once or, within `defer`, where the block looks for it."""
     _state.patient = 0
+    _handle()
+
+
+def suspend() -> None:
+    """Only remember signals, until `install`: a worker between two jobs has nothing to stop."""
+    _state.patient = 1
+    _handle()
+
+
+def _handle() -> None:
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _hear)
         signal.signal(signal.SIGINT, _hear)
 
 
-def rest() -> None:
-    """Only remember signals, until `listen`: a worker between two jobs has nothing to stop."""
-    _state.patient = 1
-
-
-def relay(to: Callable[[], None] | None) -> None:
+def forward(to: Callable[[], None] | None) -> None:
     """Have `to` called on a signal, instead of stopping: for the parent of processes that do the work."""
-    _state.relay = to
+    _state.forward = to
 
 
 def set_deadline(moment: float | None) -> None:
@@ -62,7 +67,7 @@ def set_deadline(moment: float | None) -> None:
 
 
 @contextmanager
-def deferred() -> Iterator[None]:
+def defer() -> Iterator[None]:
     """Keep signals from cutting the block off; it calls `check` where it can stop. A second Ctrl-C does cut it."""
     _state.patient += 1
     try:
@@ -73,8 +78,8 @@ def deferred() -> Iterator[None]:
         raise _state.request
 
 
-def asked() -> Stopped | None:
-    """Return the wish to stop, by signal or because the time budget is spent, or None."""
+def requested() -> Stopped | None:
+    """Return the request to stop, by signal or because the time budget is spent, or None."""
     if _state.request is None and _state.deadline is not None and time.time() > _state.deadline:
         return Stopped("the time budget is spent", BUDGET_SPENT)
     return _state.request
@@ -82,7 +87,7 @@ def asked() -> Stopped | None:
 
 def check() -> None:
     """Raise `Stopped` if this process was asked to stop."""
-    request = asked()
+    request = requested()
     if request is not None:
         raise request
 
@@ -96,7 +101,7 @@ def _hear(number: int, frame: FrameType | None) -> None:
     name = "interrupted" if number == signal.SIGINT else "asked to stop (SIGTERM)"
     _state.request, _state.heard = Stopped(name, 128 + number), time.monotonic()
     print(f"\n{name}: keeping what can be kept", file=sys.stderr, flush=True)
-    if _state.relay is not None:
-        _state.relay()
+    if _state.forward is not None:
+        _state.forward()
     elif not _state.patient:
         raise _state.request

@@ -180,7 +180,7 @@ def make_blend(
         if kind:
             calibrated.setdefault(base, {})[kind[0]] = result.honest
     gathered = replace(gathered, stack=stack, holdout=holdout)
-    return Blend(gathered, results, choice, diagnose(stack, resamples, resources.granted()), calibrated)
+    return Blend(gathered, results, choice, diagnose(stack, resamples, resources.thread_count()), calibrated)
 
 
 def record(found: Blend, tracking: Tracking, out: Path, model: bool = True) -> None:

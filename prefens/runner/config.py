@@ -27,7 +27,9 @@ T = TypeVar("T")
 _PACKAGE = Path(__file__).resolve().parents[1]
 CONF_DIR = _PACKAGE / "conf" if (_PACKAGE / "conf").is_dir() else _PACKAGE.parent / "conf"  # a wheel; a checkout
 RECIPE_GROUPS = ("text", "pairing", "head", "training")  # beside backbone; a member has those it names as fields
-UNDECISIVE = "path training.save training.checkpoint_minutes training.gradient_checkpointing training.guard".split()
+NON_IDENTITY_FIELDS = (
+    "path training.save training.checkpoint_minutes training.gradient_checkpointing training.guard".split()
+)
 
 
 # Hydra copies what holds its store for each group that --help lists, and copies each node that it takes from the store
@@ -116,7 +118,7 @@ def recipe_of(config: RecipeConfig) -> dict[str, Any]:
     """
     member = build_member(config)
     built = identity_fields(member)
-    for path in UNDECISIVE:
+    for path in NON_IDENTITY_FIELDS:
         *outer, last = path.split(".")
         place = built
         for name in outer:
@@ -125,7 +127,7 @@ def recipe_of(config: RecipeConfig) -> dict[str, Any]:
     return {**member.kind_fields(), **built}
 
 
-def without_effect(config: RecipeConfig, overrides: Sequence[str]) -> list[str]:
+def unused_overrides(config: RecipeConfig, overrides: Sequence[str]) -> list[str]:
     """Return those of the overrides that set a part which the member's class has no field for."""
     read = {item.name for item in fields(target_class(config.backbone))}
     idle = set(RECIPE_GROUPS) - read

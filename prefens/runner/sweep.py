@@ -1,4 +1,4 @@
-"""A sweep as its jobs leave it on disk: what there is to do, what was done, and what was lost."""
+"""A sweep as its jobs leave it on disk: what there is to do, what is done, and what was lost."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import socket
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +19,23 @@ Rows = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """How a job stands.
+class JobOutcome:
+    """How a job ended, or that it runs.
 
     Attributes
     ----------
-    overrides : the settings that make it this job; rows : of results; error : why it failed.
-    code : the exit status of a job that was stopped, which is no failure.
-    running : whether it has begun and not ended, as far as it could say; pid, host : the process it ran in.
+    overrides : list of str
+        The settings that make it this job.
+    rows : list of dict
+        Its results.
+    error : str or None
+        Why it failed.
+    code : int or None
+        The exit status of a job that was stopped, which is no failure.
+    running : bool
+        Whether it has begun and not ended, as far as it could say.
+    pid, host : int and str
+        The process that it ran in.
     """
 
     overrides: list[str]
@@ -37,40 +46,76 @@ class Outcome:
     pid: int = field(default_factory=os.getpid)
     host: str = field(default_factory=socket.gethostname)
 
+    @property
+    def death(self) -> str:
+        """What to say of a job that was running when its process died."""
+        return f"process {self.pid} on {self.host}, which ran it, died (out of memory, or killed?)"
+
 
 @dataclass(frozen=True)
 class Sweep:
-    """The folder of a sweep: sweep.json, and outcome.json in a folder per job."""
+    """The folder of a sweep: sweep.json, and per job a folder with outcome.json.
+
+    Attributes
+    ----------
+    folder : Path
+        Where it lies, on a disk that all its processes share.
+    """
 
     folder: Path
 
-    def begin(self, jobs: Sequence[Sequence[str]], settled: Sequence[Outcome] = ()) -> None:
-        """Note the overrides of all jobs, and the outcomes of those that are not to run again."""
-        about = {"started": time.time(), "jobs": list(map(list, jobs)), "settled": [asdict(each) for each in settled]}
-        write_json(self.folder / "sweep.json", about)
+    def begin(self, jobs: Sequence[Sequence[str]]) -> None:
+        """Note the overrides of all jobs."""
+        write_json(self.folder / "sweep.json", {"started": time.time(), "jobs": list(map(list, jobs))})
 
-    def about(self) -> dict[str, Any]:
-        """Return when the sweep began (seconds since the epoch), its jobs, and those settled before."""
-        found: dict[str, Any] = json.loads((self.folder / "sweep.json").read_text("utf-8"))
-        return found
+    def started(self) -> float:
+        """Return when the sweep began, in seconds since the epoch."""
+        return float(self._read()["started"])
 
-    def settled(self, overrides: Sequence[str]) -> Outcome | None:
-        """Return the outcome of a job that is not to run again, or None."""
-        return next((Outcome(**each) for each in self.about()["settled"] if each["overrides"] == list(overrides)), None)
+    def _read(self) -> dict[str, Any]:
+        sweep: dict[str, Any] = json.loads((self.folder / "sweep.json").read_text("utf-8"))
+        return sweep
 
-    def note(self, job: Path, outcome: Outcome) -> None:
-        """Write how the job with this folder stands."""
+    def begin_job(self, job: Path, overrides: Sequence[str]) -> None:
+        """Note that the job with this folder runs; where it has ended before, its outcome stays."""
+        before = self.outcome(job) if (job / "outcome.json").exists() else None
+        if before is None or before.running or before.overrides != list(overrides):
+            self.note(job, JobOutcome(list(overrides), running=True))
+
+    def note(self, job: Path, outcome: JobOutcome) -> None:
+        """Write the outcome of the job with this folder."""
         write_json(job / "outcome.json", asdict(outcome))
 
-    def outcomes(self) -> list[Outcome]:
-        """Return how each job stands that has begun, in the order of their numbers."""
-        found = sorted(self.folder.glob("*/outcome.json"), key=lambda path: int(path.parent.name))
-        return [Outcome(**json.loads(path.read_text("utf-8"))) for path in found]
+    def outcome(self, job: Path) -> JobOutcome:
+        """Return the outcome of the job with this folder; FileNotFoundError where it has not begun."""
+        return JobOutcome(**json.loads((job / "outcome.json").read_text("utf-8")))
+
+    def outcomes(self) -> list[JobOutcome]:
+        """Return the outcome of each job that has begun, in the order of their numbers."""
+        return list(map(self.outcome, self._begun()))
+
+    def _begun(self) -> list[Path]:
+        folders = [path.parent for path in self.folder.glob("*/outcome.json")]
+        return sorted(folders, key=lambda folder: int(folder.name))
 
     def pending(self) -> list[list[str]]:
         """Return the overrides of the jobs that have not begun."""
         begun = [outcome.overrides for outcome in self.outcomes()]
-        return [job for job in self.about()["jobs"] if job not in begun]
+        return [job for job in self._read()["jobs"] if job not in begun]
+
+    def release_lost(self) -> int:
+        """Have the jobs that were running when their process died begin once more; return how many there were.
+
+        One that is lost for the second time has failed.
+        """
+        lost = [(job, outcome) for job in self._begun() if (outcome := self.outcome(job)).running]
+        for job, outcome in lost:
+            first = job / "lost.json"
+            if first.exists():
+                self.note(job, replace(outcome, running=False, error=outcome.death))
+            else:
+                (job / "outcome.json").rename(first)
+        return len(lost)
 
     def stop(self) -> None:
         """Have no further job begin, and tell those that run on this host to keep what they can and end."""
@@ -82,6 +127,7 @@ class Sweep:
 
     @property
     def stopping(self) -> bool:
+        """Whether no further job is to begin."""
         return (self.folder / "stop").exists()
 
 

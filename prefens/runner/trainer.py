@@ -173,7 +173,7 @@ class Trainer:
             except CollapseError:
                 checkpoint.unlink(missing_ok=True)  # of weights that are no good
                 raise
-        with shutdown.deferred(), self._failing(spec, run, fold.index):
+        with shutdown.defer(), self._failing(spec, run, fold.index):
             self.split.put(spec, predictions, facts, member.save)
             checkpoint.unlink(missing_ok=True)
             track_fold(self.split, self.tracker, spec, fold.index, run)
@@ -194,7 +194,7 @@ class Trainer:
             "accuracy": accuracy(predictions.probabilities, valid.labels),
             "seconds": report.seconds + time.perf_counter() - started,
             "device": report.device,
-            "threads": resources.granted(),
+            "threads": resources.thread_count(),
             "train_rows": len(self.corpus.train_rows(fold)),
             "valid_rows": len(valid),
             "facts": {name: value for name, value in report.facts.items() if value == value},  # NaN is no JSON

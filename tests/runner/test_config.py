@@ -156,9 +156,9 @@ def test_what_is_changed_in_settings_stays_out_of_the_next_ones() -> None:
 
 def test_settings_that_a_backbone_does_not_read_are_named() -> None:
     given = ["backbone=style", "head=davidson", "training.lr=1", "+text.turns=3", "seed=1"]
-    assert config.without_effect(composed("backbone=style"), given) == [
+    assert config.unused_overrides(composed("backbone=style"), given) == [
         "head=davidson",
         "training.lr=1",
         "+text.turns=3",
     ]
-    assert config.without_effect(composed("backbone=bert-base-uncased"), given) == []
+    assert config.unused_overrides(composed("backbone=bert-base-uncased"), given) == []

@@ -15,7 +15,7 @@ import pytest
 
 from prefens.core.leases import Holder
 from prefens.core.types import FoldPredictions, Folds, Pairs
-from prefens.runner.sweep import Outcome, Sweep, latest
+from prefens.runner.sweep import JobOutcome, Sweep, latest
 from prefens.runner.sweep_status import State, standings
 from prefens.store.failures import note_failure
 from prefens.store.member_spec import MemberSpec
@@ -95,13 +95,28 @@ def test_nothing_is_known_of_a_backbone_without_a_finished_fold(
 def test_a_sweep_knows_what_has_not_begun(tmp_path: Path) -> None:
     assert latest(tmp_path) is None
     sweep = Sweep(tmp_path / "hydra" / "2020-01-01" / "12-00-00")
-    settled = Outcome(["seed=2"], error="no good")
-    sweep.begin([["seed=0"], ["seed=1"], ["seed=2"]], [settled])
-    sweep.note(sweep.folder / "0", Outcome(["seed=0"], running=True))
+    sweep.begin([["seed=0"], ["seed=1"]])
+    sweep.begin_job(sweep.folder / "0", ["seed=0"])
     assert latest(tmp_path) == sweep
-    assert sweep.pending() == [["seed=1"], ["seed=2"]]
-    assert sweep.settled(["seed=2"]) == settled
-    assert sweep.settled(["seed=1"]) is None
+    assert sweep.pending() == [["seed=1"]]
+
+
+def test_a_lost_job_begins_once_more_and_has_then_failed(tmp_path: Path) -> None:
+    sweep, lost, done = Sweep(tmp_path), tmp_path / "0", tmp_path / "1"
+    sweep.begin([["seed=0"], ["seed=1"]])
+    sweep.begin_job(done, ["seed=1"])
+    sweep.note(done, JobOutcome(["seed=1"], rows=[{"fold": 0}]))
+    for time_ in (1, 2):
+        sweep.begin_job(lost, ["seed=0"])
+        assert sweep.outcome(lost).running
+        assert sweep.release_lost() == 1
+        assert sweep.pending() == ([["seed=0"]] if time_ == 1 else [])
+    assert sweep.release_lost() == 0
+    for job in (lost, done):
+        before = sweep.outcome(job)
+        sweep.begin_job(job, before.overrides)
+        assert sweep.outcome(job) == before
+    assert f"process {os.getpid()} on" in str(sweep.outcome(lost).error)
 
 
 def test_status_as_json_in_a_file_and_again_and_again(

@@ -64,7 +64,7 @@ def train(
     symmetric = model.head.symmetric or settings.swap is Swap.random
     guard = CollapseGuard.of(examples.label, plan, settings.guard.min_pairs, symmetric, settings.label_smoothing)
     run = _begin(model, settings, len(plan), checkpoint)
-    with shutdown.deferred():
+    with shutdown.defer():
         for number in progress(range(len(run.curve), len(plan)), "training steps"):
             if run.is_over(settings.patience):
                 break
@@ -165,7 +165,7 @@ def inner_loss(run: Progress, left_out: Examples) -> float:
 
 def _keep(run: Progress, checkpoint: Checkpoint | None) -> None:
     """Write the checkpoint where it is due, and before the training is stopped, in all of its processes."""
-    request = shutdown.asked()
+    request = shutdown.requested()
     code = distributed.largest(0 if request is None else request.code)
     if code and request is None:
         request = Stopped("another process of this training was asked to stop", code)
