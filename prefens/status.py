@@ -47,11 +47,11 @@ def _pause(watch: Any) -> float | None:
 
 def _tell(root: Path, settings: StatusConfig, clear: bool) -> None:
     from prefens.core.files import write_json
-    from prefens.runner.console import show, standing_notes, standing_table
+    from prefens.runner.console import show, status_notes, status_table
     from prefens.runner.sweep import latest
-    from prefens.runner.sweep_status import standings
+    from prefens.runner.sweep_status import split_statuses
 
-    found = standings(root)
+    found = split_statuses(root)
     sweep = latest(root)
     pending = sweep.pending() if sweep is not None else []
     about: dict[str, Any] = {"splits": [standing.as_dict() for standing in found], "jobs_not_begun": pending}
@@ -61,8 +61,8 @@ def _tell(root: Path, settings: StatusConfig, clear: bool) -> None:
         print(json.dumps(about), flush=True)
     else:
         for standing in about["splits"]:
-            show(standing_table(standing))
-            print("\n".join(standing_notes(standing)))
+            show(status_table(standing))
+            print("\n".join(status_notes(standing)))
         if pending:
             print(
                 f"{len(pending)} jobs of the latest sweep have not begun, such as: {' '.join(pending[0])}", flush=True

@@ -31,7 +31,7 @@ from prefens.data.corpus import Corpus
 from prefens.data.folds import FoldSettings, make_folds, prompt_groups
 from prefens.data.synthetic.generator import generate
 from prefens.members.base import Context, FitReport, Member
-from prefens.runner.sweep_status import standings
+from prefens.runner.sweep_status import split_statuses
 from prefens.runner.sync import member_stack
 from prefens.runner.trainer import Trainer
 from prefens.store.assemble import make_stack
@@ -103,7 +103,7 @@ def status(root: Path) -> dict[str, float]:
             facts = {"seconds": 1.0, "log_loss": 1.0, "curves": {"train_loss": curve}}
             (folder / "run.json").write_text(json.dumps(facts))
     started = time.perf_counter()
-    (found,) = standings(root)
+    (found,) = split_statuses(root)
     json.dumps(found.as_dict())
     return {"status": time.perf_counter() - started}
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,13 +14,31 @@ from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table
 
+CAPTION_WIDTH = 90  # characters of a line below a table, which may be narrower
+WIDEST = 200  # characters of a table
+STYLES = {"member": "", "blend": "bold", "choice": "bold green", "reference": "dim"}
+MALFORMED_SHOWN = 10  # rows
+TRIALS_SHOWN = 20  # rows
+
 
 def show(table: Table) -> None:
     """Print a table to stdout at its natural width: a narrow terminal may fold lines, but no number is cut."""
-    table.box, table.title_justify, table.caption_justify = SIMPLE_HEAD, "left", "left"
+    table.box, table.title_justify = SIMPLE_HEAD, "left"
+    table.show_edge, table.pad_edge, table.collapse_padding = False, False, True  # two spaces between columns
+    caption, table.caption = table.caption, None
     console = Console()
     natural = Measurement.get(console, console.options.update(width=WIDEST, max_width=WIDEST), table).maximum
     Console(width=natural).print(table)
+    if caption:
+        Console(width=max(natural, CAPTION_WIDTH), highlight=False).print(caption, style="dim italic", markup=False)
+    print()
+
+
+def short_names(names: Iterable[str]) -> dict[str, str]:
+    """Return how a table names each member: backbone and seed, as in `minilm-l6 s0`, where that is unique."""
+    short = {name: re.sub(r"-[0-9a-f]{8}-(s-?\d+)$", r" \1", name) for name in names}
+    counts = Counter(short.values())
+    return {name: brief if counts[brief] == 1 else name for name, brief in short.items()}
 
 
 def fold_table(runs: Sequence[Mapping[str, Any]]) -> Table:
@@ -28,74 +48,88 @@ def fold_table(runs: Sequence[Mapping[str, Any]]) -> Table:
     table.add_column("member", no_wrap=True)
     for name in [*(f"fold {fold}" for fold in folds), "mean", "accuracy", "time"]:
         table.add_column(name, justify="right")
-    for member in dict.fromkeys(run["member"] for run in runs):
+    for member, name in short_names(run["member"] for run in runs).items():
         own = {run["fold"]: run for run in runs if run["member"] == member}
         losses = [f"{own[fold]['log_loss']:.4f}" if fold in own else "" for fold in folds]
-        mean, accuracy = (np.mean([run[name] for run in own.values()]) for name in ("log_loss", "accuracy"))
+        mean, accuracy = (np.mean([run[score] for run in own.values()]) for score in ("log_loss", "accuracy"))
         spent = sum(run["seconds"] for run in own.values() if run["trained"])
-        time = f"{spent:.1f} s" if any(run["trained"] for run in own.values()) else "was done"
-        table.add_row(_titled(member, next(iter(own.values()))), *losses, f"{mean:.4f}", f"{accuracy:.1%}", time)
+        time = f"{spent:.1f} s" if any(run["trained"] for run in own.values()) else "cached"
+        table.add_row(_marked(name, next(iter(own.values()))), *losses, f"{mean:.4f}", f"{accuracy:.1%}", time)
     return table
 
 
 def leaderboard_table(rows: Sequence[Mapping[str, Any]], title: str) -> Table:
     """One row per member, blend and reference; honest log loss orders them."""
-    chosen = any(row["kind"] == "choice" for row in rows)
-    table = Table(title=title, caption=CAPTION + (CHOICE if chosen else ""))
-    columns = {"fitted": "fitted", "hold-out": "holdout", "accuracy": "accuracy", "ECE": "calibration_error"}
-    columns |= {"to floor": "above_symmetric_bayes"}
-    shown = {name: key for name, key in columns.items() if any(key in row for row in rows)}
-    kinds = list(dict.fromkeys(kind for row in rows for kind in row.get("calibrated", {})))
     compared = list(dict.fromkeys(name for row in rows for name in row.get("differences", {})))
+    kinds = list(dict.fromkeys(kind for row in rows for kind in row.get("calibrated", {})))
+    columns = {"fitted": "fitted", "hold-out": "holdout"}
+    columns = {name: key for name, key in columns.items() if any(key in row for row in rows)}
+    table = Table(title=title, caption=_leaderboard_caption(rows, bool(compared)))
     table.add_column("", no_wrap=True)
-    for name in ["honest ± se", *(f"+{kind}" for kind in kinds), *shown, *(f"vs {name}" for name in compared)]:
+    scores = ["honest ± se", *(f"+{kind}" for kind in kinds), *columns, "acc.", "ECE"]
+    for name in [*scores, *(f"vs {name}" for name in compared)]:
         table.add_column(name, justify="right", no_wrap=True)
+    names = short_names(row["name"] for row in rows) | {"symmetric Bayes floor": "symmetric floor"}
     for row in rows:
         cells = [f"{row['log_loss']:.4f} ± {row['log_loss_se']:.4f}"]
         cells += [_number(row.get("calibrated", {}).get(kind)) for kind in kinds]
-        cells += [_number(row.get(key)) for key in shown.values()]
-        cells += [_difference(row.get("differences", {}).get(name)) for name in compared]
-        table.add_row(_titled(row["name"], row), *cells, style=STYLES[row["kind"]])
+        cells += [_number(row.get(key)) for key in columns.values()]
+        cells += [f"{row['accuracy']:.1%}", f"{row['calibration_error']:.1%}"]
+        cells += [_interval(row.get("differences", {}).get(name)) for name in compared]
+        name = "nested selection" if row["kind"] == "choice" else _marked(names[row["name"]], row)
+        table.add_row(name, *cells, style=STYLES[row["kind"]])
     return table
 
 
-def standing_table(about: Mapping[str, Any]) -> Table:
-    """One row per member of a sweep, one column per fold: log loss in nats where it is done, else how it stands."""
-    counts = ", ".join(f"{count} {state.replace('_', ' ')}" for state, count in about["counts"].items() if count)
-    left = "unknown" if about["seconds_left"] is None else _duration(about["seconds_left"])
-    spent = f"{about['cpu_hours']:.2f} CPU-hours" + (
-        f", {about['gpu_hours']:.2f} GPU-hours" if about["gpu_hours"] else ""
-    )
-    caption = f"{counts or 'no members'}. Time left, at the present pace: {left}. Spent: {spent}."
-    table = Table(title=about["split"], caption=caption)
+def _leaderboard_caption(rows: Sequence[Mapping[str, Any]], compared: bool) -> str:
+    caption = "Log loss in nats ± standard error by prompt; lower is better."
+    if compared:
+        caption += " honest: blends cross-fitted.\nvs: 95 % interval of the difference."
+    if any(row["kind"] == "choice" for row in rows):
+        caption += " nested selection: what to expect of the best."
+    return caption
+
+
+def status_table(status: Mapping[str, Any]) -> Table:
+    """One row per member of a sweep, one column per fold: log loss in nats where it is done, else its state."""
+    counts = ", ".join(f"{count} {STATES.get(state, state)}" for state, count in status["counts"].items() if count)
+    left = "unknown" if status["seconds_left"] is None else _duration(status["seconds_left"])
+    spent = f"{status['cpu_hours']:.2f} CPU-hours"
+    spent += f", {status['gpu_hours']:.2f} GPU-hours" if status["gpu_hours"] else ""
+    caption = f"{counts or 'no members'}.\nTime left, at the present pace: {left}. Spent: {spent}."
+    table = Table(title=status["split"], caption=caption)
     table.add_column("member", no_wrap=True)
-    for fold in range(max(map(len, about["members"].values()), default=0)):
+    for fold in range(max(map(len, status["members"].values()), default=0)):
         table.add_column(f"fold {fold}", justify="right", no_wrap=True)
-    for member, folds in about["members"].items():
-        table.add_row(member, *map(_standing_cell, folds))
+    names = short_names(status["members"])
+    for member, folds in status["members"].items():
+        table.add_row(escape(names[member]), *map(_fold_cell, folds))
     return table
 
 
-def standing_notes(about: Mapping[str, Any]) -> list[str]:
-    """Return why each failed fold run failed, and why each member that lost its race was given up, a line each."""
-    told = {"failed", "collapsed", "died"}
+STATES = {"given_up": "discarded early"}  # other states are named as in JSON
+
+
+def status_notes(status: Mapping[str, Any]) -> list[str]:
+    """Return why each failed fold run failed, and why each member was discarded early, a line each."""
     lines = []
-    for member, folds in about["members"].items():
+    for member, folds in status["members"].items():
         lines += [
             f"{fold['state']}: {member} fold {n}: {fold['note']}"
             for n, fold in enumerate(folds)
-            if fold["state"] in told
+            if fold["state"] in {"failed", "collapsed", "died"}
         ]
-        lines += sorted({f"given up: {member}: {fold['note']}" for fold in folds if fold["state"] == "given_up"})
+        lines += sorted({f"discarded early: {member}: {fold['note']}" for fold in folds if fold["state"] == "given_up"})
     return lines
 
 
-def _standing_cell(fold: Mapping[str, Any]) -> str:
-    if fold["state"] == "done":
+def _fold_cell(fold: Mapping[str, Any]) -> str:
+    state = fold["state"]
+    if state == "done":
         return f"{fold['log_loss']:.4f}"
-    style = {"running": "yellow", "missing": "dim", "given_up": "dim"}.get(fold["state"], "red")
-    told = f" {_duration(fold['seconds'])}" if fold["state"] == "running" else ""
-    return f"[{style}]{fold['state'].replace('_', ' ')}{told}[/{style}]"
+    style = {"running": "yellow", "missing": "dim", "given_up": "dim"}.get(state, "red")
+    text = f"running {_duration(fold['seconds'])}" if state == "running" else STATES.get(state, state).split()[0]
+    return f"[{style}]{text}[/{style}]"
 
 
 def _duration(seconds: float) -> str:
@@ -103,53 +137,41 @@ def _duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if minutes < 2 else f"{minutes:.0f} min" if hours < 2 else f"{hours:.1f} h"
 
 
-WIDEST = 200  # characters
-STYLES = {"member": "", "blend": "bold", "choice": "bold green", "reference": "dim"}
-CAPTION = (
-    "Log loss in nats, lower is better; ± standard error by prompt. honest: out of fold, blends cross-fitted on the "
-    "members' folds. fitted: on rows that the blend saw, too good by construction. vs ...: paired difference of the "
-    "honest scores, with its 95 % interval by bootstrap over prompts."
-)
-CHOICE = (
-    " The best method's own score is that of a winner; the nested row, where the choice too is made without the scored "
-    "fold, is what to expect of it."
-)
-
-
 def member_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """One row per member: its weight with interval, what the blend loses without it, and who is most like it."""
     table = Table(title="What the fitted weights rest on", caption=MEMBER_CAPTION)
     table.add_column("", no_wrap=True)
-    for name in ("log loss", "weight", "worth", "most alike"):
+    for name in ("log loss", "weight", "gain (leave\none out)", "most alike"):
         table.add_column(name, justify="left" if name == "most alike" else "right", no_wrap=True)
+    names = short_names(row["member"] for row in rows)
     for row in sorted(rows, key=lambda row: -float(row["weight"])):
-        alike = "" if row["most_alike"] is None else f"{row['correlation']:.3f} {escape(row['most_alike'])}"
+        alike = "" if row["most_alike"] is None else f"{row['correlation']:.3f} {escape(names[row['most_alike']])}"
         low, high = row["weight_interval"]
         weight = f"{row['weight']:.3f} [{low:.3f}, {high:.3f}]"
-        worth = "" if row["left_out"] is None else f"{row['left_out']:+.4f}"
+        gain = "" if row["left_out"] is None else f"{row['left_out']:+.4f}"
         style = "red" if row["duplicate"] else ""
-        table.add_row(_titled(row["member"], row), f"{row['log_loss']:.4f}", weight, worth, alike, style=style)
+        table.add_row(_marked(names[row["member"]], row), f"{row['log_loss']:.4f}", weight, gain, alike, style=style)
     return table
 
 
 MEMBER_CAPTION = (
-    "weight: of the lowest log loss, with its 95 % interval by bootstrap over prompts. worth: how much the honest log "
-    "loss rises without the member. most alike: the highest correlation of errors with another member; above 0.995 "
-    "(red) they say the same."
+    "weight: with its 95 % interval. gain: how much the honest log loss rises without it.\n"
+    "most alike: the highest correlation of errors; above 0.995 (red) two members say the same."
 )
 
 
-def _titled(name: str, row: Mapping[str, Any]) -> str:
+def _marked(name: str, row: Mapping[str, Any]) -> str:
     """Return a member's name, marked where its settings were chosen by the rows that it is scored on."""
-    return escape(f"{name} (tuned_on_oof)" if row.get("tuned_on_oof") else name)
+    return escape(f"{name} (tuned)" if row.get("tuned_on_oof") else name)
 
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
 
 
-def _difference(found: Sequence[float] | None) -> str:
-    return "" if found is None else f"{found[0]:+.4f} [{found[1]:+.3f}, {found[2]:+.3f}]"
+def _interval(difference: Sequence[float] | None) -> str:
+    """Return the bounds of a paired difference; the difference itself is that of two honest scores."""
+    return "" if difference is None else escape(f"[{difference[1]:+.3f},{difference[2]:+.3f}]")
 
 
 def prediction_table(summary: Mapping[str, Any]) -> Table:
@@ -158,48 +180,47 @@ def prediction_table(summary: Mapping[str, Any]) -> Table:
     mean = ", ".join(
         f"{name} {value:.3f}" for name, value in zip(("A", "B", "tie"), summary["mean_probabilities"], strict=True)
     )
-    table.add_row(
-        "rows", f"{summary['rows']} ({summary['predicted']} predicted, {len(summary['malformed'])} got the class prior)"
-    )
-    for problem in summary["malformed"][:LISTED]:
+    malformed = summary["malformed"]
+    table.add_row("rows", f"{summary['rows']} ({summary['predicted']} predicted, {len(malformed)} got the class prior)")
+    for problem in malformed[:MALFORMED_SHOWN]:
         table.add_row("malformed", escape(f"row {problem['row']} (id {problem['id']}): {problem['problem']}"))
-    if len(summary["malformed"]) > LISTED:
-        table.add_row("", f"... and {len(summary['malformed']) - LISTED} more, listed in predict.json")
+    if len(malformed) > MALFORMED_SHOWN:
+        table.add_row("", f"... and {len(malformed) - MALFORMED_SHOWN} more, listed in predict.json")
     for kind, count in summary["repaired"].items():
         table.add_row("repaired", f"{kind}: {count} rows")
-    table.add_row("blend", f"{summary['method']} of {', '.join(summary['members'])}")
+    table.add_row("blend", escape(f"{summary['method']} of {', '.join(short_names(summary['members']).values())}"))
     table.add_row("mean probabilities", mean)
     return table
-
-
-LISTED = 10  # malformed rows on the screen
 
 
 def trial_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """One row per trial of a search, best first: its loss, the hold-out's, the values it tried."""
     table = Table(title="Trials, best first", caption=TRIAL_CAPTION)
-    names = list(dict.fromkeys(name for row in rows for name in row["values"]))
-    for name in ("trial", "log loss", "hold-out", "folds", *names, "member"):
+    fields = list(dict.fromkeys(name for row in rows for name in row["values"]))
+    for name in ("trial", "log loss", "hold-out", "folds", *fields, "member"):
         table.add_column(name, justify="left" if name == "member" else "right", no_wrap=True)
+    names = short_names(row["member"] for row in rows)
     for row in rows[:TRIALS_SHOWN]:
-        values = [f"{value:.3g}" if isinstance(value, float) else str(value) for value in map(row["values"].get, names)]
-        told = _number(row["log_loss"]) if row["state"] == "complete" else f"{_number(row['log_loss'])} {row['state']}"
-        cells = [str(row["trial"]), told, _number(row["holdout"]), str(row["folds"]), *values]
-        table.add_row(*cells, _titled(row["member"], row), style="dim" if row["state"] != "complete" else "")
+        values = [
+            f"{value:.3g}" if isinstance(value, float) else str(value) for value in map(row["values"].get, fields)
+        ]
+        complete = row["state"] == "complete"
+        loss = _number(row["log_loss"]) if complete else f"{_number(row['log_loss'])} {row['state']}"
+        cells = [str(row["trial"]), loss, _number(row["holdout"]), str(row["folds"]), *values]
+        table.add_row(*cells, _marked(names[row["member"]], row), style="" if complete else "dim")
     return table
 
 
-TRIALS_SHOWN = 20
 TRIAL_CAPTION = (
-    "log loss: out of fold, in nats; the best one of a search is too good. hold-out: on rows that no trial was chosen "
-    "by. Pruned trials have the loss of their first folds."
+    "log loss: out of fold, in nats; the best one of a search is too good. hold-out: on rows that\n"
+    "no trial was chosen by. Pruned trials have the loss of their first folds."
 )
 
 
-def bundle_table(about: Mapping[str, Any], folder: str) -> Table:
+def bundle_table(bundle: Mapping[str, Any], folder: str) -> Table:
     """What a bundle holds."""
-    table = Table(title=f"Wrote {folder} ({about['megabytes']} MB)", show_header=False)
+    table = Table(title=f"Wrote {folder} ({bundle['megabytes']} MB)", show_header=False)
     for name in ("method", "members", "wheels"):
-        value = about[name]
+        value = bundle[name]
         table.add_row(name, value if isinstance(value, str) else "\n".join(value))
     return table

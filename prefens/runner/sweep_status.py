@@ -1,4 +1,4 @@
-"""How a sweep stands: each member's folds, read from plain files while other processes write them."""
+"""The status of a sweep: each member's folds, read from plain files while other processes write them."""
 
 from __future__ import annotations
 
@@ -15,29 +15,40 @@ from prefens.core.leases import Holder, holder_of, is_live
 from prefens.store.failures import Failure, failure_of
 
 
-class State(Enum):
-    """Of a fold run. `died`: its process was killed; the same command takes it over. `given_up`: lost a race."""
+class FoldState(Enum):
+    """Of a fold run; the values are those of status.json.
+
+    `died`: its process was killed; the same command takes it over. `discarded`: its member was discarded early.
+    """
 
     done = "done"
     running = "running"
     died = "died"
     failed = "failed"
     collapsed = "collapsed"
-    given_up = "given up"
+    discarded = "given_up"
     missing = "missing"
 
 
 @dataclass(frozen=True)
-class FoldStanding:
-    """How a fold run stands.
+class FoldStatus:
+    """The status of a fold run.
 
     Attributes
     ----------
-    seconds : spent on it, where it is done, failed or running; threads, device : that it was done with.
-    note : where it runs, or why it failed.
+    state : FoldState
+        Whether it is done, and what it is otherwise.
+    seconds : float
+        Time spent on it, where it is done, failed or running.
+    log_loss : float or None
+        On its held-out rows, in nats, where it is done.
+    device, threads : str and int
+        What it was done with.
+    note : str
+        Where it runs, or why it failed.
     """
 
-    state: State
+    state: FoldState
     seconds: float = 0.0
     log_loss: float | None = None
     device: str = "cpu"
@@ -45,32 +56,36 @@ class FoldStanding:
     note: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        return {**vars(self), "state": self.state.name}
+        return {**vars(self), "state": self.state.value}
 
 
 @dataclass(frozen=True)
-class Standing:
-    """How the members on one data set and its folds stand.
+class SplitStatus:
+    """The status of all members on one data set and its folds.
 
     Attributes
     ----------
-    split : the name of that part of the store; members : name -> one entry per fold.
-    backbones : name -> the member's backbone, by which the time left is estimated.
+    split : str
+        The name of that part of the store.
+    members : mapping of str to sequence of FoldStatus
+        Per member, its folds in their order.
+    backbones : mapping of str to str or None
+        Per member, its backbone, by which the time left is estimated.
     """
 
     split: str
-    members: Mapping[str, Sequence[FoldStanding]]
+    members: Mapping[str, Sequence[FoldStatus]]
     backbones: Mapping[str, str | None] = field(default_factory=dict)
 
-    def folds(self) -> Iterable[FoldStanding]:
+    def folds(self) -> Iterable[FoldStatus]:
         return (fold for folds in self.members.values() for fold in folds)
 
-    def count(self, state: State) -> int:
+    def count(self, state: FoldState) -> int:
         return sum(fold.state is state for fold in self.folds())
 
     def hours(self, device: str) -> float:
         """Return the hours spent on finished and failed folds: of GPUs, or of CPU cores."""
-        ended = [fold for fold in self.folds() if fold.state is not State.running]
+        ended = [fold for fold in self.folds() if fold.state is not FoldState.running]
         own = [fold for fold in ended if (fold.device == "cpu") == (device == "cpu")]
         return sum(fold.seconds * (fold.threads if device == "cpu" else 1) for fold in own) / 3600
 
@@ -82,18 +97,18 @@ class Standing:
         left = 0.0
         for name, folds in self.members.items():
             for fold in folds:
-                if fold.state in (State.done, State.given_up):
+                if fold.state in (FoldState.done, FoldState.discarded):
                     continue
                 usual = self._usual(name)
                 if usual is None:
                     return None
-                left += max(0.0, usual - fold.seconds) if fold.state is State.running else usual
-        return left / max(1, self.count(State.running))
+                left += max(0.0, usual - fold.seconds) if fold.state is FoldState.running else usual
+        return left / max(1, self.count(FoldState.running))
 
     def _usual(self, name: str) -> float | None:
         alike = [other for other, backbone in self.backbones.items() if backbone == self.backbones[name]]
         for group in ([name], alike):
-            known = [fold.seconds for other in group for fold in self.members[other] if fold.state is State.done]
+            known = [fold.seconds for other in group for fold in self.members[other] if fold.state is FoldState.done]
             if known:
                 return sum(known) / len(known)
         return None
@@ -103,16 +118,17 @@ class Standing:
         return {
             "split": self.split,
             "members": members,
-            "counts": {state.name: self.count(state) for state in State},
+            "counts": {state.value: self.count(state) for state in FoldState},
             "seconds_left": self.seconds_left(),
             "gpu_hours": self.hours("gpu"),
             "cpu_hours": self.hours("cpu"),
         }
 
 
-def standings(root: Path) -> list[Standing]:
-    """Return how every part of the store under a tracking root stands; members made elsewhere are left out."""
-    return [_standing(path.parent, _leases(root)) for path in sorted(root.glob("store/*/folds.parquet"))]
+def split_statuses(root: Path) -> list[SplitStatus]:
+    """Return the status of every part of the store under a tracking root; external members are left out."""
+    leases = _leases(root)
+    return [_split_status(path.parent, leases) for path in sorted(root.glob("store/*/folds.parquet"))]
 
 
 def _leases(root: Path) -> dict[tuple[str, str, int], tuple[Holder, bool]]:
@@ -126,8 +142,8 @@ def _leases(root: Path) -> dict[tuple[str, str, int], tuple[Holder, bool]]:
     return found
 
 
-def _standing(split: Path, leases: Mapping[tuple[str, str, int], tuple[Holder, bool]]) -> Standing:
-    members: dict[str, list[FoldStanding]] = {}
+def _split_status(split: Path, leases: Mapping[tuple[str, str, int], tuple[Holder, bool]]) -> SplitStatus:
+    members: dict[str, list[FoldStatus]] = {}
     backbones: dict[str, str | None] = {}
     k = _fold_count(split / "folds.parquet")
     for path in sorted(split.glob("members/*/member.json")):
@@ -136,12 +152,12 @@ def _standing(split: Path, leases: Mapping[tuple[str, str, int], tuple[Holder, b
         if about.get("foreign") is None:
             backbones[name] = about["backbone"]
             known = [_fold(path.parent / f"fold-{fold}", leases.get((split.name, name, fold))) for fold in range(k)]
-            given_up = _lost_race(path.parent / "race.json")
-            members[name] = [given_up if given_up and fold.state is State.missing else fold for fold in known]
-    return Standing(split.name, members, backbones)
+            discarded = _discarded(path.parent / "race.json")
+            members[name] = [discarded if discarded and fold.state is FoldState.missing else fold for fold in known]
+    return SplitStatus(split.name, members, backbones)
 
 
-def _lost_race(path: Path) -> FoldStanding | None:
+def _discarded(path: Path) -> FoldStatus | None:
     try:
         race = orjson.loads(path.read_bytes())
     except (OSError, ValueError):
@@ -150,28 +166,28 @@ def _lost_race(path: Path) -> FoldStanding | None:
         return None
     gain = f"{race['gain']:.4f} nats [{race['low']:.4f}, {race['high']:.4f}]"
     note = f"gains the blend of {len(race['rivals'])} {gain} on fold {race['fold']}, race={race['least']:g}"
-    return FoldStanding(State.given_up, note=note)
+    return FoldStatus(FoldState.discarded, note=note)
 
 
-def _fold(folder: Path, lease: tuple[Holder, bool] | None) -> FoldStanding:
+def _fold(folder: Path, lease: tuple[Holder, bool] | None) -> FoldStatus:
     if lease is not None and lease[1]:
-        return FoldStanding(State.running, time.time() - lease[0].started, note=lease[0].where)
+        return FoldStatus(FoldState.running, time.time() - lease[0].started, note=lease[0].where)
     try:
         run = orjson.loads((folder / "run.json").read_bytes())
         device, threads = run.get("device", "cpu"), run.get("threads", 1)
-        return FoldStanding(State.done, run["seconds"], run["log_loss"], device, threads)
+        return FoldStatus(FoldState.done, run["seconds"], run["log_loss"], device, threads)
     except (OSError, ValueError):
         failure = failure_of(folder)
     if failure is not None:
         return _failed(failure)
     if lease is not None:
-        return FoldStanding(State.died, note=lease[0].where)
-    return FoldStanding(State.missing)
+        return FoldStatus(FoldState.died, note=lease[0].where)
+    return FoldStatus(FoldState.missing)
 
 
-def _failed(failure: Failure) -> FoldStanding:
-    state = State.collapsed if failure.collapsed else State.failed
-    return FoldStanding(state, failure.seconds, note=f"{failure.error.splitlines()[0]} ({failure.host})")
+def _failed(failure: Failure) -> FoldStatus:
+    state = FoldState.collapsed if failure.collapsed else FoldState.failed
+    return FoldStatus(state, failure.seconds, note=f"{failure.error.splitlines()[0]} ({failure.host})")
 
 
 def _fold_count(path: Path) -> int:

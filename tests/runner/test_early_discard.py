@@ -15,7 +15,7 @@ from prefens.data.corpus import Corpus, make_corpus
 from prefens.data.folds import FoldSettings
 from prefens.data.sources import SyntheticSource
 from prefens.members.base import Context, FitReport, Member
-from prefens.runner.sweep_status import State, standings
+from prefens.runner.sweep_status import FoldState, split_statuses
 from prefens.runner.trainer import Trainer
 from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import OOFStore, SplitStore
@@ -82,11 +82,11 @@ def test_only_a_member_that_can_help_has_all_its_folds(sweep: Sweep) -> None:
     assert sweep.train("useless", 0.1, race=0.01) == [0]
     assert sweep.train("useful", 1.0, race=0.01) == [0, 1, 2, 3, 4]
     assert sweep.train("useless", 0.1, race=0.01) == [0]  # the verdict stays
-    (found,) = standings(sweep.root)
+    (found,) = split_statuses(sweep.root)
     folds = found.members[sweep.spec("useless").name]
-    assert [fold.state for fold in folds] == [State.done, *[State.given_up] * 4]
+    assert [fold.state for fold in folds] == [FoldState.done, *[FoldState.discarded] * 4]
     assert "race=0.01" in folds[1].note
-    assert found.count(State.missing) == 0
+    assert found.count(FoldState.missing) == 0
     assert found.seconds_left() == 0.0
 
 
@@ -95,8 +95,8 @@ def test_a_lost_race_can_be_called_off_or_judged_by_less(sweep: Sweep, settings:
     sweep.train("first", 0.3)
     assert sweep.train("late", 0.5, race=0.5) == [0]
     assert sweep.train("late", 0.5, **settings) == [0, 1, 2, 3, 4]
-    (found,) = standings(sweep.root)
-    assert found.count(State.done) == 10
+    (found,) = split_statuses(sweep.root)
+    assert found.count(FoldState.done) == 10
 
 
 def test_by_force_the_race_is_run_again(sweep: Sweep) -> None:
@@ -126,11 +126,11 @@ def test_the_verdict_is_that_of_the_latest_command(sweep: Sweep) -> None:
     assert sweep.train("late", 0.5, race=1e-9, folds=[0]) == [0]
     assert sweep.train("late", 0.5, race=1e-9, folds=[0, 1]) == [0, 1]  # it stays
     assert sweep.train("late", 0.5, race=0.5) == [0, 1]
-    (found,) = standings(sweep.root)
-    assert found.count(State.given_up) == 3
+    (found,) = split_statuses(sweep.root)
+    assert found.count(FoldState.discarded) == 3
     assert sweep.train("late", 0.5, race=1e-9, folds=[2]) == [2]
-    (found,) = standings(sweep.root)
-    assert (found.count(State.given_up), found.count(State.missing)) == (0, 2)
+    (found,) = split_statuses(sweep.root)
+    assert (found.count(FoldState.discarded), found.count(FoldState.missing)) == (0, 2)
 
 
 @pytest.mark.parametrize("whose", ["late", "first"])
@@ -169,7 +169,7 @@ def test_the_command_races_and_refuses_nonsense(tmp_path: Path) -> None:
     assert "is given up" in told.stdout + told.stderr
     assert len(json.loads((tmp_path / "runs" / "train.json").read_text())["runs"]) == 1
     shown = prefens("status", cwd=tmp_path).stdout
-    assert "given up: style" in shown
-    assert "4 given up" in shown
+    assert "discarded early: style" in shown
+    assert "4 discarded early" in shown
     refused = prefens("train", *common, "backbone=style", "race=0", cwd=tmp_path, fails=True)
     assert "above 0" in refused.stderr

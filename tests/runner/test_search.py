@@ -125,12 +125,12 @@ def test_the_command_searches_resumes_and_marks(tmp_path: Path, pairs: Pairs) ->
     trials = json.loads((tmp_path / "runs/tune.json").read_text())["trials"]
     assert len(trials) == 2
     assert all(trial["holdout"] is not None for trial in trials if trial["state"] == "complete")
-    assert "tuned_on_oof" not in done.stdout
+    assert "(tuned)" not in done.stdout
     blended = prefens("blend", "tracking=none", "model=false", "resamples=10", cwd=tmp_path)
-    assert "tuned_on_oof" not in blended.stdout
+    assert "(tuned)" not in blended.stdout
     prefens("tune", *arguments, "trials=1", "folds.holdout=0", "tracking.root=seen", cwd=tmp_path)
     shown = prefens("blend", "tracking=none", "tracking.root=seen", "model=false", "resamples=10", cwd=tmp_path)
-    assert "(tuned_on_oof)" in shown.stdout
+    assert "(tuned)" in shown.stdout
     wrong = prefens("tune", *arguments[:-1], "space={backbone.bit: [8]}", cwd=tmp_path, fails=True)
     assert "backbone.bit" in wrong.stderr
     assert "Traceback" not in wrong.stderr

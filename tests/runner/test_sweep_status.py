@@ -16,7 +16,7 @@ import pytest
 from prefens.core.leases import Holder
 from prefens.core.types import FoldPredictions, Folds, Pairs
 from prefens.runner.sweep import JobOutcome, Sweep, latest
-from prefens.runner.sweep_status import State, standings
+from prefens.runner.sweep_status import FoldState, split_statuses
 from prefens.store.failures import note_failure
 from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import OOFStore, SplitStore
@@ -68,11 +68,11 @@ def test_every_state_is_told(tmp_path: Path, folds: Folds, finish: Callable[...,
     note_failure(split.fold_dir(spec.name, 4), CollapseError("learned nothing"), 0.0)
     other = spec_of(folds, seed=1)
     split.put_member(other)
-    (found,) = standings(tmp_path)
+    (found,) = split_statuses(tmp_path)
     assert [fold.state for fold in found.members[spec.name]] == [
-        State.done, State.running, State.died, State.failed, State.collapsed
+        FoldState.done, FoldState.running, FoldState.died, FoldState.failed, FoldState.collapsed
     ]  # fmt: skip
-    assert [fold.state for fold in found.members[other.name]] == [State.missing] * 5
+    assert [fold.state for fold in found.members[other.name]] == [FoldState.missing] * 5
     assert found.members[spec.name][3].note == f"no good ({socket.gethostname()})"
     assert found.hours("gpu") == pytest.approx(0.5)
     assert found.hours("cpu") == pytest.approx(1.0)
@@ -88,7 +88,7 @@ def test_nothing_is_known_of_a_backbone_without_a_finished_fold(
 ) -> None:
     split = finish(spec_of(folds), 0, seconds=1.0, log_loss=1.0)
     split.put_member(spec_of(folds, "bert"))
-    (found,) = standings(tmp_path)
+    (found,) = split_statuses(tmp_path)
     assert found.seconds_left() is None
 
 

@@ -12,7 +12,7 @@ from prefens.data.text.settings import TextSettings
 from prefens.members.base import Context, FitReport
 from prefens.members.encoder import EncoderMember
 from prefens.members.training.settings import GuardSettings, TrainingSettings
-from prefens.runner.sweep_status import State, standings
+from prefens.runner.sweep_status import FoldState, split_statuses
 from prefens.runner.trainer import Trainer
 from prefens.store.failures import failure_of
 from prefens.store.member_spec import MemberSpec
@@ -53,7 +53,7 @@ def test_a_collapsed_fold_is_trained_again_only_by_force(pairs: Pairs, tiny_bert
     assert failure is not None
     assert failure.collapsed
     assert not list((tmp_path / "checkpoints").glob("*"))
-    assert standings(tmp_path)[0].members[spec.name][1].state is State.collapsed
+    assert split_statuses(tmp_path)[0].members[spec.name][1].state is FoldState.collapsed
     for folds in ([1], [0, 1, 2]):
         with pytest.raises(CollapseError, match=f"{spec.name} fold 1 has collapsed: .*nothing is learned") as told:
             trainer(pairs, tmp_path).train_member(spec, lambda: member(tiny_bert, 1e-12), folds)
