@@ -12,7 +12,14 @@ import prefens
 PACKAGE = Path(prefens.__file__).parent
 TESTS = Path(__file__).parent
 FLOORS = {  # a package imports from lower floors alone; commands are on floor 6
-    **{"core": 1, "store": 2, "data": 2, "members": 3, "ensemble": 3, "inference": 4, "reporting": 4, "runner": 5},
+    "core": 1,
+    "store": 2,
+    "data": 2,
+    "members": 3,
+    "ensemble": 3,
+    "inference": 4,
+    "reporting": 4,
+    "runner": 5,
 }
 HEAVY = {  # which packages may import a library; commands import none of them
     "torch": {"members", "data.text.token_cache"},

@@ -15,7 +15,8 @@ from prefens.core.files import written_aside
 from prefens.data.frame import load_frame
 from prefens.data.submission import COLUMNS
 from prefens.inference.predictor import Predictor
-from prefens.store.oof_store import SplitStore
+from prefens.runner.schemas import Tracking
+from prefens.store.oof_store import OOFStore, SplitStore
 
 log = logging.getLogger(__name__)
 
@@ -90,17 +91,19 @@ def save_best(split: SplitStore) -> Path | None:
     return path
 
 
-def model_predictor(place: str, root: Path, experiment: str, uri: str | None = None) -> Predictor:
+def model_predictor(place: str, tracking: Tracking) -> Predictor:
     """Return the predictor inside a saved model.
 
     Parameters
     ----------
-    place : a folder; or models:/NAME@ALIAS, models:/NAME/VERSION or runs:/ID/model in the tracking root's database,
-        or on the server at `uri`.
+    place : str
+        A folder; or models:/NAME@ALIAS, models:/NAME/VERSION or runs:/ID/model in the database under `tracking.root`,
+        or on the server at `tracking.uri`.
 
     Raises
     ------
-    StoreError where there is no such model, or it is not one of ours.
+    StoreError
+        Where there is no such model, or it is not one of ours.
     """
     from prefens.store.tracking.pyfunc import EXPECTED, load_model
 
@@ -108,9 +111,10 @@ def model_predictor(place: str, root: Path, experiment: str, uri: str | None = N
     if place.startswith(("models:", "runs:")):
         from prefens.store.tracking.model_registry import fetch_model
 
-        if uri is None and not (root / "mlflow.db").is_file():
+        root = Path(tracking.root)
+        if tracking.uri is None and not (root / "mlflow.db").is_file():
             raise StoreError(f"model={place}: no {root / 'mlflow.db'}", "MLflow's database", "give tracking.root=DIR")
-        folder = fetch_model(root, experiment, uri, place)
+        folder = fetch_model(root, tracking.experiment, tracking.uri, place)
     found = load_model(folder)
     if not isinstance(found, Predictor):
         raise StoreError(f"model={place} holds {type(found).__name__}", EXPECTED, "correct it")
@@ -118,18 +122,26 @@ def model_predictor(place: str, root: Path, experiment: str, uri: str | None = N
 
 
 def find_predictor(
-    split: SplitStore | None, method: str, model: str | None, root: Path, experiment: str, uri: str | None = None
+    tracking: Tracking, model: str | None, method: str, data_digest: str | None = None, fold_digest: str | None = None
 ) -> Predictor:
-    """Return what predicts: the saved `model` if one is named, else the stored blend's `method`."""
-    if model is None and split is not None:
-        return stored_predictor(split, method)
+    """Return what predicts: the saved `model` if one is named, else the stored blend's `method`.
+
+    Raises
+    ------
+    ConfigError
+        Where a saved model and one of the blend's methods are asked for.
+    StoreError
+        Where there is no such model or blend, or several data sets or folds begin with the digests.
+    """
+    if model is None:
+        return stored_predictor(OOFStore(Path(tracking.root)).select(data_digest, fold_digest), method)
     if method != "best":
         raise ConfigError(
             f"model={model} and method={method}",
             "one of the two: a saved model holds the blend's best method alone",
             "leave one out",
         )
-    return model_predictor(str(model), root, experiment, uri)
+    return model_predictor(model, tracking)
 
 
 def stored_predictor(split: SplitStore, method: str) -> Predictor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -88,6 +89,19 @@ def _leaderboard_caption(rows: Sequence[Mapping[str, Any]], compared: bool) -> s
     if any(row["kind"] == "choice" for row in rows):
         caption += " nested selection: what to expect of the best."
     return caption
+
+
+def show_status(about: Mapping[str, Any], clear: bool) -> None:
+    """Print the status of a sweep, on a cleared screen or below what is there."""
+    if clear:
+        print("\033[2J\033[H", end="")
+    for split in about["splits"]:
+        show(status_table(split))
+        print("\n".join(status_notes(split)))
+    pending = about["jobs_not_begun"]
+    if pending:
+        print(f"{len(pending)} jobs of the latest sweep have not begun, such as: {' '.join(pending[0])}")
+    sys.stdout.flush()
 
 
 def status_table(status: Mapping[str, Any]) -> Table:

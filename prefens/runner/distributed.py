@@ -23,7 +23,7 @@ from prefens.core.errors import PrefensError
 from prefens.core.shutdown import Stopped
 from prefens.data.corpus import Corpus
 from prefens.members.base import Member
-from prefens.members.training.distributed import from_main
+from prefens.members.training.distributed import from_main, rank
 from prefens.runner.trainer import fit_fold
 from prefens.store.member_spec import MemberSpec
 
@@ -38,8 +38,13 @@ class Ending:
 
 
 @contextmanager
-def leading() -> Iterator[None]:
-    """Have the other processes, if there are any, help with what the block trains, and end when it ends."""
+def leading(corpus: Corpus, spec: MemberSpec, make: Callable[[], Member], root: Path) -> Iterator[None]:
+    """Have the other processes, if there are any, help with what the block trains, and end when it ends.
+
+    They never enter the block.
+    """
+    if rank() > 0:
+        _follow(corpus, spec, make, root)
     from_main((socket.gethostname(), os.getpid()))
     try:
         yield
@@ -49,7 +54,7 @@ def leading() -> Iterator[None]:
     from_main(Ending(0))
 
 
-def follow(corpus: Corpus, spec: MemberSpec, make: Callable[[], Member], root: Path) -> NoReturn:
+def _follow(corpus: Corpus, spec: MemberSpec, make: Callable[[], Member], root: Path) -> NoReturn:
     """Help the main process to train fold runs of a member until it ends; then end with the same exit status."""
     host, pid = from_main(None)
     while not isinstance(word := from_main(None), Ending):

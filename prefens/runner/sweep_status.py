@@ -11,7 +11,9 @@ from typing import Any
 
 import orjson
 
+from prefens.core.errors import ConfigError
 from prefens.core.leases import Holder, holder_of, is_live
+from prefens.runner.sweep import latest
 from prefens.store.failures import Failure, failure_of
 
 
@@ -123,6 +125,21 @@ class SplitStatus:
             "gpu_hours": self.hours("gpu"),
             "cpu_hours": self.hours("cpu"),
         }
+
+
+def sweep_status(root: Path) -> dict[str, Any]:
+    """Return as JSON values: the status of every part of the store, and the jobs of the latest sweep not begun.
+
+    Raises
+    ------
+    ConfigError
+        Where there is no store under the tracking root.
+    """
+    if not (root / "store").is_dir():
+        raise ConfigError(f"no store in {root}", "members that were begun", "train some, or give tracking.root=DIR")
+    sweep = latest(root)
+    splits = [split.as_dict() for split in split_statuses(root)]
+    return {"splits": splits, "jobs_not_begun": [] if sweep is None else sweep.pending()}
 
 
 def split_statuses(root: Path) -> list[SplitStatus]:

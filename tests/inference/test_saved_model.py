@@ -31,6 +31,7 @@ from prefens.inference.saved_model import model_predictor, save_best, stored_pre
 from prefens.members.base import Member
 from prefens.members.style import StyleMember
 from prefens.members.textcnn import TextCnnMember
+from prefens.runner.schemas import Tracking
 from prefens.runner.trainer import Trainer
 from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import OOFStore, SplitStore
@@ -131,7 +132,7 @@ def test_every_way_of_loading_gives_the_same_bits(
         assert [*predicted.columns] == ["id", *COLUMNS]
         assert predicted.id.tolist() == frame.id.tolist()
         np.testing.assert_array_equal(predicted[COLUMNS].to_numpy(), expected)
-        predictor = model_predictor(place, root, "prefens")
+        predictor = model_predictor(place, Tracking(str(root), "prefens", True))
         np.testing.assert_array_equal(predictor.predict_rows(load_frame(frame)), expected)
 
 
@@ -145,9 +146,9 @@ def test_what_is_no_model_is_told(root: Path, tmp_path: Path) -> None:
         str(tmp_path),
     ):
         with pytest.raises(StoreError, match=place):
-            model_predictor(place, root, "prefens")
+            model_predictor(place, Tracking(str(root), "prefens", True))
     with pytest.raises(StoreError, match=r"mlflow\.db"):
-        model_predictor("models:/prefens@best", tmp_path, "prefens")
+        model_predictor("models:/prefens@best", Tracking(str(tmp_path), "prefens", True))
 
 
 def test_a_moved_root_still_has_its_models(root: Path, frame: pd.DataFrame, expected: Any, tmp_path: Path) -> None:
@@ -171,7 +172,8 @@ def test_the_next_blend_is_the_best_and_earlier_ones_stay(copied: SplitStore, tm
         first, second = (spec.name for spec in copied.members())
         make_blend(copied, {first: weight, second: 1 - weight})
         tracker.log_blend("blend", {}, {}, [], {}, save_best(copied))
-    found = [model_predictor(f"models:/team-prefens/{version}", tracker.root, "team/prefens") for version in (1, 2)]
+    tracking = Tracking(str(tracker.root), "team/prefens", True)
+    found = [model_predictor(f"models:/team-prefens/{version}", tracking) for version in (1, 2)]
     assert [predictor.blender.state()["weights"][0] for predictor in found] == [0.5, 0.25]
     assert tracker.client.get_model_version_by_alias("team-prefens", "best").version == 2
     (model, _) = tracker.client.search_logged_models([tracker.experiment_id])
