@@ -1,4 +1,4 @@
-"""The house: imports run downwards, heavy libraries stay in their place, files hold one noun, tests mirror the package."""
+"""The house: imports run downwards, heavy libraries keep their place, files are short, tests mirror the package."""
 
 import ast
 import subprocess

@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from prefens.data.corpus import Corpus, make_corpus
 from prefens.data.folds import FoldSettings
 from prefens.runner import config
-from prefens.runner.schemas import Tracking
+from prefens.runner.schemas import RecipeConfig, Tracking
 from prefens.runner.trainer import Trainer
 from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import OOFStore
