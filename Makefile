@@ -9,7 +9,7 @@ ARGS ?=
 READY := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install quickstart train tune import blend predict report serve ui server kaggle test test-slow lint format benchmark clean
+.PHONY: help install quickstart train tune import blend predict report serve ui server kaggle test test-random test-slow lint format benchmark clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -62,6 +62,9 @@ kaggle: $(READY) ## bundle wheel, stored members and a notebook that predicts wi
 
 test: $(READY) ## the test suite, under 5 minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m "not slow and not server and not browser and not ray" $(ARGS)
+
+test-random: $(READY) ## the property tests on fresh examples; a failure prints how to repeat it
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m hypothesis --hypothesis-profile=random $(ARGS)
 
 test-slow: $(READY) ## tests that need more time or a real service
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m "slow and not server and not browser and not ray" $(ARGS)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from prefens.core.errors import DataError
@@ -18,7 +18,6 @@ from prefens.data.load import LABEL
 from tests.helpers.examples import make_pairs, write_labels
 
 
-@settings(deadline=None)
 @given(st.integers(0, 1000), st.sampled_from([0.0, 0.2]), st.booleans())
 def test_both_forms_and_any_order_give_the_same_folds(
     tmp_path_factory: pytest.TempPathFactory, seed: int, holdout: float, grouped: bool

@@ -41,7 +41,7 @@ optimal = pytest.mark.parametrize("name", OPTIMAL)
 
 @every
 @given(stack=stacks)
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_predictions_are_probabilities(name: str, stack: OOFStack) -> None:
     blender = MAKE[name]().fit(stack)
     predicted = blender.predict(stack.probabilities)
@@ -54,7 +54,7 @@ def test_predictions_are_probabilities(name: str, stack: OOFStack) -> None:
 
 @every
 @given(stack=stacks, seed=st.integers(0, 100))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_permuting_members_permutes_weights(name: str, stack: OOFStack, seed: int) -> None:
     order = np.random.default_rng(seed).permutation(len(stack.members))
     moved = OOFStack(tuple(stack.members[place] for place in order), stack.probabilities[order], stack.folds)
@@ -66,7 +66,7 @@ def test_permuting_members_permutes_weights(name: str, stack: OOFStack, seed: in
 
 @every
 @given(stack=stacks)
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_swapping_a_and_b_swaps_the_prediction(name: str, stack: OOFStack) -> None:
     swapped = make_stack(stack.probabilities[:, :, SWAP], SWAP[stack.folds.label])
     blender = MAKE[name]().fit(stack)
@@ -78,7 +78,7 @@ def test_swapping_a_and_b_swaps_the_prediction(name: str, stack: OOFStack) -> No
 
 @every
 @given(stack=stacks)
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 def test_what_was_fitted_survives_json(name: str, stack: OOFStack) -> None:
     blender = MAKE[name]().fit(stack)
     again = restore(json.loads(json.dumps(blender.state())))
@@ -88,7 +88,7 @@ def test_what_was_fitted_survives_json(name: str, stack: OOFStack) -> None:
 
 @every
 @given(stack=stacks)
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 def test_unused_members_change_nothing(name: str, stack: OOFStack) -> None:
     blender = MAKE[name]().fit(stack)
     masked = np.where(blender.used[:, None, None], stack.probabilities, 1.0 / 3.0)
@@ -159,7 +159,7 @@ def test_a_single_member_and_its_copies(name: str) -> None:
 
 @optimal
 @given(stack=stacks)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_fitted_blend_is_never_worse_than_a_member(name: str, stack: OOFStack) -> None:
     label = stack.folds.label
     fitted = log_loss(method(name)().fit(stack).predict(stack.probabilities), label)
@@ -170,7 +170,7 @@ def test_the_fitted_blend_is_never_worse_than_a_member(name: str, stack: OOFStac
 
 @optimal
 @given(stack=stacks, copied=st.integers(0, 100))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_a_copy_of_a_member_changes_no_prediction(name: str, stack: OOFStack, copied: int) -> None:
     place = copied % len(stack.members)
     longer = OOFStack(
@@ -189,7 +189,7 @@ def test_a_copy_of_a_member_changes_no_prediction(name: str, stack: OOFStack, co
 
 @pytest.mark.parametrize("name", [*OPTIMAL, "soft_vote+temperature"])
 @given(stack=stacks)
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_honest_is_never_better_than_fitted(name: str, stack: OOFStack) -> None:
     # The sum over folds of what each loses with weights fitted elsewhere is at least what the common optimum loses.
     (result,), _ = evaluate([MAKE[name]()], stack)
@@ -203,7 +203,7 @@ def test_what_fits_nothing_scores_the_same_either_way(name: str) -> None:
 
 
 @given(stack=stacks)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_log_loss_weights_carry_their_certificate(stack: OOFStack) -> None:
     happened = p_true(stack.probabilities, stack.folds.label)
     weights = LogLossWeights().fit(stack).weights
@@ -218,7 +218,7 @@ def test_log_loss_weights_carry_their_certificate(stack: OOFStack) -> None:
 
 @given(stack=stacks)
 @example(stack=random_stack(4, 3, 1, 2.0))  # separable rows: exponents so large that exp of a plain sum is zero
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_pool_meets_its_optimality_conditions(stack: OOFStack) -> None:
     exponents = LogPool().fit(stack).exponents
     logs, label = np.log(stack.probabilities), stack.folds.label

@@ -56,7 +56,7 @@ def test_swapping_all_pairs_negates_position_and_changes_nothing_else() -> None:
 
 
 @given(st.integers(0, 10**6), st.integers(1, 40))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_an_effect_is_linear_and_within_bounds(seed: int, rows: int) -> None:
     generator = np.random.default_rng(seed)
     p, q = generator.dirichlet(np.ones(3), size=(2, rows))
