@@ -18,7 +18,7 @@ import pytest
 
 from tests.helpers.commands import prefens
 from tests.helpers.examples import column, make_pairs, write_csv
-from tests.reporting.test_html import HOSTILE
+from tests.helpers.pages import HOSTILE
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")

@@ -15,12 +15,10 @@ import pandas as pd
 import pytest
 
 from prefens.core.metrics import log_loss
-from tests.helpers.commands import prefens
+from tests.helpers.commands import COLUMNS, QUIET, prefens
 from tests.helpers.examples import make_pairs, write_csv
 
-QUIET = ["tracking=none", "backbone.bits=10", "backbone.strengths=[0.1]"]
 SCORES = ("method", "fitted", "honest", "honest_se")
-COLUMNS = ["id", "winner_model_a", "winner_model_b", "winner_tie"]
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from prefens.runner import config
+from tests.helpers.commands import COLUMNS, prefens
 from tests.helpers.examples import make_tiny_encoder
-from tests.test_end_to_end import COLUMNS, prefens
 
 FAMILY_OF = {
     "bert-base-uncased": "bert", "roberta-base": "roberta", "multilingual-e5-small": "xlm-roberta",

@@ -9,8 +9,8 @@ import pytest
 
 from prefens.core.metrics import log_loss
 from prefens.store.oof_store import OOFStore
+from tests.helpers.commands import COLUMNS, prefens
 from tests.helpers.examples import folds_of, make_pairs, write_labels, write_probabilities
-from tests.test_end_to_end import COLUMNS, prefens
 
 PAIRS = make_pairs(120)
 OUTCOMES = ["a_wins", "b_wins", "tie"]

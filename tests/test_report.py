@@ -14,7 +14,7 @@ from prefens.runner import config
 from prefens.store.tracking.mlflow_tracker import MlflowTracker
 from tests.helpers.commands import prefens
 from tests.helpers.examples import column, make_pairs, write_csv
-from tests.reporting.test_html import HOSTILE, Elements
+from tests.helpers.pages import HOSTILE, Elements
 
 QUICK = ["resamples=20", "swaps=5", "texts=3"]
 

@@ -118,7 +118,7 @@ def predict_from_the_server(tracking: list[str], folder: Path) -> None:
 MACHINE = """
 import sys
 from pathlib import Path
-from tests.store.tracking.test_mlflow_tracker import SPEC
+from tests.helpers.examples import SPEC
 from prefens.store.tracking.mlflow_tracker import MlflowTracker
 print("ready", flush=True)
 sys.stdin.readline()

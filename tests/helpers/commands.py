@@ -15,6 +15,8 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+QUIET = ["tracking=none", "backbone.bits=10", "backbone.strengths=[0.1]"]  # a small tfidf, not tracked
+COLUMNS = ["id", "winner_model_a", "winner_model_b", "winner_tie"]
 LARGE = [
     *("prefens.runner.app", "prefens.store.tracking.mlflow_tracker", "prefens.store.tracking.model_registry"),
     *("prefens.runner.builders", "prefens.members.encoder", "prefens.members.textcnn", "prefens.members.style"),

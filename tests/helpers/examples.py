@@ -12,12 +12,14 @@ import pandas as pd
 
 from prefens.core.types import Floats, Folds, MemberInfo, OOFStack, Pairs
 from prefens.data.folds import FoldSettings, make_folds, prompt_groups
+from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import SplitStore
 
 FAMILIES = ("bert", "roberta", "xlm-roberta", "deberta-v2", "electra", "mpnet", "modernbert")
 WORDS = (
     "the a good bad answer is not very long list of red green blue things yes no maybe because so please thanks".split()
 )
+SPEC = MemberSpec("tfidf", "prefens.members.tfidf.TfidfMember", {"backbone": {"bits": 4}}, 0, "d" * 64, "f" * 64)
 
 
 def column(values: list[Any]) -> Any:

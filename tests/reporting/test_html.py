@@ -2,7 +2,6 @@
 
 import base64
 import re
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
@@ -10,35 +9,7 @@ import pytest
 from prefens.reporting.html import Page, Tile, cell, html
 from prefens.reporting.plots import blank, calibration_plot
 from prefens.reporting.section import Plot, Section, Table, Text
-
-HOSTILE = (
-    '<script>document.title = "owned"</script><img src=http://evil.example/x onerror=alert(1)>"\'&</pre></details>'
-)
-
-
-class Elements(HTMLParser):
-    """All elements of a page with their attributes, and the text outside of script and style."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.found: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self._inside = ""
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found.append((tag, dict(attrs)))
-        self._inside = tag
-
-    def handle_endtag(self, tag: str) -> None:
-        self._inside = ""
-
-    def handle_data(self, data: str) -> None:
-        if self._inside not in ("script", "style"):
-            self.text += data
-
-    def of(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.found if name == tag]
+from tests.helpers.pages import HOSTILE, Elements
 
 
 def line_plot(name: str, finding: str) -> Plot:

@@ -11,7 +11,7 @@ from prefens.data.folds import FoldSettings, prompt_groups
 from prefens.members.style import StyleMember
 from prefens.reporting.leak_audit import draw_prompts, leak_section
 from tests.helpers.examples import column, make_pairs
-from tests.reporting.bias.test_audit import check
+from tests.helpers.pages import check_section
 
 
 def noise(prompts: int, copies: int) -> Pairs:
@@ -25,7 +25,7 @@ def noise(prompts: int, copies: int) -> Pairs:
 
 def test_a_leak_is_found() -> None:
     section = leak_section(noise(60, 4), settings=FoldSettings(k=3), resamples=200)
-    check(section)
+    check_section(section)
     whole = section.tables[0].rows[0]
     assert whole["plain less grouped"][2] < -0.02
     assert whole["grouped folds"] > 0.6  # ln 2 = 0.69: a coin can be predicted by chance only
@@ -37,7 +37,7 @@ def test_without_shared_prompts_nothing_leaks() -> None:
     section = leak_section(
         noise(80, 1), lambda: StyleMember("style", strengths=[0.01]), FoldSettings(k=2), resamples=50
     )
-    check(section)
+    check_section(section)
     assert section.summary[0].startswith("No prompt is met twice")
     assert section.plots[0].finding.startswith("No leak shows")
 

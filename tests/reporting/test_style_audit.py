@@ -7,12 +7,12 @@ import numpy as np
 from prefens.data.synthetic.generator import generate
 from prefens.reporting.style_audit import FEWEST, Coefficients, style_section
 from tests.helpers.examples import make_pairs
-from tests.reporting.bias.test_audit import check
+from tests.helpers.pages import check_section
 
 
 def test_what_generated_annotators_like_is_found() -> None:
     section = style_section(generate(700, seed=0), resamples=25)
-    check(section)
+    check_section(section)
     found = {row["feature"]: row["coefficient"][0] for row in section.tables[0].rows}
     assert found.get("refusals", found.get("log apologies", -1.0)) < 0
     assert max(found.get(name, 0.0) for name in ("log bold", "log headings", "has list")) > 0
@@ -29,7 +29,7 @@ def test_swapping_all_pairs_changes_no_coefficient() -> None:
 
 def test_time_ends_the_resamples_and_rows_are_drawn() -> None:
     section = style_section(make_pairs(200), resamples=500, seconds=0.0, rows=100)
-    check(section)
+    check_section(section)
     assert any(said.startswith("Fitted to 1") for said in section.summary)
     assert all(f"{FEWEST} resamples" in table.note for table in section.tables[:1])
 

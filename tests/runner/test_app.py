@@ -16,8 +16,8 @@ import pytest
 
 from prefens.core.leases import holder_of
 from prefens.runner.sweep import latest
+from tests.helpers.commands import QUIET, prefens
 from tests.helpers.examples import make_pairs, write_csv
-from tests.test_end_to_end import QUIET, prefens
 
 LONG = (
     "data.path=train.csv folds.k=3 backbone=textcnn text.max_length=64 training.epochs=2000 training.batch_pairs=4 "

@@ -13,8 +13,7 @@ from prefens.core.shutdown import Stopped
 from prefens.store.tracking.mlflow_tracker import MlflowTracker
 from prefens.tracking import outbox
 from prefens.tracking.outbox import Outbox
-from tests.helpers.examples import folds_of, make_pairs
-from tests.store.tracking.test_mlflow_tracker import SPEC
+from tests.helpers.examples import SPEC, folds_of, make_pairs
 
 
 class Line:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from prefens.members.nn.encoder_forward import encode
-from tests.members.nn.test_encoder_forward import batch_of, gradients, has_types, tiny
+from tests.helpers.encoders import batch_of, gradients, has_types, tiny
 
 CALM = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 

@@ -10,7 +10,7 @@ from prefens.core.errors import BackboneError
 from prefens.members.nn import deberta_kernels
 from prefens.members.nn.encoder_forward import encode
 from prefens.members.nn.packed_attention import Segments
-from tests.members.nn.test_encoder_forward import batch_of, gradients, tiny
+from tests.helpers.encoders import batch_of, gradients, tiny
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 

@@ -24,8 +24,8 @@ from prefens.members.training import loop
 from prefens.members.training.collapse import CHANCE, CollapseGuard
 from prefens.members.training.oom import TokenBudget
 from prefens.members.training.settings import GuardSettings, Schedule, Swap, TrainingSettings
+from tests.helpers.encoders import without_dropout
 from tests.helpers.examples import make_pairs, make_tiny_encoder
-from tests.members.training.test_loop import without_dropout
 
 CUDA, CPU = torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("DefaultCPUAllocator: can't allocate memory")
 PAIRS = make_pairs(60)

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.helpers.encoders import without_dropout
 from tests.helpers.examples import make_pairs, make_tiny_encoder, write_csv
-from tests.members.training.test_loop import without_dropout
 
 SETTINGS = (
     "data.path=train.csv folds.k=3 fold=1 backbone=bert-base-uncased text.max_length=64 head.dropout=0 tracking=none "

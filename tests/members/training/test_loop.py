@@ -19,6 +19,7 @@ from prefens.members.nn.heads import HeadSettings
 from prefens.members.nn.pooling import Pool, Pooling
 from prefens.members.training.batching import micro_batches, steps
 from prefens.members.training.settings import TrainingSettings
+from tests.helpers.encoders import without_dropout
 from tests.helpers.examples import make_pairs
 
 
@@ -49,17 +50,6 @@ def fitted(path: Path, **settings: float) -> EncoderMember:
     member = EncoderMember("bert", path=str(path), text=TextSettings(max_length=64), head=head, training=training)
     member.fit(make_pairs(48), None, Context(seed=1, inner=np.zeros(48, dtype=np.int8)))
     return member
-
-
-def without_dropout(path: Path, tmp_path: Path) -> Path:
-    import json
-    import shutil
-
-    shutil.copytree(path, tmp_path / "calm")
-    config = json.loads((path / "config.json").read_text())
-    calm = config | {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-    (tmp_path / "calm" / "config.json").write_text(json.dumps(calm))
-    return tmp_path / "calm"
 
 
 def test_the_token_budget_changes_no_result(tiny_bert: Path, tmp_path: Path) -> None:

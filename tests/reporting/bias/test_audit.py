@@ -14,24 +14,9 @@ from prefens.reporting.bias.estimator import one_hot
 from prefens.reporting.bias.model_families import family, own_names
 from prefens.reporting.bias.swapped_duplicates import change_under_swap, find_mates, verdicts
 from prefens.reporting.language_id import LANGUAGES, language
-from prefens.reporting.section import Section
 from prefens.reporting.text_stats import COLUMNS, read_pairs, read_texts
 from tests.helpers.examples import folds_of, make_pairs
-
-
-def check(section: Section) -> None:
-    """Every table has one set of columns; no sentence, finding or cell is NaN, no tick reads as markup."""
-    said = [*section.summary, *(plot.finding for plot in section.plots)]
-    assert all(text and "nan" not in text.lower().split() for text in said)
-    for table in section.tables:
-        assert len({tuple(row) for row in table.rows}) <= 1
-        cells = [cell for row in table.rows for cell in row.values()]
-        numbers = [number for cell in cells for number in (cell if isinstance(cell, tuple) else (cell,))]
-        assert all(number == number for number in numbers)
-    for plot in section.plots:
-        plot.figure.canvas.draw()
-        labels = [label.get_text() for axes in plot.figure.axes for label in axes.get_xticklabels(which="both")]
-        assert not any("$" in label for label in labels)
+from tests.helpers.pages import check_section
 
 
 def test_a_section_of_generated_pairs() -> None:
@@ -39,7 +24,7 @@ def test_a_section_of_generated_pairs() -> None:
     assert pairs.truth is not None
     folds = folds_of(pairs)
     section = bias_section(pairs, folds, {"floor": pairs.truth[:, 1], "votes again": one_hot(folds.label)}, 60)
-    check(section)
+    check_section(section)
     assert section.name == "bias"
     effects, departed = section.tables[:2]
     assert list(effects.rows[0]) == ["response", "topic", "pairs", "votes", "truth", "floor", "votes again"]
@@ -51,7 +36,7 @@ def test_every_predictor_has_its_effects_though_few_have_columns() -> None:
     pairs = generate(200, seed=1)
     names = [f"m{place}" for place in range(6)]
     section = bias_section(pairs, folds_of(pairs), {name: np.full((200, 3), 1 / 3) for name in names}, 20)
-    check(section)
+    check_section(section)
     every = next(table for table in section.tables if table.title.startswith("Every effect"))
     assert [row["predictor"] for row in every.rows] == ["votes", "truth", *names]
     assert all(row["shown first"] is not None for row in every.rows)
@@ -61,7 +46,7 @@ def test_every_predictor_has_its_effects_though_few_have_columns() -> None:
 @pytest.mark.parametrize("predictions", [{}, {"one": np.full((60, 3), 1 / 3)}])
 def test_a_section_of_few_pairs_without_truth_or_features(pairs: Pairs, predictions: dict[str, np.ndarray]) -> None:
     section = bias_section(pairs, folds_of(pairs), predictions, 20)
-    check(section)
+    check_section(section)
     rows = {row["response"]: row for row in section.tables[0].rows}
     assert rows["with a code block"]["pairs"] == 0
     assert rows["with a code block"]["votes"] is None
@@ -70,7 +55,7 @@ def test_a_section_of_few_pairs_without_truth_or_features(pairs: Pairs, predicti
 def test_tiny_data_says_nothing_but_does_not_fail() -> None:
     pairs = make_pairs(12)
     section = bias_section(pairs, folds_of(pairs, k=2), {"one": np.full((12, 3), 1 / 3)}, 5)
-    check(section)
+    check_section(section)
     assert list(section.summary) == []
 
 
@@ -113,7 +98,7 @@ def test_both_orders() -> None:
     assert (symmetric[mates][:, SWAP] == symmetric).all()
     both.ids[:] = [str(row) for row in range(80)]
     section = bias_section(both, folds_of(both), {"swayed": swayed}, 20)
-    check(section)
+    check_section(section)
     moved = {row[""]: row["share"] for row in next(t for t in section.tables if t.title.startswith("Both")).rows}
     assert moved["swayed: moved"] == pytest.approx((0.5, 0.5, 0.5))
     assert moved["votes: moved"] == (0.0, 0.0, 0.0)

@@ -19,7 +19,7 @@ from prefens.reporting.data_profile.profile import data_section
 from prefens.reporting.data_profile.tables import standings
 from prefens.reporting.section import Section
 from tests.helpers.examples import column, folds_of, make_pairs
-from tests.reporting.bias.test_audit import check
+from tests.helpers.pages import check_section
 
 
 def table(section: Section, title: str, key: str, value: str) -> dict[str, object]:
@@ -46,7 +46,7 @@ def hand_made() -> Pairs:
 def test_what_is_shared_repeated_and_empty_is_counted() -> None:
     pairs = hand_made()
     section = data_section(pairs, prompt_groups(pairs))
-    check(section)
+    check_section(section)
     rows = table(section, "Shared, repeated and empty", "rows with", "rows")
     assert rows["a prompt that another row has too"] == 4
     assert rows["an empty prompt"] == 1
@@ -103,7 +103,7 @@ def test_folds_by_prompt_leak_nothing_and_plain_ones_do() -> None:
 
         folds = folds_of(pairs, scheme=Scheme[scheme])
         section = data_section(pairs, folds.group, folds, {"null text read as empty": 3})
-        check(section)
+        check_section(section)
         rows = table(section, "Shared, repeated and empty", "rows with", "rows")
         assert (rows["a prompt that the folds used here leak"] > 0) is leaks  # type: ignore[operator]
         assert table(section, "The data", "what", "number")["repaired: null text read as empty"] == 3
@@ -126,7 +126,7 @@ def test_tokens_are_counted_by_what_is_given_and_otherwise_left_out() -> None:
 def test_test_rows_have_a_study_too() -> None:
     pairs = generate(60, seed=1).unlabelled()
     section = data_section(pairs, prompt_groups(pairs))
-    check(section)
+    check_section(section)
     assert {each.title for each in section.tables}.isdisjoint({"Outcomes", "Models"})
 
 

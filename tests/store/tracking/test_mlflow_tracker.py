@@ -9,10 +9,8 @@ from pathlib import Path
 import pytest
 
 from prefens.core.shutdown import Stopped
-from prefens.store.member_spec import MemberSpec
 from prefens.store.tracking.mlflow_tracker import MlflowTracker
-
-SPEC = MemberSpec("tfidf", "prefens.members.tfidf.TfidfMember", {"backbone": {"bits": 4}}, 0, "d" * 64, "f" * 64)
+from tests.helpers.examples import SPEC
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +115,7 @@ PROGRAM = """
 import sys
 from dataclasses import replace
 from pathlib import Path
-from tests.store.tracking.test_mlflow_tracker import SPEC
+from tests.helpers.examples import SPEC
 from prefens.store.tracking.mlflow_tracker import MlflowTracker
 tracker = MlflowTracker(Path(sys.argv[1]), "race")
 tracker.finish_fold(tracker.start_fold(SPEC, SPEC.key(int(sys.argv[2]))), {"log_loss": 1.0}, {}, [])
