@@ -100,6 +100,7 @@ def test_predicts_probabilities(fitted: Member, train: Pairs) -> None:
     assert predicted.shape == (20, 3)
     assert predicted.dtype == np.float64
     assert (predicted >= 0).all()
+    assert np.ptp(predicted, axis=0).max() > 1e-3  # not the same of every pair: the laws below would hold of that
     np.testing.assert_allclose(predicted.sum(axis=1), 1.0, atol=1e-9)
 
 

@@ -124,7 +124,9 @@ def test_the_command_searches_resumes_and_marks(tmp_path: Path, pairs: Pairs) ->
     done = prefens("tune", *arguments, "trials=2", cwd=tmp_path)
     trials = json.loads((tmp_path / "runs/tune.json").read_text())["trials"]
     assert len(trials) == 2
-    assert all(trial["holdout"] is not None for trial in trials if trial["state"] == "complete")
+    complete = [trial for trial in trials if trial["state"] == "complete"]
+    assert complete
+    assert all(trial["holdout"] is not None for trial in complete)
     assert "(tuned)" not in done.stdout
     blended = prefens("blend", "tracking=none", "model=false", "resamples=10", cwd=tmp_path)
     assert "(tuned)" not in blended.stdout
