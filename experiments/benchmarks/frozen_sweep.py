@@ -27,6 +27,7 @@ from prefens.data.folds import FoldSettings, make_folds
 from prefens.data.load import load_pairs
 from prefens.data.synthetic.generator import generate
 from prefens.data.text.settings import TextSettings
+from prefens.members.backbone_files import find_minilm
 from prefens.members.base import Context
 from prefens.members.encoder import EncoderMember
 from prefens.members.training import precompute
@@ -117,7 +118,11 @@ def heads(backbone: Path, max_length: int, pairs: Pairs, folds: Folds, seeds: in
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--backbone", type=Path, help="a directory of an encoder's files")
+    parser.add_argument(
+        "--backbone",
+        type=lambda name: find_minilm() if name == "minilm-l6" else Path(name),
+        help="a directory of an encoder's files, or minilm-l6 of the package prefens[offline]",
+    )
     parser.add_argument("--data", type=Path, help="labelled pairs, CSV or parquet")
     parser.add_argument("--pairs", type=int, default=1000, help="how many of them")
     parser.add_argument("--max-length", type=int, default=512, help="tokens of a sequence")

@@ -27,6 +27,7 @@ from prefens.core import resources
 from prefens.core.types import Ints
 from prefens.data.text.tokens import PairTokens, Sequences, tokenize_pairs
 from prefens.data.text.truncation import Audit
+from prefens.members.backbone_files import find_minilm
 from prefens.members.nn.heads import HeadSettings
 from prefens.members.nn.pair_model import PairModel, pair_batch
 from prefens.members.training import loop
@@ -257,7 +258,11 @@ def report(results: dict[str, list[Result]], task: Task, work: float, peak: floa
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--backbone", type=Path, help="a model directory; else random weights of --architecture")
+    parser.add_argument(
+        "--backbone",
+        type=lambda name: find_minilm() if name == "minilm-l6" else Path(name),
+        help="a model directory, or minilm-l6 of the package prefens[offline]; else random weights of --architecture",
+    )
     parser.add_argument("--architecture", choices=ARCHITECTURES, default="minilm-l6")
     parser.add_argument("--data", type=Path, help="labelled pairs, with --backbone; else generated ones")
     parser.add_argument("--pairs", type=int, default=128)
