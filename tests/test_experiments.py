@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
+from hydra import compose, initialize_config_dir
 
 from prefens.runner import config
 from tests.helpers.commands import COLUMNS, prefens
@@ -32,8 +33,8 @@ def backbones_of(recipe: dict) -> list[str]:
 
 
 def is_encoder(backbone: str) -> bool:
-    settings = yaml.safe_load((config.CONF_DIR / "backbone" / f"{backbone}.yaml").read_text("utf-8"))
-    return settings.get("_target_", "").endswith(".EncoderMember")
+    with initialize_config_dir(str(config.CONF_DIR), version_base="1.3"):
+        return compose("train", [f"backbone={backbone}"]).backbone._target_.endswith(".EncoderMember")
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ import hydra
 from prefens.core import shutdown
 from prefens.core.errors import ConfigError
 from prefens.members.training import distributed
+from prefens.runner import help as help  # it registers what --help shows
 from prefens.runner.callbacks import SweepCallback
 from prefens.runner.config import CONF_DIR
 from prefens.runner.job import run_job
