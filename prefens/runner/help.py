@@ -46,11 +46,16 @@ def describe(path: Path) -> Described:
     top = next((row for row, line in enumerate(lines) if not line.startswith("#")), len(lines))
     title = " ".join(line.lstrip("# ") for line in lines[:top] if not line.startswith("# @package"))
     meanings: dict[str, str] = {}
-    for parent in (yaml.safe_load("\n".join(lines)) or {}).get("defaults", ()):
-        sibling = path.parent / f"{str(parent).partition('@')[0]}.yaml"  # name@package puts it elsewhere
-        if sibling.exists():
-            meanings |= describe(sibling).meanings
+    for parent in extended(path):
+        meanings |= describe(parent).meanings
     return Described(title, meanings | dict(_comments(lines[top:])))
+
+
+def extended(path: Path) -> list[Path]:
+    """Return the files of its own folder that a file of conf/ extends."""
+    defaults = (yaml.safe_load(path.read_text("utf-8")) or {}).get("defaults", ())
+    names = [str(item).partition("@")[0] for item in defaults]  # name@package puts it elsewhere
+    return [parent for name in names if (parent := path.parent / f"{name}.yaml").exists()]
 
 
 def commands() -> dict[str, str]:
