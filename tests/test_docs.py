@@ -4,10 +4,12 @@ import re
 import subprocess
 import sys
 from html.parser import HTMLParser
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+import prefens
 from prefens.runner.config import CONF_DIR
 from prefens.runner.help import commands, describe
 
@@ -61,6 +63,19 @@ def test_the_page_of_settings_has_every_setting(site: Path) -> None:
     for path in CONF_DIR.glob("*/*.yaml"):
         for name in describe(path).meanings if path.parent.name != "experiment" else ():
             assert f"<code>{path.parent.name}.{name}" in page, f"{path}: {name}"
+
+
+@pytest.mark.slow
+def test_the_api_has_every_public_name_of_the_packages(site: Path) -> None:
+    folders = [path.parent for path in sorted(Path(prefens.__path__[0]).rglob("__init__.py"))]
+    names = [".".join(("prefens", *folder.relative_to(Path(prefens.__path__[0])).parts)) for folder in folders]
+    packages = [module for module in map(import_module, names) if hasattr(module, "__all__")]
+    assert {path.stem for path in site.glob("api/*.html")} == {package.__name__ for package in packages}
+    for package in packages:
+        page = (site / "api" / f"{package.__name__}.html").read_text("utf-8")
+        ids = set(re.findall(r'id="([\w.]+)"', page))
+        missing = [name for name in package.__all__ if not any(each.rpartition(".")[2] == name for each in ids)]
+        assert [name for name in missing if not name.startswith("__")] == [], package.__name__
 
 
 def test_the_readme_is_short_and_its_tables_fit() -> None:

@@ -60,6 +60,13 @@ def test_the_wheel_trains_blends_and_predicts(installed: Path, tmp_path: Path) -
     assert "<html" in (tmp_path / "report.html").read_text()
 
 
+def test_the_wheel_has_its_types_and_a_program(installed: Path, tmp_path: Path) -> None:
+    assert (installed / "prefens" / "py.typed").exists()
+    assert "Groups, as group=option" in run(
+        installed / "bin" / "prefens", "blend", "--help", cwd=tmp_path, PYTHONPATH=installed
+    )
+
+
 def test_the_notebook_predicts_from_the_bundle(tmp_path: Path) -> None:
     write_csv(tmp_path / "train.csv", make_pairs(80))
     common = ["data.path=train.csv", "tracking=none"]
