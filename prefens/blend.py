@@ -11,17 +11,19 @@ log = logging.getLogger(__name__)
 
 
 def main() -> None:
-    command.run("blend", blend)
+    command.run("blend", blend_members)
 
 
-def blend(settings: config.BlendConfig) -> command.Rows:
-    """Fit the blends, print the tables, write blend.json, weights.json, leaderboard.json and figures."""
-    from prefens.blending import make_blend, record
+def blend_members(settings: config.BlendConfig) -> command.Rows:
+    """Fit the blends, write their files, print the tables."""
+    from prefens.blend_outputs import record
+    from prefens.blending import make_blend
     from prefens.ensemble.base import Blender
     from prefens.ensemble.methods import calibration
     from prefens.errors import ConfigError
     from prefens.evaluation.tables import leaderboard_table, member_table, show
     from prefens.gathering import gather
+    from prefens.recheck import recheck
 
     if not settings.blender or settings.resamples < 1 or settings.recheck < 0:
         raise ConfigError(
@@ -33,14 +35,18 @@ def blend(settings: config.BlendConfig) -> command.Rows:
     blenders: list[Blender] = [config.build(node) for node in settings.blender.values()]
     calibrations = [calibration(name) for name in settings.calibrations]
     tracking = config.build(settings.tracking, config.Tracking)
-    found = make_blend(gather(settings), blenders, calibrations, settings.resamples)
-    found = found.rechecked(settings.recheck, Path(tracking.root) / "backbones")
-    rows = found.leaderboard()
-    show(leaderboard_table(rows, found.title()))
-    show(member_table(found.member_rows()))
-    for alarm in found.alarms():
+    gathered = gather(settings)
+    blend = make_blend(gathered, blenders, calibrations, settings.resamples)
+    if gathered.split is not None and gathered.pairs is not None:
+        backbones = Path(tracking.root) / "backbones"
+        mismatches = recheck(gathered.split, gathered.stored, gathered.pairs, settings.recheck, backbones)
+        blend = blend.with_alarms([*mismatches])
+    record(blend, gathered, tracking, Path(settings.out), settings.model)
+    rows = blend.leaderboard()
+    show(leaderboard_table(rows, blend.title()))
+    show(member_table(blend.members()))
+    for alarm in blend.diagnosis.alarms:
         log.warning("suspicious: %s", alarm)
-    record(found, tracking, Path(settings.out), settings.model)
     return rows
 
 

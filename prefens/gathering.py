@@ -62,7 +62,7 @@ class Gathered:
         return None if self.given is None else self.given.pairs
 
 
-def gather(settings: config.MethodsConfig) -> Gathered:
+def gather(settings: config.BlendConfig) -> Gathered:
     """Read the members that the settings name, from store and files, and join them by id."""
     files = [Path(name) for name in settings.members if is_file(name)]
     names = [name for name in settings.members if not is_file(name)]
@@ -95,7 +95,7 @@ def read_member(path: Path, columns: Mapping[str, str], name: str | None = None)
     return ForeignMember(path.stem if name is None else name, content, ids, probabilities)
 
 
-def find_folds(settings: config.MethodsConfig, stored: bool) -> tuple[Folds, SplitStore | None, Given | None]:
+def find_folds(settings: config.BlendConfig, stored: bool) -> tuple[Folds, SplitStore | None, Given | None]:
     """Return the folds to blend on, the part of the store that they are from, if any, and the pairs, if given.
 
     Labels from a file come first, then the store, then folds made of data=. With `stored`, members of the store
@@ -118,7 +118,7 @@ def find_folds(settings: config.MethodsConfig, stored: bool) -> tuple[Folds, Spl
         if settings.fold_file is not None:
             raise ConfigError("fold_file= with the folds of the store", "one of them", "add labels= or data.path=")
         split = store.select(settings.data_digest or (None if stored else digest), settings.fold_digest)
-        _check_data(split.folds, digest)
+        check_data(split.folds, digest)
         _check_folds(split.folds, _asked(settings))
         if not stored:
             log.info("labels and folds of the store, %s", split.path)
@@ -132,7 +132,7 @@ def find_folds(settings: config.MethodsConfig, stored: bool) -> tuple[Folds, Spl
     return _make_folds(settings, labelled(given.pairs)), None, given
 
 
-def _needs_own_folds(settings: config.MethodsConfig, store: OOFStore, digest: str | None) -> bool:
+def _needs_own_folds(settings: config.BlendConfig, store: OOFStore, digest: str | None) -> bool:
     """Whether files alone get folds of their own, since the store has none of their data or others were asked for."""
     splits = store.splits()
     if digest is None:
@@ -140,7 +140,7 @@ def _needs_own_folds(settings: config.MethodsConfig, store: OOFStore, digest: st
     return settings.fold_file is not None or not any(split.folds.data_digest == digest for split in splits)
 
 
-def _make_folds(settings: config.MethodsConfig, rows: Labelled) -> Folds:
+def _make_folds(settings: config.BlendConfig, rows: Labelled) -> Folds:
     asked = _asked(settings)
     if settings.fold_file is not None:
         if asked:
@@ -152,7 +152,7 @@ def _make_folds(settings: config.MethodsConfig, rows: Labelled) -> Folds:
     return folds
 
 
-def _asked(settings: config.MethodsConfig) -> dict[str, Any]:
+def _asked(settings: config.BlendConfig) -> dict[str, Any]:
     """Return the fold settings that were given."""
     return {name: value for name, value in settings.folds.items() if value is not None}
 
@@ -179,7 +179,8 @@ def given_data(data: Any) -> Given | None:
     return Given(loaded.pairs.take(np.argsort(loaded.pairs.ids)), loaded.repaired)
 
 
-def _check_data(folds: Folds, given: str | None) -> None:
+def check_data(folds: Folds, given: str | None) -> None:
+    """Refuse (StoreError) pairs whose digest is `given` and not that of the folds."""
     if given is not None and given != folds.data_digest:
         raise StoreError(
             f"the pairs given: data {short(given)}", f"data {short(folds.data_digest)}, as stored", "correct data.path"

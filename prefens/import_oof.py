@@ -14,7 +14,7 @@ def main() -> None:
 def import_oof(settings: config.ImportConfig) -> command.Rows:
     """Store and track one member, and print its scores."""
     from prefens.errors import ConfigError
-    from prefens.evaluation.leaderboard import leaderboard
+    from prefens.evaluation.leaderboard import leaderboard, member_losses
     from prefens.evaluation.tables import leaderboard_table, show
     from prefens.gathering import read_member
     from prefens.importing import import_member
@@ -31,7 +31,7 @@ def import_oof(settings: config.ImportConfig) -> command.Rows:
     with open_tracker(tracking) as tracker:
         spec = import_member(split, tracker, member, settings.force)
     stack, holdout = member_stack(split, spec)
-    rows = leaderboard(stack, [], holdout)
+    rows = leaderboard(stack, [], member_losses(holdout))
     show(leaderboard_table(rows, f"{spec.name}, {len(stack.folds.ids)} pairs, in {split.path}"))
     return rows
 

@@ -13,29 +13,36 @@ def main() -> None:
 
 def report(settings: config.ReportConfig) -> command.Rows:
     """Write report.html, model_card.md and figures/, and log them."""
-    from prefens.blending import make_blend
-    from prefens.ensemble.base import Blender
-    from prefens.ensemble.methods import calibration
+    from prefens.blend_files import read_blend
+    from prefens.data.folds import data_digest
     from prefens.errors import ConfigError
-    from prefens.gathering import gather, given_data
-    from prefens.reporting import blend_report, data_report, write_report
+    from prefens.gathering import check_data, given_data
+    from prefens.reporting import blend_report, data_report, fold_runs, write_report
+    from prefens.swapping import swap_gaps
+    from prefens.tracking.oof_store import OOFStore
 
     if settings.only not in (None, "data"):
         raise ConfigError(f"only={settings.only}", "data, or null for all sections", "correct only=")
     tracking = config.build(settings.tracking, config.Tracking)
+    root = Path(tracking.root)
+    given, backbones = given_data(settings.data), root / "backbones"
     if settings.only == "data":
-        given = given_data(settings.data)
         if given is None:
             raise ConfigError("only=data without data.path", "the pairs to look at", "add data.path=train.csv")
-        found = data_report(given, Path(tracking.root) / "backbones")
+        made = data_report(given, backbones)
     else:
-        blenders: list[Blender] = [config.build(node) for node in settings.blender.values()]
-        calibrations = [calibration(name) for name in settings.calibrations]
-        blend = make_blend(gather(settings), blenders, calibrations, settings.resamples)
-        found = blend_report(
-            blend, Path(tracking.root) / "backbones", settings.swaps, settings.texts, settings.resamples
-        )
-    page, *others = write_report(found, Path(settings.out), tracking)
+        store = OOFStore(root)
+        chosen = settings.blend or store.select(settings.data_digest, settings.fold_digest).blend_path
+        blend = read_blend(Path(chosen))
+        if given is not None:
+            check_data(blend.folds, data_digest(given.pairs))
+        split = store.find(blend.folds)
+        specs, runs = fold_runs(blend, split)
+        gaps: dict[str, float] = {}
+        if split is not None and given is not None:
+            gaps = swap_gaps(split, specs, given.pairs, settings.swaps, backbones)
+        made = blend_report(blend, given, runs, gaps, backbones, settings.texts, settings.resamples)
+    page, *others = write_report(made, Path(settings.out), tracking)
     print(f"Wrote {page} ({page.stat().st_size / 1e6:.1f} MB), and beside it {len(others)} files")
     return []
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from prefens.data.folds import FoldSettings, make_folds, prompt_groups
+from prefens.files import write_json
 from prefens.records import Floats, Folds, MemberInfo, OOFStack, Pairs
 from prefens.tracking.oof_store import SplitStore
 
@@ -217,5 +218,5 @@ def make_blend(split: SplitStore, weights: dict[str, float], method: str = "soft
         "methods": [{"method": method, "state": state}],
         "best": method,
     }
-    split.put_blend(blend)
+    split.put_blend(lambda folder: write_json(folder / "blend.json", blend))
     return blend

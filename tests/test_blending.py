@@ -10,7 +10,9 @@ import pytest
 from rich.console import Console
 
 from prefens import config
-from prefens.blending import Blend, make_blend, record
+from prefens.blend_files import describe, write_blend
+from prefens.blend_outputs import record
+from prefens.blending import Blend, make_blend
 from prefens.data.corpus import make_corpus
 from prefens.data.folds import FoldSettings
 from prefens.data.sources import FileSource
@@ -26,6 +28,7 @@ from prefens.fold_runs import Trainer
 from prefens.gathering import Gathered, Given
 from prefens.members.style import StyleMember
 from prefens.prediction import Predictor
+from prefens.recheck import recheck
 from prefens.records import MemberInfo, OOFStack
 from prefens.tracking.member_spec import MemberSpec
 from prefens.tracking.oof_store import OOFStore, SplitStore
@@ -41,6 +44,11 @@ NOWHERE = config.Tracking("runs", "prefens", False)
 def blend_of(stack: OOFStack, calibrated: bool = True) -> Blend:
     kinds = list(KINDS.values()) if calibrated else []
     return make_blend(Gathered(stack.folds, stack, None, None), METHODS, kinds, resamples=50)
+
+
+def keep(blend: Blend, folder: Path) -> None:
+    """Write the files of a blend of no store."""
+    record(blend, Gathered(blend.folds, blend.stack, None, None), NOWHERE, folder)
 
 
 def test_the_leaderboard_tells_every_method_and_the_nested_choice() -> None:
@@ -63,7 +71,7 @@ def test_one_method_alone_leaves_nothing_to_choose() -> None:
     stack = random_stack(2, 100, seed=0)
     found = make_blend(Gathered(stack.folds, stack, None, None), [SoftVote()], [], resamples=20)
     assert {row["kind"] for row in found.leaderboard()} == {"member", "blend", "reference"}
-    assert found.describe()["best_honest"] == pytest.approx(found.best.honest)
+    assert describe(found)["best_honest"] == pytest.approx(found.best.honest)
 
 
 def test_alarms_name_leaks_and_doubles() -> None:
@@ -71,37 +79,37 @@ def test_alarms_name_leaks_and_doubles() -> None:
     leaky = np.full((1, 400, 3), 0.5 / 3) + 0.5 * np.eye(3)[stack.folds.label]
     infos = (*stack.members, MemberInfo("copy", "b", 1), MemberInfo("leaky", "b", 2))
     whole = np.concatenate([stack.probabilities, stack.probabilities[1:2], leaky])
-    alarms = blend_of(OOFStack(infos, whole, stack.folds), calibrated=False).alarms()
+    alarms = blend_of(OOFStack(infos, whole, stack.folds), calibrated=False).diagnosis.alarms
     assert len(alarms) == 2
     assert "leaky" in alarms[0]
     assert "m1 and copy" in alarms[1]
-    assert blend_of(stack, calibrated=False).alarms() == []
+    assert blend_of(stack, calibrated=False).diagnosis.alarms == []
 
 
 def test_names_are_shown_as_they_are(tmp_path: Path) -> None:
     stack = random_stack(2, 60, seed=0)
     infos = (MemberInfo("a$b_{$[bold]", None, None), MemberInfo("m[v2]", None, None))
     found = blend_of(OOFStack(infos, stack.probabilities, stack.folds))
-    record(found, NOWHERE, tmp_path)
+    keep(found, tmp_path)
     assert (tmp_path / "figures" / "correlation.png").exists()
     console = Console(width=200, record=True, file=StringIO())
     console.print(leaderboard_table(found.leaderboard(), "title"))
-    console.print(member_table(found.member_rows()))
+    console.print(member_table(found.members()))
     assert console.export_text().count("a$b_{$[bold]") >= 2
 
 
 def test_a_figure_that_fails_costs_nothing_else(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "figures").write_text("in the way")
-    record(blend_of(random_stack(2, 60, seed=0)), NOWHERE, tmp_path)
+    keep(blend_of(random_stack(2, 60, seed=0)), tmp_path)
     assert (tmp_path / "weights.json").exists()
-    assert "figures or tracking failed" in caplog.text
+    assert "figures failed" in caplog.text
 
 
 def test_with_two_folds_no_score_of_several_methods_is_honest() -> None:
     stack = random_stack(3, 100, seed=0)
     halves = make_halves(stack.probabilities, stack.folds.label, 2)
     found = blend_of(halves)
-    assert found.describe()["best_honest"] is None
+    assert describe(found)["best_honest"] is None
     assert {row["kind"] for row in found.leaderboard()} == {"member", "blend", "reference"}
 
 
@@ -115,11 +123,11 @@ def test_a_blend_that_can_not_predict_does_not_replace_one_that_can(
     trained: tuple[SplitStore, Gathered], tmp_path: Path
 ) -> None:
     split, gathered = trained
-    record(make_blend(gathered, METHODS, resamples=20), NOWHERE, tmp_path, model=False)
+    record(make_blend(gathered, METHODS, resamples=20), gathered, NOWHERE, tmp_path, model=False)
     before = split.blend()
     half = gathered.stack.rows(np.arange(len(gathered.stack.folds.ids)) % 2 == 0)
     for other in (replace(gathered, stored=()), replace(gathered, stack=half)):
-        record(make_blend(other, [SoftVote()], resamples=20), NOWHERE, tmp_path / "other", model=False)
+        record(make_blend(other, [SoftVote()], resamples=20), other, NOWHERE, tmp_path / "other", model=False)
         assert split.blend() == before
     assert json.loads((tmp_path / "other/blend.json").read_text())["n_pairs"] == len(half.folds.ids)
 
@@ -127,7 +135,7 @@ def test_a_blend_that_can_not_predict_does_not_replace_one_that_can(
 def test_its_files_hold_what_predicts(tmp_path: Path) -> None:
     stack = random_stack(3, 120, seed=3)
     found = blend_of(stack)
-    record(found, NOWHERE, tmp_path)
+    keep(found, tmp_path)
     described = json.loads((tmp_path / "blend.json").read_text())
     weights = json.loads((tmp_path / "weights.json").read_text())
     assert weights["method"] == described["best"] == found.best.method
@@ -161,30 +169,33 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[SplitStore, Gathe
 
 
 def test_stored_models_predict_what_is_stored(trained: tuple[SplitStore, Gathered], tmp_path: Path) -> None:
-    found = make_blend(trained[1], METHODS, resamples=20).rechecked(10, tmp_path)
-    assert found.mismatches == []
+    split, gathered = trained
+    assert gathered.pairs is not None
+    assert [*recheck(split, gathered.stored, gathered.pairs, 10, tmp_path)] == []
 
 
 def test_probabilities_of_another_model_are_named(trained: tuple[SplitStore, Gathered], tmp_path: Path) -> None:
     split, gathered = trained
     first, second = gathered.stored
+    assert gathered.pairs is not None
     model = split.fold_dir(first.name, 1) / "model"
     aside = model.rename(tmp_path / "aside")
     (split.fold_dir(second.name, 2) / "model").rename(model)
     try:
-        (told,) = make_blend(gathered, METHODS, resamples=20).rechecked(10, tmp_path).mismatches
+        (told,) = recheck(split, gathered.stored, gathered.pairs, 10, tmp_path)
     finally:
         model.rename(split.fold_dir(second.name, 2) / "model")
         aside.rename(model)
     assert told.startswith(f"{first.name}, fold 1:")
-    assert make_blend(gathered, METHODS, resamples=20).rechecked(0, tmp_path).mismatches == []
+    assert make_blend(gathered, METHODS, resamples=20).with_alarms([told]).diagnosis.alarms[0] == told
+    assert [*recheck(split, gathered.stored, gathered.pairs, 0, tmp_path)] == []
 
 
 def test_a_blend_with_style_features_predicts_new_pairs(trained: tuple[SplitStore, Gathered]) -> None:
     split, gathered = trained
     found = make_blend(gathered, [Stacking(style=True)], resamples=20)
     assert found.best.holdout is not None
-    split.put_blend(found.describe())
+    split.put_blend(lambda folder: write_blend(found, folder))
     predictor = Predictor.of_store(split, "best")
     pairs = make_pairs(12, seed=4)
     predicted = predictor.predict_pairs(pairs)

@@ -16,18 +16,21 @@ from prefens.results import BlendResult, Choice
 
 
 def leaderboard(
-    stack: OOFStack, blends: Sequence[BlendResult], holdout: OOFStack | None = None, choice: Choice | None = None
+    stack: OOFStack,
+    blends: Sequence[BlendResult],
+    holdout: Sequence[float] | None = None,
+    choice: Choice | None = None,
 ) -> list[dict[str, Any]]:
     """Return one row per member, blend and reference, and one for the nested choice; best honest log loss first.
 
     Each row has name, kind ("member", "blend", "choice", "reference") and the scores of `scores`; blends also have
     fitted (in-sample) log loss, weights, and differences to the best member and the soft vote with their intervals.
-    Rows with a hold-out have its log loss.
+    `holdout` has the members' log loss in nats on the held-out rows; rows with a hold-out have it.
     """
     rows: list[dict[str, Any]] = [
         {"name": info.name, "kind": "member", "tuned_on_oof": info.tuned_on_oof}
         | {**scores(stack.probabilities[place], stack.folds)}
-        | ({} if holdout is None else {"holdout": log_loss(holdout.probabilities[place], holdout.folds.label)})
+        | ({} if holdout is None else {"holdout": holdout[place]})
         for place, info in enumerate(stack.members)
     ]
     for blend in blends:
@@ -48,6 +51,11 @@ def leaderboard(
         row |= {**scores(choice.probabilities, stack.folds), "differences": _listed(choice)}
         rows.append(row)
     return sorted(rows, key=lambda row: float(row["log_loss"])) + references(stack.folds)
+
+
+def member_losses(stack: OOFStack | None) -> list[float] | None:
+    """Return the log loss of each member of a stack in nats, or None without a stack."""
+    return None if stack is None else [log_loss(own, stack.folds.label) for own in stack.probabilities]
 
 
 def references(folds: Folds) -> list[dict[str, Any]]:

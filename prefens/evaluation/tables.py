@@ -12,6 +12,8 @@ from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table
 
+from prefens.results import MemberDiagnosis
+
 
 def show(table: Table) -> None:
     """Print a table to stdout at its natural width: a narrow terminal may fold lines, but no number is cut."""
@@ -34,7 +36,13 @@ def fold_table(runs: Sequence[Mapping[str, Any]]) -> Table:
         mean, accuracy = (np.mean([run[name] for run in own.values()]) for name in ("log_loss", "accuracy"))
         spent = sum(run["seconds"] for run in own.values() if run["trained"])
         time = f"{spent:.1f} s" if any(run["trained"] for run in own.values()) else "was done"
-        table.add_row(_titled(member, next(iter(own.values()))), *losses, f"{mean:.4f}", f"{accuracy:.1%}", time)
+        table.add_row(
+            _titled(member, bool(next(iter(own.values())).get("tuned_on_oof"))),
+            *losses,
+            f"{mean:.4f}",
+            f"{accuracy:.1%}",
+            time,
+        )
     return table
 
 
@@ -55,7 +63,7 @@ def leaderboard_table(rows: Sequence[Mapping[str, Any]], title: str) -> Table:
         cells += [_number(row.get("calibrated", {}).get(kind)) for kind in kinds]
         cells += [_number(row.get(key)) for key in shown.values()]
         cells += [_difference(row.get("differences", {}).get(name)) for name in compared]
-        table.add_row(_titled(row["name"], row), *cells, style=STYLES[row["kind"]])
+        table.add_row(_titled(row["name"], bool(row.get("tuned_on_oof"))), *cells, style=STYLES[row["kind"]])
     return table
 
 
@@ -116,19 +124,19 @@ CHOICE = (
 )
 
 
-def member_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+def member_table(members: Sequence[MemberDiagnosis]) -> Table:
     """One row per member: its weight with interval, what the blend loses without it, and who is most like it."""
     table = Table(title="What the fitted weights rest on", caption=MEMBER_CAPTION)
     table.add_column("", no_wrap=True)
     for name in ("log loss", "weight", "worth", "most alike"):
         table.add_column(name, justify="left" if name == "most alike" else "right", no_wrap=True)
-    for row in sorted(rows, key=lambda row: -float(row["weight"])):
-        alike = "" if row["most_alike"] is None else f"{row['correlation']:.3f} {escape(row['most_alike'])}"
-        low, high = row["weight_interval"]
-        weight = f"{row['weight']:.3f} [{low:.3f}, {high:.3f}]"
-        worth = "" if row["left_out"] is None else f"{row['left_out']:+.4f}"
-        style = "red" if row["duplicate"] else ""
-        table.add_row(_titled(row["member"], row), f"{row['log_loss']:.4f}", weight, worth, alike, style=style)
+    for row in sorted(members, key=lambda row: -row.weight):
+        alike = "" if row.most_alike is None else f"{row.correlation:.3f} {escape(row.most_alike)}"
+        low, high = row.weight_interval
+        weight = f"{row.weight:.3f} [{low:.3f}, {high:.3f}]"
+        worth = "" if row.left_out is None else f"{row.left_out:+.4f}"
+        style = "red" if row.duplicate else ""
+        table.add_row(_titled(row.member, row.tuned_on_oof), f"{row.log_loss:.4f}", weight, worth, alike, style=style)
     return table
 
 
@@ -139,9 +147,9 @@ MEMBER_CAPTION = (
 )
 
 
-def _titled(name: str, row: Mapping[str, Any]) -> str:
+def _titled(name: str, tuned_on_oof: bool) -> str:
     """Return a member's name, marked where its settings were chosen by the rows that it is scored on."""
-    return escape(f"{name} (tuned_on_oof)" if row.get("tuned_on_oof") else name)
+    return escape(f"{name} (tuned_on_oof)" if tuned_on_oof else name)
 
 
 def _number(value: float | None) -> str:
@@ -185,7 +193,11 @@ def trial_table(rows: Sequence[Mapping[str, Any]]) -> Table:
         values = [f"{value:.3g}" if isinstance(value, float) else str(value) for value in map(row["values"].get, names)]
         told = _number(row["log_loss"]) if row["state"] == "complete" else f"{_number(row['log_loss'])} {row['state']}"
         cells = [str(row["trial"]), told, _number(row["holdout"]), str(row["folds"]), *values]
-        table.add_row(*cells, _titled(row["member"], row), style="dim" if row["state"] != "complete" else "")
+        table.add_row(
+            *cells,
+            _titled(row["member"], bool(row.get("tuned_on_oof"))),
+            style="dim" if row["state"] != "complete" else "",
+        )
     return table
 
 

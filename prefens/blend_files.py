@@ -1,0 +1,228 @@
+"""The files of a blend, written and read: all that its tables, its report and its run in MLflow are made of.
+
+blend.json           members, methods with their scores and fitted state, the nested choice, diagnostics
+predictions.parquet  id, label, group and fold of every row of the data, and where the row was blended:
+                     "oof NAME OUTCOME" of each member, "honest METHOD OUTCOME" of each method, "nested OUTCOME"
+weights.json         the best method alone
+leaderboard.json     the leaderboard
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from prefens.blend_json import (
+    AGAIN,
+    BlendFile,
+    DiagnosticsEntry,
+    MemberEntry,
+    MethodEntry,
+    NestedEntry,
+    as_json,
+    read_json,
+)
+from prefens.blending import Blend, with_methods
+from prefens.digest import digest, short
+from prefens.ensemble.diagnostics import error_correlation
+from prefens.errors import StoreError
+from prefens.evaluation.leaderboard import named_weights
+from prefens.files import write_json
+from prefens.records import Floats, Folds, MemberInfo, OOFStack, Outcome, take_rows
+from prefens.results import BlendResult, Choice, Diagnosis
+from prefens.tracking.folds_table import folds_columns, folds_of
+from prefens.tracking.parquet import read_table, write_table
+
+PREDICTIONS = "predictions.parquet"
+OUTCOMES = [outcome.name.lower() for outcome in Outcome]
+
+
+def write_blend(blend: Blend, folder: Path) -> list[Path]:
+    """Write the files of a blend into a folder and return their paths; blend.json is the last that is written."""
+    content = describe(blend)
+    best = next(method for method in content["methods"] if method["method"] == content["best"])
+    weights = {"method": best["method"], "members": blend.names, "weights": best["weights"], "state": best["state"]}
+    columns, metadata = folds_columns(blend.folds)
+    blended = np.isin(blend.folds.ids, blend.stack.folds.ids)
+    for name, values in _columns(blend).items():
+        everywhere = np.full(len(blended), np.nan, dtype=values.dtype)
+        everywhere[blended] = values
+        columns[name] = pa.array(everywhere, from_pandas=True)  # null where a row was not blended
+    write_table(folder / PREDICTIONS, pa.table(columns), metadata)
+    return [
+        folder / PREDICTIONS,
+        write_json(folder / "weights.json", weights),
+        write_json(folder / "leaderboard.json", blend.leaderboard()),
+        write_json(folder / "blend.json", content),
+    ]
+
+
+def read_blend(path: Path) -> Blend:
+    """Read a blend.json and the predictions.parquet beside it.
+
+    Raises
+    ------
+    StoreError where a file is missing or damaged, where a field of blend.json is missing or of another type, and
+    where the predictions are of other data, other folds or another blend.
+    """
+    content = read_json(path)
+    beside = path.with_name(PREDICTIONS)
+    if not beside.is_file():
+        raise StoreError(f"no {beside}", "the honest predictions of the blend, beside its blend.json", AGAIN)
+    table, metadata = read_table(beside)
+    folds = folds_of(table, metadata, beside)
+    _compare(
+        beside, path, ("data", folds.data_digest, content.data_digest), ("folds", folds.digest, content.fold_digest)
+    )
+    blend = _join(content, folds, table, beside)
+    _compare(beside, path, ("predictions", predictions_digest(blend), content.predictions_digest))
+    if blend.best.method != content.best:
+        raise StoreError(f"{path}: best is {content.best}", f"{blend.best.method}, by its honest score", AGAIN)
+    return blend
+
+
+def describe(blend: Blend) -> dict[str, Any]:
+    """Return the content of blend.json as JSON values; log loss in nats."""
+    choice, expected, rows = blend.choice, blend.expected, blend.members()
+    holdouts: Sequence[float | None] = blend.holdout or [None] * len(rows)
+    members = [
+        MemberEntry(
+            info.name,
+            info.backbone,
+            info.seed,
+            row.log_loss,
+            info.recipe,
+            info.tuned_on_oof,
+            holdout,
+            dict(blend.calibrated.get(info.name, {})),
+        )
+        for info, row, holdout in zip(blend.stack.members, rows, holdouts, strict=True)
+    ]
+    nested = None
+    if choice is not None:
+        nested = NestedEntry(choice.methods, choice.honest, choice.honest_se, dict(choice.differences))
+    content = BlendFile(
+        n_pairs=len(blend.stack.folds.ids),
+        data_digest=blend.folds.data_digest,
+        fold_digest=blend.folds.digest,
+        predictions_digest=predictions_digest(blend),
+        members=members,
+        methods=[_method_entry(blend.stack, result) for result in blend.results],
+        best=blend.best.method,
+        best_honest=None if expected is None else expected.honest,
+        best_honest_se=None if expected is None else expected.honest_se,
+        chosen_without_fold={} if choice is None else dict(choice.chosen),
+        nested=nested,
+        diagnostics=DiagnosticsEntry(rows, [*blend.diagnosis.forward], [*blend.diagnosis.alarms]),
+    )
+    return as_json(content)
+
+
+def blend_tags(blend: Blend) -> dict[str, str]:
+    """Return the tags by which MLflow's run of a blend is found; prefens.blend is the digest of its blend.json."""
+    tags = {
+        "data_digest": blend.folds.data_digest,
+        "fold_digest": blend.folds.digest,
+        "members": digest(sorted(blend.names)),
+        "best": blend.best.method,
+        "blend": digest(describe(blend)),
+    }
+    return {f"prefens.{name}": value for name, value in tags.items()}
+
+
+def predictions_digest(blend: Blend) -> str:
+    """Return the digest (64 hex digits) of all that predictions.parquet holds."""
+    folds, columns = blend.folds, _columns(blend)
+    texts = [folds.digest, folds.group.tolist(), blend.stack.folds.ids.tolist(), list(columns)]
+    hashed = sha256(digest(texts).encode())
+    for values in [folds.label, *([] if folds.truth is None else [folds.truth]), *columns.values()]:
+        hashed.update(np.ascontiguousarray(values).tobytes())
+    return hashed.hexdigest()
+
+
+def _method_entry(stack: OOFStack, result: BlendResult) -> MethodEntry:
+    weights = named_weights(stack, result)
+    return MethodEntry(
+        result.method,
+        result.fitted,
+        result.honest,
+        result.honest_se,
+        dict(result.differences),
+        None if weights is None else dict(weights),
+        dict(result.state),
+        result.holdout,
+    )
+
+
+def _columns(blend: Blend) -> dict[str, Floats]:
+    """Return the probabilities of the blended rows, (n,) by column of predictions.parquet."""
+    parts = {f"oof {name}": own for name, own in zip(blend.names, blend.stack.probabilities, strict=True)}
+    parts |= {f"honest {result.method}": result.probabilities for result in blend.results}
+    if blend.choice is not None:
+        parts["nested"] = blend.choice.probabilities
+    return {
+        f"{name} {outcome}": part[:, place] for name, part in parts.items() for place, outcome in enumerate(OUTCOMES)
+    }
+
+
+def _join(content: BlendFile, folds: Folds, table: pa.Table, path: Path) -> Blend:
+    """Return the blend of a blend.json and the rows of its predictions.parquet, which `path` is."""
+
+    def read(name: str) -> Floats:
+        columns = [f"{name} {outcome}" for outcome in OUTCOMES]
+        if missing := [column for column in columns if column not in table.column_names]:
+            raise StoreError(f"{path}: no column {', '.join(missing)}", "the columns of its blend.json", AGAIN)
+        return np.column_stack([table.column(column).drop_null().to_numpy() for column in columns])
+
+    infos = tuple(
+        MemberInfo(each.member, each.backbone, each.seed, each.recipe, each.tuned_on_oof) for each in content.members
+    )
+    probabilities = np.stack([read(f"oof {info.name}") for info in infos])
+    blended = table.column(f"oof {infos[0].name} {OUTCOMES[0]}").is_valid().to_numpy()
+    stack = OOFStack(infos, probabilities, take_rows(folds, blended))
+    results = [_result(infos, entry, read(f"honest {entry.method}")) for entry in content.methods]
+    nested, choice = content.nested, None
+    if nested is not None:
+        scores = nested.honest, nested.honest_se, read("nested")
+        choice = Choice(content.chosen_without_fold, *scores, nested.methods, nested.differences)
+    calibrated = {each.member: each.calibrated for each in content.members}
+    holdout = [each.holdout for each in content.members if each.holdout is not None]
+    diagnosis = _diagnosis(content.diagnostics, stack)
+    return Blend(folds, stack, results, choice, diagnosis, with_methods(calibrated, results), holdout or None)
+
+
+def _result(members: Sequence[MemberInfo], entry: MethodEntry, honest: Floats) -> BlendResult:
+    weights = None if entry.weights is None else np.array([entry.weights[info.name] for info in members])
+    return BlendResult(
+        entry.method,
+        weights,
+        entry.fitted,
+        entry.honest,
+        entry.honest_se,
+        honest,
+        entry.holdout,
+        entry.state,
+        entry.differences,
+    )
+
+
+def _diagnosis(entry: DiagnosticsEntry, stack: OOFStack) -> Diagnosis:
+    return Diagnosis(
+        np.array([row.weight for row in entry.members]),
+        np.array([row.weight_interval for row in entry.members]),
+        error_correlation(stack),
+        np.array([np.nan if row.left_out is None else row.left_out for row in entry.members]),
+        entry.forward,
+        entry.alarms,
+    )
+
+
+def _compare(path: Path, blend: Path, *digests: tuple[str, str, str]) -> None:
+    for name, came, expected in digests:
+        if came != expected:
+            raise StoreError(f"{path}: {name} {short(came)}", f"{name} {short(expected)}, as in {blend}", AGAIN)
