@@ -47,7 +47,7 @@ def blend_members(settings: config.BlendConfig) -> command.Rows:
     show(member_table(blend.members()))
     for alarm in blend.diagnosis.alarms:
         log.warning("suspicious: %s", alarm)
-    return rows
+    return [row.as_dict() for row in rows]
 
 
 if __name__ == "__main__":

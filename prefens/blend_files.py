@@ -9,8 +9,9 @@ leaderboard.json     the leaderboard
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import pyarrow as pa
 
 from prefens.blend_json import (
     AGAIN,
+    SHOWN,
     BlendFile,
     DiagnosticsEntry,
     MemberEntry,
@@ -49,15 +51,16 @@ def write_blend(blend: Blend, folder: Path) -> list[Path]:
     weights = {"method": best["method"], "members": blend.names, "weights": best["weights"], "state": best["state"]}
     columns, metadata = folds_columns(blend.folds)
     blended = np.isin(blend.folds.ids, blend.stack.folds.ids)
-    for name, values in _columns(blend).items():
-        everywhere = np.full(len(blended), np.nan, dtype=values.dtype)
-        everywhere[blended] = values
-        columns[name] = pa.array(everywhere, from_pandas=True)  # null where a row was not blended
+    for name, own in _parts(blend).items():
+        everywhere = np.full((len(blended), len(OUTCOMES)), np.nan, dtype=own.dtype)
+        everywhere[blended] = own
+        for outcome, values in zip(OUTCOMES, everywhere.T, strict=True):
+            columns[f"{name} {outcome}"] = pa.array(values, from_pandas=True)  # null where a row was not blended
     write_table(folder / PREDICTIONS, pa.table(columns), metadata)
     return [
         folder / PREDICTIONS,
         write_json(folder / "weights.json", weights),
-        write_json(folder / "leaderboard.json", blend.leaderboard()),
+        write_json(folder / "leaderboard.json", [row.as_dict() for row in blend.leaderboard()]),
         write_json(folder / "blend.json", content),
     ]
 
@@ -79,8 +82,9 @@ def read_blend(path: Path) -> Blend:
     _compare(
         beside, path, ("data", folds.data_digest, content.data_digest), ("folds", folds.digest, content.fold_digest)
     )
-    blend = _join(content, folds, table, beside)
-    _compare(beside, path, ("predictions", predictions_digest(blend), content.predictions_digest))
+    rows, parts = _read_parts(content, folds, table, beside)
+    _compare(beside, path, ("predictions", predictions_digest(rows, parts), content.predictions_digest))
+    blend = _join(content, folds, rows, parts)
     if blend.best.method != content.best:
         raise StoreError(f"{path}: best is {content.best}", f"{blend.best.method}, by its honest score", AGAIN)
     return blend
@@ -110,7 +114,7 @@ def describe(blend: Blend) -> dict[str, Any]:
         n_pairs=len(blend.stack.folds.ids),
         data_digest=blend.folds.data_digest,
         fold_digest=blend.folds.digest,
-        predictions_digest=predictions_digest(blend),
+        predictions_digest=predictions_digest(blend.stack.folds, _parts(blend)),
         members=members,
         methods=[_method_entry(blend.stack, result) for result in blend.results],
         best=blend.best.method,
@@ -124,23 +128,22 @@ def describe(blend: Blend) -> dict[str, Any]:
 
 
 def blend_tags(blend: Blend) -> dict[str, str]:
-    """Return the tags by which MLflow's run of a blend is found; prefens.blend is the digest of its blend.json."""
+    """Return the tags by which MLflow's run of a blend is found; prefens.blend is of it alone."""
     tags = {
         "data_digest": blend.folds.data_digest,
         "fold_digest": blend.folds.digest,
         "members": digest(sorted(blend.names)),
         "best": blend.best.method,
-        "blend": digest(describe(blend)),
+        "blend": predictions_digest(blend.stack.folds, _parts(blend)),
     }
     return {f"prefens.{name}": value for name, value in tags.items()}
 
 
-def predictions_digest(blend: Blend) -> str:
-    """Return the digest (64 hex digits) of all that predictions.parquet holds."""
-    folds, columns = blend.folds, _columns(blend)
-    texts = [folds.digest, folds.group.tolist(), blend.stack.folds.ids.tolist(), list(columns)]
+def predictions_digest(rows: Folds, parts: Mapping[str, Floats]) -> str:
+    """Return the digest (64 hex digits) of the predictions of the blended rows: (n, 3) by name, as in `_parts`."""
+    texts = [rows.digest, rows.group.tolist(), rows.label.tolist(), list(parts)]
     hashed = sha256(digest(texts).encode())
-    for values in [folds.label, *([] if folds.truth is None else [folds.truth]), *columns.values()]:
+    for values in [*([] if rows.truth is None else [rows.truth]), *parts.values()]:
         hashed.update(np.ascontiguousarray(values).tobytes())
     return hashed.hexdigest()
 
@@ -159,36 +162,40 @@ def _method_entry(stack: OOFStack, result: BlendResult) -> MethodEntry:
     )
 
 
-def _columns(blend: Blend) -> dict[str, Floats]:
-    """Return the probabilities of the blended rows, (n,) by column of predictions.parquet."""
+def _parts(blend: Blend) -> dict[str, Floats]:
+    """Return (n, 3) probabilities of the blended rows by the name of their columns in predictions.parquet."""
     parts = {f"oof {name}": own for name, own in zip(blend.names, blend.stack.probabilities, strict=True)}
     parts |= {f"honest {result.method}": result.probabilities for result in blend.results}
-    if blend.choice is not None:
-        parts["nested"] = blend.choice.probabilities
-    return {
-        f"{name} {outcome}": part[:, place] for name, part in parts.items() for place, outcome in enumerate(OUTCOMES)
+    return parts if blend.choice is None else {**parts, "nested": blend.choice.probabilities}
+
+
+def _read_parts(content: BlendFile, folds: Folds, table: pa.Table, path: Path) -> tuple[Folds, dict[str, Floats]]:
+    """Return the blended rows, and their probabilities as `_parts` does, from the predictions.parquet at `path`."""
+    names = [f"oof {each.member}" for each in content.members]
+    names += [f"honest {each.method}" for each in content.methods]
+    names += [] if content.nested is None else ["nested"]
+    columns = {name: [f"{name} {outcome}" for outcome in OUTCOMES] for name in names}
+    missing = sorted({*chain.from_iterable(columns.values())} - {*table.column_names})
+    if missing:
+        raise StoreError(
+            f"{path}: no column {', '.join(missing[:SHOWN])}", "those of the methods in its blend.json", AGAIN
+        )
+    blended = table.column(columns[names[0]][0]).is_valid().to_numpy()
+    return take_rows(folds, blended), {
+        name: np.column_stack([table.column(column).to_numpy()[blended] for column in own])
+        for name, own in columns.items()
     }
 
 
-def _join(content: BlendFile, folds: Folds, table: pa.Table, path: Path) -> Blend:
-    """Return the blend of a blend.json and the rows of its predictions.parquet, which `path` is."""
-
-    def read(name: str) -> Floats:
-        columns = [f"{name} {outcome}" for outcome in OUTCOMES]
-        if missing := [column for column in columns if column not in table.column_names]:
-            raise StoreError(f"{path}: no column {', '.join(missing)}", "the columns of its blend.json", AGAIN)
-        return np.column_stack([table.column(column).drop_null().to_numpy() for column in columns])
-
+def _join(content: BlendFile, folds: Folds, rows: Folds, parts: Mapping[str, Floats]) -> Blend:
     infos = tuple(
         MemberInfo(each.member, each.backbone, each.seed, each.recipe, each.tuned_on_oof) for each in content.members
     )
-    probabilities = np.stack([read(f"oof {info.name}") for info in infos])
-    blended = table.column(f"oof {infos[0].name} {OUTCOMES[0]}").is_valid().to_numpy()
-    stack = OOFStack(infos, probabilities, take_rows(folds, blended))
-    results = [_result(infos, entry, read(f"honest {entry.method}")) for entry in content.methods]
+    stack = OOFStack(infos, np.stack([parts[f"oof {info.name}"] for info in infos]), rows)
+    results = [_result(infos, entry, parts[f"honest {entry.method}"]) for entry in content.methods]
     nested, choice = content.nested, None
     if nested is not None:
-        scores = nested.honest, nested.honest_se, read("nested")
+        scores = nested.honest, nested.honest_se, parts["nested"]
         choice = Choice(content.chosen_without_fold, *scores, nested.methods, nested.differences)
     calibrated = {each.member: each.calibrated for each in content.members}
     holdout = [each.holdout for each in content.members if each.holdout is not None]

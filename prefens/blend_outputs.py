@@ -51,8 +51,12 @@ def log_blend(tracker: Tracker, blend: Blend, files: Sequence[Path], model: Path
         for result in blend.results
         for kind, value in (("honest", result.honest), ("fitted", result.fitted))
     }
-    metrics |= {f"oof_{name}": value for name, value in blend.scores().items()}
-    tables = {"leaderboard": blend.leaderboard(), "members": [row.as_dict() for row in blend.members()]}
+    scores = blend.scores()
+    metrics |= {} if scores is None else {f"oof_{name}": value for name, value in scores.as_dict().items()}
+    tables = {
+        "leaderboard": [row.as_dict() for row in blend.leaderboard()],
+        "members": [row.as_dict() for row in blend.members()],
+    }
     tracker.log_blend(f"blend of {len(blend.names)}", metrics, blend_tags(blend), files, tables, model, blend.folds)
 
 

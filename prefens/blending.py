@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from prefens.ensemble.crossfit import Calibrations, evaluate, leader
 from prefens.ensemble.diagnostics import diagnose
 from prefens.ensemble.methods import restore
 from prefens.evaluation.bootstrap import GroupBootstrap
-from prefens.evaluation.leaderboard import leaderboard, member_losses, scores, with_differences
+from prefens.evaluation.leaderboard import LeaderboardRow, Scores, leaderboard, member_losses, scores, with_differences
 from prefens.evaluation.metrics import log_loss, row_losses
 from prefens.gathering import Gathered
 from prefens.records import Folds, OOFStack, Pairs
@@ -76,15 +75,15 @@ class Blend:
         settings, rows = self.folds.settings, len(self.stack.folds.ids)
         return f"{rows} pairs, {settings['scheme']} folds, k={settings['k']}; {self.best.method} predicts"
 
-    def scores(self) -> dict[str, float]:
-        """Return the scores of what to expect, as `leaderboard.scores` does; empty where that is not known."""
-        return {} if self.expected is None else scores(self.expected.probabilities, self.stack.folds)
+    def scores(self) -> Scores | None:
+        """Return the scores to expect of the best method, or None where that is not known."""
+        return None if self.expected is None else scores(self.expected.probabilities, self.stack.folds)
 
-    def leaderboard(self) -> list[dict[str, Any]]:
+    def leaderboard(self) -> list[LeaderboardRow]:
         """Return the rows of the leaderboard: members, methods, the nested choice, references."""
         shown = [result for result in self.results if "+" not in result.method or result is self.best]
-        rows = leaderboard(self.stack, shown, self.holdout, self.choice if len(self.results) > 1 else None)
-        return [row | {"calibrated": dict(self.calibrated.get(row["name"], {}))} for row in rows]
+        several = self.choice if len(self.results) > 1 else None
+        return leaderboard(self.stack, shown, self.holdout, several, self.calibrated)
 
     def members(self) -> list[MemberDiagnosis]:
         """Return what is known of each member besides its scores."""

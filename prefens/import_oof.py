@@ -33,7 +33,7 @@ def import_oof(settings: config.ImportConfig) -> command.Rows:
     stack, holdout = member_stack(split, spec)
     rows = leaderboard(stack, [], member_losses(holdout))
     show(leaderboard_table(rows, f"{spec.name}, {len(stack.folds.ids)} pairs, in {split.path}"))
-    return rows
+    return [row.as_dict() for row in rows]
 
 
 if __name__ == "__main__":

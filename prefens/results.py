@@ -10,6 +10,8 @@ import numpy as np
 
 from prefens.records import Floats
 
+Differences = Mapping[str, tuple[float, float, float]]  # from a reference: (difference in nats, low, high)
+
 
 @dataclass(frozen=True, eq=False)
 class BlendResult:
@@ -35,7 +37,7 @@ class BlendResult:
     probabilities: Floats
     holdout: float | None = None
     state: Mapping[str, Any] = field(default_factory=dict)
-    differences: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
+    differences: Differences = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +58,7 @@ class Choice:
     honest_se: float
     probabilities: Floats
     methods: int
-    differences: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
+    differences: Differences = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)

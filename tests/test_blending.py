@@ -22,6 +22,7 @@ from prefens.ensemble.log_loss import LogLossWeights
 from prefens.ensemble.methods import restore
 from prefens.ensemble.soft_vote import SoftVote
 from prefens.ensemble.stacking import Stacking
+from prefens.evaluation.leaderboard import LeaderboardRow
 from prefens.evaluation.metrics import log_loss
 from prefens.evaluation.tables import leaderboard_table, member_table
 from prefens.fold_runs import Trainer
@@ -54,7 +55,7 @@ def keep(blend: Blend, folder: Path) -> None:
 def test_the_leaderboard_tells_every_method_and_the_nested_choice() -> None:
     stack = random_stack(3, 200, seed=1)
     found = blend_of(stack)
-    rows = {row["name"]: row for row in found.leaderboard()}
+    rows = {row["name"]: row for row in map(LeaderboardRow.as_dict, found.leaderboard())}
     known = {"m0", "m1", "m2", "soft_vote", "log_loss", "best of 6, nested", "class prior"}
     assert set(rows) == known | {found.best.method}
     assert rows["log_loss"]["calibrated"].keys() == {"temperature", "vector"}
@@ -70,7 +71,7 @@ def test_the_leaderboard_tells_every_method_and_the_nested_choice() -> None:
 def test_one_method_alone_leaves_nothing_to_choose() -> None:
     stack = random_stack(2, 100, seed=0)
     found = make_blend(Gathered(stack.folds, stack, None, None), [SoftVote()], [], resamples=20)
-    assert {row["kind"] for row in found.leaderboard()} == {"member", "blend", "reference"}
+    assert {row.kind for row in found.leaderboard()} == {"member", "blend", "reference"}
     assert describe(found)["best_honest"] == pytest.approx(found.best.honest)
 
 
@@ -110,13 +111,13 @@ def test_with_two_folds_no_score_of_several_methods_is_honest() -> None:
     halves = make_halves(stack.probabilities, stack.folds.label, 2)
     found = blend_of(halves)
     assert describe(found)["best_honest"] is None
-    assert {row["kind"] for row in found.leaderboard()} == {"member", "blend", "reference"}
+    assert {row.kind for row in found.leaderboard()} == {"member", "blend", "reference"}
 
 
 def test_the_best_method_is_in_the_table() -> None:
     for seed in range(5):
         found = blend_of(random_stack(3, 150, seed=seed, sharpness=3.0))
-        assert found.best.method in {row["name"] for row in found.leaderboard()}
+        assert found.best.method in {row.name for row in found.leaderboard()}
 
 
 def test_a_blend_that_can_not_predict_does_not_replace_one_that_can(
@@ -205,4 +206,4 @@ def test_a_blend_with_style_features_predicts_new_pairs(trained: tuple[SplitStor
 
 def test_incomplete_labels_of_a_hold_out_are_not_scored(trained: tuple[SplitStore, Gathered]) -> None:
     found = make_blend(replace(trained[1], holdout=None), METHODS, resamples=20)
-    assert all("holdout" not in row for row in found.leaderboard())
+    assert all(row.holdout is None for row in found.leaderboard())

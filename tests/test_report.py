@@ -119,8 +119,8 @@ def test_the_files_of_a_blend_are_enough(trained: Path, tmp_path: Path, monkeypa
     page = (tmp_path / "report.html").read_text("utf-8")
     stored = json.loads((trained / "blend.json").read_text())
     scores = [stored["best_honest"], *(method["honest"] for method in stored["methods"])]
-    scores += [row["weight"] for row in stored["diagnostics"]["members"]]
-    assert all(f"{score:.3f}" in page for score in scores)
+    assert all(f"{score:.4f}" in page for score in scores)
+    assert all(f">{row['weight']:.3f} <span>" in page for row in stored["diagnostics"]["members"])
     assert f"Honest log loss **{stored['best_honest']:.4f}" in (tmp_path / "model_card.md").read_text("utf-8")
 
 

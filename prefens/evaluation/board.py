@@ -10,12 +10,13 @@ import numpy as np
 from prefens.blending import Blend
 from prefens.evaluation.blend_plots import diagnosis_plots
 from prefens.evaluation.board_plots import curves_plot, folds_plot
+from prefens.evaluation.leaderboard import LeaderboardRow
 from prefens.evaluation.metrics import row_losses
 from prefens.evaluation.section import Plot, Section, Table
 
 Run = Mapping[str, Any]  # what the store notes of a fold run: seconds, train_rows, facts, curves
 Runs = Mapping[str, Sequence[Run]]
-Rows = Sequence[Mapping[str, Any]]
+Rows = Sequence[LeaderboardRow]
 BY_CONSTRUCTION = 0  # unlike a measured 0.0, shown without decimals
 
 
@@ -50,24 +51,26 @@ def cost(runs: Sequence[Run]) -> dict[str, float | int | None]:
 def _scores(blend: Blend, scored: Rows, runs: Runs, swap_gaps: Mapping[str, float]) -> Table:
     rows = []
     for row in scored:
-        own = runs.get(row["name"], ())
-        trained = bool(own) or (row["kind"] == "blend" and all(runs.get(name) for name in blend.names))
-        swapped = swap_gaps.get(row["name"])
-        shown = {
-            "name": row["name"],
-            "honest": row["log_loss"],
-            "± se": row["log_loss_se"],
-            "fitted": row.get("fitted"),
-            "hold-out": row.get("holdout"),
-            "accuracy": row["accuracy"],
-            "calibration": row["calibration_error"],
-            "to prior": row["below_prior"],
-            "to floor": row.get("above_symmetric_bayes"),
-            "swap gap": swapped if swapped is not None else BY_CONSTRUCTION if trained else None,
-            **cost(own),
-        }
-        best = row["kind"] == "blend" and row["name"] == blend.best.method
-        rows.append(shown | {"_kind": "best" if best else row["kind"]})
+        own, scores = runs.get(row.name, ()), row.scores
+        trained = bool(own) or (row.kind == "blend" and all(runs.get(name) for name in blend.names))
+        swapped = swap_gaps.get(row.name)
+        best = row.kind == "blend" and row.name == blend.best.method
+        rows.append(
+            {
+                "name": row.name,
+                "honest": scores.log_loss,
+                "± se": scores.log_loss_se,
+                "fitted": row.fitted,
+                "hold-out": row.holdout,
+                "accuracy": scores.accuracy,
+                "calibration": scores.calibration_error,
+                "to prior": scores.below_prior,
+                "to floor": scores.above_symmetric_bayes,
+                "swap gap": swapped if swapped is not None else BY_CONSTRUCTION if trained else None,
+                **cost(own),
+                "_kind": "best" if best else row.kind,
+            }
+        )
     empty = {name for name in rows[0] if all(row[name] is None for row in rows)}
     kept = [{name: value for name, value in row.items() if name not in empty} for row in rows]
     return Table("Members, blends and points of reference", kept, NOTE, column_digits={"seconds": 0, "pairs/s": 0})
@@ -106,29 +109,28 @@ def _weights(blend: Blend) -> Table:
 
 def _differences(scored: Rows) -> Table:
     rows = [
-        {"method": row["name"], **{f"less {name}": tuple(found) for name, found in row["differences"].items()}}
+        {"method": row.name, **{f"less {name}": difference for name, difference in row.differences.items()}}
         for row in scored
-        if row.get("differences")
+        if row.differences
     ]
     note = "Paired differences of honest log loss in nats, 95 % intervals by bootstrap over prompts; below 0 is better."
     return Table("Is the blend better?", rows, note)
 
 
 def _summary(blend: Blend, rows: Rows, swap_gaps: Mapping[str, float]) -> list[str]:
-    scored = {(row["kind"], row["name"]): row for row in rows}
-    best = scored["blend", blend.best.method]
-    told = (
-        f"{blend.best.method} predicts best: honest log loss {best['log_loss']:.4f} ± {best['log_loss_se']:.4f} nats, "
-        f"{best['below_prior']:.4f} below the class prior"
+    best = next(row.scores for row in rows if row.kind == "blend" and row.name == blend.best.method)
+    sentence = (
+        f"{blend.best.method} predicts best: honest log loss {best.log_loss:.4f} ± {best.log_loss_se:.4f} nats, "
+        f"{best.below_prior:.4f} below the class prior"
     )
-    if "above_symmetric_bayes" in best:
-        told += f" and {best['above_symmetric_bayes']:.4f} above the floor of this synthetic data"
-    sentences = [f"{told}."]
+    if best.above_symmetric_bayes is not None:
+        sentence += f" and {best.above_symmetric_bayes:.4f} above the floor of this synthetic data"
+    sentences = [f"{sentence}."]
     sentences += [
-        f"Chosen anew without each scored fold, the winner has {row['log_loss']:.4f} ± {row['log_loss_se']:.4f}: what "
-        "to expect of the best of several."
-        for (kind, _), row in scored.items()
-        if kind == "choice"
+        f"Chosen anew without each scored fold, the winner has {row.scores.log_loss:.4f} ± "
+        f"{row.scores.log_loss_se:.4f}: what to expect of the best of several."
+        for row in rows
+        if row.kind == "choice"
     ]
     difference, low, high = blend.best.differences.get("best member", (0.0, 0.0, 0.0))
     verdict = "better than" if high < 0 else "worse than" if low > 0 else "not clearly different from"
@@ -150,7 +152,7 @@ def _plots(blend: Blend, rows: Rows, runs: Runs) -> list[Plot]:
     stack, label = blend.stack, blend.stack.folds.label
     losses = dict(zip(blend.names, row_losses(stack.probabilities, label), strict=True))
     losses |= {result.method: row_losses(result.probabilities, label) for result in blend.results}
-    references = {row["name"]: float(row["log_loss"]) for row in rows if row["kind"] == "reference"}
+    references = {row.name: row.scores.log_loss for row in rows if row.kind == "reference"}
     curves = {
         name: [run["curves"]["train_loss"] for run in own if run.get("curves", {}).get("train_loss")]
         for name, own in runs.items()

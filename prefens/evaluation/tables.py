@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table
 
+from prefens.evaluation.leaderboard import LeaderboardRow
 from prefens.results import MemberDiagnosis
 
 
@@ -46,24 +47,28 @@ def fold_table(runs: Sequence[Mapping[str, Any]]) -> Table:
     return table
 
 
-def leaderboard_table(rows: Sequence[Mapping[str, Any]], title: str) -> Table:
+def leaderboard_table(rows: Sequence[LeaderboardRow], title: str) -> Table:
     """One row per member, blend and reference; honest log loss orders them."""
-    chosen = any(row["kind"] == "choice" for row in rows)
-    table = Table(title=title, caption=CAPTION + (CHOICE if chosen else ""))
-    columns = {"fitted": "fitted", "hold-out": "holdout", "accuracy": "accuracy", "ECE": "calibration_error"}
-    columns |= {"to floor": "above_symmetric_bayes"}
-    shown = {name: key for name, key in columns.items() if any(key in row for row in rows)}
-    kinds = list(dict.fromkeys(kind for row in rows for kind in row.get("calibrated", {})))
-    compared = list(dict.fromkeys(name for row in rows for name in row.get("differences", {})))
+    table = Table(title=title, caption=CAPTION + (CHOICE if any(row.kind == "choice" for row in rows) else ""))
+    numbers: dict[str, list[float | None]] = {
+        "fitted": [row.fitted for row in rows],
+        "hold-out": [row.holdout for row in rows],
+        "accuracy": [row.scores.accuracy for row in rows],
+        "ECE": [row.scores.calibration_error for row in rows],
+        "to floor": [row.scores.above_symmetric_bayes for row in rows],
+    }
+    shown = {name: values for name, values in numbers.items() if any(value is not None for value in values)}
+    kinds = list(dict.fromkeys(kind for row in rows for kind in row.calibrated))
+    compared = list(dict.fromkeys(name for row in rows for name in row.differences or {}))
     table.add_column("", no_wrap=True)
     for name in ["honest ± se", *(f"+{kind}" for kind in kinds), *shown, *(f"vs {name}" for name in compared)]:
         table.add_column(name, justify="right", no_wrap=True)
-    for row in rows:
-        cells = [f"{row['log_loss']:.4f} ± {row['log_loss_se']:.4f}"]
-        cells += [_number(row.get("calibrated", {}).get(kind)) for kind in kinds]
-        cells += [_number(row.get(key)) for key in shown.values()]
-        cells += [_difference(row.get("differences", {}).get(name)) for name in compared]
-        table.add_row(_titled(row["name"], bool(row.get("tuned_on_oof"))), *cells, style=STYLES[row["kind"]])
+    for place, row in enumerate(rows):
+        cells = [f"{row.scores.log_loss:.4f} ± {row.scores.log_loss_se:.4f}"]
+        cells += [_number(row.calibrated.get(kind)) for kind in kinds]
+        cells += [_number(values[place]) for values in shown.values()]
+        cells += [_difference((row.differences or {}).get(name)) for name in compared]
+        table.add_row(_titled(row.name, bool(row.tuned_on_oof)), *cells, style=STYLES[row.kind])
     return table
 
 
