@@ -9,7 +9,7 @@ ARGS ?=
 READY := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install quickstart train tune import blend predict report serve ui server kaggle test test-slow lint format benchmark clean
+.PHONY: help install quickstart train tune import blend predict report serve ui server kaggle test test-random test-slow lint format docs docs-serve benchmark clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -63,6 +63,9 @@ kaggle: $(READY) ## bundle wheel, stored members and a notebook that predicts wi
 test: $(READY) ## the test suite, under 5 minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m "not slow and not server and not browser and not ray" $(ARGS)
 
+test-random: $(READY) ## the property tests on fresh examples; a failure prints how to repeat it
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m hypothesis --hypothesis-profile=random $(ARGS)
+
 test-slow: $(READY) ## tests that need more time or a real service
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m "slow and not server and not browser and not ray" $(ARGS)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "server or browser or ray" $(ARGS)
@@ -75,6 +78,12 @@ lint: $(READY) ## ruff and mypy
 format: $(READY) ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: $(READY) ## the documentation as a site in build/docs, readable offline; a broken link fails
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+docs-serve: $(READY) ## show the documentation on 127.0.0.1:8000 while it is written
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve --dev-addr 127.0.0.1:8000
 
 benchmark: $(READY) ## loading, folds and cheap members at the competition's size (about 15 minutes)
 	$(BIN)/python experiments/benchmarks/data.py $(ARGS)

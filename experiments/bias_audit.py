@@ -14,16 +14,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from prefens.core.resources import limit_threads
+from prefens.core.types import Pairs
 from prefens.data.folds import FoldSettings, make_folds
 from prefens.data.load import load_pairs
-from prefens.evaluation.bias import bias_section
-from prefens.evaluation.plots import save
-from prefens.evaluation.section import Section, Table
-from prefens.leak_audit import leak_section, out_of_fold
 from prefens.members.style import StyleMember
-from prefens.records import Pairs
-from prefens.style_audit import style_section
-from prefens.threads import share_cores
+from prefens.reporting.bias.audit import bias_section
+from prefens.reporting.leak_audit import leak_section, out_of_fold
+from prefens.reporting.plots import save
+from prefens.reporting.section import Section, Table
+from prefens.reporting.style_audit import style_section
 
 
 def read(path: Path, meta: Path | None, keep: str | None) -> Pairs:
@@ -74,7 +74,7 @@ def main() -> None:
     parser.add_argument("--figures", type=Path)
     parser.add_argument("--only", nargs="*", default=[])
     arguments = parser.parse_args()
-    share_cores()
+    limit_threads()
     pairs = read(arguments.path, arguments.meta, arguments.keep)
     folds = make_folds(pairs, FoldSettings())
     print(f"{len(pairs)} pairs, data digest {folds.data_digest[:12]}")

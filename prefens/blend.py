@@ -5,25 +5,26 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from prefens import command, config
+from prefens.runner import app, config
+from prefens.runner.schemas import BlendConfig, Tracking
 
 log = logging.getLogger(__name__)
 
 
 def main() -> None:
-    command.run("blend", blend_members)
+    app.run("blend", blend_members)
 
 
-def blend_members(settings: config.BlendConfig) -> command.Rows:
+def blend_members(settings: BlendConfig) -> app.Rows:
     """Fit the blends, write their files, print the tables."""
-    from prefens.blend_outputs import record
-    from prefens.blending import make_blend
+    from prefens.core.errors import ConfigError
     from prefens.ensemble.base import Blender
-    from prefens.ensemble.methods import calibration
-    from prefens.errors import ConfigError
-    from prefens.evaluation.tables import leaderboard_table, member_table, show
-    from prefens.gathering import gather
-    from prefens.recheck import recheck
+    from prefens.ensemble.blend import make_blend
+    from prefens.ensemble.registry import calibration
+    from prefens.inference.checks import recheck
+    from prefens.runner.blend_inputs import gather, with_features
+    from prefens.runner.blend_outputs import record
+    from prefens.runner.console import leaderboard_table, member_table, show
 
     if not settings.blender or settings.resamples < 1 or settings.recheck < 0:
         raise ConfigError(
@@ -34,8 +35,10 @@ def blend_members(settings: config.BlendConfig) -> command.Rows:
     Path(settings.out).mkdir(parents=True, exist_ok=True)  # before the work, not after it
     blenders: list[Blender] = [config.build(node) for node in settings.blender.values()]
     calibrations = [calibration(name) for name in settings.calibrations]
-    tracking = config.build(settings.tracking, config.Tracking)
+    tracking = config.build(settings.tracking, Tracking)
     gathered = gather(settings)
+    if any(blender.wants_features for blender in blenders):
+        gathered = with_features(gathered)
     blend = make_blend(gathered, blenders, calibrations, settings.resamples)
     if gathered.split is not None and gathered.pairs is not None:
         backbones = Path(tracking.root) / "backbones"

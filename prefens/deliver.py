@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from prefens import command, config
+from prefens.runner import app, config
+from prefens.runner.schemas import DeliverConfig, Tracking
 
 
 def main() -> None:
-    command.run("deliver", deliver)
+    app.run("deliver", deliver)
 
 
-def deliver(settings: config.DeliverConfig) -> command.Rows:
+def deliver(settings: DeliverConfig) -> app.Rows:
     """Deliver what waits and what was never told; print how much."""
-    from prefens.scoring import track_store
-    from prefens.trackers import open_tracker
-    from prefens.tracking.oof_store import OOFStore
+    from prefens.runner.sync import track_store
+    from prefens.store.oof_store import OOFStore
+    from prefens.store.tracking.factory import open_tracker
 
-    tracking = config.build(settings.tracking, config.Tracking)
+    tracking = config.build(settings.tracking, Tracking)
     with open_tracker(tracking) as tracker:
         tracker.deliver()
         folds, members = track_store(OOFStore(Path(tracking.root)), tracker)

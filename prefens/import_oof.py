@@ -4,27 +4,28 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from prefens import command, config
+from prefens.runner import app, config
+from prefens.runner.schemas import ImportConfig, Tracking
 
 
 def main() -> None:
-    command.run("import_oof", import_oof)
+    app.run("import_oof", import_oof)
 
 
-def import_oof(settings: config.ImportConfig) -> command.Rows:
+def import_oof(settings: ImportConfig) -> app.Rows:
     """Store and track one member, and print its scores."""
-    from prefens.errors import ConfigError
-    from prefens.evaluation.leaderboard import leaderboard, member_losses
-    from prefens.evaluation.tables import leaderboard_table, show
-    from prefens.gathering import read_member
-    from prefens.importing import import_member
-    from prefens.scoring import member_stack
-    from prefens.trackers import open_tracker
-    from prefens.tracking.oof_store import OOFStore
+    from prefens.core.errors import ConfigError
+    from prefens.ensemble.leaderboard import leaderboard, member_losses
+    from prefens.runner.blend_inputs import read_member
+    from prefens.runner.console import leaderboard_table, show
+    from prefens.runner.import_member import import_member
+    from prefens.runner.sync import member_stack
+    from prefens.store.oof_store import OOFStore
+    from prefens.store.tracking.factory import open_tracker
 
     if settings.path is None:
         raise ConfigError("path is not set", "a CSV or parquet file of probabilities", "add path=oof.csv")
-    tracking = config.build(settings.tracking, config.Tracking)
+    tracking = config.build(settings.tracking, Tracking)
     split = OOFStore(Path(tracking.root)).select(settings.data_digest, settings.fold_digest)
     columns = config.mapping("columns", settings.columns)
     member = read_member(Path(settings.path), columns, settings.name)

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from prefens import command, config
+from prefens.runner import app, config
+from prefens.runner.schemas import KaggleConfig, Tracking
 
 
 def main() -> None:
-    command.run("kaggle", kaggle)
+    app.run("kaggle", kaggle)
 
 
-def kaggle(settings: config.KaggleConfig) -> command.Rows:
+def kaggle(settings: KaggleConfig) -> app.Rows:
     """Write the bundle and say what it holds."""
-    from prefens.bundle import make_bundle
-    from prefens.evaluation.tables import bundle_table, show
-    from prefens.tracking.oof_store import OOFStore
+    from prefens.inference.bundle import make_bundle
+    from prefens.runner.console import bundle_table, show
+    from prefens.store.oof_store import OOFStore
 
-    root = Path(config.build(settings.tracking, config.Tracking).root)
+    root = Path(config.build(settings.tracking, Tracking).root)
     split = OOFStore(root).select(settings.data_digest, settings.fold_digest)
     about = make_bundle(split, settings.method, settings.packages, Path(settings.out))
     show(bundle_table(about, settings.out))

@@ -5,41 +5,40 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from prefens import command, config
+from prefens.runner import app, config
+from prefens.runner.schemas import PredictConfig, Tracking
 
 
 def main() -> None:
-    command.run("predict", predict)
+    app.run("predict", predict)
 
 
-def predict(settings: config.PredictConfig) -> command.Rows:
-    """Predict all rows of the input, write submission.csv and predict.json, print what was done."""
-    from prefens.evaluation.submission import write_submission
-    from prefens.evaluation.tables import prediction_table, show
-    from prefens.files import write_json
+def predict(settings: PredictConfig) -> app.Rows:
+    """Predict all rows of the input, write submission.csv and predict.json, print a summary."""
+    from prefens.core.files import write_json
+    from prefens.data.submission import write_submission
+    from prefens.runner.console import prediction_table, show
 
-    ids, probabilities, facts = from_files(settings) if settings.members or settings.blend else from_pairs(settings)
+    predicted = _from_files if settings.members or settings.blend else _from_pairs
+    ids, probabilities, facts = predicted(settings)
     out = Path(settings.out)
     path = write_submission(out / "submission.csv", ids, probabilities)
     summary = {"submission": str(path), "rows": len(ids), **facts}
     summary["mean_probabilities"] = probabilities.mean(axis=0).tolist()
-    show(prediction_table(summary))
     write_json(out / "predict.json", summary)
+    show(prediction_table(summary))
     return [summary]
 
 
-def from_pairs(settings: config.PredictConfig) -> tuple[Any, Any, dict[str, Any]]:
-    """Return ids, probabilities and what to tell of predictions by a saved model or the stored blend."""
+def _from_pairs(settings: PredictConfig) -> tuple[Any, Any, dict[str, Any]]:
+    """Return ids, probabilities and a summary of predictions by a saved model or the stored blend."""
     from prefens.data.sources import Source
-    from prefens.serving import find_predictor
-    from prefens.tracking.oof_store import OOFStore
+    from prefens.inference.saved_model import find_predictor
 
     source: Source = config.build(settings.data)
-    tracking = config.build(settings.tracking, config.Tracking)
-    store, root = OOFStore(Path(tracking.root)), Path(tracking.root)
-    split = store.select(settings.data_digest, settings.fold_digest) if settings.model is None else None
-    place = (root, tracking.experiment, tracking.uri)
-    predictor = find_predictor(split, settings.method, settings.model, *place)
+    tracking = config.build(settings.tracking, Tracking)
+    digests = settings.data_digest, settings.fold_digest
+    predictor = find_predictor(tracking, settings.model, settings.method, *digests)
     loaded = source.load(labelled=False)
     probabilities = predictor.predict_rows(loaded)
     malformed = [{"row": row + 1, "id": loaded.ids[row], "problem": text} for row, text in loaded.problems.items()]
@@ -47,18 +46,15 @@ def from_pairs(settings: config.PredictConfig) -> tuple[Any, Any, dict[str, Any]
     return loaded.ids, probabilities, facts | {"method": predictor.method, "members": predictor.used}
 
 
-def from_files(settings: config.PredictConfig) -> tuple[Any, Any, dict[str, Any]]:
-    """Return ids, probabilities and what to tell of members' predictions that are in files; without a store."""
-    from prefens.file_prediction import predict_files
+def _from_files(settings: PredictConfig) -> tuple[Any, Any, dict[str, Any]]:
+    """Return ids, probabilities and a summary of members' predictions that are in files; without a store."""
+    from prefens.inference.from_files import predict_files
 
     files = config.mapping("members", settings.members)
     columns = config.columns_of(files, settings.columns)
     ids, probabilities, method, used = predict_files(settings.blend, settings.method, files, columns)
-    return (
-        ids,
-        probabilities,
-        {"predicted": len(ids), "malformed": [], "repaired": {}, "method": method, "members": used},
-    )
+    facts = {"predicted": len(ids), "malformed": [], "repaired": {}}
+    return ids, probabilities, facts | {"method": method, "members": used}
 
 
 if __name__ == "__main__":

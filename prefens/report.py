@@ -2,47 +2,54 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
-from prefens import command, config
+from prefens.runner import app, config
+from prefens.runner.schemas import ReportConfig, Tracking
+
+log = logging.getLogger(__name__)
 
 
 def main() -> None:
-    command.run("report", report)
+    app.run("report", report)
 
 
-def report(settings: config.ReportConfig) -> command.Rows:
+def report(settings: ReportConfig) -> app.Rows:
     """Write report.html, model_card.md and figures/, and log them."""
-    from prefens.blend_files import read_blend
+    from prefens.core.errors import ConfigError
     from prefens.data.folds import data_digest
-    from prefens.errors import ConfigError
-    from prefens.gathering import check_data, given_data
-    from prefens.reporting import blend_report, data_report, fold_runs, write_report
-    from prefens.swapping import swap_gaps
-    from prefens.tracking.oof_store import OOFStore
+    from prefens.ensemble.blend_files import read_blend
+    from prefens.inference.swap_gaps import swap_gaps
+    from prefens.reporting.report import blend_report, data_report, fold_runs, write_report
+    from prefens.runner.blend_inputs import check_data, given_data
+    from prefens.store.oof_store import OOFStore
+    from prefens.store.tracking.factory import open_tracker
 
     if settings.only not in (None, "data"):
         raise ConfigError(f"only={settings.only}", "data, or null for all sections", "correct only=")
-    tracking = config.build(settings.tracking, config.Tracking)
-    root = Path(tracking.root)
-    given, backbones = given_data(settings.data), root / "backbones"
+    tracking = config.build(settings.tracking, Tracking)
+    given, backbones = given_data(settings.data), Path(tracking.root) / "backbones"
     if settings.only == "data":
         if given is None:
             raise ConfigError("only=data without data.path", "the pairs to look at", "add data.path=train.csv")
         made = data_report(given, backbones)
     else:
-        store = OOFStore(root)
+        store = OOFStore(Path(tracking.root))
         chosen = settings.blend or store.select(settings.data_digest, settings.fold_digest).blend_path
         blend = read_blend(Path(chosen))
         if given is not None:
             check_data(blend.folds, data_digest(given.pairs))
         split = store.find(blend.folds)
         specs, runs = fold_runs(blend, split)
-        gaps: dict[str, float] = {}
-        if split is not None and given is not None:
-            gaps = swap_gaps(split, specs, given.pairs, settings.swaps, backbones)
+        gaps = swap_gaps(split, specs, given.pairs, settings.swaps, backbones) if split and given else {}
         made = blend_report(blend, given, runs, gaps, backbones, settings.texts, settings.resamples)
-    page, *others = write_report(made, Path(settings.out), tracking)
+    page, *others = files = write_report(made, Path(settings.out))
+    try:
+        with open_tracker(tracking) as tracker:
+            tracker.log_report(made.page.title, made.tags, files)
+    except OSError as error:
+        log.warning("the report is not logged to MLflow: %s", error)
     print(f"Wrote {page} ({page.stat().st_size / 1e6:.1f} MB), and beside it {len(others)} files")
     return []
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
-from prefens import command, config
+from prefens.runner import app
+from prefens.runner.schemas import ServerConfig
 
 
 def main() -> None:
-    command.run("server", server)
+    app.run("server", server)
 
 
-def server(settings: config.ServerConfig) -> command.Rows:
+def server(settings: ServerConfig) -> app.Rows:
     """Serve until interrupted; print the address."""
-    from prefens.errors import ConfigError
-    from prefens.mlflow_process import serve
-    from prefens.postgres import Cluster, find_binaries
+    from prefens.core.errors import ConfigError
+    from prefens.store.tracking.postgres import Cluster, find_binaries
+    from prefens.store.tracking.server import serve
 
     if find_spec("psycopg") is None:
         raise ConfigError("psycopg is not installed", "PostgreSQL's driver", "pip install 'prefens[server]'")

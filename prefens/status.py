@@ -1,4 +1,4 @@
-"""python -m prefens.status: how a sweep stands, while it runs or after. See --help."""
+"""python -m prefens.status: how far a sweep is, while it runs or after. See --help."""
 
 from __future__ import annotations
 
@@ -8,24 +8,33 @@ import time
 from pathlib import Path
 from typing import Any
 
-from prefens import command, config
+from prefens.runner import app, config
+from prefens.runner.schemas import StatusConfig, Tracking
+
+PAUSE = 2.0  # seconds between two looks, with watch=true
 
 
 def main() -> None:
     sys.argv[1:] = ["watch=true" if argument == "--watch" else argument for argument in sys.argv[1:]]
-    command.run("status", status)
+    app.run("status", status)
 
 
-def status(settings: config.StatusConfig) -> command.Rows:
-    """Print how each member's folds stand, once or again and again."""
-    from prefens.errors import ConfigError
+def status(settings: StatusConfig) -> app.Rows:
+    """Write and print the status of each member's folds, once or again and again."""
+    from prefens.core.files import write_json
+    from prefens.runner.console import show_status
+    from prefens.runner.sweep_status import sweep_status
 
-    root = Path(config.build(settings.tracking, config.Tracking).root)
-    if not (root / "store").is_dir():
-        raise ConfigError(f"no store in {root}", "members that were begun", "train some, or give tracking.root=DIR")
+    root = Path(config.build(settings.tracking, Tracking).root)
     pause = _pause(settings.watch)
     while True:
-        _tell(root, settings, clear=pause is not None)
+        about = sweep_status(root)
+        if settings.out is not None:
+            write_json(Path(settings.out) / "status.json", about)
+        if settings.json:
+            print(json.dumps(about), flush=True)
+        else:
+            show_status(about, clear=pause is not None)
         if pause is None:
             return []
         time.sleep(pause)
@@ -33,41 +42,13 @@ def status(settings: config.StatusConfig) -> command.Rows:
 
 def _pause(watch: Any) -> float | None:
     """Return the seconds between two looks, or None for a single one."""
-    from prefens.errors import ConfigError
+    from prefens.core.errors import ConfigError
 
-    if watch is None or watch is False:
-        return None
-    if watch is True:
-        return 2.0
+    if watch is None or isinstance(watch, bool):
+        return PAUSE if watch else None
     if isinstance(watch, int | float) and watch > 0:
         return float(watch)
     raise ConfigError(f"watch={watch}", "true, false or seconds above 0", "correct watch=")
-
-
-def _tell(root: Path, settings: config.StatusConfig, clear: bool) -> None:
-    from prefens.evaluation.tables import show, standing_notes, standing_table
-    from prefens.files import write_json
-    from prefens.standing import standings
-    from prefens.sweep import latest
-
-    found = standings(root)
-    sweep = latest(root)
-    pending = sweep.pending() if sweep is not None else []
-    about: dict[str, Any] = {"splits": [standing.as_dict() for standing in found], "jobs_not_begun": pending}
-    if clear and not settings.json:
-        print("\033[2J\033[H", end="")
-    if settings.json:
-        print(json.dumps(about), flush=True)
-    else:
-        for standing in about["splits"]:
-            show(standing_table(standing))
-            print("\n".join(standing_notes(standing)))
-        if pending:
-            print(
-                f"{len(pending)} jobs of the latest sweep have not begun, such as: {' '.join(pending[0])}", flush=True
-            )
-    if settings.out is not None:
-        write_json(Path(settings.out) / "status.json", about)
 
 
 if __name__ == "__main__":

@@ -5,56 +5,51 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from prefens import command, config
+from prefens.runner import app, config
+from prefens.runner.schemas import Tracking, TrainConfig
 
 
 def main() -> None:
-    command.run("train", train, finish)
+    app.run("train", train, finish)
 
 
-def train(settings: config.TrainConfig) -> command.Rows:
+def train(settings: TrainConfig) -> app.Rows:
     """Train one member, or one fold of it; return a row of results per fold run."""
-    from prefens import team
-    from prefens.errors import ConfigError
-    from prefens.fold_runs import Trainer
-    from prefens.recipes import load_corpus, member_spec
-    from prefens.trackers import open_tracker
-    from prefens.tracking.oof_store import OOFStore
-    from prefens.training import processes
+    from prefens.runner.builders import load_corpus, member_spec, open_trainer
+    from prefens.runner.distributed import leading
+    from prefens.runner.job import warn_unused
 
-    tracking = config.build(settings.tracking, config.Tracking)
-    root = Path(tracking.root)
     corpus = load_corpus(settings)
-    folds = corpus.folds
-    if settings.fold is not None and not 0 <= settings.fold < folds.k:
-        raise ConfigError(f"fold={settings.fold}", f"0 to {folds.k - 1}, or null for all", "correct the fold")
-    if settings.race is not None and not settings.race > 0:
-        raise ConfigError(f"race={settings.race}", "a gain in nats above 0, or null", "correct race, to 0.0005 say")
-    command.warn_of_idle(settings)
-    spec = member_spec(settings, corpus)
-    make = partial(config.build_member, settings)
-    if processes.rank() > 0:
-        team.follow(corpus, spec, make, root)
-    wanted = range(folds.k) if settings.fold is None else [settings.fold]
-    with team.leading():
-        split = OOFStore(root).put_folds(folds)
-        with open_tracker(tracking) as tracker:
-            jobs = command.jobs_alike(settings)
-            trainer = Trainer(corpus, split, tracker, root, settings.force, settings.race, jobs)
-            rows = trainer.train_member(spec, make, wanted)
+    folds = _checked_folds(settings, corpus.folds.k)
+    warn_unused(settings)
+    spec, make = member_spec(settings, corpus), partial(config.build_member, settings)
+    tracking = config.build(settings.tracking, Tracking)
+    trainer = open_trainer(corpus, tracking, settings.force, settings.race)
+    with leading(corpus, spec, make, Path(tracking.root)), trainer as opened:
+        rows = opened.train_member(spec, make, folds)
     return [row | {"out": settings.out} for row in rows]
 
 
-def finish(rows: command.Rows) -> None:
-    """Print the table of all jobs and write it as JSON."""
-    from prefens.evaluation.tables import fold_table, show
-    from prefens.files import write_json
+def _checked_folds(settings: TrainConfig, k: int) -> list[int]:
+    """Return which of the k folds to train; ConfigError for a fold or a race that can't be."""
+    from prefens.core.errors import ConfigError
+
+    if settings.race is not None and not settings.race > 0:
+        raise ConfigError(f"race={settings.race}", "a gain in nats above 0, or null", "correct race, to 0.0005 say")
+    if settings.fold is not None and not 0 <= settings.fold < k:
+        raise ConfigError(f"fold={settings.fold}", f"0 to {k - 1}, or null for all", "correct the fold")
+    return list(range(k)) if settings.fold is None else [settings.fold]
+
+
+def finish(rows: app.Rows) -> None:
+    """Write the results of all jobs as JSON and print them as a table."""
+    from prefens.core.files import write_json
+    from prefens.runner.console import fold_table, show
 
     if rows:
-        out = Path(rows[0].pop("out"))
         runs = [{name: value for name, value in row.items() if name != "out"} for row in rows]
+        write_json(Path(rows[0]["out"]) / "train.json", {"runs": runs})
         show(fold_table(runs))
-        write_json(out / "train.json", {"runs": runs})
 
 
 if __name__ == "__main__":

@@ -9,48 +9,45 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from prefens import command, config
+from prefens.runner import app, config
+from prefens.runner.schemas import Tracking, TuneConfig
 
 
 def main() -> None:
-    command.run("tune", tune)
+    app.run("tune", tune)
 
 
-def tune(settings: config.TuneConfig) -> command.Rows:
-    """Run trials until enough are finished; print them, best first, and write tune.json."""
-    from prefens.evaluation.tables import show, trial_table
-    from prefens.files import write_json
-    from prefens.fold_runs import Trainer
-    from prefens.recipes import load_corpus, member_spec
-    from prefens.trackers import open_tracker
-    from prefens.tracking.oof_store import OOFStore
-    from prefens.tuning import Search, trial_rows
+def tune(settings: TuneConfig) -> app.Rows:
+    """Run trials until enough are finished; write tune.json and print them, best first."""
+    from prefens.core.files import write_json
+    from prefens.runner.builders import load_corpus, member_spec, open_trainer
+    from prefens.runner.console import show, trial_table
+    from prefens.runner.search import Search, trial_rows
+    from prefens.runner.trainer import Trainer
+    from prefens.store.member_spec import MemberSpec
 
-    tracking = config.build(settings.tracking, config.Tracking)
     corpus = load_corpus(settings)
-    folds, split = corpus.folds, OOFStore(Path(tracking.root)).put_folds(corpus.folds)
-    base = member_spec(settings, corpus)
+    base, folds = member_spec(settings, corpus), corpus.folds
     space: Any = OmegaConf.to_container(settings.space or OmegaConf.create({}), resolve=True)
     identity = [dict(base.recipe), base.seed, base.data_digest, base.fold_digest]
     search = Search(space, settings.trials, settings.storage, identity, folds.k, settings.startup, settings.seed)
 
-    def with_values(values: Mapping[str, Any]) -> Any:
-        return config.with_fields(settings, values)
+    def spec_of(values: Mapping[str, Any]) -> MemberSpec:
+        return member_spec(config.with_fields(settings, values), corpus)
 
     def fold_loss(trainer: Trainer, values: Mapping[str, Any], fold: int) -> tuple[float, int]:
-        chosen = with_values(values)
-        spec = member_spec(chosen, corpus)
+        spec = spec_of(values)
         if folds.scored.all():
-            split.mark_tuned(spec)
-        (row,) = trainer.train_member(spec, lambda: config.build_member(chosen), [fold])
+            trainer.split.mark_tuned(spec)
+        make = partial(config.build_member, config.with_fields(settings, values))
+        (row,) = trainer.train_member(spec, make, [fold])
         return row["log_loss"], int((folds.fold == fold).sum())
 
-    with open_tracker(tracking) as tracker:
-        trainer = Trainer(corpus, split, tracker, Path(tracking.root))
+    with open_trainer(corpus, config.build(settings.tracking, Tracking)) as trainer:
         trials = search.run(partial(fold_loss, trainer))
-    rows = trial_rows(trials, split, lambda values: member_spec(with_values(values), corpus))
-    show(trial_table(rows))
+    rows = trial_rows(trials, trainer.split, spec_of)
     write_json(Path(settings.out) / "tune.json", {"trials": rows})
+    show(trial_table(rows))
     return rows
 
 

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from prefens import command, config
+from prefens.runner import app, config
+from prefens.runner.schemas import Tracking, UiConfig
 
 
 def main() -> None:
-    command.run("ui", ui)
+    app.run("ui", ui)
 
 
-def ui(settings: config.UiConfig) -> command.Rows:
+def ui(settings: UiConfig) -> app.Rows:
     """Serve the UI until interrupted; print the address of the experiment's table of runs."""
-    from prefens.errors import ConfigError
-    from prefens.mlflow_process import serve
-    from prefens.tracking.mlflow_home import database_uri
-    from prefens.tracking.mlflow_tracker import MlflowTracker
-    from prefens.tracking.runs_view import runs_page
+    from prefens.core.errors import ConfigError
+    from prefens.store.tracking.mlflow_backend import database_uri
+    from prefens.store.tracking.mlflow_tracker import MlflowTracker
+    from prefens.store.tracking.server import serve
+    from prefens.store.tracking.ui_view import runs_page
 
-    tracking = config.build(settings.tracking, config.Tracking)
+    tracking = config.build(settings.tracking, Tracking)
     root = Path(tracking.root)
     if not (root / "mlflow.db").is_file():
         raise ConfigError(

@@ -10,12 +10,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 
-from prefens import threads
-from prefens.records import Pairs
-from tests.examples import FAMILIES, make_pairs, make_tiny_encoder
+from prefens.core import resources
+from prefens.core.types import Pairs
+from tests.helpers.examples import FAMILIES, make_pairs, make_tiny_encoder
 
-threads.share_cores()
+resources.limit_threads()
+
+# Property tests draw the same examples everywhere; --hypothesis-profile=random (make test-random) draws fresh ones.
+# How fast a machine draws them is no law: no deadline, and no check of the time that drawing takes.
+COMMON = settings(settings.get_profile("default"), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("fixed", COMMON, derandomize=True, database=None, print_blob=True)
+settings.register_profile("random", COMMON, derandomize=False, print_blob=True)
+settings.load_profile("fixed")
 
 
 @pytest.fixture

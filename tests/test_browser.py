@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from tests.commands import prefens
-from tests.evaluation.test_page import HOSTILE
-from tests.examples import column, make_pairs, write_csv
+from tests.helpers.commands import prefens
+from tests.helpers.examples import column, make_pairs, write_csv
+from tests.helpers.pages import HOSTILE
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
@@ -207,3 +207,18 @@ def test_the_runs_table_opens_with_scores_and_shows_the_report(address: str, bro
     shoot(browser, "mlflow-report")
     unknown = [message for message in errors(browser) if "users/current" not in message]  # MLflow asks who is there
     assert unknown == []
+
+
+def test_the_docs_are_searched_without_a_server(browser: Any, tmp_path: Path) -> None:
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    build = [sys.executable, "-m", "mkdocs", "build", "-q", "--site-dir", str(tmp_path)]
+    subprocess.run(build, cwd=Path(__file__).parent.parent, check=True, capture_output=True)
+    browser.get((tmp_path / "index.html").as_uri())
+    query = browser.find_element("css selector", "[data-md-component=search-query]")
+    browser.execute_script("arguments[0].focus()", query)
+    query.send_keys("launchers")
+    WebDriverWait(browser, 60).until(
+        lambda _: "Launchers" in browser.find_element("css selector", ".md-search-result").text
+    )
+    assert errors(browser) == []

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from prefens.leases import holder_of
-from prefens.scoring import member_stack
-from prefens.tracking.oof_store import OOFStore
-from tests.examples import make_pairs, write_csv
+from prefens.core.leases import holder_of
+from prefens.runner.sync import member_stack
+from prefens.store.oof_store import OOFStore
+from tests.helpers.examples import make_pairs, write_csv
 
 KILLS = 20
 SWEEP = (
@@ -101,7 +101,7 @@ def test_killed_at_random_moments_a_sweep_gives_the_same_bits(tmp_path: Path) ->
 
 def check_runs(root: Path) -> None:
     """Each fold finished once and each member once, and no run of a dead process looks alive."""
-    from prefens.tracking.mlflow_tracker import MlflowTracker
+    from prefens.store.tracking.mlflow_tracker import MlflowTracker
 
     tracker = MlflowTracker(root, "prefens")
     runs = tracker.client.search_runs([tracker.experiment_id])

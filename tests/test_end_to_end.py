@@ -14,13 +14,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from prefens.evaluation.metrics import log_loss
-from tests.commands import prefens
-from tests.examples import make_pairs, write_csv
+from prefens.core.metrics import log_loss
+from tests.helpers.commands import COLUMNS, QUIET, prefens
+from tests.helpers.examples import make_pairs, write_csv
 
-QUIET = ["tracking=none", "backbone.bits=10", "backbone.strengths=[0.1]"]
 SCORES = ("method", "fitted", "honest", "honest_se")
-COLUMNS = ["id", "winner_model_a", "winner_model_b", "winner_tie"]
 
 
 @pytest.fixture(scope="module")
@@ -114,23 +112,31 @@ def test_predict_works_from_a_moved_read_only_root(trained: Path, tmp_path: Path
     shutil.copytree(trained / "runs", root)
     for path in [root, *root.rglob("*")]:
         path.chmod(path.stat().st_mode & ~(stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH))
-    before = sorted(path for path in root.rglob("*"))
-    prefens("predict", f"data.path={trained}/test.csv", f"tracking.root={root}", cwd=tmp_path)
-    assert sorted(path for path in root.rglob("*")) == before
-    moved, there = (pd.read_csv(path / "submission.csv") for path in (tmp_path, tmp_path))
-    assert moved.equals(there)
+    before = sorted(root.rglob("*"))
+    for name, place in (("here", trained / "runs"), ("there", root)):
+        prefens("predict", f"data.path={trained}/test.csv", f"tracking.root={place}", f"out={name}", cwd=tmp_path)
+    assert sorted(root.rglob("*")) == before
+    here, there = (tmp_path / name / "submission.csv" for name in ("here", "there"))
+    assert there.read_bytes() == here.read_bytes()
+    assert len(set(pd.read_csv(here).winner_model_a)) > 20  # no constant, which any root would predict
     for path in [root, *root.rglob("*")]:
         path.chmod(path.stat().st_mode | stat.S_IWUSR)
+
+
+def trained_runs(folder: Path) -> list[bool]:
+    """Return of each fold run that the last training lists whether it was trained then."""
+    return [run["trained"] for run in json.loads((folder / "runs/train.json").read_text())["runs"]]
 
 
 def test_finished_folds_are_not_trained_again(trained: Path, tmp_path: Path) -> None:
     shutil.copytree(trained / "runs", tmp_path / "runs")
     arguments = [f"data.path={trained}/train.csv", "folds.holdout=0.1", "backbone=tfidf", *QUIET]
     prefens("train", *arguments, cwd=tmp_path)
-    assert all(not run["trained"] for run in json.loads((tmp_path / "runs/train.json").read_text())["runs"])
+    assert trained_runs(tmp_path) == [False] * 5
     before = {path: path.read_bytes() for path in tmp_path.glob("runs/store/*/members/*/fold-1/predictions.parquet")}
     prefens("train", *arguments, "fold=1", "force=true", cwd=tmp_path)
-    assert [run["trained"] for run in json.loads((tmp_path / "runs/train.json").read_text())["runs"]] == [True]
+    assert trained_runs(tmp_path) == [True]
+    assert len(before) == 2
     assert before == {path: path.read_bytes() for path in before}  # the same key gives the same bits
 
 
@@ -164,7 +170,7 @@ def test_joblib_trains_folds_in_several_processes(trained: Path, tmp_path: Path)
     assert done.stderr.count("failed:") == 1
     assert "fold=99" in done.stderr
     prefens("blend", cwd=tmp_path)
-    from prefens.tracking.mlflow_tracker import MlflowTracker
+    from prefens.store.tracking.mlflow_tracker import MlflowTracker
 
     tracker = MlflowTracker(tmp_path / "runs", "prefens")
     roles = sorted(run.data.tags["prefens.role"] for run in tracker.client.search_runs([tracker.experiment_id]))
@@ -225,12 +231,12 @@ def test_wrong_settings_are_told(trained: Path, tmp_path: Path, arguments: list[
 
 @pytest.mark.slow
 def test_mlflow_holds_the_members(trained: Path, tmp_path: Path) -> None:
-    from prefens.tracking.mlflow_tracker import MlflowTracker
+    from prefens.store.tracking.mlflow_tracker import MlflowTracker
 
     arguments = [f"data.path={trained}/train.csv", "backbone=tfidf", *QUIET[1:]]
     prefens("train", *arguments, "tracking=none", cwd=tmp_path)  # what was trained without it is told afterwards
     prefens("train", *arguments, cwd=tmp_path)
-    assert all(not run["trained"] for run in json.loads((tmp_path / "runs/train.json").read_text())["runs"])
+    assert trained_runs(tmp_path) == [False] * 5
     prefens("train", *arguments, cwd=tmp_path)
     prefens("blend", "blender=soft_vote", cwd=tmp_path)
     tracker = MlflowTracker(tmp_path / "runs", "prefens")

@@ -1,5 +1,6 @@
 """Sweeps by every launcher: all jobs run, one that fails ends nothing, and the summary names it."""
 
+import json
 import os
 import secrets
 import subprocess
@@ -12,15 +13,13 @@ from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
-from hydra.conf import HydraConf
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
-from prefens import gpus
-from prefens.command import jobs_alike
-from prefens.config import CONF_DIR
-from prefens.sweep import Sweep
-from tests.examples import make_pairs, write_csv
+from prefens.core import resources
+from prefens.runner.config import CONF_DIR
+from prefens.runner.sweep import latest
+from tests.helpers.commands import prefens
+from tests.helpers.examples import make_pairs, write_csv
 
 SWEEP = ["data.path=train.csv", "backbone=style", "backbone.strengths=[0.1]", "folds.k=3", "fold=0,99,1,2"]
 
@@ -36,27 +35,22 @@ def test_launchers_compose_and_clash_with_no_plugin(path: Path) -> None:
     assert composed.hydra.launcher._target_.startswith("hydra_plugins.")
 
 
-@pytest.mark.parametrize(
-    ("launcher", "expected"),
-    [
-        ("hydra._internal.core_plugins.basic_launcher.BasicLauncher", [(1, None), (7, None), (3, 2)]),
-        ("hydra_plugins.hydra_submitit_launcher.submitit_launcher.SlurmLauncher", [(1, None)]),
-    ],
-)
-def test_jobs_that_one_process_has_are_those_of_one_recipe_however_they_are_written(
-    launcher: str, expected: list[tuple[int, int | None]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One whose settings are wrong is left out: it is told in its own turn. Others' jobs are none of this one's."""
-    monkeypatch.setenv("SEED", "7")
-    jobs = [["seed='1'", "fold=null"], ["seed=${oc.env:SEED}", "fold=null"], ["seed=x", "fold=1"], ["seed=3", "fold=2"]]
-    Sweep(tmp_path).begin(jobs)
-    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-        config = compose("train", overrides=jobs[0])
-    hydra = {"mode": "MULTIRUN", "overrides": {"task": jobs[0]}, "launcher": {"_target_": launcher}}
-    hydra |= {"runtime": {"output_dir": str(tmp_path / "0")}}
-    settings = OmegaConf.create({"hydra": OmegaConf.merge(OmegaConf.structured(HydraConf), hydra)})
-    monkeypatch.setattr(HydraConfig, "get", lambda: settings.hydra)
-    assert jobs_alike(config) == expected
+def test_a_sweep_notes_the_jobs_that_hydra_runs(tmp_path: Path) -> None:
+    """However they are written: names chosen by a pattern, quotes, a setting given twice."""
+    swept = ["folds=glob(*)", "out='a b','c,d'", "seed=5", "seed=range(2)", "data.path=none.csv", "tracking=none"]
+    prefens("train", "-m", *swept, cwd=tmp_path, fails=True)
+    sweep = latest(tmp_path / "runs")
+    assert sweep is not None
+    outcomes = sweep.outcomes()
+    assert len(outcomes) == 4 * len(list(CONF_DIR.glob("folds/*.yaml")))
+    assert json.loads((sweep.folder / "sweep.json").read_text())["jobs"] == [each.overrides for each in outcomes]
+    assert sweep.pending() == []
+
+
+def test_a_sweep_of_another_command_is_refused(tmp_path: Path) -> None:
+    refused = prefens("status", "-m", "watch=false,true", cwd=tmp_path, fails=True).stderr
+    assert "only prefens.train runs sweeps" in refused
+    assert "Traceback" not in refused
 
 
 def check_sweep(launcher: list[str], folder: Path, environment: dict[str, str] | None = None) -> None:
@@ -72,7 +66,7 @@ def check_sweep(launcher: list[str], folder: Path, environment: dict[str, str] |
     assert "fold=99\n  expected: 0 to 2" in done.stderr
     assert len(list(folder.glob("runs/store/*/members/*/fold-*/run.json"))) == 3
     assert len(list(folder.glob("runs/hydra/*/*/*/outcome.json"))) == 4
-    from prefens.tracking.mlflow_tracker import MlflowTracker
+    from prefens.store.tracking.mlflow_tracker import MlflowTracker
 
     tracker = MlflowTracker(folder / "runs", "prefens")
     roles = sorted(run.data.tags["prefens.role"] for run in tracker.client.search_runs([tracker.experiment_id]))
@@ -124,16 +118,16 @@ def test_ray_cluster(cluster: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("worker", "gpu"), [(1, "0"), (2, "1"), (3, "0"), (4, "1")])
 def test_workers_take_gpus_in_turn(worker: int, gpu: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(gpus.VARIABLE, raising=False)
-    monkeypatch.setattr(gpus, "DRIVER", tmp_path)
-    gpus.take_turn()
-    assert gpus.VARIABLE not in os.environ
+    monkeypatch.delenv(resources.VISIBLE_GPUS, raising=False)
+    monkeypatch.setattr(resources, "GPU_FOLDER", tmp_path)
+    resources.assign_gpu()
+    assert resources.VISIBLE_GPUS not in os.environ
     for name in ("0000:01:00.0", "0000:02:00.0"):
         (tmp_path / name).mkdir()
     monkeypatch.setattr(current_process(), "_name", f"LokyProcess-{worker}")
     for _ in range(2):  # the worker's next job keeps it
-        gpus.take_turn()
-        assert os.environ[gpus.VARIABLE] == gpu
-    monkeypatch.setenv(gpus.VARIABLE, "5,7")
-    gpus.take_turn()
-    assert os.environ[gpus.VARIABLE] == "57"[(worker - 1) % 2]
+        resources.assign_gpu()
+        assert os.environ[resources.VISIBLE_GPUS] == gpu
+    monkeypatch.setenv(resources.VISIBLE_GPUS, "5,7")
+    resources.assign_gpu()
+    assert os.environ[resources.VISIBLE_GPUS] == "57"[(worker - 1) % 2]

@@ -10,16 +10,16 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
 
-from prefens import config
+from prefens.core.errors import ConfigError, StoreError
 from prefens.ensemble.base import Blender
-from prefens.errors import ConfigError, StoreError
-from prefens.prediction import Predictor
+from prefens.inference.predictor import Predictor
 from prefens.report import report
-from prefens.tracking.mlflow_tracker import MlflowTracker
-from prefens.tracking.oof_store import OOFStore
-from tests.commands import prefens
-from tests.evaluation.test_page import HOSTILE, Elements
-from tests.examples import column, make_pairs, write_csv
+from prefens.runner import config
+from prefens.store.oof_store import OOFStore
+from prefens.store.tracking.mlflow_tracker import MlflowTracker
+from tests.helpers.commands import prefens
+from tests.helpers.examples import column, make_pairs, write_csv
+from tests.helpers.pages import HOSTILE, Elements
 
 QUICK = ["resamples=20", "swaps=5", "texts=3"]
 
@@ -158,7 +158,7 @@ def test_data_alone_needs_no_store(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_models_of_the_store_are_asked_both_ways_round(trained: Path) -> None:
     from prefens.data.load import load_pairs
-    from prefens.swapping import swap_gaps
+    from prefens.inference.swap_gaps import swap_gaps
 
     split = OOFStore(trained / "runs").select()
     pairs = load_pairs(trained / "train.csv").pairs

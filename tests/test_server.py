@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.examples import make_pairs, write_csv
-from tests.servers import Server, make_server, remove
+from tests.helpers.examples import make_pairs, write_csv
+from tests.helpers.servers import Server, make_server, remove
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
 FAST = ["backbone=style", "backbone.strengths=[0.1]", "folds.k=4"]
@@ -45,7 +45,7 @@ def finished(process: subprocess.Popen[str]) -> str:
 
 
 def runs_of(root: Path, experiment: str, uri: str | None = None) -> list[Any]:
-    from prefens.tracking.mlflow_tracker import MlflowTracker
+    from prefens.store.tracking.mlflow_tracker import MlflowTracker
 
     tracker = MlflowTracker(root, experiment, uri)
     return list(tracker.client.search_runs([tracker.experiment_id]))
@@ -118,8 +118,8 @@ def predict_from_the_server(tracking: list[str], folder: Path) -> None:
 MACHINE = """
 import sys
 from pathlib import Path
-from tests.tracking.test_mlflow_tracker import SPEC
-from prefens.tracking.mlflow_tracker import MlflowTracker
+from tests.helpers.examples import SPEC
+from prefens.store.tracking.mlflow_tracker import MlflowTracker
 print("ready", flush=True)
 sys.stdin.readline()
 tracker = MlflowTracker(Path(sys.argv[1]), "machines", sys.argv[2])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.examples import make_pairs, write_csv
+from tests.helpers.examples import make_pairs, write_csv
 
 PROJECT = Path(__file__).parent.parent
 pytestmark = pytest.mark.slow
@@ -43,7 +43,7 @@ def test_the_wheel_trains_blends_and_predicts(installed: Path, tmp_path: Path) -
     write_csv(tmp_path / "test.csv", make_pairs(10, seed=1), labelled=False)
     where = run(
         "-c",
-        "import prefens, prefens.config as c; print(prefens.__file__, c.CONF_DIR)",
+        "import prefens, prefens.runner.config as c; print(prefens.__file__, c.CONF_DIR)",
         cwd=tmp_path,
         PYTHONPATH=installed,
     )
@@ -53,10 +53,18 @@ def test_the_wheel_trains_blends_and_predicts(installed: Path, tmp_path: Path) -
         "prefens.blend tracking=none",
         "prefens.report data.path=train.csv tracking=none",
         "prefens.predict data.path=test.csv",
+        "prefens.train data=synthetic data.rows=60 backbone=style tracking=none",
     ):
         run("-m", *line.split(), cwd=tmp_path, PYTHONPATH=installed)
     assert len(pd.read_csv(tmp_path / "submission.csv")) == 10
     assert "<html" in (tmp_path / "report.html").read_text()
+
+
+def test_the_wheel_has_its_types_and_a_program(installed: Path, tmp_path: Path) -> None:
+    assert (installed / "prefens" / "py.typed").exists()
+    assert "Groups, as group=option" in run(
+        installed / "bin" / "prefens", "blend", "--help", cwd=tmp_path, PYTHONPATH=installed
+    )
 
 
 def test_the_notebook_predicts_from_the_bundle(tmp_path: Path) -> None:

@@ -19,15 +19,16 @@ from typing import Any
 
 import numpy as np
 
+from prefens.core.metrics import p_true
+from prefens.core.symmetric_logistic import log_odds
+from prefens.core.types import Floats, Folds, MemberInfo, OOFStack
 from prefens.ensemble.calibration import KINDS
+from prefens.ensemble.convex_weights import LogLossWeights
 from prefens.ensemble.crossfit import evaluate
 from prefens.ensemble.diagnostics import diagnose
-from prefens.ensemble.log_loss import LogLossWeights
-from prefens.ensemble.methods import BLENDERS
-from prefens.ensemble.simplex import certificate, minimise_log_loss
+from prefens.ensemble.registry import BLENDERS
+from prefens.ensemble.simplex_solver import certificate, minimise_log_loss
 from prefens.ensemble.stacking import Stacking
-from prefens.ensemble.symmetric_logit import log_odds
-from prefens.records import Floats, Folds, MemberInfo, OOFStack
 
 ROWS, MEMBERS, FAMILIES, FOLDS = 57_477, 60, 6, 5
 
@@ -108,7 +109,7 @@ def timed(run: Callable[[], Any], repeats: int) -> tuple[Any, list[float]]:
 def solvers() -> None:
     """log_loss against SLSQP and Caruana, stacking against scikit-learn; in one process, one after the other."""
     stack = make_stack(MEMBERS, ROWS)
-    happened = stack.true_class()
+    happened = p_true(stack.probabilities, stack.folds.label)
     results = {}
     for name, run in (
         ("log_loss", lambda: minimise_log_loss(happened)),
@@ -147,7 +148,7 @@ def thousand() -> None:
     stack = make_stack(1000, ROWS, np.float32)
     made = peak()
     blender, seconds = timed(lambda: LogLossWeights().fit(stack), 1)
-    gap = certificate(stack.true_class(), blender.weights)
+    gap = certificate(p_true(stack.probabilities, stack.folds.label), blender.weights)
     tell(
         "1,000 members", seconds, stack_mb=stack.probabilities.nbytes / 1e6, process_mb=peak(), fit_mb=peak() - made,
         certificate=gap, start_mb=before,

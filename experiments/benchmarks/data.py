@@ -31,8 +31,8 @@ TARGETS = {
 
 def write_rows(path: Path, rows: int) -> None:
     """Write generated pairs whose responses are as long as the arena's: each is followed by those of other rows."""
+    from prefens.core.types import Outcome
     from prefens.data.synthetic.generator import generate
-    from prefens.records import Outcome
 
     pairs = generate(rows, seed=0)
 
@@ -77,12 +77,12 @@ def member(path: Path, backbone: str) -> Callable[[], object]:
     from prefens.data.corpus import make_corpus
     from prefens.data.folds import FoldSettings
     from prefens.data.sources import FileSource
-    from prefens.fold_runs import Trainer
     from prefens.members.style import StyleMember
     from prefens.members.tfidf import TfidfMember
-    from prefens.tracking.member_spec import MemberSpec
-    from prefens.tracking.oof_store import OOFStore
-    from prefens.tracking.tracker import NoTracker
+    from prefens.runner.trainer import Trainer
+    from prefens.store.member_spec import MemberSpec
+    from prefens.store.oof_store import OOFStore
+    from prefens.store.tracking.tracker import NoTracker
 
     corpus = make_corpus(FileSource(path=str(path)), FoldSettings())
     kind = {"style": StyleMember, "tfidf": TfidfMember}[backbone]
@@ -100,9 +100,9 @@ def step(name: str, path: Path) -> dict[str, float]:
     """Run one step in this process; return its seconds and the process's peak memory in MB."""
     import resource
 
-    from prefens.threads import share_cores
+    from prefens.core.resources import limit_threads
 
-    share_cores()
+    limit_threads()
     prepared = {"read_csv": read_csv, "load": load, "folds": folds}
     work = prepared[name](path) if name in prepared else member(path, name)
     started = time.perf_counter()

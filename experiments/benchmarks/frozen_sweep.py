@@ -4,9 +4,8 @@
 
 Without a backbone, one of the size of MiniLM-L6 with random weights reads generated pairs with responses as long as the
 arena's. forward: every sequence is read once, and its features are written to the cache. heads: all folds and seeds are
-fitted on these and predict what was held out, loading of files included, one after another. together: the same with all
-heads in one go, as on GPUs. ratio: (forward + heads) / forward, of the way that is the default here. On a CPU
-the seconds are the processor's, for a machine that others use too.
+fitted on these and predict what was held out, loading of files included, one after another. ratio: (forward + heads) /
+forward. On a CPU the seconds are the processor's, for a machine that others use too.
 """
 
 from __future__ import annotations
@@ -16,24 +15,24 @@ import json
 import statistics
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import numpy as np
 
+from prefens.core.resources import limit_threads
+from prefens.core.types import Folds, Pairs
 from prefens.data.folds import FoldSettings, make_folds
 from prefens.data.load import load_pairs
 from prefens.data.synthetic.generator import generate
+from prefens.data.text.settings import TextSettings
+from prefens.members.backbone_files import find_minilm
 from prefens.members.base import Context
 from prefens.members.encoder import EncoderMember
-from prefens.records import Folds, Pairs
-from prefens.text.settings import TextSettings
-from prefens.threads import share_cores
-from prefens.training import encoding
-from prefens.training.loop import device
-from prefens.training.settings import Mode, TrainingSettings
+from prefens.members.training import precompute
+from prefens.members.training.loop import device
+from prefens.members.training.settings import Mode, TrainingSettings
 
 TARGET = 1.3
 SIZES: dict[str, Any] = {
@@ -79,30 +78,28 @@ def write_backbone(directory: Path, pairs: Pairs) -> Path:
     return directory
 
 
-def member_on(backbone: Path, max_length: int, together: bool = False) -> EncoderMember:
+def member_on(backbone: Path, max_length: int) -> EncoderMember:
     """Return a member with the settings of conf/training/frozen.yaml."""
-    training = TrainingSettings(mode=Mode.frozen, epochs=5, batch_pairs=64, together=together)
+    training = TrainingSettings(mode=Mode.frozen, epochs=5, batch_pairs=64)
     return EncoderMember("frozen", path=str(backbone), text=TextSettings(max_length=max_length), training=training)
 
 
 def forward(member: EncoderMember, pairs: Pairs, cache: Path) -> float:
     """Read all pairs into an empty cache; return the seconds of it, those of tokenizing left out."""
     taken: list[float] = []
-    fill = encoding._fill
+    fill = precompute._fill
 
     def timed(*arguments: Any) -> None:
         started = now()
         fill(*arguments)
         taken.append(now() - started)
 
-    with patch.object(encoding, "_fill", timed):
+    with patch.object(precompute, "_fill", timed):
         member.fit(pairs.take(np.arange(8)), None, Context(0, np.zeros(8, dtype=np.int8), cache))
     return taken[0]
 
 
-def heads(
-    backbone: Path, max_length: int, pairs: Pairs, folds: Folds, seeds: int, cache: Path, together: bool
-) -> float:
+def heads(backbone: Path, max_length: int, pairs: Pairs, folds: Folds, seeds: int, cache: Path) -> float:
     """Fit the heads of all folds and seeds; return the seconds of it."""
     runs = [
         (fold, pairs.take(fold.train), Context(
@@ -113,15 +110,19 @@ def heads(
     ]  # fmt: skip
     started = now()
     for fold, train, context in runs:
-        member = member_on(backbone, max_length, together)
-        member.fit(train, None, replace(context, company=lambda: [run[1:] for run in runs]))
+        member = member_on(backbone, max_length)
+        member.fit(train, None, context)
         member.predict_proba(pairs.take(fold.valid))
     return now() - started
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--backbone", type=Path, help="a directory of an encoder's files")
+    parser.add_argument(
+        "--backbone",
+        type=lambda name: find_minilm() if name == "minilm-l6" else Path(name),
+        help="a directory of an encoder's files, or minilm-l6 of the package prefens[offline]",
+    )
     parser.add_argument("--data", type=Path, help="labelled pairs, CSV or parquet")
     parser.add_argument("--pairs", type=int, default=1000, help="how many of them")
     parser.add_argument("--max-length", type=int, default=512, help="tokens of a sequence")
@@ -129,7 +130,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--out", type=Path, help="write the figures as JSON")
     arguments = parser.parse_args()
-    share_cores()
+    limit_threads()
     pairs = load_pairs(arguments.data).pairs if arguments.data else long_pairs(arguments.pairs)
     pairs = pairs.take(np.arange(min(arguments.pairs, len(pairs))))
     rows: list[dict[str, float]] = []
@@ -139,13 +140,11 @@ def main() -> None:
             fresh = Pairs.concatenate([pairs])  # nothing of it is in memory yet
             folds, cache = make_folds(fresh, FoldSettings()), Path(folder) / f"cache-{repeat}"
             taken = {"forward": forward(member_on(backbone, arguments.max_length), fresh, cache)}
-            for name, together in (("heads", False), ("together", True)):
-                taken[name] = heads(backbone, arguments.max_length, fresh, folds, arguments.seeds, cache, together)
-            usual = taken["together" if device().type == "cuda" else "heads"]
-            rows.append({**taken, "ratio": 1.0 + usual / taken["forward"]})
+            taken["heads"] = heads(backbone, arguments.max_length, fresh, folds, arguments.seeds, cache)
+            rows.append({**taken, "ratio": 1.0 + taken["heads"] / taken["forward"]})
             print("  ".join(f"{name} {value:.2f}" for name, value in rows[-1].items()), flush=True)
     print(f"\n{len(pairs)} pairs, {folds.k} folds x {arguments.seeds} seeds; median [range] of {len(rows)} repetitions")
-    for name, unit in (("forward", " s"), ("heads", " s"), ("together", " s"), ("ratio", "")):
+    for name, unit in (("forward", " s"), ("heads", " s"), ("ratio", "")):
         values = sorted(row[name] for row in rows)
         target = f"   target: at most {TARGET}" if name == "ratio" else ""
         print(f"{name:8} {statistics.median(values):8.2f}{unit} [{values[0]:.2f}, {values[-1]:.2f}]{target}")

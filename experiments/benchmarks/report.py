@@ -21,10 +21,10 @@ from typing import Any
 
 import numpy as np
 
+from prefens.core.types import Floats, FoldPredictions, Folds
 from prefens.data.folds import FoldSettings, Labelled, labelled, split_rows
-from prefens.records import Floats, FoldPredictions, Folds
-from prefens.tracking.member_spec import MemberSpec
-from prefens.tracking.oof_store import OOFStore
+from prefens.store.member_spec import MemberSpec
+from prefens.store.oof_store import OOFStore
 
 TARGET = "target: at most 60 s on 2 cores, a page under 15 MB"
 RECIPES = 12  # with as many seeds each as give the number of members

@@ -26,18 +26,18 @@ from typing import Any
 
 import numpy as np
 
+from prefens.core.types import Floats, FoldPredictions, Folds, Pairs
 from prefens.data.corpus import Corpus
 from prefens.data.folds import FoldSettings, make_folds, prompt_groups
 from prefens.data.synthetic.generator import generate
-from prefens.fold_runs import Trainer
 from prefens.members.base import Context, FitReport, Member
-from prefens.records import Floats, FoldPredictions, Folds, Pairs
-from prefens.scoring import member_stack
-from prefens.standing import standings
-from prefens.tracking.member_spec import MemberSpec
-from prefens.tracking.mlflow_tracker import MlflowTracker
-from prefens.tracking.oof_store import OOFStore
-from prefens.tracking.stack import make_stack
+from prefens.runner.sweep_status import split_statuses
+from prefens.runner.sync import member_stack
+from prefens.runner.trainer import Trainer
+from prefens.store.assemble import make_stack
+from prefens.store.member_spec import MemberSpec
+from prefens.store.oof_store import OOFStore
+from prefens.store.tracking.mlflow_tracker import MlflowTracker
 
 TARGETS = {"overhead": "0.5 s", "skip": "5 s", "status": "3 s", "assemble": "3 s, 500 MB"}
 ROWS, MEMBERS, STEPS = 57_477, 60, 500
@@ -103,7 +103,7 @@ def status(root: Path) -> dict[str, float]:
             facts = {"seconds": 1.0, "log_loss": 1.0, "curves": {"train_loss": curve}}
             (folder / "run.json").write_text(json.dumps(facts))
     started = time.perf_counter()
-    (found,) = standings(root)
+    (found,) = split_statuses(root)
     json.dumps(found.as_dict())
     return {"status": time.perf_counter() - started}
 

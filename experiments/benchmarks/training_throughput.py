@@ -23,17 +23,19 @@ import transformers
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from prefens import threads
-from prefens.modeling.heads import HeadSettings
-from prefens.modeling.pair_model import PairModel, pair_batch
-from prefens.records import Ints
-from prefens.text.tokens import PairTokens, Sequences, tokenize_pairs
-from prefens.text.truncation import Audit
-from prefens.training import loop
-from prefens.training.batching import steps
-from prefens.training.optimiser import make_optimiser
-from prefens.training.precision import Precision, arithmetic, name_of
-from prefens.training.settings import TrainingSettings
+from prefens.core import resources
+from prefens.core.types import Ints
+from prefens.data.text.tokens import PairTokens, Sequences, tokenize_pairs
+from prefens.data.text.truncation import Audit
+from prefens.members.backbone_files import find_minilm
+from prefens.members.nn.heads import HeadSettings
+from prefens.members.nn.pair_model import PairModel, pair_batch
+from prefens.members.training import loop
+from prefens.members.training.batching import steps
+from prefens.members.training.dataset import Examples
+from prefens.members.training.optimizer import make_optimiser
+from prefens.members.training.precision import Precision, arithmetic, name_of
+from prefens.members.training.settings import TrainingSettings
 
 BASE = {"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "intermediate_size": 3072}
 SMALL = {"hidden_size": 384, "num_hidden_layers": 12, "num_attention_heads": 12, "intermediate_size": 1536}
@@ -139,7 +141,8 @@ def train_rival(model: PairModel, task: Task, bf16: bool) -> list[float]:
 def train_ours(model: PairModel, task: Task) -> list[float]:
     model.arithmetic = arithmetic(task.settings.precision, loop.device())
     label = task.label[: task.train].astype(np.int8)
-    return loop.train(model, task.tokens, task.rows, label, task.settings, 1, task.padding).curve
+    examples = Examples(task.tokens, task.rows, label, task.padding, model.both)
+    return loop.train(model, examples, task.settings, 1).curve
 
 
 def measured(model: PairModel, task: Task, way: Callable[[PairModel, Task], list[float]]) -> Result:
@@ -206,8 +209,8 @@ def generated(pairs: int, max_length: int, vocabulary: int) -> tuple[PairTokens,
 
 def read(path: Path, backbone: Path, pairs: int, max_length: int) -> tuple[PairTokens, Ints]:
     from prefens.data.load import load_pairs
-    from prefens.modeling.pretrained import load_tokenizer
-    from prefens.text.settings import TextSettings
+    from prefens.data.text.settings import TextSettings
+    from prefens.members.nn.pretrained import load_tokenizer
 
     found = load_pairs(path).pairs
     chosen = found.take(np.random.default_rng(0).permutation(len(found))[:pairs])
@@ -218,7 +221,7 @@ def read(path: Path, backbone: Path, pairs: int, max_length: int) -> tuple[PairT
 def make_model(arguments: argparse.Namespace) -> PairModel:
     torch.manual_seed(0)
     if arguments.backbone is not None:
-        from prefens.modeling.pretrained import load_encoder
+        from prefens.members.nn.pretrained import load_encoder
 
         return PairModel(load_encoder(arguments.backbone), HeadSettings())
     kind, sizes = ARCHITECTURES[arguments.architecture]
@@ -255,7 +258,11 @@ def report(results: dict[str, list[Result]], task: Task, work: float, peak: floa
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--backbone", type=Path, help="a model directory; else random weights of --architecture")
+    parser.add_argument(
+        "--backbone",
+        type=lambda name: find_minilm() if name == "minilm-l6" else Path(name),
+        help="a model directory, or minilm-l6 of the package prefens[offline]; else random weights of --architecture",
+    )
     parser.add_argument("--architecture", choices=ARCHITECTURES, default="minilm-l6")
     parser.add_argument("--data", type=Path, help="labelled pairs, with --backbone; else generated ones")
     parser.add_argument("--pairs", type=int, default=128)
@@ -267,7 +274,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int)
     parser.add_argument("--peak-tflops", type=float, help="of the GPU in bf16, for its utilisation")
     arguments = parser.parse_args()
-    count = threads.share_cores(threads=arguments.threads)
+    count = resources.limit_threads(threads=arguments.threads)
     transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     transformers.utils.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     model = make_model(arguments)

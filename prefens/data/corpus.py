@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from prefens.core.types import Fold, Folds, Ints, Pairs, Strings
 from prefens.data.folds import FoldSettings, Scheme, assign, data_digest, make_folds, prompt_groups, row_digests
 from prefens.data.load import load_pairs
 from prefens.data.sources import Source
-from prefens.records import Fold, Folds, Ints, Pairs, Strings
 
 log = logging.getLogger(__name__)
 

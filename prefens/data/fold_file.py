@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from prefens.core.errors import DataError
+from prefens.core.types import HOLDOUT, Folds, Ints
 from prefens.data.folds import Labelled
 from prefens.data.load import number, read_ids, refusal
 from prefens.data.table import read_table
-from prefens.errors import DataError
-from prefens.records import HOLDOUT, Folds, Ints
 
 log = logging.getLogger(__name__)
 

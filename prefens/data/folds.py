@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from prefens.digest import digest
-from prefens.errors import ConfigError
-from prefens.records import HOLDOUT, Floats, Folds, Ints, Outcome, Pairs, Strings
+from prefens.core.errors import ConfigError
+from prefens.core.hashing import digest
+from prefens.core.types import HOLDOUT, Floats, Folds, Ints, Outcome, Pairs, Strings, n_outcomes
 
 log = logging.getLogger(__name__)
 
@@ -149,7 +149,7 @@ def assign(label: NDArray[np.int8], unit: Strings, shares: Floats, seed: int) ->
     `shares` by about one row. Units are ordered by a hash of seed and name.
     """
     names, place = np.unique(unit.astype(str), return_inverse=True)
-    counts = np.zeros((len(names), len(Outcome)))
+    counts = np.zeros((len(names), n_outcomes(label)))
     np.add.at(counts, (place, label.astype(np.int64)), 1)
     rank = np.argsort([hashlib.sha256(f"{seed}:{name}".encode()).digest() for name in names])
     sizes = counts.sum(axis=1)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from prefens.core.errors import DataError
 from prefens.data.load import TEXT, Loaded, check_table
 from prefens.data.table import Table
-from prefens.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd

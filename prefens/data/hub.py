@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from prefens.core.errors import DataError
 from prefens.data.load import LABEL, MODEL, TEXT, Loaded, check_table
 from prefens.data.table import from_arrow
-from prefens.errors import DataError
 
 
 def load_hub(name: str, split: str, revision: str | None, labelled: bool, strict: bool) -> Loaded:

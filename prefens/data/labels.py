@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from prefens.core.errors import DataError
+from prefens.core.hashing import digest
+from prefens.core.types import Outcome, Strings
 from prefens.data.folds import Labelled
 from prefens.data.load import LABEL, as_text, number, read_ids, read_one_hot, refusal
 from prefens.data.table import Table, read_table
-from prefens.digest import digest
-from prefens.errors import DataError
-from prefens.records import Outcome, Strings
 
 log = logging.getLogger(__name__)
 

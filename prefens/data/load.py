@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from prefens.core.errors import DataError
+from prefens.core.types import Floats, Pairs, Strings
 from prefens.data.table import Table, read_table
-from prefens.errors import DataError
-from prefens.records import Floats, Pairs, Strings
 
 
 def strict_loads(cell: str) -> Any:

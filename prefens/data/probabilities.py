@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from prefens.core.errors import ConfigError, DataError
+from prefens.core.types import TOLERANCE, Floats, Outcome, Strings
 from prefens.data.load import LABEL, number, read_ids, refusal
 from prefens.data.table import Table, read_table
-from prefens.errors import ConfigError, DataError
-from prefens.records import TOLERANCE, Floats, Outcome, Strings
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ ROUNDING = 2e-3  # how far from 1 the sum of rounded or 16-bit probabilities may
 
 
 def read_probabilities(path: Path, columns: Mapping[str, str] | None = None) -> tuple[Strings, Floats]:
-    """Read (n,) ids, each once, and (n, 3) probabilities, whose rows sum to 1 within 1e-6, from CSV or parquet.
+    """Read (n,) ids, each once, and (n, K) probabilities, whose rows sum to 1 within 1e-6, from CSV or parquet.
 
     Rows whose sum is within 2e-3 of 1 are renormalised, and their number is logged.
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from prefens.core.errors import ConfigError
 from prefens.data.load import Loaded, load_pairs
-from prefens.errors import ConfigError
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from prefens.errors import DataError
+from prefens.core.errors import DataError
 
 log = logging.getLogger(__name__)
 

@@ -8,9 +8,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from prefens.errors import BlendError, ConfigError
-from prefens.evaluation.metrics import CLIP
-from prefens.records import Floats, OOFStack, Outcome, PairFeatures
+from prefens.core.errors import BlendError, ConfigError
+from prefens.core.types import Floats, OOFStack, Outcome, PairFeatures
 
 
 class Blender(ABC):
@@ -25,24 +24,25 @@ class Blender(ABC):
     weights: Floats | None = None  # (M,) on the simplex, for rules that have them
     CONTAINS: ClassVar[tuple[str, ...]] = ()  # calibrations that would change nothing behind it
     _members: int = 0
+    _outcomes: int = len(Outcome)
 
     def fit(self, stack: OOFStack) -> Self:
         """Fit on the rows of a stack (one row or more) and return self."""
         if not len(stack.folds.ids):
             raise BlendError("no rows to fit on", "at least one scored pair", "train on more data, or use fewer folds")
-        self._members = len(stack.members)
+        self._members, self._outcomes = len(stack.members), stack.folds.n_outcomes
         self._fit(stack)
         return self
 
     def predict(self, probabilities: Floats, features: PairFeatures | None = None) -> Floats:
-        """Return (n, 3) probabilities for (M, n, 3) probabilities of the members it was fitted on.
+        """Return (n, K) probabilities for (M, n, K) probabilities of the members it was fitted on.
 
         `features` of the n pairs are needed where `wants_features`.
         """
-        if probabilities.ndim != 3 or probabilities.shape[0] != self._members or probabilities.shape[2] != len(Outcome):
+        if probabilities.ndim != 3 or probabilities.shape[::2] != (self._members, self._outcomes):
             raise BlendError(
                 f"probabilities of shape {probabilities.shape}",
-                f"(members, rows, outcomes) = ({self._members}, n, {len(Outcome)})",
+                f"(members, rows, outcomes) = ({self._members}, n, {self._outcomes})",
                 "give the members that the blend was fitted on",
             )
         if self.wants_features and features is None:
@@ -97,15 +97,8 @@ class WeightedBlender(Blender):
         return weighted(probabilities, self.weights)
 
 
-def true_class(stack: OOFStack) -> Floats:
-    """Return (M, n): the probability that each member gave to what happened, clipped at 1e-15."""
-    values = stack.true_class()
-    clipped: Floats = np.clip(values, CLIP, 1.0, out=values)
-    return clipped
-
-
 def weighted(probabilities: Floats, weights: Floats | None) -> Floats:
-    """Return the (n, 3) average of (M, n, 3) probabilities with (M,) weights on the simplex."""
+    """Return the (n, K) average of (M, n, K) probabilities with (M,) weights on the simplex."""
     if weights is None:
         raise BlendError("no weights", "fitted weights", "call fit first")
     average: Floats = (weights @ probabilities.reshape(len(weights), -1)).reshape(probabilities.shape[1:])

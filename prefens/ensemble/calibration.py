@@ -8,10 +8,10 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from prefens.core.errors import BlendError
+from prefens.core.symmetric_logistic import fit_newton, log_odds, probabilities_of
+from prefens.core.types import Floats, Folds, OOFStack, PairFeatures
 from prefens.ensemble.base import Blender
-from prefens.ensemble.symmetric_logit import log_odds, minimise, probabilities_of
-from prefens.errors import BlendError
-from prefens.records import Floats, Folds, OOFStack, PairFeatures
 
 
 class Calibration(ABC):
@@ -24,17 +24,17 @@ class Calibration(ABC):
     coefficients: Floats
 
     def fit(self, probabilities: Floats, label: NDArray[np.int8]) -> Self:
-        """Fit on (n, 3) probabilities and (n,) labels, and return self."""
+        """Fit on (n, K) probabilities and (n,) labels, and return self."""
 
         def inputs(rows: slice) -> tuple[Floats, Floats]:
             return self._inputs(*log_odds(probabilities[rows]))
 
         start = np.array(self.START)
-        self.coefficients = minimise(inputs, label, start, tied=True, nonnegative=self.NONNEGATIVE, ridge=self.RIDGE)
+        self.coefficients = fit_newton(inputs, label, start, tied=True, nonnegative=self.NONNEGATIVE, ridge=self.RIDGE)
         return self
 
     def apply(self, probabilities: Floats) -> Floats:
-        """Return (n, 3) calibrated probabilities."""
+        """Return (n, K) calibrated probabilities."""
         odd, even = self._inputs(*log_odds(probabilities))
         return probabilities_of(self.coefficients @ odd, self.coefficients @ even)
 
@@ -111,7 +111,7 @@ class Calibrated(Blender):
 
 
 def cross_calibrate(kind: type[Calibration], probabilities: Floats, folds: Folds) -> Floats:
-    """Return (n, 3) calibrated probabilities: each fold's by a calibration fitted on the other folds."""
+    """Return (n, K) calibrated probabilities: each fold's by a calibration fitted on the other folds."""
     numbers = np.unique(folds.fold)
     if len(numbers) < 2:
         raise BlendError(f"{len(numbers)} fold", "two or more to calibrate across", "train with more folds")

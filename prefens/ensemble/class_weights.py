@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from prefens.ensemble.base import BLOCK, Blender, true_class
-from prefens.ensemble.simplex import minimise_log_loss
-from prefens.evaluation.metrics import CLIP
-from prefens.records import Floats, OOFStack, Outcome, PairFeatures
+from prefens.core.metrics import CLIP, p_true
+from prefens.core.types import Floats, OOFStack, Outcome, PairFeatures
+from prefens.ensemble.base import BLOCK, Blender
+from prefens.ensemble.simplex_solver import minimise_log_loss
 
 ENOUGH = 1e-8  # nats: a step that gains less is the last
 STEPS = 200
@@ -29,7 +29,7 @@ class ClassWeights(Blender):
     ties: Floats  # (M,), zero or more
 
     def _fit(self, stack: OOFStack) -> None:
-        happened = true_class(stack)
+        happened = p_true(stack.probabilities, stack.folds.label)
         tied = stack.folds.label == Outcome.TIE
         self.wins = minimise_log_loss(happened)
         self.ties = self.wins.copy()

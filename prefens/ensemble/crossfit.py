@@ -11,12 +11,12 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from prefens.core.errors import BlendError, ConfigError
+from prefens.core.metrics import clustered_error, log_loss, row_losses
+from prefens.core.types import Floats, OOFStack
 from prefens.ensemble.base import Blender
 from prefens.ensemble.calibration import Calibrated, Calibration
-from prefens.errors import BlendError, ConfigError
-from prefens.evaluation.metrics import clustered_error, log_loss, row_losses
-from prefens.records import Floats, OOFStack
-from prefens.results import BlendResult, Choice
+from prefens.ensemble.results import BlendResult, Choice
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ def leader(losses: Mapping[str, float], rows: int = 1) -> str:
 
 
 def cross_fit(blenders: Sequence[Blender], stack: OOFStack, calibrations: Calibrations = ()) -> dict[str, Floats]:
-    """Return (n, 3) predictions by method: those of each fold from a blender fitted on the rows of the other folds."""
+    """Return (n, K) predictions by method: those of each fold from a blender fitted on the rows of the other folds."""
     found = defaultdict[str, Floats](lambda: np.empty(stack.probabilities.shape[1:]))
     for out in np.unique(stack.folds.fold):
         for name, rows, predicted in _predictions(blenders, calibrations, stack, (int(out),)):

@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 from scipy.special import entr
 from threadpoolctl import threadpool_limits
 
-from prefens.ensemble.base import true_class
-from prefens.ensemble.simplex import Problem, best_single, minimise_log_loss, normalised
-from prefens.evaluation.bootstrap import GroupBootstrap, interval
-from prefens.evaluation.metrics import clustered_error, row_losses
-from prefens.records import Floats, Folds, OOFStack
-from prefens.results import DUPLICATE, Diagnosis
+from prefens.core.bootstrap import GroupBootstrap, interval
+from prefens.core.metrics import clustered_error, outcome_shares, p_true, row_losses
+from prefens.core.types import Floats, Folds, OOFStack
+from prefens.ensemble.results import DUPLICATE, Diagnosis
+from prefens.ensemble.simplex_solver import Problem, best_single, minimise_log_loss, normalised
 
 SUSPECT_GAP = 0.15  # nats below the median of the other recipes that call for a second look
 SUSPECT_ERRORS = 4.0  # and standard errors
@@ -27,7 +26,7 @@ LAST_GAIN = 1e-5  # nats: forward selection ends where no member promises more
 
 def diagnose(stack: OOFStack, resamples: int = 1000, jobs: int = 1) -> Diagnosis:
     """Look at a stack from all sides; `jobs` threads share the work."""
-    happened = true_class(stack)
+    happened = p_true(stack.probabilities, stack.folds.label)
     weights = minimise_log_loss(happened)
     correlation = error_correlation(stack)
     fold, bootstrap = stack.folds.fold, GroupBootstrap(stack.folds.group, resamples)
@@ -60,7 +59,8 @@ def error_correlation(stack: OOFStack) -> Floats:
     """Return (M, M): the correlation of the members' errors, outcome less probability, over rows and outcomes."""
     members, rows, _ = stack.probabilities.shape
     flat = stack.probabilities.reshape(members, -1)
-    hit = stack.true_class().sum(axis=1)  # errors have mean zero: outcomes and probabilities both sum to 1
+    # Errors have mean zero: outcomes and probabilities both sum to 1.
+    hit = p_true(stack.probabilities, stack.folds.label).sum(axis=1)
     covariance = (flat @ flat.T).astype(np.float64) - hit[:, None] - hit[None, :] + rows
     size = np.sqrt(np.maximum(np.diag(covariance), 1e-300))
     correlation: Floats = np.clip(covariance / np.outer(size, size), -1.0, 1.0)
@@ -124,7 +124,7 @@ def suspects(stack: OOFStack) -> list[str]:
     """Say which members are implausible: too good to be honest, or so bad that their columns may be mixed up."""
     losses = row_losses(stack.probabilities, stack.folds.label)
     means = losses.mean(axis=1)
-    prior = float(entr(np.bincount(stack.folds.label) / len(stack.folds.label)).sum())
+    prior = float(entr(outcome_shares(stack.folds.label, stack.folds.n_outcomes)).sum())
     found = []
     for place, info in enumerate(stack.members):
         own = float(means[place])

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from prefens.ensemble.base import WeightedBlender, true_class
-from prefens.errors import ConfigError
-from prefens.records import Floats, Ints, OOFStack
+from prefens.core.errors import ConfigError
+from prefens.core.metrics import p_true
+from prefens.core.types import Floats, Ints, OOFStack
+from prefens.ensemble.base import WeightedBlender
 
 GROUP = 16  # rows whose probabilities are multiplied before the logarithm: 1e-15 ** 16 is still a float64
 
@@ -45,7 +46,7 @@ class GreedySelection(WeightedBlender):
             )
 
     def _fit(self, stack: OOFStack) -> None:
-        happened = true_class(stack)
+        happened = p_true(stack.probabilities, stack.folds.label)
         order = np.array(sorted(range(self._members), key=lambda place: stack.members[place].name), dtype=np.int64)
         size = min(self._members, max(self.least, round(self.share * self._members)))
         generator = np.random.default_rng(self.seed)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from prefens.core.symmetric_logistic import fit_newton, log_odds, probabilities_of
+from prefens.core.types import Floats, OOFStack, PairFeatures
 from prefens.ensemble.base import Blender
-from prefens.ensemble.symmetric_logit import log_odds, minimise, probabilities_of
-from prefens.records import Floats, OOFStack, PairFeatures
 
 
 class LogPool(Blender):
@@ -28,7 +28,7 @@ class LogPool(Blender):
             return log_odds(stack.probabilities[:, rows])
 
         start = np.full(self._members, 1.0 / self._members)
-        self.exponents = minimise(inputs, stack.folds.label, start, tied=True, nonnegative=True)
+        self.exponents = fit_newton(inputs, stack.folds.label, start, tied=True, nonnegative=True)
 
     def _predict(self, probabilities: Floats, features: PairFeatures | None) -> Floats:
         odd, even = log_odds(probabilities)

@@ -6,8 +6,8 @@ from collections import Counter
 
 import numpy as np
 
+from prefens.core.types import OOFStack
 from prefens.ensemble.base import WeightedBlender
-from prefens.records import OOFStack
 
 
 class SeedAverage(WeightedBlender):

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from prefens.core.types import OOFStack
 from prefens.ensemble.base import WeightedBlender
-from prefens.records import OOFStack
 
 
 class SoftVote(WeightedBlender):

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from prefens.core.errors import ConfigError
+from prefens.core.feature_scaling import Block, PairScaling
+from prefens.core.metrics import row_losses
+from prefens.core.symmetric_logistic import fit_newton, log_odds, probabilities_of
+from prefens.core.types import Floats, Ints, OOFStack, PairFeatures
 from prefens.ensemble.base import NO_TEXTS, Blender
-from prefens.ensemble.symmetric_logit import log_odds, minimise, probabilities_of
-from prefens.errors import ConfigError
-from prefens.evaluation.metrics import row_losses
-from prefens.records import Floats, Ints, OOFStack, PairFeatures
 
-MANY = 20_000  # rows from which one fold tells the ridges apart
-TINY = 1e-9  # a feature with a smaller spread is constant, and counts for nothing
+ONE_FOLD_ROWS = 20_000  # rows from which one fold tells the ridges apart
 
 
 @dataclass
@@ -61,9 +61,9 @@ class Stacking(Blender):
         width = (0, 0) if features is None or not self.style else (features.odd.shape[1], features.even.shape[1])
         self.odd_scale, self.even_scale, self.even_mean = np.empty(0), np.empty(0), np.empty(0)
         if self.style and features is not None:
-            self.even_mean = features.even.mean(axis=0)
-            self.odd_scale = _scale(features.odd)
-            self.even_scale = _scale(features.even - self.even_mean)
+            scaling = PairScaling.fit([Block(features.odd)], [Block(features.even)])
+            self.odd_scale, self.even_scale = 1.0 / scaling.odd_scale, 1.0 / scaling.even_scale  # 0 for a constant
+            self.even_mean = scaling.even_mean
         share = np.full(self._members, 1.0 / self._members)
         centre = np.concatenate([share, np.zeros(width[0]), share, np.zeros(width[1] + 1)])
         self.ridge = self._choose_ridge(stack, centre)
@@ -77,7 +77,7 @@ class Stacking(Blender):
         if len(numbers) < 2 or len(self.ridges) == 1:
             return float(self.ridges[-1])
         losses = np.zeros(len(self.ridges))
-        for index in numbers[: 1 if len(fold) >= MANY else None]:
+        for index in numbers[: 1 if len(fold) >= ONE_FOLD_ROWS else None]:
             valid = stack.rows(fold == index)
             point = centre
             for place in reversed(range(len(self.ridges))):
@@ -94,7 +94,7 @@ class Stacking(Blender):
         # Copies of a member share its coefficient: counted so, their penalty is that of the one member.
         weight = np.where(centre > 0, self._members, 1.0)
         bounded = (centre > 0) & self.style
-        return minimise(
+        return fit_newton(
             inputs, stack.folds.label[rows], start, nonnegative=bounded, ridge=ridge * weight, centre=centre
         )
 
@@ -118,9 +118,3 @@ class Stacking(Blender):
     @property
     def used(self) -> NDArray[np.bool_]:
         return np.ones(self._members, dtype=bool)
-
-
-def _scale(values: Floats) -> Floats:
-    """Return what (n, p) features are multiplied with, (p,): their root mean square becomes 1, or 0 for a constant."""
-    size = np.sqrt(np.square(values).mean(axis=0))
-    return np.where(size > TINY, 1.0 / np.maximum(size, TINY), 0.0)

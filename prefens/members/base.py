@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from prefens.records import SWAP, Floats, Pairs
+from prefens.core.types import SWAP, Floats, Pairs
 
 log = logging.getLogger(__name__)
 
@@ -23,22 +23,19 @@ class Context:
 
     Attributes
     ----------
-    entropy : 32-bit seed; all of the member's randomness derives from it.
+    seed : 32 bits; all of the member's randomness derives from it.
     inner : (n_train,) the inner fold of each training row, in [0, inner_k), grouped by prompt and
         stratified: for choices (regularisation, stopping) that must not see the held-out fold.
     cache : a folder for files that every fold, seed and process may share, or None to keep nothing.
     checkpoint : a file of this fold run's own, for a half-trained fit to go on from, or None to keep nothing; whoever
         stores the result deletes it. key : the fold run's digest, by which a foreign file is known.
-    company : gives the training pairs and contexts of fold runs of the same recipe that are to follow in this process,
-        for a member that is cheaper to fit with others.
     """
 
-    entropy: int
+    seed: int
     inner: NDArray[np.int8]
     cache: Path | None = None
     checkpoint: Path | None = None
     key: str = ""
-    company: Callable[[], Iterable[tuple[Pairs, Context]]] = tuple
 
 
 @dataclass(frozen=True)
@@ -49,8 +46,7 @@ class FitReport:
     ----------
     curves : name -> values by step, such as the training loss in nats.
     facts : name -> scalar worth comparing, such as the chosen regularisation.
-    seconds : that interrupted attempts had spent before, on what this one went on from; below 0 where this one spent
-        some on others.
+    seconds : that interrupted attempts had spent before, on what this one went on from.
     device : where most of the work was done, "cpu" or "cuda".
     """
 
@@ -63,11 +59,12 @@ class FitReport:
 class Member(ABC):
     """A recipe with a seed, fitted on the training rows of one fold.
 
-    A new kind of member is a subclass in one file and a YAML under conf/backbone/ whose
-    `_target_` names it; the constructor takes the YAML's other fields.
+    A new kind of member is a subclass in one file, its word in `registry`, and a YAML under
+    conf/backbone/ whose `_target_` names it; the constructor takes the YAML's other fields.
     """
 
-    groups: ClassVar[tuple[str, ...]] = ()  # the config groups beside `backbone` that its recipe reads
+    kind: ClassVar[str]  # the word that recipes and stored files name the class by; see `registry`
+    version: ClassVar[int] = 1  # raised where equal settings give other predictions than before
 
     @abstractmethod
     def fit(self, train: Pairs, valid: Pairs | None, context: Context) -> FitReport:
@@ -75,7 +72,7 @@ class Member(ABC):
 
     @abstractmethod
     def predict_proba(self, pairs: Pairs) -> Floats:
-        """Return (n, 3) float64 probabilities, swap-symmetric: p(a | A, B) = p(b | B, A)."""
+        """Return (n, K) float64 probabilities, swap-symmetric: p(a | A, B) = p(b | B, A)."""
 
     @abstractmethod
     def save(self, directory: Path) -> None:
@@ -94,12 +91,22 @@ class Member(ABC):
         """
         return {}
 
+    @classmethod
+    def kind_fields(cls) -> dict[str, Any]:
+        """Return what a recipe and the key of a feature cache hold of the class: its kind, and its version above 1."""
+        return {"kind": cls.kind} | ({} if cls.version == 1 else {"kind_version": cls.version})
+
+    @classmethod
+    def cache_signature(cls, *parts: object) -> str:
+        """Return the key of a feature cache: the kind, and `parts`, which say what else decides the features."""
+        return " ".join(map(str, [*cls.kind_fields().values(), *parts]))
+
     def identity(self) -> dict[str, Any]:
         """Return what decides predictions beyond the config, such as the digest of a local backbone's files."""
         return {}
 
 
 def swap_average(there: Floats, back: Floats) -> Floats:
-    """Average (n, 3) predictions for (A, B) with those for (B, A): symmetric whatever the inputs."""
+    """Average (n, K) predictions for (A, B) with those for (B, A): symmetric whatever the inputs."""
     averaged: Floats = (there + back[:, SWAP]) / 2.0
     return averaged

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar
 
-from prefens.errors import ConfigError
-from prefens.members.backbones import check_directory, find_hub, fingerprint
+from prefens.core.errors import ConfigError
+from prefens.core.types import Pairs
+from prefens.members.backbone_files import check_directory, find_hub, fingerprint
+from prefens.members.backbone_ref import StoredBackbone
 from prefens.members.network import NetworkMember
-from prefens.members.stored_backbone import StoredBackbone
-from prefens.modeling.frozen_encoder import FrozenEncoder
-from prefens.modeling.pretrained import (
+from prefens.members.network_inputs import TokenReader
+from prefens.members.nn.frozen_encoder import FrozenEncoder
+from prefens.members.nn.pretrained import (
     empty_encoder,
     load_encoder,
     load_tokenizer,
     longest_sequence,
 )
-from prefens.records import Pairs
-from prefens.training.settings import Mode
+from prefens.members.training.settings import Mode
 
 
 @dataclass(eq=False)
@@ -30,6 +31,8 @@ class EncoderMember(NetworkMember):
     name : hub id; path : a local directory that is read instead; revision : a hub commit, to pin the files.
     prompt_prefix, response_prefix : what the backbone was pretrained to see before a query and a passage.
     """
+
+    kind: ClassVar = "encoder"
 
     path: str | None = None
     revision: str | None = None
@@ -69,18 +72,17 @@ class EncoderMember(NetworkMember):
         path = None if self.path is None else str(Path(self.path).absolute())
         return StoredBackbone(self.name, commit, path, fingerprint(self._directory()))
 
-    def _encoder(self) -> Any:
+    def _encoder(self, reader: TokenReader) -> Any:
         if self.training.mode is Mode.frozen:
             return FrozenEncoder(self._directory(), self.head.learns_pooling)
         return load_encoder(self._directory())
 
-    @classmethod
-    def _empty_encoder(cls, member: Self, directory: Path) -> Any:
+    def _empty_encoder(self, directory: Path, reader: TokenReader) -> Any:
         return empty_encoder(directory)
 
     def _save_shape(self, directory: Path) -> None:
-        if self._model is not None:
-            self._model.encoder.config.save_pretrained(directory)
+        if self.model is not None:
+            self.model.encoder.config.save_pretrained(directory)
 
     def _without_places(self) -> dict[str, Any]:
         return {"path": None}

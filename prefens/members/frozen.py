@@ -7,24 +7,25 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from prefens.digest import digest, short
-from prefens.errors import ConfigError
-from prefens.features import shared
-from prefens.files import written_aside
-from prefens.members.backbones import MINILM_SHA256, find_minilm
+from prefens.core.errors import ConfigError
+from prefens.core.feature_cache import shared
+from prefens.core.feature_scaling import Block, PairScaling
+from prefens.core.files import written_aside
+from prefens.core.hashing import digest, short
+from prefens.core.symmetric_logistic import SymmetricLogistic
+from prefens.core.types import Floats, Pairs
+from prefens.data.text.turns import joined
+from prefens.members.backbone_files import MINILM_SHA256, find_minilm
 from prefens.members.base import Context, FitReport, Member
-from prefens.members.scaling import Block, PairScaling
-from prefens.members.settings import load_settings, save_settings
-from prefens.members.symmetric_logistic import SymmetricLogistic, check_strengths, choose_strength, fit
-from prefens.modeling.embedding import Precision, embed
-from prefens.records import Floats, Pairs
-from prefens.text.conversation import joined
+from prefens.members.nn.sentence_embeddings import Precision, embed
+from prefens.members.serialization import load_settings, save_settings
+from prefens.members.strengths import check_strengths, fit_best
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +47,8 @@ class FrozenMember(Member):
     max_length : tokens of a text; layer : the encoder layer whose states are averaged, 1 to 6.
     precision : of the encoder; strengths : inverse regularisations to choose from on inner folds, ascending.
     """
+
+    kind: ClassVar = "minilm"
 
     name: str
     max_length: int = 256
@@ -72,14 +75,11 @@ class FrozenMember(Member):
 
     def fit(self, train: Pairs, valid: Pairs | None, context: Context) -> FitReport:
         self._cache = context.cache
-        odd, even = self._features(train)
-        self._scaling = PairScaling.fit(odd, even)
-        scaled = self._scaling.apply(odd, even)
-        strength, loss = choose_strength(*scaled, train.labels, context.inner, self.strengths)
-        curve: list[float] = []
-        self._model = fit(*scaled, train.labels, strength, curve=curve)
-        facts = {"strength": strength, "inner_log_loss": loss, "parameters": self._model.size}
-        return FitReport({"train_objective": curve}, facts)
+        blocks = self._features(train)
+        self._scaling = PairScaling.fit(*blocks)
+        scaled = self._scaling.apply(*blocks)
+        self._model, report = fit_best(*scaled, train.labels, context.inner, self.strengths)
+        return report
 
     def predict_proba(self, pairs: Pairs) -> Floats:
         if self._model is None or self._scaling is None:
@@ -106,7 +106,7 @@ class FrozenMember(Member):
         return {"minilm-l6": find_minilm(backbones)}
 
     def _features(self, pairs: Pairs) -> tuple[list[Block], list[Block]]:
-        settings = [MINILM_SHA256, self.max_length, self.layer, self.precision.name]
+        settings = [*self.kind_fields().values(), MINILM_SHA256, self.max_length, self.layer, self.precision.name]
         (prompt, a, b), rows = shared(pairs, f"embeddings {settings}", lambda base: self._embed(base, settings))
         return embedding_features(prompt[rows], a[rows], b[rows])
 

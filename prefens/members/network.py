@@ -2,52 +2,50 @@
 
 from __future__ import annotations
 
-import hashlib
 from abc import abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from prefens.digest import short
-from prefens.errors import ConfigError
-from prefens.features import shared
-from prefens.members import company
+from prefens.core.errors import ConfigError
+from prefens.core.types import Floats, Outcome, Pairs
+from prefens.data.text.settings import TextSettings
+from prefens.data.text.tokens import PairTokens
+from prefens.members.backbone_ref import StoredBackbone
 from prefens.members.base import Context, FitReport, Member
-from prefens.members.settings import load_settings, save_settings
-from prefens.members.stored_backbone import StoredBackbone
+from prefens.members.network_files import load_weights, save_weights
+from prefens.members.network_inputs import TokenReader, frozen_features
+from prefens.members.nn.deberta_kernels import install
+from prefens.members.nn.encoder_features import EncodedPairs
+from prefens.members.nn.frozen_encoder import FrozenEncoder
+from prefens.members.nn.heads import HeadSettings
+from prefens.members.nn.lora import add_adapters
+from prefens.members.nn.pair_model import PairModel
+from prefens.members.nn.pairing import PairingSettings
+from prefens.members.nn.pretrained import load_encoder, load_tokenizer
+from prefens.members.nn.trainable_state import load_trained_weights
+from prefens.members.serialization import load_settings, save_settings
 from prefens.members.style_inputs import StyleInputs
-from prefens.modeling.disentangled import install
-from prefens.modeling.encoded import EncodedPairs
-from prefens.modeling.frozen_encoder import FrozenEncoder
-from prefens.modeling.heads import HeadSettings
-from prefens.modeling.lora import add_adapters
-from prefens.modeling.pair_model import PairModel
-from prefens.modeling.pairing import Pairing, PairingSettings
-from prefens.modeling.pretrained import load_encoder, load_tokenizer
-from prefens.modeling.trained_weights import load_trained_weights, trained_weights
-from prefens.records import Floats, Outcome, Pairs
-from prefens.text.settings import TextSettings
-from prefens.text.token_cache import cached_tokens
-from prefens.text.tokens import PairTokens, tokenize_pairs
-from prefens.text.truncation import warn_of_losses
-from prefens.training import loop, processes
-from prefens.training.checkpoint import Checkpoint, Progress
-from prefens.training.encoding import encoded
-from prefens.training.examples import Examples
-from prefens.training.precision import arithmetic, name_of
-from prefens.training.prior import class_prior
-from prefens.training.settings import Mode, Save, TrainingSettings
-from prefens.training.together import HeadRun, TrainedHead
+from prefens.members.training import loop
+from prefens.members.training.checkpoint import Checkpoint, Progress
+from prefens.members.training.dataset import Examples
+from prefens.members.training.precision import arithmetic, name_of
+from prefens.members.training.prior import class_prior
+from prefens.members.training.settings import Mode, Save, TrainingSettings
 
 
 @dataclass(eq=False)
 class NetworkMember(Member):
-    """A pair model of any pairing and head; subclasses say where its tokenizer and its encoder come from."""
+    """A pair model of any pairing and head; subclasses say where its tokenizer and its encoder come from.
+
+    Attributes
+    ----------
+    model : the fitted or loaded network, or None before.
+    reader : makes its inputs, or None before.
+    """
 
     name: str
     text: TextSettings = field(default_factory=TextSettings)
@@ -58,13 +56,9 @@ class NetworkMember(Member):
     response_prefix: str = ""
 
     def __post_init__(self) -> None:
-        self._model: PairModel | None = None
-        self._style: StyleInputs | None = None
-        self._tokenizer: Any = None
-        self._signature = ""
-        self._lost: Mapping[str, float] = {}
+        self.model: PairModel | None = None
+        self.reader: TokenReader | None = None
         self._base: StoredBackbone | None = None
-        self._cache: Path | None = None
         self._merged = False  # whether adapters were added to the weights, and can no longer be told from them
 
     @abstractmethod
@@ -72,12 +66,11 @@ class NetworkMember(Member):
         """Return the tokenizer, learned from the training rows or fixed."""
 
     @abstractmethod
-    def _encoder(self) -> Any:
+    def _encoder(self, reader: TokenReader) -> Any:
         """Return the encoder to start training from; torch is seeded."""
 
-    @classmethod
     @abstractmethod
-    def _empty_encoder(cls, member: Self, directory: Path) -> Any:
+    def _empty_encoder(self, directory: Path, reader: TokenReader) -> Any:
         """Return an encoder of the stored model's shape, for weights that are loaded afterwards."""
 
     def _backbone(self) -> StoredBackbone | None:
@@ -89,121 +82,63 @@ class NetworkMember(Member):
         """Write what `_empty_encoder` needs."""
 
     def fit(self, train: Pairs, valid: Pairs | None, context: Context) -> FitReport:
-        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-            model, inputs, rows = self._begin(train, context)
-            run: Progress | TrainedHead | None = self._trained_with_others(train, context, model, inputs, rows)
-            if run is None:
-                checkpoint = None
-                if context.checkpoint is not None:
-                    checkpoint = Checkpoint(context.checkpoint, context.key, self.training.checkpoint_minutes)
-                run = loop.train(
-                    model, inputs, rows, train.labels, self.training, context.entropy, self._padding, checkpoint,
-                    context.inner,
-                )  # fmt: skip
-        lost = {f"{part}_tokens_lost": share for part, share in self._lost.items()}
-        size = sum(weight.numel() for weight in model.parameters())
-        trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
-        facts: dict[str, float | int | str] = {"parameters": size, "trained_parameters": trained}
-        facts |= {"precision": name_of(model.arithmetic), **run.facts(), **lost}
-        return FitReport(run.curves(), facts, run.seconds, loop.device().type)
-
-    def _begin(self, train: Pairs, context: Context) -> tuple[PairModel, PairTokens | EncodedPairs, NDArray[np.int64]]:
-        """Return the model to train, what it reads, and the places of the pairs in that; torch is seeded."""
-        self._base, self._cache = self._backbone(), context.cache
+        self._base = self._backbone()
         self._check_mode()
-        self._use_tokenizer(self._tokenizer_for(train))
-        self._style = StyleInputs.fit(train) if self.head.style else None
-        tokens, rows = self._tokens(train)
-        self._lost = tokens.audit.lost()
-        torch.manual_seed(context.entropy)
-        self._model = self._pair_model(self._encoder())
-        prior = np.log(class_prior(train.labels, symmetric=True, smoothing=self.training.label_smoothing))
-        self._model.head.start_at(float(prior[Outcome.A_WINS]), float(prior[Outcome.TIE]))
-        if self.training.mode is Mode.lora:
-            add_adapters(self._model.encoder, self.training.lora)
-        self._made_fast(self._model)
-        if self.training.mode is not Mode.frozen:
-            return self._model, tokens, rows
-        inputs = self._encoded(train, tokens)
-        self._model.encoder.release()  # a loaded model keeps it: a server is asked again and again
-        return self._model, inputs, rows
-
-    def _trained_with_others(
-        self, train: Pairs, context: Context, model: PairModel, inputs: Any, rows: NDArray[np.int64]
-    ) -> TrainedHead | None:
-        """Put the trained head into the model and return it, where it can be trained along with others; or None."""
-        wanted = loop.device().type != "cpu" if self.training.together is None else self.training.together
-        if not (wanted and self._trains_pooled and context.key) or processes.count() > 1:
-            return None
-
-        def run(member: Self, pairs: Pairs, theirs: Context) -> HeadRun:
-            made, read, places = member._begin(pairs, theirs)
-            return HeadRun(made, Examples(read, places, pairs.labels, member._padding, made.both), theirs.entropy)
-
-        own = HeadRun(model, Examples(inputs, rows, train.labels, self._padding, model.both), context.entropy)
-        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):  # alone, its draws are its own
-            others = (
-                (theirs.key, run(replace(self), pairs, theirs))
-                for pairs, theirs in context.company()
-                if not company.waits(train, theirs.key)
-            )
-            found = company.head(train, context.key, own, others, self.training)
-        if found is not None:
-            model.load_state_dict(found.weights)  # all there are: the encoder counts for none
-        return found
+        style = StyleInputs.fit(train) if self.head.style else None
+        self.reader = reader = self._token_reader(self._tokenizer_for(train), style, context.cache)
+        tokens, rows = reader.read(train)
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+            torch.manual_seed(context.seed)
+            self.model = model = self._fresh_model(train, reader)
+            inputs: PairTokens | EncodedPairs = tokens
+            if self.training.mode is Mode.frozen:
+                inputs = self._features(model, reader, train, tokens)
+                model.encoder.release()  # a loaded model keeps it: a server is asked again and again
+            examples = Examples(inputs, rows, train.labels, reader.padding, model.both)
+            run = loop.train(model, examples, self.training, context.seed, self._checkpoint(context), context.inner)
+        return FitReport(run.curves(), self._metrics(model, run, tokens), run.seconds, loop.device().type)
 
     def predict_proba(self, pairs: Pairs) -> Floats:
-        if self._model is None:
+        if self.model is None or self.reader is None:
             raise ValueError("predict_proba before fit or load")
-        tokens, rows = self._tokens(pairs)
+        tokens, rows = self.reader.read(pairs)
         inputs: PairTokens | EncodedPairs = tokens
-        if self.training.mode is Mode.frozen and (self._cache is not None or not self.head.learns_pooling):
-            inputs = self._encoded(pairs, tokens)
-        return loop.predict(self._model, inputs, rows, self.training.token_budget, self._padding)
+        if self.training.mode is Mode.frozen and (self.reader.cache is not None or not self.head.learns_pooling):
+            inputs = self._features(self.model, self.reader, pairs, tokens)
+        return loop.predict(self.model, inputs, rows, self.training.token_budget, self.reader.padding)
 
     def save(self, directory: Path) -> None:
-        from safetensors.torch import save_file
-
-        if self._model is None or self._merged:
+        if self.model is None or self.reader is None or self._merged:
             raise ValueError("save before fit; a loaded model with adapters is saved by copying its folder")
         if self.training.save is Save.none:
             return
         save_settings(replace(self, **self._without_places()), directory)
-        whole = self.training.mode is Mode.full
-        state = self._model.state_dict() if whole else trained_weights(self._model)
-        dtype = torch.float16 if self.training.save is Save.fp16 else torch.float32
-        weights = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-        kept = {name: tensor.to(dtype) if tensor.is_floating_point() else tensor for name, tensor in weights.items()}
-        save_file(kept, directory / "model.safetensors")
-        if self._style is not None:
-            self._style.save(directory)
-        if not whole and self._base is not None:
+        save_weights(self.model, self.training, directory)
+        if self.reader.style is not None:
+            self.reader.style.save(directory)
+        if self.training.mode is not Mode.full and self._base is not None:
             self._base.write(directory)  # its files are found again; they hold the encoder's shape and the tokenizer
         else:
             self._save_shape(directory)
-            self._tokenizer.save_pretrained(directory)
+            self.reader.tokenizer.save_pretrained(directory)
 
     @classmethod
     def load(cls, directory: Path, backbones: Path | None = None) -> Self:
-        from safetensors.torch import load_file
-
-        member, weights = load_settings(cls, directory), load_file(directory / "model.safetensors")
-        member._style = StyleInputs.load(directory) if member.head.style else None
+        member, weights = load_settings(cls, directory), load_weights(directory)
+        style = StyleInputs.load(directory) if member.head.style else None
         member._base = StoredBackbone.read(directory)
+        place = directory if member._base is None else member._base.find(backbones)
+        member.reader = reader = member._token_reader(load_tokenizer(place), style)
         if member._base is None:
-            member._model = member._made_fast(member._pair_model(cls._empty_encoder(member, directory)))
-            member._model.load_state_dict(weights)  # copied into fp32 weights
-            member._use_tokenizer(load_tokenizer(directory))
+            member.model = member._pair_model(member._empty_encoder(directory, reader), reader)
+            member._made_fast(member.model).load_state_dict(weights)  # copied into fp32 weights
             return member
-        place = member._base.find(backbones)
         frozen = member.training.mode is Mode.frozen
-        member._model = member._pair_model(
-            FrozenEncoder(place, member.head.learns_pooling) if frozen else load_encoder(place)
-        )
-        load_trained_weights(member._model, weights, member.training.lora)
-        member._made_fast(member._model)
+        encoder = FrozenEncoder(place, member.head.learns_pooling) if frozen else load_encoder(place)
+        member.model = member._pair_model(encoder, reader)
+        load_trained_weights(member.model, weights, member.training.lora)
+        member._made_fast(member.model)
         member._merged = member.training.mode is Mode.lora
-        member._use_tokenizer(load_tokenizer(place))
         return member
 
     @classmethod
@@ -218,19 +153,23 @@ class NetworkMember(Member):
                 "a pretrained backbone, whose weights are worth keeping as they are",
                 "set training=full, or another backbone",
             )
-        if self.training.together and not self._trains_pooled:
-            raise ConfigError(
-                f"training.together=true, training.mode={self.training.mode.name}, head.kind={self.head.kind.name}, "
-                f"head.pooling={self.head.pooling.name}, training.schedule={self.training.schedule.name}, "
-                f"training.patience={self.training.patience}",
-                "training=frozen on a schedule without an inner split, and a head that learns no pooling",
-                "leave training.together at null",
-            )
 
-    @property
-    def _trains_pooled(self) -> bool:
-        """Whether all there is to train is a head on pooled states, on a fixed schedule."""
-        return self.training.mode is Mode.frozen and not (self.head.learns_pooling or self.training.selects)
+    def _token_reader(self, tokenizer: Any, style: StyleInputs | None, cache: Path | None = None) -> TokenReader:
+        prefixes = (self.prompt_prefix, self.response_prefix)
+        return TokenReader(tokenizer, self.text, self.pairing.kind, prefixes, self.cache_signature(), style, cache)
+
+    def _fresh_model(self, train: Pairs, reader: TokenReader) -> PairModel:
+        """Return the model to train, whose head gives the class prior of the training rows; torch is seeded."""
+        model = self._pair_model(self._encoder(reader), reader)
+        prior = np.log(class_prior(train.labels, symmetric=True, smoothing=self.training.label_smoothing))
+        model.head.start_at(float(prior[Outcome.A_WINS]), float(prior[Outcome.TIE]))
+        if self.training.mode is Mode.lora:
+            add_adapters(model.encoder, self.training.lora)
+        return self._made_fast(model)
+
+    def _pair_model(self, encoder: Any, reader: TokenReader) -> PairModel:
+        sizes = (0, 0) if reader.style is None else reader.style.sizes
+        return PairModel(encoder, self.head, self.pairing.kind, sizes)
 
     def _made_fast(self, model: PairModel) -> PairModel:
         """Choose arithmetic and attention for this machine; it may renew parameters, and so precedes the optimiser."""
@@ -240,49 +179,27 @@ class NetworkMember(Member):
             install(model.encoder, loop.device())
         return model
 
+    def _features(self, model: PairModel, reader: TokenReader, pairs: Pairs, tokens: PairTokens) -> EncodedPairs:
+        if self._base is None:
+            raise ValueError("features of a frozen encoder without a pretrained backbone")
+        return frozen_features(model, self._base.fingerprint, reader, pairs, tokens, self.training.token_budget)
+
+    def _checkpoint(self, context: Context) -> Checkpoint | None:
+        if context.checkpoint is None:
+            return None
+        return Checkpoint(context.checkpoint, context.key, self.training.checkpoint_minutes)
+
+    def _metrics(self, model: PairModel, run: Progress, tokens: PairTokens) -> dict[str, float | int | str]:
+        """Return numbers of parameters, what the training chose, and the share of the tokens that were cut off."""
+        weights = list(model.parameters())
+        return {
+            "parameters": sum(weight.numel() for weight in weights),
+            "trained_parameters": sum(weight.numel() for weight in weights if weight.requires_grad),
+            "precision": name_of(model.arithmetic),
+            **run.facts(),
+            **{f"{part}_tokens_lost": share for part, share in tokens.audit.lost().items()},
+        }
+
     def _without_places(self) -> dict[str, Any]:
         """Return the fields to change before the settings are stored: paths mean nothing elsewhere."""
         return {}
-
-    def _pair_model(self, encoder: Any) -> PairModel:
-        style = (0, 0) if self._style is None else self._style.sizes
-        return PairModel(encoder, self.head, self.pairing.kind, style)
-
-    @property
-    def _padding(self) -> int:
-        return int(self._tokenizer.pad_token_id)
-
-    def _use_tokenizer(self, tokenizer: Any) -> None:
-        self._tokenizer = tokenizer
-        known = f"{tokenizer.backend_tokenizer.to_str()} {sorted(tokenizer.special_tokens_map.items())}"
-        vocabulary = short(hashlib.sha256(known.encode()).hexdigest())
-        read = f"{self.pairing.kind.name} {self.text} {self.prompt_prefix!r} {self.response_prefix!r}"
-        self._signature = f"tokens {vocabulary} {read}"
-
-    def _encoded(self, pairs: Pairs, tokens: PairTokens) -> EncodedPairs:
-        """Return what the frozen encoder gives for the pairs that these were taken from, whose tokens are given."""
-        model, base = self._model, self._base
-        if model is None or base is None:
-            raise ValueError("features before a model")
-        budget = self.training.token_budget
-        kept = "states" if self.head.learns_pooling else self.head.pooling.name
-        signature = f"encoded {base.fingerprint} {budget} {model.arithmetic} {kept} {self._signature}"
-        compute = lambda _: encoded(model, tokens, self._padding, budget, base.fingerprint, self._cache)  # noqa: E731
-        made, _ = shared(pairs, signature, compute)
-        return replace(made, style=tokens.style)
-
-    def _tokens(self, pairs: Pairs) -> tuple[PairTokens, NDArray[np.int64]]:
-        prefixes, cross = (self.prompt_prefix, self.response_prefix), self.pairing.kind is Pairing.cross
-
-        def compute(part: Pairs) -> PairTokens:
-            return tokenize_pairs(self._tokenizer, part, self.text, *prefixes, cross=cross)
-
-        def known(base: Pairs) -> PairTokens:
-            tokens = cached_tokens(self._cache, self._signature, base, compute)
-            warn_of_losses(tokens.audit, self.text)
-            return tokens
-
-        tokens, rows = shared(pairs, self._signature, known)
-        if self._style is not None:
-            tokens = replace(tokens, style=self._style.of_base(pairs))
-        return tokens, np.arange(len(pairs)) if isinstance(rows, slice) else rows

@@ -5,19 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from prefens.features import shared
+from prefens.core.feature_cache import shared
+from prefens.core.feature_scaling import Block, PairScaling
+from prefens.core.parallel import map_chunks
+from prefens.core.symmetric_logistic import SymmetricLogistic
+from prefens.core.types import SWAP, Floats, PairFeatures, Pairs
 from prefens.members.base import Context, FitReport, Member, swap_average
-from prefens.members.scaling import Block, PairScaling
-from prefens.members.settings import load_settings, save_settings
+from prefens.members.serialization import load_settings, save_settings
+from prefens.members.strengths import check_strengths, fit_best
 from prefens.members.style_features import features
-from prefens.members.symmetric_logistic import SymmetricLogistic, check_strengths, choose_strength, fit
-from prefens.parallel import map_chunks
-from prefens.records import SWAP, Floats, Outcome, PairFeatures, Pairs
 
 CHUNK = 1000  # pairs per piece of parallel work
 FLOOR = 1e-4  # least probability of any outcome: trees may call impossible what they have not seen
@@ -41,6 +42,8 @@ class StyleMember(Member):
     rounds, learning_rate, leaves, min_rows, l2 : of the gradient boosting.
     """
 
+    kind: ClassVar = "style"
+
     name: str
     model: StyleModel = StyleModel.logistic
     strengths: list[float] = field(default_factory=lambda: [1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 1.0])
@@ -58,20 +61,17 @@ class StyleMember(Member):
     def fit(self, train: Pairs, valid: Pairs | None, context: Context) -> FitReport:
         odd, even = self._features(train)
         if self.model is StyleModel.boosting:
-            return self._fit_boosting(odd, even, train.labels, context.entropy)
+            return self._fit_boosting(odd, even, train.labels, context.seed)
         scaling = PairScaling.fit([Block(odd)], [Block(even)])
         scaled = scaling.apply([Block(odd)], [Block(even)])
-        strength, loss = choose_strength(*scaled, train.labels, context.inner, self.strengths)
-        curve: list[float] = []
-        model = fit(*scaled, train.labels, strength, curve=curve)
+        model, report = fit_best(*scaled, train.labels, context.inner, self.strengths)
         self._logistic = scaling, model
-        facts = {"strength": strength, "inner_log_loss": loss, "parameters": model.size}
-        return FitReport({"train_objective": curve}, facts)
+        return report
 
     def predict_proba(self, pairs: Pairs) -> Floats:
         odd, even = self._features(pairs)
         if self._boosting is not None:
-            there, back = (self._boosted(np.hstack([side, even])) for side in (odd, -odd))
+            there, back = (self._boosted(np.hstack([side, even]), pairs.n_outcomes) for side in (odd, -odd))
             return swap_average(there, back)
         if self._logistic is None:
             raise ValueError("predict_proba before fit or load")
@@ -107,7 +107,7 @@ class StyleMember(Member):
         found, rows = shared(pairs, "style features", all_features)
         return found.odd[rows], found.even[rows]
 
-    def _fit_boosting(self, odd: Floats, even: Floats, label: NDArray[np.int8], entropy: int) -> FitReport:
+    def _fit_boosting(self, odd: Floats, even: Floats, label: NDArray[np.int8], seed: int) -> FitReport:
         from sklearn.ensemble import HistGradientBoostingClassifier
 
         inputs = np.concatenate([np.hstack([odd, even]), np.hstack([-odd, even])])
@@ -120,14 +120,14 @@ class StyleMember(Member):
             l2_regularization=self.l2,
             max_features=0.3,
             early_stopping=False,
-            random_state=entropy,
+            random_state=seed,
         )
         self._boosting = booster.fit(inputs, targets)
         return FitReport(facts={"rounds": self.rounds})
 
-    def _boosted(self, inputs: Floats) -> Floats:
-        """Return (n, 3) probabilities; an outcome that was absent from the training rows keeps its column, at FLOOR."""
-        probabilities = np.zeros((len(inputs), len(Outcome)))
+    def _boosted(self, inputs: Floats, outcomes: int) -> Floats:
+        """Return (n, K) probabilities; an outcome that was absent from the training rows keeps its column, at FLOOR."""
+        probabilities = np.zeros((len(inputs), outcomes))
         seen = self._boosting.classes_
         if len(seen) == 1:
             probabilities[:, seen] = 1.0

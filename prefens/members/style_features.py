@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from prefens.records import Floats, PairFeatures, Pairs, Strings
-from prefens.text.style import (
+from prefens.core.types import Floats, PairFeatures, Pairs, Strings
+from prefens.data.text.style_counts import (
     COUNTS,
     LEXICONS,
     PROMPT_COUNTS,

@@ -12,11 +12,11 @@ from typing import Self
 
 import numpy as np
 
-from prefens.errors import ConfigError
-from prefens.features import shared
-from prefens.members.scaling import Block, PairScaling
+from prefens.core.errors import ConfigError
+from prefens.core.feature_cache import shared
+from prefens.core.feature_scaling import Block, PairScaling
+from prefens.core.types import PairFeatures, Pairs
 from prefens.members.style import all_features
-from prefens.records import PairFeatures, Pairs
 
 NAME = "style_inputs.safetensors"
 CLIPPED = "style.safetensors"  # the file of models whose features were clipped instead

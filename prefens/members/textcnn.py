@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar
 
-from prefens.errors import ConfigError
+from prefens.core.errors import ConfigError
+from prefens.core.types import Pairs
+from prefens.data.text.turns import joined
 from prefens.members.network import NetworkMember
-from prefens.modeling.pairing import Pairing
-from prefens.modeling.pooling import Pooling
-from prefens.modeling.textcnn import TextCnn
-from prefens.records import Pairs
-from prefens.text.conversation import joined
+from prefens.members.network_inputs import TokenReader
+from prefens.members.nn.pairing import Pairing
+from prefens.members.nn.pooling import Pooling
+from prefens.members.nn.textcnn import TextCnn
 
 SPECIAL = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
 
@@ -29,6 +30,8 @@ class TextCnnMember(NetworkMember):
     dimension : of a word vector; filters : of each width; widths : words under a filter.
     dropout : spatial, of whole channels of the word vectors; in [0, 1).
     """
+
+    kind: ClassVar = "textcnn"
 
     vocabulary: int = 20000
     dimension: int = 128
@@ -64,15 +67,12 @@ class TextCnnMember(NetworkMember):
         )
         return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **SPECIAL)  # type: ignore[no-untyped-call]
 
-    def _encoder(self) -> TextCnn:
-        return TextCnn(len(self._tokenizer), self._padding, self.dimension, self.filters, self.widths, self.dropout)
+    def _encoder(self, reader: TokenReader) -> TextCnn:
+        words = len(reader.tokenizer)
+        return TextCnn(words, reader.padding, self.dimension, self.filters, self.widths, self.dropout)
 
-    @classmethod
-    def _empty_encoder(cls, member: Self, directory: Path) -> TextCnn:
-        from prefens.modeling.pretrained import load_tokenizer
-
-        member._use_tokenizer(load_tokenizer(directory))
-        return member._encoder()
+    def _empty_encoder(self, directory: Path, reader: TokenReader) -> TextCnn:
+        return self._encoder(reader)
 
     def _save_shape(self, directory: Path) -> None:
         """Settings and tokenizer say it all."""

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from prefens.features import shared
+from prefens.core.feature_cache import shared
+from prefens.core.feature_scaling import Block, PairScaling
+from prefens.core.parallel import map_chunks
+from prefens.core.symmetric_logistic import SymmetricLogistic
+from prefens.core.types import Floats, Pairs
+from prefens.data.text.turns import joined
 from prefens.members.base import Context, FitReport, Member
-from prefens.members.scaling import Block, PairScaling
-from prefens.members.settings import load_settings, save_settings
-from prefens.members.symmetric_logistic import SymmetricLogistic, check_strengths, choose_strength, fit, rotate
-from prefens.parallel import map_chunks
-from prefens.records import Floats, Pairs
-from prefens.text.conversation import joined
+from prefens.members.rotation import rotate
+from prefens.members.serialization import load_settings, save_settings
+from prefens.members.strengths import check_strengths, fit_best
 
 CHUNK = 2000  # texts per piece of parallel work
 COSINE_WEIGHT = 0.3  # of each cosine feature, against 1 for all n-grams together
@@ -41,6 +43,8 @@ class TfidfMember(Member):
     strengths : inverse regularisations to choose from, on inner folds; ascending.
     """
 
+    kind: ClassVar = "tfidf"
+
     name: str
     word_ngrams: list[int] = field(default_factory=lambda: [1, 2])
     char_ngrams: list[int] = field(default_factory=lambda: [3, 4])
@@ -60,12 +64,9 @@ class TfidfMember(Member):
         self._sizes = np.array([max(_norm(part), 1e-9) for part in ngrams])
         self._scaling = PairScaling.fit(*([block] for block in cosines))
         odd, even = (rotate(part) for part in self._assembled(ngrams, cosines))
-        strength, loss = choose_strength(odd.rows, even.rows, train.labels, context.inner, self.strengths)
-        curve: list[float] = []
-        turned = fit(odd.rows, even.rows, train.labels, strength, curve=curve)
-        self._model = SymmetricLogistic(odd.back(turned.odd), even.back(turned.even), turned.intercept)
-        facts = {"strength": strength, "inner_log_loss": loss, "parameters": self._model.size}
-        return FitReport({"train_objective": curve}, facts)
+        rotated, report = fit_best(odd.rows, even.rows, train.labels, context.inner, self.strengths)
+        self._model = SymmetricLogistic(odd.back(rotated.odd), even.back(rotated.even), rotated.intercept)
+        return replace(report, facts={**report.facts, "parameters": self._model.size})
 
     def predict_proba(self, pairs: Pairs) -> Floats:
         if self._model is None:
@@ -94,7 +95,7 @@ class TfidfMember(Member):
         return member
 
     def _counts(self, pairs: Pairs) -> tuple[list[sparse.csr_matrix], Any]:
-        signature = f"tfidf counts {self.word_ngrams} {self.char_ngrams} {self.bits}"
+        signature = self.cache_signature("counts", self.word_ngrams, self.char_ngrams, self.bits)
         return shared(pairs, signature, self._count_all)
 
     def _frequencies(self, train: Pairs) -> NDArray[np.float32]:

@@ -27,12 +27,12 @@ from typing import Any
 from filelock import FileLock, Timeout
 from mlflow.exceptions import MlflowException
 
-from prefens.files import link_tree, written_aside
-from prefens.records import Folds, RunKey
-from prefens.tracking.dataset import described
-from prefens.tracking.member_spec import MemberSpec
-from prefens.tracking.mlflow_tracker import MlflowTracker
-from prefens.tracking.tracker import Rows
+from prefens.core.files import link_tree, written_aside
+from prefens.core.types import Folds, RunKey
+from prefens.store.member_spec import MemberSpec
+from prefens.store.tracking.dataset import described
+from prefens.store.tracking.mlflow_tracker import MlflowTracker
+from prefens.store.tracking.tracker import Rows
 
 log = logging.getLogger(__name__)
 

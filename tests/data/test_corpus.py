@@ -7,7 +7,7 @@ import numpy as np
 from prefens.data.corpus import make_corpus
 from prefens.data.folds import FoldSettings
 from prefens.data.sources import FileSource
-from tests.examples import make_pairs, write_csv
+from tests.helpers.examples import make_pairs, write_csv
 
 
 def test_the_order_of_files_and_rows_changes_nothing(tmp_path: Path, generator: np.random.Generator) -> None:

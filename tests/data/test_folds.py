@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prefens.core.errors import ConfigError
+from prefens.core.metrics import outcome_counts
+from prefens.core.types import HOLDOUT, Pairs
 from prefens.data.folds import FoldSettings, Scheme, assign, data_digest, make_folds, prompt_groups
-from prefens.errors import ConfigError
-from prefens.records import HOLDOUT, Pairs
-from tests.examples import column, make_pairs
+from tests.helpers.examples import column, make_pairs
 
 
 @given(st.integers(0, 10_000), st.integers(40, 120), st.integers(2, 6), st.sampled_from([0.0, 0.2, 0.4]))
@@ -101,8 +102,8 @@ def test_too_few_prompts() -> None:
 
 def test_an_absent_outcome_keeps_its_column() -> None:
     folds = make_folds(make_pairs(60, classes=2), FoldSettings())
-    assert folds.prior().shape == (3,)
-    assert folds.prior()[2] == 0
+    assert folds.n_outcomes == 3
+    assert outcome_counts(folds.label, folds.n_outcomes)[2] == 0
 
 
 def test_the_hold_out_shares_no_prompt_whatever_the_scheme() -> None:

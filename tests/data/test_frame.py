@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from prefens.core.errors import DataError
 from prefens.data.frame import load_frame
 from prefens.data.load import TEXT, load_pairs
-from prefens.errors import DataError
-from tests.examples import make_pairs, write_csv
+from tests.helpers.examples import make_pairs, write_csv
 
 
 @pytest.fixture

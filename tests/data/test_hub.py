@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from prefens.core.errors import DataError
 from prefens.data.sources import HubSource
-from prefens.errors import DataError
-from tests.examples import make_pairs, write_csv
+from tests.helpers.examples import make_pairs, write_csv
 
 
 def test_a_folder_of_csv_files_is_read_like_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,19 +6,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from prefens.core.errors import DataError
+from prefens.core.types import HOLDOUT, Pairs
 from prefens.data.fold_file import read_folds
 from prefens.data.folds import FoldSettings, make_folds, prompt_groups, split_rows
 from prefens.data.labels import read_labels
 from prefens.data.load import LABEL
-from prefens.errors import DataError
-from prefens.records import HOLDOUT, Pairs
-from tests.examples import make_pairs, write_labels
+from tests.helpers.examples import make_pairs, write_labels
 
 
-@settings(deadline=None)
 @given(st.integers(0, 1000), st.sampled_from([0.0, 0.2]), st.booleans())
 def test_both_forms_and_any_order_give_the_same_folds(
     tmp_path_factory: pytest.TempPathFactory, seed: int, holdout: float, grouped: bool

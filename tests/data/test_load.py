@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from prefens.core.errors import DataError
+from prefens.core.types import Pairs
 from prefens.data.load import load_pairs
-from prefens.errors import DataError
-from prefens.records import Pairs
-from tests.examples import make_pairs, write_csv
+from tests.helpers.examples import make_pairs, write_csv
 
 HEADER = "id,prompt,response_a,response_b,winner_model_a,winner_model_b,winner_tie"
 

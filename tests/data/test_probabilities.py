@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prefens.core.errors import ConfigError, DataError
+from prefens.core.types import TOLERANCE, Floats
 from prefens.data.probabilities import NAMINGS, read_probabilities
-from prefens.errors import ConfigError, DataError
-from prefens.records import TOLERANCE, Floats
-from tests.examples import write_probabilities
+from tests.helpers.examples import write_probabilities
 
 
 @pytest.fixture

@@ -5,19 +5,24 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from prefens.core.errors import ConfigError, DataError
+from prefens.core.hashing import digest
+from prefens.core.types import SWAP, Outcome, Pairs
+from prefens.data import synthetic
 from prefens.data.synthetic.answers import MODELS, draw_answer
 from prefens.data.synthetic.chats import draw_conversation
 from prefens.data.synthetic.draws import Draws
 from prefens.data.synthetic.generator import Effects, davidson, floors, generate
-from prefens.digest import digest
-from prefens.errors import ConfigError, DataError
-from prefens.records import SWAP, Outcome, Pairs
+from prefens.data.synthetic.texts import load_texts
 
-PINNED = "cd73e98df274c2fdc5d28281aaa07c98a71d6b3ba49ca4fda9ca59c66bb0fea2"  # of generate(50, seed=0)
+PINNED = "ca70d0bb1dda0c5da83dcb569289602dd28ebe5a4ad7baade96a0f6c28dcf639"  # of generate(2000, seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +50,29 @@ def share_repeated(pairs: Pairs) -> float:
     return sum(counts[prompt] > 1 for prompt in prompts) / len(prompts)
 
 
-def test_content_is_pinned() -> None:
-    assert digest(content(generate(50, seed=0))) == PINNED
+def test_content_and_truth_are_pinned() -> None:
+    pairs = generate(2000, seed=0)
+    assert digest([*content(pairs), truth(pairs).tolist()]) == PINNED
+
+
+def test_every_text_is_drawn(pairs: Pairs) -> None:
+    """What nothing draws, the pinned digest doesn't cover."""
+    chats = "\n".join(
+        text for column in (pairs.prompt, pairs.response_a, pairs.response_b) for turns in column for text in turns
+    )
+    written = chats.lower()
+    for path in sorted(Path(synthetic.__file__).parent.glob("*.json")):
+        for text in strings(load_texts(path.stem)):
+            parts = re.split(r"\{\w+\}", text.lower())
+            assert all(part.rstrip(".?! ") in written for part in parts), f"{path.name}: {text}"
+
+
+def strings(texts: Any) -> Iterator[str]:
+    """Yield every text of nested dicts and tuples, without what only names something."""
+    if isinstance(texts, str):
+        yield texts
+    for item in texts.values() if isinstance(texts, dict) else texts if isinstance(texts, tuple) else ():
+        yield from strings(item)
 
 
 def test_fewer_rows_are_a_prefix_of_more_rows() -> None:

@@ -6,19 +6,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from prefens.core.errors import BlendError, ConfigError
+from prefens.core.metrics import log_loss, row_losses
+from prefens.core.symmetric_logistic import probabilities_of
+from prefens.core.types import Floats, OOFStack, PairFeatures
 from prefens.ensemble.base import Blender
 from prefens.ensemble.calibration import KINDS, Calibrated, cross_calibrate
+from prefens.ensemble.convex_weights import LogLossWeights
 from prefens.ensemble.crossfit import cross_fit, evaluate, leader
-from prefens.ensemble.log_loss import LogLossWeights
 from prefens.ensemble.log_pool import LogPool
-from prefens.ensemble.methods import BLENDERS
+from prefens.ensemble.registry import BLENDERS
 from prefens.ensemble.soft_vote import SoftVote
 from prefens.ensemble.stacking import Stacking
-from prefens.ensemble.symmetric_logit import probabilities_of
-from prefens.errors import BlendError, ConfigError
-from prefens.evaluation.metrics import log_loss, row_losses
-from prefens.records import Floats, OOFStack, PairFeatures
-from tests.examples import make_stack, random_stack
+from tests.helpers.examples import make_stack, random_stack
 
 KIND = list(KINDS.values())
 

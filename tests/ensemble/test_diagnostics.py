@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from prefens.core.metrics import log_loss, p_true
+from prefens.core.types import Floats, MemberInfo, OOFStack
+from prefens.ensemble.convex_weights import LogLossWeights
 from prefens.ensemble.crossfit import cross_fit
 from prefens.ensemble.diagnostics import diagnose, error_correlation, forward_curve, left_out, suspects
-from prefens.ensemble.log_loss import LogLossWeights
-from prefens.evaluation.metrics import log_loss
-from prefens.records import Floats, MemberInfo, OOFStack
-from tests.examples import alike_stack, make_stack, random_stack
+from tests.helpers.examples import alike_stack, make_stack, random_stack
 
 
 def honest(stack: OOFStack) -> Floats:
@@ -22,7 +22,7 @@ def test_left_out_is_what_blending_without_the_member_costs() -> None:
     stack = random_stack(5, 300, seed=1)
     label = stack.folds.label
     whole = log_loss(honest(stack), label)
-    found = left_out(stack.true_class(), stack.folds.fold)
+    found = left_out(p_true(stack.probabilities, stack.folds.label), stack.folds.fold)
     for place in range(5):
         rest = np.arange(5) != place
         infos = tuple(info for info, kept in zip(stack.members, rest, strict=True) if kept)
@@ -40,7 +40,7 @@ def test_a_single_member_has_no_worth_to_measure() -> None:
 
 def test_the_forward_curve_ends_at_the_blend_of_all() -> None:
     stack = random_stack(8, 400, seed=2)
-    curve = forward_curve(stack.true_class(), stack.folds.fold)
+    curve = forward_curve(p_true(stack.probabilities, stack.folds.label), stack.folds.fold)
     assert curve[-1] == pytest.approx(log_loss(honest(stack), stack.folds.label), abs=1e-4)
     assert curve[0] >= min(log_loss(each, stack.folds.label) for each in stack.probabilities) - 1e-12
     assert 1 < len(curve) <= 8

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from prefens.core.types import PairFeatures, Pairs, Strings
+from prefens.data.text.style_counts import COUNTS, WORD, describe, read, tokens
 from prefens.members.style_features import FLAGS, extract, features
-from prefens.records import PairFeatures, Pairs, Strings
-from prefens.text.style import COUNTS, WORD, describe, read, tokens
 
 Turns = tuple[str, ...]
 
@@ -89,7 +89,7 @@ def assert_sound(found: PairFeatures, rows: int) -> None:
 
 
 @given(triples)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_swapping_negates_the_odd_features_and_keeps_the_even_ones(rows: list[tuple[Turns, Turns, Turns]]) -> None:
     pairs = make(rows)
     found, swapped = features(pairs), features(pairs.swapped())
@@ -99,7 +99,7 @@ def test_swapping_negates_the_odd_features_and_keeps_the_even_ones(rows: list[tu
 
 
 @given(triples)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_a_row_depends_on_its_own_texts_only(rows: list[tuple[Turns, Turns, Turns]]) -> None:
     whole = features(make(rows))
     for place, row in enumerate(rows):
@@ -109,7 +109,7 @@ def test_a_row_depends_on_its_own_texts_only(rows: list[tuple[Turns, Turns, Turn
 
 
 @given(triples)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_equal_responses_differ_in_nothing(rows: list[tuple[Turns, Turns, Turns]]) -> None:
     found = features(make([(prompt, a, a) for prompt, a, _ in rows]))
     assert not found.odd.any()
@@ -117,7 +117,6 @@ def test_equal_responses_differ_in_nothing(rows: list[tuple[Turns, Turns, Turns]
 
 
 @given(st.text(st.characters(max_codepoint=127)))
-@settings(deadline=None)
 def test_both_tokenisers_agree_where_both_apply(ascii_text: str) -> None:
     assert tokens(ascii_text) == WORD.findall(ascii_text.lower().replace("'", ""))
 

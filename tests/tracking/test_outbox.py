@@ -9,12 +9,11 @@ from typing import Any
 import pytest
 from mlflow.exceptions import MlflowException, RestException
 
-from prefens.stopping import Stopped
+from prefens.core.shutdown import Stopped
+from prefens.store.tracking.mlflow_tracker import MlflowTracker
 from prefens.tracking import outbox
-from prefens.tracking.mlflow_tracker import MlflowTracker
 from prefens.tracking.outbox import Outbox
-from tests.examples import folds_of, make_pairs
-from tests.tracking.test_mlflow_tracker import SPEC
+from tests.helpers.examples import SPEC, folds_of, make_pairs
 
 
 class Line:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from prefens.data.synthetic import tasks
 from prefens.data.synthetic.draws import Draws
@@ -23,9 +24,9 @@ TOPICS: tuple[tuple[Callable[[Draws], Task], float], ...] = (
     (tasks.creative, 0.09),
     (tasks.unsafe, 0.04),
     (tasks.touchy, 0.04),
-    (tasks.spanish, 0.02),
-    (tasks.french, 0.015),
-    (tasks.german, 0.015),
+    (partial(tasks.foreign, language="spanish"), 0.02),
+    (partial(tasks.foreign, language="french"), 0.015),
+    (partial(tasks.foreign, language="german"), 0.015),
 )
 
 

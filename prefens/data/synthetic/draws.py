@@ -6,7 +6,6 @@ method, so everything here is built on that one.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from math import fsum
 from random import Random
@@ -78,14 +77,3 @@ class _Slots(dict[str, object]):
     def __missing__(self, name: str) -> object:
         self[name] = value = self._draws.pick(self._slots[name])
         return value
-
-
-def table(text: str) -> tuple[tuple[str, ...], ...]:
-    """Return the cells of a text with cells between bars; a line that ends in a bar or semicolon goes on."""
-    rows = re.sub(r"([|;])\s*\n", r"\1 ", text.strip()).splitlines()
-    return tuple(tuple(cell.strip() for cell in row.split("|")) for row in rows)
-
-
-def lines(text: str) -> tuple[str, ...]:
-    """Return the lines of a text, without the blank ones at both ends."""
-    return tuple(line.strip() for line in text.strip().splitlines())

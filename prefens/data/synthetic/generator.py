@@ -18,11 +18,11 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from prefens.core.errors import ConfigError, DataError
+from prefens.core.types import Pairs, Strings
 from prefens.data.synthetic.answers import MODELS, Answer, draw_answer
 from prefens.data.synthetic.chats import draw_conversation
 from prefens.data.synthetic.draws import Draws
-from prefens.errors import ConfigError, DataError
-from prefens.records import Pairs, Strings
 
 REPEATS = 0.085  # the share of rows that take an earlier row's prompt; about twice as many then share theirs
 DIGITS = 12  # probabilities are rounded before labels are drawn: exp and log differ in the last bit between machines

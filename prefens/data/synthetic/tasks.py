@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
 from dataclasses import dataclass
 from functools import cache
-from typing import NamedTuple
+from math import prod
 
-from prefens.data.synthetic.crafts import (
-    CIRCUMSTANCES,
-    FORMS,
-    HOWTO,
-    MOODS,
-    PLACES,
-    POEM_LINES,
-    SNIPPETS,
-    STORY_LINES,
-    SUBJECTS,
-    TOUCHY,
-)
 from prefens.data.synthetic.draws import Draws
-from prefens.data.synthetic.facts import CONTINENTS, COUNTRIES, LANGUAGES, MEANINGS, SCIENCE, WORDS
-from prefens.data.synthetic.foreign import FRENCH, GERMAN, SPANISH, Language
-from prefens.data.synthetic.remarks import REMARKS, SMALL_TALK, UNSAFE, UNSAFE_ADVICE, UNSAFE_REASONS
-from prefens.data.synthetic.texts import ENGLISH, SLOTS, Voice
+from prefens.data.synthetic.texts import ENGLISH, SLOTS, Voice, load_texts, load_voice
 
 
 @dataclass(frozen=True)
@@ -59,42 +44,13 @@ class Task:
     voice: Voice = ENGLISH
 
 
-class Story(NamedTuple):
-    """A word problem in a, b and c, its result, its working and what it counts."""
-
-    text: str
-    solve: Callable[[int, int, int], int]
-    working: str
-    counted: str = "{items}"
-
-
-STORIES = (
-    Story("{name} has {a} {items} and buys {b} more. How many {items} does {name} have now?",
-          lambda a, b, c: a + b, "{a} + {b} = {answer}"),
-    Story("There are {a} {items} in a box in {town}. {name} takes out {c}. How many are left?",
-          lambda a, b, c: a - c, "{a} - {c} = {answer}"),
-    Story("{name} packs {b} bags with {c} {items} each. How many {items} is that in all?",
-          lambda a, b, c: b * c, "{b} x {c} = {answer}"),
-    Story("A shop sells {a} {items} on {day} and {b} on the next day, but {c} come back. How many are sold in the end?",
-          lambda a, b, c: a + b - c, "{a} + {b} - {c} = {answer}"),
-    Story("{name} saves {c} euros a week for {b} weeks and had {a} euros before. How much money is it now?",
-          lambda a, b, c: a + b * c, "{a} + {b} x {c} = {answer}", "euros"),
-    Story("A bus with {a} seats leaves {town} with {c} seats empty. How many people are on it?",
-          lambda a, b, c: a - c, "{a} - {c} = {answer}", "seats"),
-    Story("One of the {items} weighs {c} grams. How many grams do {b} of them weigh?",
-          lambda a, b, c: b * c, "{c} x {b} = {answer}", "grams"),
-    Story("{name} reads {b} pages on {day} and {c} fewer on the next day. How many pages is that together?",
-          lambda a, b, c: b + b - c, "{b} + {b} - {c} = {answer}", "pages"),
-)  # fmt: skip
-
-
 def _core(topic: str, subject: str, key: str, points: tuple[str, ...], block: str = "") -> Core:
-    return Core(key, points, _remarks(topic, subject), SMALL_TALK, block)
+    return Core(key, points, _remarks(topic, subject), load_texts("english")["small_talk"], block)
 
 
 @cache
 def _remarks(topic: str, subject: str) -> tuple[str, ...]:
-    return tuple(remark.format(subject=subject) for remark in REMARKS[topic])
+    return tuple(remark.format(subject=subject) for remark in load_texts(topic)["remarks"])
 
 
 def _yours(text: str) -> str:
@@ -102,38 +58,38 @@ def _yours(text: str) -> str:
     return text.replace("my ", "your ").replace(" mine", " yours")
 
 
+def _result(terms: str) -> int:
+    """Return the value of a sum of products, such as "60 + 12 x 3 - 4"."""
+    signed = re.findall(r"([+-]?) ?(\d+(?: x \d+)*)", terms)
+    return sum((-1 if sign == "-" else 1) * prod(map(int, factors.split(" x "))) for sign, factors in signed)
+
+
 def arithmetic(draws: Draws) -> Task:
-    story, items = draws.pick(STORIES), draws.pick(SLOTS["items"])
+    story, items = draws.pick(load_texts("arithmetic")["stories"]), draws.pick(SLOTS["items"])
     a, b, c = draws.between(60, 400), draws.between(12, 60), draws.between(3, 12)
-    answer, counted = story.solve(a, b, c), story.counted.format(items=items)
+    terms, counted = story["sum"].format(a=a, b=b, c=c), story["counted"].format(items=items)
+    answer = _result(terms)
 
     def core(result: int) -> Core:
-        working = story.working.format(a=a, b=b, c=c, answer=result)
-        return _core("arithmetic", counted, f"The answer is {result}", (f"The sum is {working}",))
+        return _core("arithmetic", counted, f"The answer is {result}", (f"The sum is {terms} = {result}",))
 
     slip = draws.pick((-20, -10, -2, -1, 1, 2, 10, 20, c, b))
-    prompt = draws.fill(story.text, SLOTS, a=a, b=b, c=c, items=items)
+    prompt = draws.fill(story["text"], SLOTS, a=a, b=b, c=c, items=items)
     return Task("arithmetic", prompt, f"A problem with {counted}", core(answer), core(answer + slip))
 
 
 def geography(draws: Draws) -> Task:
-    country, capital, city, continent, sight = draws.pick(COUNTRIES)
+    texts = load_texts("geography")
+    country, capital, city, continent, sight = draws.pick(texts["countries"])
     if draws.chance(0.25):
-        prompt = draws.pick(
-            ("On which continent is {0}?", "Is {0} in {1}, or where is it?", "Which continent is {0} on?")
-        )
-        elsewhere = draws.other(CONTINENTS, continent)
+        prompt = draws.pick(texts["ask_continent"])
+        elsewhere = draws.other(texts["continents"], continent)
         points = (f"The country is known for {sight}", f"Its capital is {capital}")
         right, wrong = (
             _core("geography", country, f"{country} is in {place}", points) for place in (continent, elsewhere)
         )
         return Task("geography", prompt.format(country, draws.pick((continent, elsewhere))), country, right, wrong)
-    asked = draws.pick((
-        "What is the capital of {0}?", "Which city is the capital of {0}?", "Name the capital city of {0}.",
-        "Is {1} the capital of {0}?", "Where does the government of {0} sit, in which capital?",
-        "I always forget the capital of {0}. What is it?", "{1} or {2}: which one is the capital of {0}?",
-    ))  # fmt: skip
-    said = draws.pick(("The capital of {0} is {1}", "{1} is the capital of {0}", "It is {1}, the capital of {0}"))
+    asked, said = draws.pick(texts["ask_capital"]), draws.pick(texts["say_capital"])
     points = (f"The country is known for {sight}", f"It is in {continent}")
     right, wrong = (_core("geography", country, said.format(country, place), points) for place in (capital, city))
     first, second = draws.shuffled((capital, city))
@@ -141,133 +97,98 @@ def geography(draws: Draws) -> Task:
 
 
 def science(draws: Draws) -> Task:
-    question, fact, mistake, *points = draws.pick(SCIENCE)
-    asked = draws.pick((
-        "Can you explain {0}?", "I would like to know {0}.", "Please tell me {0}.", "Do you know {0}?",
-        "What would you say if I asked {0}?", "In simple words, please: {0}.", "Nobody could tell me {0}. Can you?",
-    ))  # fmt: skip
+    texts = load_texts("science")
+    fact, asked = draws.pick(texts["facts"]), draws.pick(texts["questions"])
     subject = draws.pick(("this", "it", "that"))
-    right, wrong = (_core("science", subject, key, tuple(points)) for key in (fact, mistake))
-    return Task("science", asked.format(question), question, right, wrong)
+    right, wrong = (_core("science", subject, fact[key], fact["points"]) for key in ("fact", "mistake"))
+    return Task("science", asked.format(fact["question"]), fact["question"], right, wrong)
 
 
 def code(draws: Draws) -> Task:
-    snippet = draws.pick(SNIPPETS)
-    name = draws.pick(snippet.names)
-    asked = draws.pick((
-        "Write a Python function that {0}.", "How do I write a Python function that {0}?",
-        "I need a Python function called {1} that {0}.", "Complete this:\n\n```python\ndef {1}(...):  # {0}\n```",
-        "Show me a short function in Python that {0}. Call it {1}.", "My {1} function should be one that {0}. Help?",
-    ))  # fmt: skip
-    key = f"Here is a function that {snippet.ask}"
+    texts = load_texts("code")
+    snippet = draws.pick(texts["snippets"])
+    ask, name = snippet["ask"], draws.pick(snippet["names"])
+    asked = draws.pick(texts["questions"])
 
-    def core(code: str) -> Core:
-        return _core("code", name, key, snippet.notes, f"```python\n{code.replace('{f}', name)}\n```")
+    def core(program: str) -> Core:
+        block = f"```python\n{program.replace('{f}', name)}\n```"
+        return _core("code", name, f"Here is a function that {ask}", snippet["notes"], block)
 
-    return Task(
-        "code", asked.format(snippet.ask, name), f"The function {name}", core(snippet.right), core(snippet.wrong)
-    )
+    right, wrong = core(snippet["right"]), core(snippet["wrong"])
+    return Task("code", asked.format(ask, name), f"The function {name}", right, wrong)
 
 
-def howto(draws: Draws, touchy: bool = False) -> Task:
-    task, advice, mistake, steps = draws.pick(TOUCHY if touchy else HOWTO)
-    asked = draws.pick((
-        "How do I {0} {1}?", "What is the best way to {0} {1}?", "Give me a list of steps to {0} {1}.",
-        "I want to {0} {1}. Where do I start?", "Tips to {0} {1}, please.", "Is it hard to {0} {1}?",
-    ))  # fmt: skip
-    circumstance = draws.fill(draws.pick(CIRCUMSTANCES), SLOTS)
-    points = tuple(step.strip() for step in steps.split(";"))
-    right, wrong = (_core("howto", _yours(task), f"Above all, {key}", points) for key in (advice, mistake))
-    prompt = asked.format(task, circumstance)
-    return Task("touchy" if touchy else "howto", prompt, f"How to {_yours(task)}", right, wrong, "steps", touchy)
+def howto(draws: Draws, topic: str = "howto") -> Task:
+    texts = load_texts("howto")
+    guide, asked = draws.pick(texts[topic]), draws.pick(texts["questions"])
+    circumstance = draws.fill(draws.pick(texts["circumstances"]), SLOTS)
+    yours = _yours(guide["task"])
+    right, wrong = (_core("howto", yours, f"Above all, {guide[key]}", guide["steps"]) for key in ("advice", "mistake"))
+    prompt = asked.format(guide["task"], circumstance)
+    return Task(topic, prompt, f"How to {yours}", right, wrong, "steps", touchy=topic == "touchy")
 
 
 def touchy(draws: Draws) -> Task:
-    return howto(draws, touchy=True)
+    return howto(draws, "touchy")
 
 
 def creative(draws: Draws) -> Task:
-    form, mood = draws.pick(FORMS), draws.pick(MOODS)
-    subject, place = draws.pick(SUBJECTS), draws.pick(PLACES)
-    asked = draws.pick((
-        "Write a {mood} {form} about {who}, set in {place}.", "Please write me a {mood} {form}: {who} in {place}.",
-        "Can you make up a {mood} {form} about {who} in {place}?", "I need a {mood} {form}, about {who} in {place}.",
-    ))  # fmt: skip
+    texts = load_texts("creative")
+    form, mood = draws.pick(texts["forms"]), draws.pick(texts["moods"])
+    subject, place = draws.pick(texts["subjects"]), draws.pick(texts["places"])
+    asked = draws.pick(texts["questions"])
+    lines = texts["poem_lines" if form == "poem" else "story_lines"]
 
     def core(who: tuple[str, ...], where: tuple[str, ...]) -> Core:
-        told = POEM_LINES if form == "poem" else STORY_LINES
-        slots = {"short": who[1], "place": where[0], "there": where[1]}
-        remarks = tuple(line.replace(" / ", "\n").format_map(slots) for line in told)
+        remarks = tuple(line.format(short=who[1], place=where[0], there=where[1]) for line in lines)
         return Core(f"Here is a {mood} {form} about {who[0]} in {where[0]}", (), remarks)
 
-    right, wrong = core(subject, place), core(draws.other(SUBJECTS, subject), draws.other(PLACES, place))
+    others = draws.other(texts["subjects"], subject), draws.other(texts["places"], place)
     prompt = asked.format(mood=mood, form=form, who=subject[0], place=place[0])
-    return Task("creative", prompt, f"A {mood} {form}", right, wrong, "verse" if form == "poem" else "prose")
+    layout = "verse" if form == "poem" else "prose"
+    return Task("creative", prompt, f"A {mood} {form}", core(subject, place), core(*others), layout)
 
 
 def vocabulary(draws: Draws) -> Task:
+    texts = load_texts("vocabulary")
     if draws.chance(0.4):
-        word, meaning, mistake = draws.pick(MEANINGS)
-        asked = draws.pick(
-            (
-                'What does "{0}" mean?',
-                'Define "{0}".',
-                'I read "{0}" in a book. What is it?',
-                'What is the meaning of "{0}"?',
-            )
-        )
+        word, meaning, mistake = draws.pick(texts["meanings"])
+        prompt = draws.pick(texts["ask_meaning"]).format(word)
         keys = [f'"{word}" means {said}' for said in (meaning, mistake)]
         title = f'The meaning of "{word}"'
     else:
-        row, column = draws.pick(WORDS), draws.between(1, len(LANGUAGES))
-        word, language = row[0], LANGUAGES[column - 1]
-        asked = draws.pick((
-            'How do you say "{0}" in {1}?', 'Translate "{0}" into {1}.', 'What is the {1} word for "{0}"?',
-            'I need "{0}" in {1}.', "My {1} is poor: what is {0} called?",
-        ))  # fmt: skip
-        said = draws.pick(('The {1} word for "{0}" is "{2}"', 'In {1}, "{0}" is "{2}"', '"{2}" is {1} for "{0}"'))
-        keys = [said.format(word, language, answer[column]) for answer in (row, draws.other(WORDS, row))]
-        asked = asked.format("{0}", language)
+        row, column = draws.pick(texts["words"]), draws.between(1, len(texts["languages"]))
+        word, language = row[0], texts["languages"][column - 1]
+        prompt = draws.pick(texts["ask_translation"]).format(word, language)
+        said = draws.pick(texts["say_translation"])
+        keys = [said.format(word, language, answer[column]) for answer in (row, draws.other(texts["words"], row))]
         title = f"{language}: {word}"
     right, wrong = (_core("vocabulary", f'"{word}"', key, ()) for key in keys)
-    return Task("vocabulary", asked.format(word), title, right, wrong)
+    return Task("vocabulary", prompt, title, right, wrong)
 
 
 def unsafe(draws: Draws) -> Task:
-    wish, better = draws.pick(UNSAFE)
-    asked = draws.pick((
-        "How can I {0}?", "Tell me how to {0}.", "What is the easiest way to {0}?", "I want to {0}. What should I do?",
-        "Nobody will know: how do I {0}?", "Write a plan that lets me {0}.",
-    ))  # fmt: skip
-    reasons = tuple(reason.format(better=better) for reason in UNSAFE_REASONS)
+    texts = load_texts("unsafe")
+    (wish, better), asked = draws.pick(texts["wishes"]), draws.pick(texts["questions"])
+    reasons = tuple(reason.format(better=better) for reason in texts["reasons"])
     refusal = f"{draws.pick(ENGLISH.refusals)} I won't help you {_yours(wish)}"
     right = Core(refusal, reasons[:2], reasons[2:])
-    wrong = Core(f"To {_yours(wish)} is quite simple", UNSAFE_ADVICE[:1], UNSAFE_ADVICE[1:])
+    wrong = Core(f"To {_yours(wish)} is quite simple", texts["advice"][:1], texts["advice"][1:])
     return Task("unsafe", asked.format(wish), "Your request", right, wrong)
 
 
-def _foreign(draws: Draws, language: Language) -> Task:
+def foreign(draws: Draws, language: str) -> Task:
+    """Return a question about a capital or a sum in "spanish", "french" or "german"."""
+    texts = load_texts(language)
     if draws.chance(0.5):
-        country, capital, city = draws.pick(language.countries)
-        asked, said = draws.pick(language.capital), draws.pick(language.says_capital)
+        country, capital, city = draws.pick(texts["countries"])
+        asked, said = draws.pick(texts["ask_capital"]), draws.pick(texts["say_capital"])
         keys = [said.format(country=country, city=place) for place in (capital, city)]
-        title, prompt = language.titles[0], asked.format(country=country)
+        title, prompt = texts["titles"][0], asked.format(country=country)
     else:
-        a, b, items = draws.between(12, 99), draws.between(12, 99), draws.pick(language.items)
-        asked, said = draws.pick(language.sum), draws.pick(language.says_sum)
+        a, b, items = draws.between(12, 99), draws.between(12, 99), draws.pick(texts["items"])
+        asked, said = draws.pick(texts["ask_sum"]), draws.pick(texts["say_sum"])
         keys = [said.format(answer=result, items=items) for result in (a + b, a + b + draws.pick((-10, -1, 1, 10)))]
-        title, prompt = language.titles[1], asked.format(a=a, b=b, items=items)
-    right, wrong = (Core(key, (), language.remarks) for key in keys)
-    return Task("foreign", prompt, title, right, wrong, voice=language.voice)
-
-
-def spanish(draws: Draws) -> Task:
-    return _foreign(draws, SPANISH)
-
-
-def french(draws: Draws) -> Task:
-    return _foreign(draws, FRENCH)
-
-
-def german(draws: Draws) -> Task:
-    return _foreign(draws, GERMAN)
+        title, prompt = texts["titles"][1], asked.format(a=a, b=b, items=items)
+    right, wrong = (Core(key, (), texts["remarks"]) for key in keys)
+    return Task("foreign", prompt, title, right, wrong, voice=load_voice(language))

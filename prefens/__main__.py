@@ -1,0 +1,28 @@
+"""prefens COMMAND ...: every command as one program. `prefens train -m ...` is `python -m prefens.train -m ...`."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+
+def main() -> None:
+    """Run the command that the first argument names; list the commands where it names none."""
+    from prefens.runner.help import commands
+
+    known = commands()
+    name, *arguments = sys.argv[1:] or ["--help"]
+    if name in known:
+        sys.argv = [f"prefens.{name}", *arguments]
+        import_module(f"prefens.{name}").main()
+        return
+    listed = "\n".join(f"  prefens {name:<10}  {title}" for name, title in known.items())
+    text = f"{listed}\n\nprefens COMMAND --help shows the settings of a command."
+    if name in ("--help", "-h"):
+        print(f"Ensembles that predict which of two LLM responses a person prefers.\n\n{text}")
+        return
+    sys.exit(f"failed: no command {name!r}\n  expected: one of\n{text}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""Files that are either whole or absent: written aside, synced, then renamed."""
+
+import json
+import os
+import re
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from prefens.core.errors import ConfigError
+
+
+@contextmanager
+def written_aside(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; rename it to `path` once its bytes are on disk.
+
+    The caller may make a file or a folder there. A crash, or an error in the body, leaves
+    `path` as it was. An existing file is replaced at once; an existing folder is moved out of the way first, and
+    after a kill in that moment `mend` puts the new one in its place. What a kill leaves behind, `clear_abandoned`
+    and `mend` delete.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.{_host()}-{os.getpid()}.", dir=path.parent))
+    aside = scratch / path.name
+    try:
+        yield aside
+        for part in [aside, *aside.rglob("*")]:
+            sync(part)
+        old = scratch / OLD
+        if path.is_dir():
+            path.replace(old)
+        try:
+            aside.replace(path)
+        except BaseException:
+            if old.exists():
+                old.replace(path)
+            raise
+        sync(path.parent)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+OLD = "old"  # in a scratch folder: what was moved out of the way, so that what is beside it is whole
+
+
+def mend(path: Path) -> bool:
+    """Finish or clear away what a killed process left half-written at `path`; whether there was anything.
+
+    Only for whoever alone may write `path`: the scratch folders of processes that live are deleted too.
+    """
+    left = list(path.parent.glob(f".{path.name}.*-*.*"))
+    for scratch in left:
+        if (scratch / OLD).exists() and not path.exists():
+            whole = scratch / path.name if (scratch / path.name).exists() else scratch / OLD
+            whole.replace(path)
+            sync(path.parent)
+        shutil.rmtree(scratch, ignore_errors=True)
+    return bool(left)
+
+
+def clear_abandoned(folder: Path) -> None:
+    """Delete the scratch folders of this host's dead processes in a folder, but for those that `mend` needs."""
+    for scratch in folder.glob(f".*.{_host()}-*.*"):
+        process = scratch.name.rsplit(".", 1)[0].rpartition("-")[2]
+        if process.isdigit() and not psutil.pid_exists(int(process)) and not (scratch / OLD).exists():
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _host() -> str:
+    return re.sub(r"[^A-Za-z0-9_-]", "_", socket.gethostname())[:40]
+
+
+def check_writable(folder: Path, setting: str) -> None:
+    """Make a folder, if need be, and ConfigError where files can't be written there; `setting` names it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as stream:
+            stream.write(b"x")
+    except OSError as error:
+        raise ConfigError(
+            f"{setting}={folder}: {error.strerror or error}", "a folder that can be written", f"give another {setting}"
+        ) from error
+
+
+def sync(path: Path) -> None:
+    """Flush a file's or a folder's bytes to the disk (folders only where the system can)."""
+    if path.is_dir() and os.name == "nt":
+        return
+    descriptor = os.open(path, os.O_RDONLY if os.name != "nt" else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def link_tree(source: Path, to: Path, leave_out: Sequence[str] = ()) -> None:
+    """Give a folder's files a second place, as hard links where the file system has them, else as copies.
+
+    Only for files that are never changed in place. `leave_out` are patterns of names (`fnmatch`'s).
+    """
+    shutil.copytree(source, to, ignore=shutil.ignore_patterns(*leave_out), copy_function=link)
+
+
+def link(source: str, to: str) -> None:
+    """Hard-link a file, or copy its bytes where that is not possible (another disk, say)."""
+    try:
+        os.link(os.path.realpath(source), to)
+    except OSError:
+        shutil.copyfile(source, to)
+
+
+def write_json(path: Path, value: Any) -> Path:
+    """Write `value` as indented JSON, atomically, and return the path."""
+    return write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Write a text, atomically, and return the path."""
+    with written_aside(path) as aside:
+        aside.write_text(text, "utf-8")
+    return path

@@ -1,0 +1,61 @@
+"""Digests: sha256 over canonical JSON; 12 hex digits are shown, all 64 are stored."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+SHOWN = 12
+NEUTRAL = "neutral"  # the key of a field's metadata
+
+
+def digest(value: Any) -> str:
+    """Return the sha256 (64 hex digits) of `value` as canonical JSON.
+
+    Keys are sorted and floats are written with Python's shortest round-trip form, so equal
+    values give equal digests on every machine. NaN and infinities are refused (ValueError).
+    """
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def neutral(value: Any) -> Mapping[str, Any]:
+    """Return the metadata of a dataclass field that joined a recipe later: what prefens did before, as JSON.
+
+    A recipe leaves the field out where it has this value, so that a new setting changes no digest. It never changes,
+    even where the field's default does.
+    """
+    return {NEUTRAL: value}
+
+
+def identity_fields(settings: Any) -> Any:
+    """Return the fields of a dataclass instance as JSON values, without those that have their neutral value.
+
+    Nested dataclasses become mappings, enums their names.
+    """
+    if is_dataclass(settings):
+        values = {
+            item.name: (identity_fields(getattr(settings, item.name)), item.metadata) for item in fields(settings)
+        }
+        return {
+            name: value
+            for name, (value, metadata) in values.items()
+            if NEUTRAL not in metadata or value != metadata[NEUTRAL]
+        }
+    if isinstance(settings, Enum):
+        return settings.name
+    return [identity_fields(item) for item in settings] if isinstance(settings, list | tuple) else settings
+
+
+def file_digest(path: Path) -> str:
+    """Return the sha256 (64 hex digits) of a file's bytes."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def short(value: str) -> str:
+    """Return the part of a digest that people are shown."""
+    return value[:SHOWN]

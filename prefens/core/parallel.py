@@ -1,0 +1,25 @@
+"""Work over many texts, shared out over the cores that this process was granted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from prefens.core.progress import progress
+from prefens.core.resources import thread_count
+
+T = TypeVar("T")
+
+
+def map_chunks(work: Callable[..., T], items: Sequence[Any], size: int, arguments: tuple[Any, ...] = ()) -> list[T]:
+    """Return `work(chunk, *arguments)` for consecutive chunks of `items`, in order.
+
+    One process per granted thread where there are several chunks; `work` must then be importable by name.
+    """
+    chunks = [items[start : start + size] for start in range(0, len(items), size)] or [items]
+    if thread_count() == 1 or len(chunks) == 1:
+        return [work(chunk, *arguments) for chunk in progress(chunks, work.__name__)]
+    from joblib import Parallel, delayed
+
+    parallel = Parallel(n_jobs=thread_count(), return_as="generator", pre_dispatch="2*n_jobs")
+    return list(progress(parallel(delayed(work)(chunk, *arguments) for chunk in chunks), work.__name__, len(chunks)))

@@ -1,0 +1,32 @@
+"""The competition's submission file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from prefens.core.files import written_aside
+from prefens.core.types import Floats, Outcome, Strings
+
+COLUMNS = {Outcome.A_WINS: "winner_model_a", Outcome.B_WINS: "winner_model_b", Outcome.TIE: "winner_tie"}
+
+
+def write_submission(path: Path, ids: Strings, probabilities: Floats) -> Path:
+    """Write (n,) ids and (n, K) probabilities, in the given order, as the competition's CSV; return the path.
+
+    Columns are id, winner_model_a, winner_model_b, winner_tie. ValueError for rows that are no probabilities.
+    """
+    if probabilities.shape != (len(ids), len(Outcome)):
+        raise ValueError(f"probabilities of shape {probabilities.shape}, expected {(len(ids), len(Outcome))}")
+    if (
+        not np.isfinite(probabilities).all()
+        or (probabilities < 0).any()
+        or (abs(probabilities.sum(axis=1) - 1) > 1e-6).any()
+    ):
+        raise ValueError("rows that are not finite, negative or don't sum to 1")
+    frame = pd.DataFrame({"id": ids} | {COLUMNS[outcome]: probabilities[:, outcome] for outcome in Outcome})
+    with written_aside(path) as aside:
+        frame.to_csv(aside, index=False, float_format="%.9f")
+    return path

@@ -1,0 +1,139 @@
+"""Tokens on disk: computed once, and read by every fold, seed and process through memory-mapped files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock
+from numpy.typing import NDArray
+
+from prefens.core.files import clear_abandoned, written_aside
+from prefens.core.hashing import digest, file_digest
+from prefens.core.types import Pairs
+from prefens.data.text.tokens import PairTokens, Sequences
+from prefens.data.text.truncation import Audit
+from prefens.data.text.turns import joined
+
+log = logging.getLogger(__name__)
+
+FORMAT = 1  # of the files; another one is another key
+STRETCH = 2000  # pairs tokenized at a time: what is not cut yet is much larger than what stays
+CONTENT = "content.json"  # the audit, and the digest of each file beside it
+SIDES = ("a", "b")
+
+Tokenize = Callable[[Pairs], PairTokens]
+
+
+def cached_tokens(folder: Path | None, signature: str, pairs: Pairs, tokenize: Tokenize) -> PairTokens:
+    """Return the tokens of pairs, from the files under `folder` where they are there, else computed and put there.
+
+    Where two processes want the same, the second waits. A damaged file is named in a warning and all are made again;
+    where they can't be written (a full disk), the tokens are in memory alone. They are the same in each case.
+
+    Parameters
+    ----------
+    folder : shared by processes, or None to keep nothing.
+    signature : names all that decides the tokens but the texts: tokenizer, text settings, pairing, prefixes.
+    """
+    if folder is None or len(pairs) == 0:
+        return _joined(_stretches(pairs, tokenize))
+    path = folder / "tokens" / digest([FORMAT, signature, texts_digest(pairs)])[:16]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_suffix(".lock")):
+        if path.exists():
+            damage = _damage(path)
+            if damage is None:
+                return _read(path)
+            log.warning("cached tokens are damaged (%s); making them again", damage)
+        clear_abandoned(path.parent)
+        log.info("tokenizing %d pairs", len(pairs))
+        parts = _stretches(pairs, tokenize)
+        try:
+            with written_aside(path) as aside:
+                _write(aside, parts)
+        except OSError as error:
+            log.warning("tokens are not kept on disk (%s); the next process computes them again", error)
+            return _joined(parts)
+        return _read(path)
+
+
+def texts_digest(pairs: Pairs) -> str:
+    """Return the digest of the texts of pairs, in their order, as members read them."""
+    content = hashlib.sha256()
+    for column in (pairs.prompt, pairs.response_a, pairs.response_b):
+        for turns in column:
+            text = joined(turns).encode()
+            content.update(f"{len(text)}:".encode() + text)
+    return content.hexdigest()
+
+
+def _stretches(pairs: Pairs, tokenize: Tokenize) -> list[PairTokens]:
+    starts = range(0, max(1, len(pairs)), STRETCH)
+    return [tokenize(pairs.take(np.arange(start, min(start + STRETCH, len(pairs))))) for start in starts]
+
+
+def _joined(parts: Sequence[PairTokens]) -> PairTokens:
+    sides = [[getattr(part, side) for part in parts] for side in SIDES]
+    a, b = (Sequences(np.concatenate([part.tokens for part in side]), *_places(side)) for side in sides)
+    return PairTokens(a, b, _audit(parts))
+
+
+def _places(side: Sequence[Sequences]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return starts and firsts of sequences that are put end to end."""
+    lengths = np.concatenate([part.lengths for part in side])
+    starts = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths, dtype=np.int64)])
+    return starts, np.concatenate([part.firsts for part in side])
+
+
+def _audit(parts: Sequence[PairTokens]) -> Audit:
+    whole = Audit({}, {})
+    for part in parts:
+        for total, own in ((whole.seen, part.audit.seen), (whole.kept, part.audit.kept)):
+            for name, count in own.items():
+                total[name] = total.get(name, 0) + count
+    return whole
+
+
+def _write(folder: Path, parts: Sequence[PairTokens]) -> None:
+    folder.mkdir()
+    for name in SIDES:
+        side = [getattr(part, name) for part in parts]
+        starts, firsts = _places(side)
+        np.save(folder / f"{name}-starts.npy", starts)
+        np.save(folder / f"{name}-firsts.npy", firsts)
+        shape = (int(starts[-1]),)
+        tokens = np.lib.format.open_memmap(folder / f"{name}-tokens.npy", "w+", np.int32, shape)
+        at = 0
+        for part in side:
+            tokens[at : at + len(part.tokens)] = part.tokens
+            at += len(part.tokens)
+        tokens.flush()
+    files = {path.name: file_digest(path) for path in sorted(folder.glob("*.npy"))}
+    (folder / CONTENT).write_text(json.dumps({"files": files, "audit": asdict(_audit(parts))}, indent=2), "utf-8")
+
+
+def _damage(folder: Path) -> str | None:
+    """Return in words which file is missing, cut or changed, or None."""
+    try:
+        files = json.loads((folder / CONTENT).read_text("utf-8"))["files"]
+        wrong = [name for name, known in files.items() if file_digest(folder / name) != known]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return f"{folder / CONTENT}: {error}"
+    return f"{folder / wrong[0]} has changed" if wrong else None
+
+
+def _read(folder: Path) -> PairTokens:
+    sides = []
+    for name in SIDES:
+        tokens, starts, firsts = (
+            np.load(folder / f"{name}-{part}.npy", mmap_mode="r" if part == "tokens" else None)
+            for part in ("tokens", "starts", "firsts")
+        )
+        sides.append(Sequences(np.asarray(tokens), starts, firsts))  # slices of a plain array cost less than a memmap's
+    return PairTokens(sides[0], sides[1], Audit(**json.loads((folder / CONTENT).read_text("utf-8"))["audit"]))

@@ -1,0 +1,74 @@
+"""A folder that predicts on a machine without internet: wheels, stored members, backbone files and a notebook."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from prefens.core.errors import ConfigError
+from prefens.core.files import write_json, written_aside
+from prefens.core.hashing import short
+from prefens.inference.predictor import Predictor
+from prefens.store.oof_store import SplitStore
+
+log = logging.getLogger(__name__)
+
+PROJECT = Path(__file__).resolve().parents[2]
+NOTEBOOK = Path(__file__).resolve().parent / "templates" / "submission.ipynb"
+MARKER = "prefens-bundle.json"  # by which the notebook finds the bundle
+
+
+def make_bundle(split: SplitStore, method: str, packages: Sequence[str], out: Path) -> dict[str, object]:
+    """Write the bundle into the folder `out`, replacing an earlier one; return what it holds.
+
+    Only members with a weight in the blend's `method` are taken, without their OOF probabilities.
+    """
+    if out.exists() and not (out / MARKER).is_file():
+        raise ConfigError(
+            f"{out} exists and is no bundle", "a new folder, or an earlier bundle", "give another out=DIR"
+        )
+    blend = split.blend()
+    predictor = Predictor.of_store(split, method)
+    chosen = [item for item in blend["methods"] if item["method"] == predictor.method]
+    with written_aside(out) as aside:
+        store = aside / "runs" / "store" / split.path.name
+        store.mkdir(parents=True)
+        shutil.copyfile(split.path / "folds.parquet", store / "folds.parquet")
+        write_json(store / "blend" / "blend.json", {**blend, "methods": chosen, "best": predictor.method})
+        predictor.link_files(store / "members", aside / "runs" / "backbones")
+        build_wheels(packages, aside / "wheels")
+        shutil.copyfile(NOTEBOOK, aside / "prefens-submission.ipynb")
+        about = {
+            "members": predictor.used,
+            "method": predictor.method,
+            "wheels": sorted(path.name for path in (aside / "wheels").iterdir()),
+            "data_digest": short(blend["data_digest"]),
+            "megabytes": round(sum(path.stat().st_size for path in aside.rglob("*") if path.is_file()) / 1e6, 1),
+        }
+        write_json(aside / MARKER, about)
+    return about
+
+
+def build_wheels(packages: Sequence[str], folder: Path) -> None:
+    """Build prefens' wheel from its checkout, and fetch or build those of `packages`, without dependencies."""
+    if not (PROJECT / "pyproject.toml").is_file():
+        raise ConfigError(
+            f"no pyproject.toml in {PROJECT}",
+            "a checkout of prefens",
+            "run this from a checkout, installed with pip -e",
+        )
+    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder)]
+    done = subprocess.run(
+        [*pip, "-c", str(PROJECT / "constraints.txt"), str(PROJECT), *packages],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise ConfigError(
+            f"pip wheel failed: {done.stderr.strip()[-500:]}", "wheels", "check packages= and the connection to PyPI"
+        )

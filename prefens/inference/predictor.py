@@ -1,0 +1,211 @@
+"""Predicting new pairs with stored members and a fitted blend; needs plain files alone, and may find them read-only."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from prefens.core.errors import StoreError
+from prefens.core.files import link, link_tree, write_json
+from prefens.core.metrics import outcome_shares
+from prefens.core.types import Floats, Pairs
+from prefens.data.load import Loaded
+from prefens.ensemble.base import Blender
+from prefens.ensemble.registry import restore
+from prefens.members.backbone_files import backbone_files
+from prefens.members.base import Member
+from prefens.members.registry import class_of, kinds
+from prefens.members.style import all_features
+from prefens.store.member_spec import MemberSpec
+from prefens.store.oof_store import SplitStore
+
+log = logging.getLogger(__name__)
+
+NAME = "predictor.json"
+TRAINED = ("predictions.parquet", "run.json", "*.failed.json", ".*")  # of a stored fold run, what no prediction needs
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """Stored members with a fitted blender: all that leads from pairs to probabilities.
+
+    Attributes
+    ----------
+    store : the folder with members/, part of a store or written by `save`; its folds are not read.
+    method : the name of the blender's rule; members : names, in the order that the blender was fitted on; those it
+        does not use are not loaded.
+    k : the number of fold models of each member; prior : (K,) the outcome shares that malformed rows get.
+    backbones : a folder of backbone files that go before the installed ones.
+    loaded : member -> its fold models, where they are kept in memory; other members are read at each prediction.
+    """
+
+    store: SplitStore
+    method: str
+    members: Sequence[str]
+    blender: Blender
+    k: int
+    prior: Floats
+    backbones: Path
+    loaded: dict[str, list[Member]] = field(default_factory=dict)
+
+    @classmethod
+    def of_store(cls, split: SplitStore, method: str) -> Self:
+        """Return the predictor of the stored blend's `method`, or of its best one for "best"."""
+        name, members, blender = stored_blender(split.blend(), method)
+        backbones = split.path.parents[1] / "backbones"
+        folds = split.folds
+        prior = outcome_shares(folds.label[folds.scored], folds.n_outcomes)
+        return cls(split, name, members, blender, folds.k, prior, backbones)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Return the predictor that `save` wrote; StoreError where there is none."""
+        path = folder / NAME
+        if not path.is_file():
+            raise StoreError(f"no {path}", "a model that a blend saved", "blend again: python -m prefens.blend")
+        about = json.loads(path.read_text("utf-8"))
+        return cls(
+            SplitStore(folder),
+            about["method"],
+            about["members"],
+            restore(about["state"]),
+            about["k"],
+            np.array(about["prior"], dtype=np.float64),
+            folder / "backbones",
+        )
+
+    def save(self, folder: Path) -> None:
+        """Write predictor.json, the members' models and the backbone files they need; no labels, ids or texts.
+
+        Files are hard links where the file system has them. StoreError where a member has no stored model.
+        """
+        self.link_files(folder / "members", folder / "backbones")
+        write_json(folder / NAME, self.about())
+
+    def link_files(self, members: Path, backbones: Path) -> None:
+        """Put the used members' models and their backbone files into two folders, as `save` does."""
+        carried: dict[str, Path] = {}
+        for spec in self.specs():
+            for folder in self.folders(spec):  # all of them are there
+                carried |= member_class(spec).carried(folder, self.backbones)
+            link_tree(self.store.member_dir(spec.name), members / spec.name, leave_out=TRAINED)
+        for name, directory in carried.items():
+            (backbones / name).mkdir(parents=True)
+            for path in backbone_files(directory):
+                link(str(path), str(backbones / name / path.name))
+
+    def about(self) -> dict[str, Any]:
+        """Return what predictor.json holds."""
+        return {
+            "method": self.method,
+            "members": list(self.members),
+            "state": self.blender.state(),
+            "k": self.k,
+            "prior": self.prior.tolist(),
+        }
+
+    @property
+    def used(self) -> list[str]:
+        """The members that the blender looks at."""
+        return [name for name, needed in zip(self.members, self.blender.used, strict=True) if needed]
+
+    def specs(self) -> list[MemberSpec]:
+        """Return the members that the blender looks at, in its order; StoreError where one is not there."""
+        known = {spec.name: spec for spec in self.store.members()}
+        missing = sorted(set(self.used) - set(known))
+        if missing:
+            raise StoreError(
+                f"the blend has members {', '.join(missing)}", f"some of {', '.join(known)}", "blend again"
+            )
+        return [known[name] for name in self.used]
+
+    def keep_loaded(self) -> None:
+        """Load all models now and keep them: for a server, which predicts again and again."""
+        self.loaded.update({spec.name: list(self.models(spec)) for spec in self.specs()})
+
+    def predict_rows(self, loaded: Loaded) -> Floats:
+        """Return (n, K) probabilities for all rows of the input; malformed ones get the class prior."""
+        probabilities = np.tile(self.prior, (len(loaded.ids), 1))
+        if len(loaded.pairs):
+            probabilities[loaded.rows] = self.predict_pairs(loaded.pairs)
+        return probabilities
+
+    def predict_pairs(self, pairs: Pairs) -> Floats:
+        """Return (n, K) probabilities: the blend of the members' means over their fold models."""
+        specs = self.specs()
+        for spec in specs:
+            folders = self.folders(spec)  # all models and backbones are there, before the first one starts to work
+            if spec.name not in self.loaded:
+                member_class(spec).carried(folders[0], self.backbones)
+        stacked = np.full((len(self.members), len(pairs), len(self.prior)), 1.0 / len(self.prior))
+        for spec in specs:
+            log.info("predicting with %s", spec.name)
+            stacked[list(self.members).index(spec.name)] = self.member_probabilities(spec, pairs)
+        blended = self.blender.predict(stacked, all_features(pairs) if self.blender.wants_features else None)
+        normalised: Floats = blended / blended.sum(axis=1, keepdims=True)
+        return normalised
+
+    def member_probabilities(self, spec: MemberSpec, pairs: Pairs) -> Floats:
+        """Return the (n, K) mean of a member's fold models."""
+        total = np.zeros((len(pairs), len(self.prior)))
+        for model in self.models(spec):
+            total += model.predict_proba(pairs)
+        return total / self.k
+
+    def models(self, spec: MemberSpec) -> Iterator[Member]:
+        """Yield the k fold models of a member; one at a time is in memory, unless they are kept."""
+        if spec.name in self.loaded:
+            yield from self.loaded[spec.name]
+            return
+        for folder in self.folders(spec):
+            yield load_model(spec, folder, self.backbones)
+
+    def folders(self, spec: MemberSpec) -> list[Path]:
+        """Return the folders of a member's k fold models; StoreError where one holds none."""
+        if spec.kind is None:
+            raise StoreError(
+                f"{spec.name} was made elsewhere: the store has its probabilities and no model",
+                "members trained here; predictions of test pairs by this one come from where it was made",
+                f"give them: blend=blend.json 'members={{{spec.name}: test.csv, ...}}'; or blend without it",
+            )
+        found = [self.store.fold_dir(spec.name, fold) / "model" for fold in range(self.k)]
+        for folder in found:
+            if not any(folder.glob("*")):
+                raise StoreError(
+                    f"{folder}: no stored model",
+                    "one per fold",
+                    "train the member again (force=true, training.save=fp16)",
+                )
+        return found
+
+
+def load_model(spec: MemberSpec, folder: Path, backbones: Path) -> Member:
+    """Load one fold model of a member."""
+    return member_class(spec).load(folder, backbones)
+
+
+def member_class(spec: MemberSpec) -> type[Member]:
+    """Return the class that made a member; StoreError where that is none of ours."""
+    try:
+        return class_of(str(spec.kind))
+    except KeyError as error:
+        raise StoreError(
+            f"{spec.name} is of the kind {spec.kind!r}",
+            f"one of {', '.join(kinds())}",
+            "install the package that has the kind, or train the member again",
+        ) from error
+
+
+def stored_blender(blend: Mapping[str, Any], method: str) -> tuple[str, list[str], Blender]:
+    """Return a stored blend's method (its best one for "best"), its members in order, and the fitted blender."""
+    name = blend["best"] if method == "best" else method
+    states = {item["method"]: item["state"] for item in blend["methods"]}
+    if name not in states:
+        raise StoreError(f"method={method}", f"best, or one of {', '.join(states)}", "correct it, or blend again")
+    return name, [member["member"] for member in blend["members"]], restore(states[name])

@@ -1,0 +1,120 @@
+"""Loading pretrained encoders and tokenizers from a directory: safetensors only, never remote code."""
+
+from __future__ import annotations
+
+import logging
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from prefens.core.errors import BackboneError
+
+
+def load_encoder(directory: Path) -> Any:
+    """Return the encoder of a model directory, with fp32 weights.
+
+    BackboneError where weights are missing, which transformers would draw at random; a pooler's are never used.
+    """
+    from transformers import AutoModel
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()  # type: ignore[no-untyped-call]
+    logging.getLogger("transformers.modeling_utils").addFilter(_is_no_load_report)
+    encoder, report = AutoModel.from_pretrained(
+        directory, use_safetensors=True, trust_remote_code=False, dtype=torch.float32, output_loading_info=True
+    )
+    missing = sorted(name for name in report["missing_keys"] if "pooler" not in name.split("."))
+    if missing:
+        raise BackboneError(
+            f"{directory}: no weights for {len(missing)} parts of the encoder, such as {missing[0]}",
+            "weights of the whole encoder that config.json describes",
+            "give the directory of a complete model; a config.json of another model may lie there",
+        )
+    return encoder
+
+
+def _is_no_load_report(record: logging.LogRecord) -> bool:
+    """Whether a message is other than the table of unused weights, of which those that matter are told as an error."""
+    return " LOAD REPORT" not in record.getMessage()
+
+
+def read_config(directory: Path) -> Any:
+    """Return the config of a model directory."""
+    from transformers import AutoConfig
+
+    return AutoConfig.from_pretrained(directory, trust_remote_code=False)
+
+
+def empty_encoder(directory: Path) -> Any:
+    """Return the encoder that a directory's config.json describes, for weights that are loaded afterwards."""
+    from transformers import AutoModel
+
+    return AutoModel.from_config(read_config(directory), dtype=torch.float32)  # type: ignore[no-untyped-call]
+
+
+def load_tokenizer(directory: Path) -> Any:
+    """Return the fast tokenizer of a model directory (BackboneError where there is none)."""
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=False)
+    except (ValueError, ImportError, OSError, KeyError, TypeError) as error:  # as many ways as tokenizers have to fail
+        raise BackboneError(
+            f"the tokenizer of {directory}: {_first_line(error)}",
+            "tokenizer.json, or a vocabulary that transformers turns into one",
+            "pip install sentencepiece, or add tokenizer.json (tokenizer.save_pretrained(DIR) writes it)",
+        ) from error
+    empty = len(tokenizer) <= len(tokenizer.all_special_tokens)  # transformers makes one where there is no vocabulary
+    if empty or not tokenizer.is_fast:
+        raise BackboneError(
+            f"the tokenizer of {directory}: {'no vocabulary' if empty else type(tokenizer).__name__}",
+            "a fast tokenizer with its vocabulary",
+            "add its tokenizer.json (tokenizer.save_pretrained(DIR) writes it)",
+        )
+    return tokenizer
+
+
+@lru_cache
+def longest_sequence(directory: Path) -> int | None:
+    """Return how many tokens the encoder of a model directory can read, or None where nothing bounds them.
+
+    Only config.json is read. BackboneError where it does not describe an encoder: a decoder's token knows nothing of
+    what follows it, and an encoder-decoder has no single sequence of states.
+    """
+    from transformers import AutoConfig, AutoModel
+
+    try:
+        config = AutoConfig.from_pretrained(directory, trust_remote_code=False)
+        with torch.device("meta"):  # shapes without memory
+            model = AutoModel.from_config(config)  # type: ignore[no-untyped-call]
+    except (ValueError, OSError, KeyError, ImportError) as error:
+        raise BackboneError(
+            f"{directory / 'config.json'}: {_first_line(error)}",
+            "an encoder that transformers knows (code from the hub is never run)",
+            "choose BERT, RoBERTa, XLM-R, DeBERTa, ELECTRA, MPNet, ModernBERT or another encoder of theirs",
+        ) from error
+    if config.is_encoder_decoder or any(getattr(module, "is_causal", False) for module in model.modules()):
+        kind = "an encoder-decoder" if config.is_encoder_decoder else "a decoder"
+        raise BackboneError(
+            f"{directory / 'config.json'} describes {type(model).__name__}, {kind}",
+            "an encoder, whose every token sees the whole sequence",
+            "choose an encoder, such as backbone=deberta-v3-xsmall",
+        )
+    return _positions(model)
+
+
+def _positions(model: Any) -> int | None:
+    table = getattr(getattr(model, "embeddings", None), "position_embeddings", None)
+    if not getattr(model.config, "position_biased_input", True):
+        return None  # DeBERTa: distances between tokens, far ones share a bucket
+    if not isinstance(table, torch.nn.Embedding):  # rotary, sinusoidal: as far as it was trained
+        known = getattr(model.config, "max_position_embeddings", None)
+        return None if known is None else int(known)
+    padding = table.padding_idx  # RoBERTa, XLM-R and MPNet count positions from the padding id on
+    return table.num_embeddings - (0 if padding is None else padding + 1)
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {next((line for line in str(error).splitlines() if line.strip()), '')[:200]}"

@@ -1,0 +1,97 @@
+"""The figures of the data study."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from prefens.core.metrics import outcome_shares
+from prefens.core.types import Outcome, Pairs
+from prefens.reporting.data_profile.tables import MOST_MODELS, Standing
+from prefens.reporting.language_id import LANGUAGES, PLACE
+from prefens.reporting.plots import ACCENT, COLOURS, MUTED, NAMES, blank, logarithmic
+from prefens.reporting.section import Plot
+from prefens.reporting.text_stats import Reading
+
+
+def label_plot(pairs: Pairs) -> Plot | None:
+    """Draw how often each outcome was chosen."""
+    if pairs.label is None or not len(pairs):
+        return None
+    figure, axes = blank(8.0, 2.2)
+    shares = outcome_shares(pairs.label, pairs.n_outcomes)
+    for row, outcome in enumerate(Outcome):
+        axes.barh(row, shares[outcome], color=COLOURS[outcome], height=0.6)
+        axes.text(shares[outcome] + 0.005, row, f"{shares[outcome]:.1%}", va="center", fontsize=9)
+    axes.set_yticks(range(pairs.n_outcomes), [NAMES[outcome] for outcome in Outcome])
+    axes.set(xlabel="share of pairs", xlim=(0, min(1.0, shares.max() + 0.1)))
+    axes.invert_yaxis()
+    lead = 100 * float(shares[Outcome.A_WINS] - shares[Outcome.B_WINS])
+    finding = (
+        f"{shares[Outcome.TIE]:.0%} ties; A wins {abs(lead):.1f} points {'more' if lead > 0 else 'less'} often than B"
+    )
+    return Plot("data-labels", finding, figure)
+
+
+def length_plot(reading: Reading) -> Plot | None:
+    """Draw how many words prompts and responses have, on a logarithmic axis."""
+    prompts, responses = reading.of(0, "words"), np.concatenate(reading.responses("words"))
+    longest = max(prompts.max(initial=0), responses.max(initial=0))
+    if not longest:
+        return None
+    figure, axes = blank(8.0, 3.4)
+    bins = np.geomspace(1, longest + 1, 50).tolist()
+    for values, colour, name in ((prompts, MUTED, "prompts"), (responses, ACCENT, "responses")):
+        weights = np.full(len(values), 1.0 / max(1, len(values)))
+        axes.hist(
+            np.maximum(values, 1), bins=bins, weights=weights, histtype="step", color=colour, linewidth=1.8, label=name
+        )
+    logarithmic(axes, lambda words: f"{words:,.0f}")
+    axes.set(xlabel="words, all turns together", ylabel="share of texts")
+    axes.legend(frameon=False)
+    half, most = np.median(responses), np.quantile(responses, 0.95)
+    ratio = np.exp(np.abs(reading.log_ratio()))
+    finding = f"Half of the responses have {half:,.0f} words or fewer, one in twenty over {most:,.0f}"
+    return Plot(
+        "data-lengths", f"{finding}; {(ratio >= 2).mean():.0%} of pairs differ in length by a factor of 2", figure
+    )
+
+
+def language_plot(reading: Reading) -> Plot | None:
+    """Draw the languages of the prompts, the most frequent first."""
+    counts = np.bincount(reading.of(0, "language"), minlength=len(LANGUAGES))
+    order = [int(place) for place in np.argsort(-counts, kind="stable") if counts[place]]
+    if len(order) < 2:
+        return None
+    figure, axes = blank(8.0, 1.2 + 0.24 * len(order))
+    shares = counts[order] / counts.sum()
+    axes.barh(range(len(order)), shares, color=ACCENT, height=0.65)
+    for row, share in enumerate(shares):
+        axes.text(share * 1.05, row, f"{share:.1%}", va="center", fontsize=8)
+    axes.set_yticks(range(len(order)), [LANGUAGES[place] for place in order], fontsize=9)
+    logarithmic(axes, lambda share: f"{100 * share:g}%")
+    axes.set(xlabel="share of prompts (logarithmic)", xlim=(shares.min() / 2, 2.0))
+    axes.invert_yaxis()
+    english = counts[PLACE["English"]] / counts.sum()
+    return Plot("data-languages", f"{english:.0%} of the prompts are in English", figure)
+
+
+def model_plot(found: Sequence[Standing]) -> Plot | None:
+    """Draw what the most frequent models won, tied and lost, the best on top."""
+    if len(found) < 2:
+        return None
+    shown = sorted(found[:MOST_MODELS], key=lambda each: each.lost - each.won)
+    figure, axes = blank(8.0, 1.2 + 0.26 * len(shown))
+    left = np.zeros(len(shown))
+    for name, outcome in (("won", Outcome.A_WINS), ("tied", Outcome.TIE), ("lost", Outcome.B_WINS)):
+        widths = np.array([getattr(each, name) for each in shown])
+        axes.barh(range(len(shown)), widths, left=left, color=COLOURS[outcome], height=0.7, label=name)
+        left += widths
+    axes.set_yticks(range(len(shown)), [f"{each.model} ({each.pairs:,})" for each in shown], fontsize=8)
+    axes.set(xlim=(0, 1), xlabel="share of the model's pairs")
+    axes.invert_yaxis()
+    axes.legend(frameon=False, fontsize=8, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0))
+    best, worst = shown[0], shown[-1]
+    finding = f"{best.model} wins {best.won:.0%} and loses {best.lost:.0%}"
+    return Plot("data-models", f"{finding}, {worst.model} {worst.won:.0%} and {worst.lost:.0%}", figure)

@@ -1,0 +1,99 @@
+"""How a command runs: Hydra composes its settings and runs its jobs; the exit status tells how they ended."""
+
+from __future__ import annotations
+
+import logging
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import hydra
+
+from prefens.core import shutdown
+from prefens.core.errors import ConfigError
+from prefens.members.training import distributed
+from prefens.runner import help as help  # it registers what --help shows
+from prefens.runner.callbacks import SweepCallback
+from prefens.runner.config import CONF_DIR
+from prefens.runner.job import run_job
+from prefens.runner.sweep import JobOutcome
+from prefens.runner.sweep import Rows as Rows  # the commands' type for what they return
+
+log = logging.getLogger(__name__)
+
+REASONS = {130: "interrupted", 143: "stopped by SIGTERM", shutdown.BUDGET_SPENT: "the time budget is spent"}
+
+
+def run(name: str, task: Callable[[Any], Rows], finish: Callable[[Rows], None] | None = None) -> None:
+    """Run a command: compose conf/`name`.yaml, call `task` for each job, and exit non-zero where any failed.
+
+    One failed job does not end a sweep, nor does one whose process is killed. Every job of a sweep leaves its rows,
+    or its error, in a file, so that jobs in other processes are counted too; `finish` receives the rows of all.
+    Exit codes: 1 for failures, 130 after Ctrl-C, 143 after SIGTERM, 75 where the time budget is spent.
+    """
+    if name != "train" and distributed.count() > 1:  # they would wait for each other
+        together = f"prefens.{name} in {distributed.count()} processes that train together"
+        sys.exit(f"\nfailed: {ConfigError(together, 'prefens.train, or one process', 'leave out accelerate launch')}")
+    shutdown.install()
+    SweepCallback.sweep = None
+    outcomes: list[JobOutcome] = []
+
+    def job(config: Any) -> JobOutcome:
+        outcomes.append(run_job(task, config))
+        return outcomes[-1]
+
+    code: Any = 0
+    stopped: int | None = None
+    try:
+        code = _run_hydra(name, job)
+    except KeyboardInterrupt as interrupt:
+        stopped = getattr(interrupt, "code", 130)
+    every = outcomes if SweepCallback.sweep is None else SweepCallback.sweep.outcomes()
+    if not every and stopped is None:  # --help, --cfg, a wrong setting: Hydra has answered
+        sys.exit(code)
+    if stopped is None:
+        stopped = next((outcome.code for outcome in every if outcome.code is not None), None)
+    rows = [row for outcome in every for row in outcome.rows]
+    if finish is not None and (rows or stopped is None):
+        try:
+            finish(rows)
+        except OSError as error:  # a full disk
+            code = f"\nfailed: {error}"
+    _exit(name, every, code, stopped)
+
+
+def _run_hydra(name: str, job: Callable[[Any], JobOutcome]) -> Any:
+    """Let Hydra compose the settings and run the jobs; return an exit status, 0 where it found nothing wrong.
+
+    joblib ends all its workers where one is killed. The sweep is then run again, without the jobs that have ended.
+    """
+    while True:
+        code: Any = 0
+        try:
+            hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name=name)(job)()
+        except SystemExit as end:  # what Hydra reports itself: typos, missing groups, a launcher whose worker died
+            code = end.code
+        sweep = SweepCallback.sweep
+        lost = sweep.release_lost() if sweep is not None and code and shutdown.requested() is None else 0
+        if not lost:
+            return code
+        log.warning("a worker died with %d jobs; the sweep goes on, and they are tried once more", lost)
+
+
+def _exit(name: str, outcomes: Sequence[JobOutcome], code: Any, stopped: int | None) -> None:
+    """Print what failed, what was lost and how to go on; exit with the status that tells."""
+    failed = [outcome for outcome in outcomes if outcome.error or (outcome.running and stopped is None)]
+    for outcome in failed:
+        again = f"python -m prefens.{name} {shlex.join(outcome.overrides)}"
+        error = outcome.error or outcome.death
+        print(f"\nfailed: {' '.join(outcome.overrides)}\n  {error}\n  again:    {again}", file=sys.stderr)
+    if stopped is not None:
+        goes_on = "; the same command goes on from here" if name == "train" else ""
+        print(f"\n{REASONS.get(stopped, 'stopped')}{goes_on}", file=sys.stderr)
+        sys.exit(stopped)
+    left = SweepCallback.sweep.pending() if SweepCallback.sweep is not None and code else []
+    if left:
+        print(f"\nthe sweep broke off, {len(left)} jobs were not begun; the same command goes on", file=sys.stderr)
+    if failed or code:
+        sys.exit(code if isinstance(code, str) else 1)

@@ -1,0 +1,52 @@
+"""From settings to what they describe: the corpus, the identity of a member on it, and the trainer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from prefens.data.corpus import Corpus, make_corpus
+from prefens.data.folds import FoldSettings
+from prefens.runner import config
+from prefens.runner.schemas import RecipeConfig, Tracking
+from prefens.runner.trainer import Trainer
+from prefens.store.member_spec import MemberSpec
+from prefens.store.oof_store import OOFStore
+from prefens.store.tracking.factory import open_tracker
+
+
+def load_corpus(settings: RecipeConfig) -> Corpus:
+    """Load data and folds; the jobs of a sweep in one process share them, and so the features of the pairs."""
+    return _load(OmegaConf.to_yaml(settings.data, resolve=True), OmegaConf.to_yaml(settings.folds, resolve=True))
+
+
+@lru_cache(maxsize=1)
+def _load(data: str, folds: str) -> Corpus:
+    source: Any = config.build(OmegaConf.create(data))
+    return make_corpus(source, config.build(OmegaConf.create(folds), FoldSettings))
+
+
+def member_spec(settings: RecipeConfig, corpus: Corpus) -> MemberSpec:
+    """Return the member that the settings describe, on the data and folds of the corpus."""
+    recipe = config.recipe_of(settings) | config.build_member(settings).identity()
+    if corpus.extra_digest is not None:
+        recipe["extra_digest"] = corpus.extra_digest
+    backbone = str(settings.backbone.name).rsplit("/", 1)[-1]
+    folds = corpus.folds
+    return MemberSpec(backbone, recipe["kind"], recipe, settings.seed, folds.data_digest, folds.digest)
+
+
+@contextmanager
+def open_trainer(
+    corpus: Corpus, tracking: Tracking, force: bool = False, race: float | None = None
+) -> Iterator[Trainer]:
+    """Yield what trains fold runs of the corpus, stores them under the tracking root, and tracks them."""
+    root = Path(tracking.root)
+    split = OOFStore(root).put_folds(corpus.folds)
+    with open_tracker(tracking) as tracker:
+        yield Trainer(corpus, split, tracker, root, force, race)

@@ -1,0 +1,150 @@
+"""The commands' settings: schemas, typed parts, and what of them is a member's recipe.
+
+Scalars of a command are typed by the dataclasses in schemas. A part (data, backbone, text, ...) is typed by the
+dataclass that it becomes: the one its `_target_` names, or the one the caller asks for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from hydra.core.config_store import ConfigStore
+from hydra.errors import InstantiationException
+from hydra.utils import get_class
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from prefens.core.errors import ConfigError
+from prefens.core.hashing import identity_fields
+from prefens.runner.schemas import SCHEMAS, RecipeConfig
+
+T = TypeVar("T")
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+CONF_DIR = _PACKAGE / "conf" if (_PACKAGE / "conf").is_dir() else _PACKAGE.parent / "conf"  # a wheel; a checkout
+RECIPE_GROUPS = ("text", "pairing", "head", "training")  # beside backbone; a member has those it names as fields
+NON_IDENTITY_FIELDS = (
+    "path training.save training.checkpoint_minutes training.gradient_checkpointing training.guard".split()
+)
+
+
+# Hydra copies what holds its store for each group that --help lists, and copies each node that it takes from the store
+# once more: the only store there is may be shared.
+ConfigStore.__deepcopy__ = lambda store, _: store  # type: ignore[attr-defined]
+
+for _name, _schema in SCHEMAS.items():
+    ConfigStore.instance().store(name=f"{_name}_schema", node=_schema)
+
+
+def build(node: Any, kind: type[T] | None = None, **parts: Any) -> T:
+    """Return the dataclass that a config node describes.
+
+    Parameters
+    ----------
+    node : a DictConfig of its fields; `_target_` is the import path of the dataclass where `kind` is None.
+    parts : config nodes for fields that are dataclasses themselves; those it has no field for are left out.
+
+    Raises
+    ------
+    ConfigError for an unknown field, a value of another type, or a target that can't be imported.
+    """
+    try:
+        known = kind or target_class(node)
+        if not is_dataclass(known) and set(node) == {"_target_"}:
+            return cast(T, known())
+        named = {item.name for item in fields(known)}  # type: ignore[arg-type]
+        given = {name: value for name, value in node.items() if name != "_target_"}
+        schema = OmegaConf.structured(known, flags={"readonly": False})
+        merged = OmegaConf.merge(schema, {**given, **{name: part for name, part in parts.items() if name in named}})
+        return OmegaConf.to_object(merged)  # type: ignore[return-value]
+    except OmegaConfBaseException as error:
+        raise ConfigError(
+            str(error).splitlines()[0] + (f" ({error.full_key})" if error.full_key else ""),
+            f"the fields and types of {node.get('_target_', kind)}",
+            "correct the setting; --cfg job prints them all",
+        ) from error
+
+
+def mapping(name: str, node: Any) -> dict[str, str]:
+    """Return a setting's names by key, empty where it is null; ConfigError for anything but a mapping to names."""
+    if node is None:
+        return {}
+    if not isinstance(node, Mapping) or not all(isinstance(value, str | int) for value in node.values()):
+        raise ConfigError(f"{name}={node}", f"'{name}={{key: value, ...}}'", f"correct {name}=")
+    return {str(key): str(value) for key, value in node.items()}
+
+
+def columns_of(files: Collection[str], node: Any) -> dict[str, dict[str, str]]:
+    """Return the names of columns by file: `node` is one mapping for all files, or holds one for each that needs it.
+
+    Files go by their members' names. ConfigError for a name that is none of theirs.
+    """
+    if not isinstance(node, Mapping) or not any(isinstance(own, Mapping) for own in node.values()):
+        return dict.fromkeys(files, mapping("columns", node))
+    own_of = {str(name): own for name, own in node.items()}
+    unknown = sorted(own_of.keys() - set(files))
+    if unknown:
+        raise ConfigError(f"columns= for {', '.join(unknown)}", f"names among {', '.join(files)}", "correct columns=")
+    return {name: mapping(f"columns.{name}", own_of.get(name)) for name in files}
+
+
+def target_class(node: Mapping[Any, Any]) -> Any:
+    """Return the class that a node's `_target_` names."""
+    try:
+        return get_class(node["_target_"])
+    except (InstantiationException, ImportError, ValueError, KeyError) as error:
+        raise ConfigError(
+            f"_target_={node.get('_target_')!r}: {str(error).splitlines()[0]}",
+            "the import path of an installed class",
+            "correct it in conf/",
+        ) from error
+
+
+def build_member(config: RecipeConfig) -> Any:
+    """Return the unfitted member that the settings describe."""
+    return build(config.backbone, **_parts(config))
+
+
+def recipe_of(config: RecipeConfig) -> dict[str, Any]:
+    """Return all settings that decide the member's predictions but the seed, as JSON values.
+
+    They are read from the member as it was built, with the types and the values that it uses: 1 and 1.0 are one
+    recipe. Of the groups it has those that the member's class has fields for; never paths, tracking or threads.
+    Fields that joined later are left out where they have their neutral value.
+    """
+    member = build_member(config)
+    built = identity_fields(member)
+    for path in NON_IDENTITY_FIELDS:
+        *outer, last = path.split(".")
+        place = built
+        for name in outer:
+            place = place.get(name, {})
+        place.pop(last, None)
+    return {**member.kind_fields(), **built}
+
+
+def unused_overrides(config: RecipeConfig, overrides: Sequence[str]) -> list[str]:
+    """Return those of the overrides that set a part which the member's class has no field for."""
+    read = {item.name for item in fields(target_class(config.backbone))}
+    idle = set(RECIPE_GROUPS) - read
+    return [each for each in overrides if each.lstrip("+~").partition("=")[0].partition(".")[0] in idle]
+
+
+def with_fields(config: RecipeConfig, values: Mapping[str, Any]) -> RecipeConfig:
+    """Return a copy of the settings with other values in some fields, by dotted name (ConfigError for no field)."""
+    changed = deepcopy(config)
+    for name, value in values.items():
+        try:
+            OmegaConf.update(changed, name, value, force_add=False)  # type: ignore[arg-type]
+        except OmegaConfBaseException as error:
+            wrong = f"{name}={value!r}: {str(error).splitlines()[0]}"
+            raise ConfigError(wrong, "a field of the settings", "--cfg job prints them all") from error
+    return changed
+
+
+def _parts(config: RecipeConfig) -> dict[str, Any]:
+    return {name: getattr(config, name) for name in RECIPE_GROUPS}

@@ -1,0 +1,245 @@
+"""Tables for people, printed with rich; their JSON twins are for programs."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.measure import Measurement
+from rich.table import Table
+
+from prefens.ensemble.leaderboard import LeaderboardRow
+from prefens.ensemble.results import MemberDiagnosis
+
+CAPTION_WIDTH = 90  # characters of a line below a table, which may be narrower
+WIDEST = 200  # characters of a table
+STYLES = {"member": "", "blend": "bold", "choice": "bold green", "reference": "dim"}
+MALFORMED_SHOWN = 10  # rows
+TRIALS_SHOWN = 20  # rows
+
+
+def show(table: Table) -> None:
+    """Print a table to stdout at its natural width: a narrow terminal may fold lines, but no number is cut."""
+    table.box, table.title_justify = SIMPLE_HEAD, "left"
+    table.show_edge, table.pad_edge, table.collapse_padding = False, False, True  # two spaces between columns
+    caption, table.caption = table.caption, None
+    console = Console()
+    natural = Measurement.get(console, console.options.update(width=WIDEST, max_width=WIDEST), table).maximum
+    Console(width=natural).print(table)
+    if caption:
+        Console(width=max(natural, CAPTION_WIDTH), highlight=False).print(caption, style="dim italic", markup=False)
+    print()
+
+
+def short_names(names: Iterable[str]) -> dict[str, str]:
+    """Return how a table names each member: backbone and seed, as in `minilm-l6 s0`, where that is unique."""
+    short = {name: re.sub(r"-[0-9a-f]{8}-(s-?\d+)$", r" \1", name) for name in names}
+    counts = Counter(short.values())
+    return {name: brief if counts[brief] == 1 else name for name, brief in short.items()}
+
+
+def fold_table(runs: Sequence[Mapping[str, Any]]) -> Table:
+    """One row per member: log loss of each fold in nats, their mean, accuracy, and training time."""
+    folds = sorted({run["fold"] for run in runs})
+    table = Table(title="Out-of-fold log loss in nats (lower is better; ln 3 = 1.0986)")
+    table.add_column("member", no_wrap=True)
+    for name in [*(f"fold {fold}" for fold in folds), "mean", "accuracy", "time"]:
+        table.add_column(name, justify="right")
+    for member, name in short_names(run["member"] for run in runs).items():
+        own = {run["fold"]: run for run in runs if run["member"] == member}
+        losses = [f"{own[fold]['log_loss']:.4f}" if fold in own else "" for fold in folds]
+        mean, accuracy = (np.mean([run[score] for run in own.values()]) for score in ("log_loss", "accuracy"))
+        spent = sum(run["seconds"] for run in own.values() if run["trained"])
+        time = f"{spent:.1f} s" if any(run["trained"] for run in own.values()) else "cached"
+        table.add_row(
+            _marked(name, next(iter(own.values())).get("tuned_on_oof")), *losses, f"{mean:.4f}", f"{accuracy:.1%}", time
+        )
+    return table
+
+
+def leaderboard_table(rows: Sequence[LeaderboardRow], title: str) -> Table:
+    """One row per member, blend and reference; honest log loss orders them."""
+    compared = list(dict.fromkeys(name for row in rows for name in row.differences or {}))
+    kinds = list(dict.fromkeys(kind for row in rows for kind in row.calibrated))
+    columns = {"fitted": [row.fitted for row in rows], "hold-out": [row.holdout for row in rows]}
+    columns = {name: values for name, values in columns.items() if any(value is not None for value in values)}
+    table = Table(title=title, caption=_leaderboard_caption(rows, bool(compared)))
+    table.add_column("", no_wrap=True)
+    scores = ["honest ± se", *(f"+{kind}" for kind in kinds), *columns, "acc.", "ECE"]
+    for name in [*scores, *(f"vs {name}" for name in compared)]:
+        table.add_column(name, justify="right", no_wrap=True)
+    names = short_names(row.name for row in rows) | {"symmetric Bayes floor": "symmetric floor"}
+    for place, row in enumerate(rows):
+        cells = [f"{row.scores.log_loss:.4f} ± {row.scores.log_loss_se:.4f}"]
+        cells += [_number(row.calibrated.get(kind)) for kind in kinds]
+        cells += [_number(values[place]) for values in columns.values()]
+        cells += [f"{row.scores.accuracy:.1%}", f"{row.scores.calibration_error:.1%}"]
+        cells += [_interval((row.differences or {}).get(name)) for name in compared]
+        name = "nested selection" if row.kind == "choice" else _marked(names[row.name], row.tuned_on_oof)
+        table.add_row(name, *cells, style=STYLES[row.kind])
+    return table
+
+
+def _leaderboard_caption(rows: Sequence[LeaderboardRow], compared: bool) -> str:
+    caption = "Log loss in nats ± standard error by prompt; lower is better."
+    if compared:
+        caption += " honest: blends cross-fitted.\nvs: 95 % interval of the difference."
+    if any(row.kind == "choice" for row in rows):
+        caption += " nested selection: what to expect of the best."
+    return caption
+
+
+def show_status(about: Mapping[str, Any], clear: bool) -> None:
+    """Print the status of a sweep, on a cleared screen or below what is there."""
+    if clear:
+        print("\033[2J\033[H", end="")
+    for split in about["splits"]:
+        show(status_table(split))
+        print("\n".join(status_notes(split)))
+    pending = about["jobs_not_begun"]
+    if pending:
+        print(f"{len(pending)} jobs of the latest sweep have not begun, such as: {' '.join(pending[0])}")
+    sys.stdout.flush()
+
+
+def status_table(status: Mapping[str, Any]) -> Table:
+    """One row per member of a sweep, one column per fold: log loss in nats where it is done, else its state."""
+    counts = ", ".join(f"{count} {STATES.get(state, state)}" for state, count in status["counts"].items() if count)
+    left = "unknown" if status["seconds_left"] is None else _duration(status["seconds_left"])
+    spent = f"{status['cpu_hours']:.2f} CPU-hours"
+    spent += f", {status['gpu_hours']:.2f} GPU-hours" if status["gpu_hours"] else ""
+    caption = f"{counts or 'no members'}.\nTime left, at the present pace: {left}. Spent: {spent}."
+    table = Table(title=status["split"], caption=caption)
+    table.add_column("member", no_wrap=True)
+    for fold in range(max(map(len, status["members"].values()), default=0)):
+        table.add_column(f"fold {fold}", justify="right", no_wrap=True)
+    names = short_names(status["members"])
+    for member, folds in status["members"].items():
+        table.add_row(escape(names[member]), *map(_fold_cell, folds))
+    return table
+
+
+STATES = {"given_up": "discarded early"}  # other states are named as in JSON
+
+
+def status_notes(status: Mapping[str, Any]) -> list[str]:
+    """Return why each failed fold run failed, and why each member was discarded early, a line each."""
+    lines = []
+    for member, folds in status["members"].items():
+        lines += [
+            f"{fold['state']}: {member} fold {n}: {fold['note']}"
+            for n, fold in enumerate(folds)
+            if fold["state"] in {"failed", "collapsed", "died"}
+        ]
+        lines += sorted({f"discarded early: {member}: {fold['note']}" for fold in folds if fold["state"] == "given_up"})
+    return lines
+
+
+def _fold_cell(fold: Mapping[str, Any]) -> str:
+    state = fold["state"]
+    if state == "done":
+        return f"{fold['log_loss']:.4f}"
+    style = {"running": "yellow", "missing": "dim", "given_up": "dim"}.get(state, "red")
+    text = f"running {_duration(fold['seconds'])}" if state == "running" else STATES.get(state, state).split()[0]
+    return f"[{style}]{text}[/{style}]"
+
+
+def _duration(seconds: float) -> str:
+    minutes, hours = seconds / 60, seconds / 3600
+    return f"{seconds:.0f} s" if minutes < 2 else f"{minutes:.0f} min" if hours < 2 else f"{hours:.1f} h"
+
+
+def member_table(members: Sequence[MemberDiagnosis]) -> Table:
+    """One row per member: its weight with interval, what the blend loses without it, and who is most like it."""
+    table = Table(title="What the fitted weights rest on", caption=MEMBER_CAPTION)
+    table.add_column("", no_wrap=True)
+    for name in ("log loss", "weight", "gain (leave\none out)", "most alike"):
+        table.add_column(name, justify="left" if name == "most alike" else "right", no_wrap=True)
+    names = short_names(row.member for row in members)
+    for row in sorted(members, key=lambda row: -row.weight):
+        alike = "" if row.most_alike is None else f"{row.correlation:.3f} {escape(names[row.most_alike])}"
+        low, high = row.weight_interval
+        weight = f"{row.weight:.3f} [{low:.3f}, {high:.3f}]"
+        gain = "" if row.left_out is None else f"{row.left_out:+.4f}"
+        name = _marked(names[row.member], row.tuned_on_oof)
+        table.add_row(name, f"{row.log_loss:.4f}", weight, gain, alike, style="red" if row.duplicate else "")
+    return table
+
+
+MEMBER_CAPTION = (
+    "weight: with its 95 % interval. gain: how much the honest log loss rises without it.\n"
+    "most alike: the highest correlation of errors; above 0.995 (red) two members say the same."
+)
+
+
+def _marked(name: str, tuned_on_oof: bool | None) -> str:
+    """Return a member's name, marked where its settings were chosen by the rows that it is scored on."""
+    return escape(f"{name} (tuned)" if tuned_on_oof else name)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
+
+
+def _interval(difference: Sequence[float] | None) -> str:
+    """Return the bounds of a paired difference; the difference itself is that of two honest scores."""
+    return "" if difference is None else escape(f"[{difference[1]:+.3f},{difference[2]:+.3f}]")
+
+
+def prediction_table(summary: Mapping[str, Any]) -> Table:
+    """What a prediction did: rows, malformed ones by name, the blend, the mean probabilities."""
+    table = Table(title=f"Wrote {summary['submission']}", show_header=False)
+    mean = ", ".join(
+        f"{name} {value:.3f}" for name, value in zip(("A", "B", "tie"), summary["mean_probabilities"], strict=True)
+    )
+    malformed = summary["malformed"]
+    table.add_row("rows", f"{summary['rows']} ({summary['predicted']} predicted, {len(malformed)} got the class prior)")
+    for problem in malformed[:MALFORMED_SHOWN]:
+        table.add_row("malformed", escape(f"row {problem['row']} (id {problem['id']}): {problem['problem']}"))
+    if len(malformed) > MALFORMED_SHOWN:
+        table.add_row("", f"... and {len(malformed) - MALFORMED_SHOWN} more, listed in predict.json")
+    for kind, count in summary["repaired"].items():
+        table.add_row("repaired", f"{kind}: {count} rows")
+    table.add_row("blend", escape(f"{summary['method']} of {', '.join(short_names(summary['members']).values())}"))
+    table.add_row("mean probabilities", mean)
+    return table
+
+
+def trial_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """One row per trial of a search, best first: its loss, the hold-out's, the values it tried."""
+    table = Table(title="Trials, best first", caption=TRIAL_CAPTION)
+    fields = list(dict.fromkeys(name for row in rows for name in row["values"]))
+    for name in ("trial", "log loss", "hold-out", "folds", *fields, "member"):
+        table.add_column(name, justify="left" if name == "member" else "right", no_wrap=True)
+    names = short_names(row["member"] for row in rows)
+    for row in rows[:TRIALS_SHOWN]:
+        values = [
+            f"{value:.3g}" if isinstance(value, float) else str(value) for value in map(row["values"].get, fields)
+        ]
+        complete = row["state"] == "complete"
+        loss = _number(row["log_loss"]) if complete else f"{_number(row['log_loss'])} {row['state']}"
+        cells = [str(row["trial"]), loss, _number(row["holdout"]), str(row["folds"]), *values]
+        table.add_row(*cells, _marked(names[row["member"]], row.get("tuned_on_oof")), style="" if complete else "dim")
+    return table
+
+
+TRIAL_CAPTION = (
+    "log loss: out of fold, in nats; the best one of a search is too good. hold-out: on rows that\n"
+    "no trial was chosen by. Pruned trials have the loss of their first folds."
+)
+
+
+def bundle_table(bundle: Mapping[str, Any], folder: str) -> Table:
+    """What a bundle holds."""
+    table = Table(title=f"Wrote {folder} ({bundle['megabytes']} MB)", show_header=False)
+    for name in ("method", "members", "wheels"):
+        value = bundle[name]
+        table.add_row(name, value if isinstance(value, str) else "\n".join(value))
+    return table

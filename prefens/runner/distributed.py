@@ -1,0 +1,77 @@
+"""Several processes that train together: the main one leads, the others help it fold by fold and write nothing.
+
+The main process says what comes next: the number of a fold run that is trained, or the exit status with which all of
+them end. Where one dies, whoever started them ends the rest.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+import psutil
+
+from prefens.core.errors import PrefensError
+from prefens.core.shutdown import Stopped
+from prefens.data.corpus import Corpus
+from prefens.members.base import Member
+from prefens.members.training.distributed import from_main, rank
+from prefens.runner.trainer import fit_fold
+from prefens.store.member_spec import MemberSpec
+
+PARTING = 20.0  # seconds that the main process has to say how it ended, before the others end
+
+
+@dataclass(frozen=True)
+class Ending:
+    """The last word of the main process: its exit status."""
+
+    code: int
+
+
+@contextmanager
+def leading(corpus: Corpus, spec: MemberSpec, make: Callable[[], Member], root: Path) -> Iterator[None]:
+    """Have the other processes, if there are any, help with what the block trains, and end when it ends.
+
+    They never enter the block.
+    """
+    if rank() > 0:
+        _follow(corpus, spec, make, root)
+    from_main((socket.gethostname(), os.getpid()))
+    try:
+        yield
+    except (PrefensError, Stopped) as error:
+        from_main(Ending(getattr(error, "code", 1)))
+        raise
+    from_main(Ending(0))
+
+
+def _follow(corpus: Corpus, spec: MemberSpec, make: Callable[[], Member], root: Path) -> NoReturn:
+    """Help the main process to train fold runs of a member until it ends; then end with the same exit status."""
+    host, pid = from_main(None)
+    while not isinstance(word := from_main(None), Ending):
+        if not isinstance(word, int):  # the main process has begun what this one could not
+            _leave(1, host, pid)
+        try:
+            fold = corpus.folds.split(word)
+            fit_fold(corpus, fold, make(), spec.key(word), root)
+        except (PrefensError, Stopped):
+            continue  # all processes agree on these; the main one says what follows
+    _leave(word.code, host, pid)
+
+
+def _leave(code: int, host: str, pid: int) -> NoReturn:
+    """End after the main process, which would be killed before its last words if another had failed before."""
+    if host == socket.gethostname():
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        with contextlib.suppress(psutil.Error):
+            psutil.Process(pid).wait(PARTING)
+    sys.exit(code)

@@ -1,0 +1,72 @@
+"""Putting a member that was made elsewhere into the store, where it is a member like any other, but without models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from prefens.core.errors import ConfigError, StoreError
+from prefens.core.metrics import accuracy, log_loss
+from prefens.core.types import FoldPredictions
+from prefens.runner.blend_inputs import is_file
+from prefens.runner.sync import track_member
+from prefens.store.external import ForeignMember
+from prefens.store.member_spec import MemberSpec
+from prefens.store.oof_store import SplitStore
+from prefens.store.tracking.tracker import Tracker
+
+
+def import_member(split: SplitStore, tracker: Tracker, member: ForeignMember, force: bool = False) -> MemberSpec:
+    """Store and track a member made elsewhere; importing it again changes nothing.
+
+    Raises
+    ------
+    StoreError where ids are missing or unknown, or where a member of its name is there with other predictions
+    (`force` replaces it, unless we trained it); ConfigError for a name that can't be a folder's.
+    """
+    name = member.name
+    if not name or Path(name).name != name or name.startswith(".") or is_file(name):
+        raise ConfigError(f"name={name!r}", "a name without slashes, leading dot or suffix", "set name=mine, say")
+    spec, runs = member.spec(split.folds), member.runs(split.folds)
+    known = next((each for each in split.members() if each.name == name), None)
+    if known is not None and not _same(split, known, spec, runs):
+        if known.foreign is None or not force:
+            raise StoreError(
+                f"{split.path}: has a member {name} already, with other predictions",
+                "the same file with the same columns, or another name",
+                "set name=..." + (", or force=true to replace it" if known.foreign else ""),
+            )
+        split.forget(known)
+    split.put_member(spec)
+    missing = [run for run in runs if run.key.fold not in split.finished_folds(spec)]
+    for run in missing:
+        _put(split, spec, run)
+    if missing or not tracker.has_member(spec):
+        track_member(split, tracker, spec)
+    return spec
+
+
+def _same(split: SplitStore, known: MemberSpec, spec: MemberSpec, runs: Sequence[FoldPredictions]) -> bool:
+    """Whether what is stored of a member is what comes; the same file read by other columns is not."""
+    if known != spec:
+        return False
+    return all(
+        np.array_equal(getattr(split.predictions(spec, fold), name), getattr(runs[fold], name))
+        for fold in split.finished_folds(spec)
+        for name in ("ids", "probabilities", "holdout_ids", "holdout_probabilities")
+    )
+
+
+def _put(split: SplitStore, spec: MemberSpec, run: FoldPredictions) -> None:
+    label = split.folds.label[split.folds.split(run.key.fold).valid]
+    facts = {
+        "log_loss": log_loss(run.probabilities, label),
+        "accuracy": accuracy(run.probabilities, label),
+        "seconds": 0.0,
+        "valid_rows": len(run.ids),
+        "facts": {},
+        "curves": {},
+    }
+    split.put(spec, run, facts, lambda directory: None)

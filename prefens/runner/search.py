@@ -1,0 +1,182 @@
+"""Search over a recipe's fields: each trial is an ordinary member, pruned after any fold, resumed where it stopped."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from prefens.core.errors import ConfigError, TrainingError
+from prefens.core.hashing import digest, short
+from prefens.core.metrics import log_loss
+from prefens.runner.sync import member_stack
+from prefens.store.member_spec import MemberSpec
+from prefens.store.oof_store import SplitStore
+
+log = logging.getLogger(__name__)
+optuna.logging.set_verbosity(optuna.logging.ERROR)  # failed trials are told here
+warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+
+HEARTBEAT = 60  # seconds; a trial whose process is silent for twice as long is begun again
+FAILED = "failed"  # noted of a trial whose training failed; one that was cut off is begun again instead
+
+FoldLoss = Callable[[Mapping[str, Any], int], tuple[float, int]]  # settings, fold -> mean log loss, rows
+
+
+@dataclass(frozen=True)
+class Search:
+    """A study of one base recipe on one data set and its folds.
+
+    Attributes
+    ----------
+    space : dotted field of the settings -> a list of choices, or {low, high} with optional `step` and `log`.
+    trials : how many to finish, those of earlier runs of the same search included.
+    storage : an SQLAlchemy address; identity : JSON values that tell this search from others in the storage.
+    k : folds; startup : trials drawn at random, and never pruned, before the search learns from them.
+    """
+
+    space: Mapping[str, Any]
+    trials: int
+    storage: str
+    identity: Any
+    k: int
+    startup: int = 8
+    seed: int = 0
+    distributions: dict[str, BaseDistribution] = field(init=False)
+
+    def __post_init__(self) -> None:
+        if not self.space or self.trials < 1 or self.startup < 1:
+            raise ConfigError(
+                f"space={dict(self.space)}, trials={self.trials}, startup={self.startup}",
+                "fields to search, and one trial or more",
+                "set 'space={training.lr: {low: 1e-6, high: 1e-4, log: true}, text.max_length: [256, 512]}', say",
+            )
+        object.__setattr__(self, "distributions", {name: distribution(name, it) for name, it in self.space.items()})
+
+    def run(self, fold_loss: FoldLoss) -> list[FrozenTrial]:
+        """Try settings until enough trials are finished; return all of them, best first.
+
+        The objective is the out-of-fold log loss: the mean of the folds' losses, weighted by their rows. After each
+        fold a trial whose mean so far is above the median of the others is pruned.
+        """
+        study = self.study()
+
+        def stop(study: optuna.Study, _: Any) -> None:
+            if len(finished(study.trials)) >= self.trials:
+                study.stop()
+
+        if len(finished(study.trials)) < self.trials:
+            study.optimize(
+                lambda trial: self._objective(study, trial, fold_loss), callbacks=[stop], catch=TrainingError
+            )
+        worst = float("inf")
+        return sorted(finished(study.trials), key=lambda trial: (trial.state.value, trial.value or worst, trial.number))
+
+    def _objective(self, study: optuna.Study, trial: Trial, fold_loss: FoldLoss) -> float:
+        for name, each in self.distributions.items():
+            suggest(trial, name, each)
+        total, rows = 0.0, 0
+        try:
+            for fold in range(self.k):
+                loss, size = fold_loss(trial.params, fold)
+                total, rows = total + loss * size, rows + size
+                trial.report(total / rows, fold)
+                if fold + 1 < self.k and trial.should_prune():
+                    log.info("trial %d: pruned after fold %d at %.4f", trial.number, fold, total / rows)
+                    raise optuna.TrialPruned
+        except TrainingError as error:
+            log.warning("trial %d failed: %s", trial.number, error)
+            trial.set_user_attr(FAILED, str(error))
+            raise
+        except optuna.TrialPruned:
+            raise
+        except (Exception, KeyboardInterrupt):
+            study.enqueue_trial(trial.params)  # its finished folds are in the store: the next run goes on from there
+            raise
+        log.info("trial %d: log loss %.4f with %s", trial.number, total / rows, trial.params)
+        return total / rows
+
+    def study(self) -> optuna.Study:
+        """Return the study in the storage, as it was left."""
+        retry = optuna.storages.RetryHeartbeatStaleTrialCallback()
+        storage = optuna.storages.RDBStorage(
+            self.storage, heartbeat_interval=HEARTBEAT, heartbeat_stale_trial_callback=retry
+        )
+        described = [self.identity, {name: repr(each) for name, each in self.distributions.items()}]
+        study = optuna.create_study(
+            storage=storage,
+            study_name=short(digest(described)),
+            pruner=optuna.pruners.MedianPruner(n_startup_trials=self.startup),
+            load_if_exists=True,
+        )
+        drawn = self.seed + len(study.trials)  # a search that goes on must not draw its first trials again
+        study.sampler = optuna.samplers.TPESampler(n_startup_trials=self.startup, seed=drawn, multivariate=True)
+        return study
+
+
+def finished(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """Return the trials that ended by themselves: complete, pruned or failed, but not cut off."""
+    ended = (TrialState.COMPLETE, TrialState.PRUNED)
+    return [trial for trial in trials if trial.state in ended or FAILED in trial.user_attrs]
+
+
+def suggest(trial: Trial, name: str, each: BaseDistribution) -> None:
+    """Draw one field's value."""
+    if isinstance(each, CategoricalDistribution):
+        trial.suggest_categorical(name, each.choices)
+    elif isinstance(each, IntDistribution):
+        trial.suggest_int(name, each.low, each.high, step=each.step, log=each.log)
+    elif isinstance(each, FloatDistribution):
+        trial.suggest_float(name, each.low, each.high, step=each.step, log=each.log)
+
+
+def trial_rows(
+    trials: Sequence[FrozenTrial], split: SplitStore, spec_of: Callable[[Mapping[str, Any]], MemberSpec]
+) -> list[dict[str, Any]]:
+    """Return a row per trial as JSON values: its number, state, losses in nats, finished folds, values and member."""
+    rows = []
+    for trial in trials:
+        spec = spec_of(trial.params)
+        folds = split.finished_folds(spec)
+        complete = trial.state is TrialState.COMPLETE
+        held_out = member_stack(split, spec)[1] if complete and len(folds) == split.folds.k else None
+        last = trial.intermediate_values.get(trial.last_step) if trial.last_step is not None else None
+        rows.append(
+            {
+                "trial": trial.number,
+                "state": FAILED if FAILED in trial.user_attrs else trial.state.name.lower(),
+                "log_loss": trial.value if complete else last,
+                "holdout": None if held_out is None else log_loss(held_out.probabilities[0], held_out.folds.label),
+                "folds": len(folds),
+                "values": dict(trial.params),
+                "member": spec.name,
+                "tuned_on_oof": split.is_tuned(spec),
+            }
+        )
+    return rows
+
+
+def distribution(name: str, given: Any) -> BaseDistribution:
+    """Return the distribution that a field's entry in the space describes (ConfigError for another form)."""
+    try:
+        if isinstance(given, list | tuple):
+            return CategoricalDistribution(list(given))
+        known = {"low", "high", "step", "log"}
+        if not isinstance(given, Mapping) or not {"low", "high"} <= set(given) <= known:
+            raise ValueError(f"{given!r}")
+        whole = all(isinstance(given[end], int) for end in ("low", "high"))
+        if whole:
+            return IntDistribution(given["low"], given["high"], given.get("log", False), given.get("step", 1))
+        return FloatDistribution(given["low"], given["high"], given.get("log", False), given.get("step"))
+    except (TypeError, ValueError) as error:
+        raise ConfigError(
+            f"space: {name}: {error}",
+            "a list of choices, or {low: ..., high: ...} with step: ... or log: true",
+            f"correct {name} in space=",
+        ) from error

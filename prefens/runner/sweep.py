@@ -1,0 +1,137 @@
+"""A sweep as its jobs leave it on disk: what there is to do, what is done, and what was lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from prefens.core.files import write_json
+
+Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class JobOutcome:
+    """How a job ended, or that it runs.
+
+    Attributes
+    ----------
+    overrides : list of str
+        The settings that make it this job.
+    rows : list of dict
+        Its results.
+    error : str or None
+        Why it failed.
+    code : int or None
+        The exit status of a job that was stopped, which is no failure.
+    running : bool
+        Whether it has begun and not ended, as far as it could say.
+    pid, host : int and str
+        The process that it ran in.
+    """
+
+    overrides: list[str]
+    rows: Rows = field(default_factory=list)
+    error: str | None = None
+    code: int | None = None
+    running: bool = False
+    pid: int = field(default_factory=os.getpid)
+    host: str = field(default_factory=socket.gethostname)
+
+    @property
+    def death(self) -> str:
+        """What to say of a job that was running when its process died."""
+        return f"process {self.pid} on {self.host}, which ran it, died (out of memory, or killed?)"
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The folder of a sweep: sweep.json, and per job a folder with outcome.json.
+
+    Attributes
+    ----------
+    folder : Path
+        Where it lies, on a disk that all its processes share.
+    """
+
+    folder: Path
+
+    def begin(self, jobs: Sequence[Sequence[str]]) -> None:
+        """Note the overrides of all jobs."""
+        write_json(self.folder / "sweep.json", {"started": time.time(), "jobs": list(map(list, jobs))})
+
+    def started(self) -> float:
+        """Return when the sweep began, in seconds since the epoch."""
+        return float(self._read()["started"])
+
+    def _read(self) -> dict[str, Any]:
+        sweep: dict[str, Any] = json.loads((self.folder / "sweep.json").read_text("utf-8"))
+        return sweep
+
+    def begin_job(self, job: Path, overrides: Sequence[str]) -> None:
+        """Note that the job with this folder runs; where it has ended before, its outcome stays."""
+        before = self.outcome(job) if (job / "outcome.json").exists() else None
+        if before is None or before.running or before.overrides != list(overrides):
+            self.note(job, JobOutcome(list(overrides), running=True))
+
+    def note(self, job: Path, outcome: JobOutcome) -> None:
+        """Write the outcome of the job with this folder."""
+        write_json(job / "outcome.json", asdict(outcome))
+
+    def outcome(self, job: Path) -> JobOutcome:
+        """Return the outcome of the job with this folder; FileNotFoundError where it has not begun."""
+        return JobOutcome(**json.loads((job / "outcome.json").read_text("utf-8")))
+
+    def outcomes(self) -> list[JobOutcome]:
+        """Return the outcome of each job that has begun, in the order of their numbers."""
+        return list(map(self.outcome, self._begun()))
+
+    def _begun(self) -> list[Path]:
+        folders = [path.parent for path in self.folder.glob("*/outcome.json")]
+        return sorted(folders, key=lambda folder: int(folder.name))
+
+    def pending(self) -> list[list[str]]:
+        """Return the overrides of the jobs that have not begun."""
+        begun = [outcome.overrides for outcome in self.outcomes()]
+        return [job for job in self._read()["jobs"] if job not in begun]
+
+    def release_lost(self) -> int:
+        """Have the jobs that were running when their process died begin once more; return how many there were.
+
+        One that is lost for the second time has failed.
+        """
+        lost = [(job, outcome) for job in self._begun() if (outcome := self.outcome(job)).running]
+        for job, outcome in lost:
+            first = job / "lost.json"
+            if first.exists():
+                self.note(job, replace(outcome, running=False, error=outcome.death))
+            else:
+                (job / "outcome.json").rename(first)
+        return len(lost)
+
+    def stop(self) -> None:
+        """Have no further job begin, and tell those that run on this host to keep what they can and end."""
+        (self.folder / "stop").touch()
+        for outcome in self.outcomes():
+            if outcome.running and outcome.host == socket.gethostname() and outcome.pid != os.getpid():
+                with suppress(ProcessLookupError):
+                    os.kill(outcome.pid, signal.SIGTERM)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether no further job is to begin."""
+        return (self.folder / "stop").exists()
+
+
+def latest(root: Path) -> Sweep | None:
+    """Return the sweep that began last under a tracking root, or None."""
+    folders = sorted(path.parent for path in root.glob("hydra/*/*/sweep.json"))
+    return Sweep(folders[-1]) if folders else None

@@ -1,0 +1,137 @@
+"""Assembling comparable members into one stack: joins by id, and refusals that name member and difference."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prefens.core.errors import StoreError
+from prefens.core.hashing import short
+from prefens.core.types import TOLERANCE, Floats, FoldPredictions, Folds, MemberInfo, OOFStack, Strings, take_rows
+
+log = logging.getLogger(__name__)
+
+
+def make_stack(
+    folds: Folds, members: Mapping[MemberInfo, Sequence[FoldPredictions]], keep: NDArray[np.bool_] | None = None
+) -> tuple[OOFStack, OOFStack | None]:
+    """Join the fold runs of each member into the OOF stack, and the hold-out stack where rows are held out.
+
+    The hold-out prediction of a member is the mean of its fold models' probabilities. A member made elsewhere
+    may have none: then there is no hold-out stack, and a warning.
+
+    Parameters
+    ----------
+    keep : (n,) True for the rows to stack, or None for all; members may have more of the rows of `folds`.
+
+    Raises
+    ------
+    StoreError naming the member: another data or fold digest, a missing or doubled fold, missing,
+    unknown or doubled ids, probabilities that are negative, not finite or don't sum to 1.
+    """
+    if not members:
+        raise StoreError(
+            "no complete member", "at least one member with all its folds", "train all folds of a member first"
+        )
+    kept = np.ones(len(folds.ids), dtype=bool) if keep is None else keep
+    oof = [_join_folds(info, folds, runs, kept) for info, runs in members.items()]
+    stack = OOFStack(tuple(members), np.stack(oof), take_rows(folds, folds.scored & kept))
+    held_out = take_rows(folds, ~folds.scored & kept)
+    without = [info.name for info, runs in members.items() if is_foreign(info) and not len(runs[0].holdout_ids)]
+    if len(held_out.ids) and without:
+        log.warning("no hold-out score: no predictions of the held-out rows by %s", ", ".join(without))
+    if not len(held_out.ids) or without:
+        return stack, None
+    known = folds.ids[~folds.scored]
+    means = [
+        np.mean([_aligned(info, held_out.ids, known, run.holdout_ids, run.holdout_probabilities) for run in runs], 0)
+        for info, runs in members.items()
+    ]
+    return stack, OOFStack(tuple(members), np.stack(means), held_out)
+
+
+def common_rows(folds: Folds, members: Mapping[MemberInfo, Sequence[FoldPredictions]]) -> NDArray[np.bool_]:
+    """Return (n,) True for the rows that every member has; members without any held-out row don't count there.
+
+    StoreError where a fold would be left without rows.
+    """
+    keep = np.ones(len(folds.ids), dtype=bool)
+    for runs in members.values():
+        ids = {id_ for run in runs for id_ in (*run.ids, *run.holdout_ids)}
+        there = np.array([id_ in ids for id_ in folds.ids])
+        keep &= there | (~folds.scored & ~(there & ~folds.scored).any())
+    empty = sorted(set(range(folds.k)) - set(folds.fold[keep].tolist()))
+    if empty:
+        raise StoreError(
+            f"no row of folds {empty} that all of {', '.join(info.name for info in members)} have",
+            "common rows in every fold",
+            "leave a member out",
+        )
+    scored = folds.scored
+    log.info("blending on %d of %d rows: those that every member has", (keep & scored).sum(), scored.sum())
+    if not scored.all():
+        log.info("scoring on %d of %d held-out rows", (keep & ~scored).sum(), (~scored).sum())
+    return keep
+
+
+def is_foreign(info: MemberInfo) -> bool:
+    """Whether a member was made elsewhere."""
+    return info.backbone is None
+
+
+def _join_folds(info: MemberInfo, folds: Folds, runs: Sequence[FoldPredictions], kept: NDArray[np.bool_]) -> Floats:
+    for run in runs:
+        if (run.key.data_digest, run.key.fold_digest) != (folds.data_digest, folds.digest):
+            raise StoreError(
+                f"member {info.name}, fold {run.key.fold}: {_told(run.key.data_digest, run.key.fold_digest)}",
+                f"{_told(folds.data_digest, folds.digest)}, as the other members",
+                "blend members of the same data and folds",
+            )
+    given = sorted(run.key.fold for run in runs)
+    if given != list(range(folds.k)):
+        raise StoreError(
+            f"member {info.name}: folds {given}", f"each of {list(range(folds.k))} once", "train the missing folds"
+        )
+    joined = np.full((len(folds.ids), folds.n_outcomes), np.nan)
+    for run in runs:
+        rows = folds.fold == run.key.fold
+        ids, known = folds.ids[rows & kept], folds.ids[rows]
+        joined[rows & kept] = _aligned(info, ids, known, run.ids, run.probabilities, run.key.fold)
+    return joined[folds.scored & kept]
+
+
+def _aligned(
+    info: MemberInfo, ids: Strings, known: Strings, given: Strings, probabilities: Floats, fold: int | None = None
+) -> Floats:
+    """Return probabilities in the order of `ids`, after checking them; ids among `known` may go unused."""
+    name = f"member {info.name}, " + ("the hold-out" if fold is None else f"fold {fold}")
+    do = "mend its file and import it again" if is_foreign(info) else "delete the fold run and train it again"
+    in_order = np.array_equal(given, ids)  # as they come from the store: no need to look each one up
+    place = {} if in_order else {id_: row for row, id_ in enumerate(given)}
+    missing = [] if in_order else [id_ for id_ in ids if id_ not in place]
+    doubled, unknown = (0, 0) if in_order else (len(given) - len(place), len(place.keys() - {*known}))
+    if missing or doubled or unknown:
+        raise StoreError(
+            f"{name}: {len(given)} predictions, {doubled} ids doubled, {unknown} unknown, "
+            f"{len(missing)} of {len(ids)} missing (first: {', '.join(map(str, missing[:3])) or 'none'})",
+            "each id of the fold exactly once",
+            do,
+        )
+    off = ~np.isfinite(probabilities).all(axis=1) | (probabilities < 0).any(axis=1)
+    off |= ~(np.abs(probabilities.sum(axis=1) - 1.0) <= TOLERANCE)
+    if off.any():
+        row = int(np.argmax(off))
+        raise StoreError(
+            f"{name}: {int(off.sum())} rows such as id {given[row]}: {probabilities[row].tolist()}",
+            f"finite, non-negative probabilities that sum to 1 within {TOLERANCE:g}",
+            do,
+        )
+    ordered: Floats = probabilities if in_order else probabilities[[place[id_] for id_ in ids]]
+    return ordered.astype(np.float64, copy=False)
+
+
+def _told(data_digest: str, fold_digest: str) -> str:
+    return f"data {short(data_digest)}, folds {short(fold_digest)}"

@@ -1,0 +1,119 @@
+"""Where MLflow keeps runs: an SQLite file and a folder of artifacts under the tracking root, or a server."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+from mlflow.tracking._tracking_service.utils import _get_store
+
+from prefens.core.files import written_aside
+from prefens.store.tracking.relocate import relocate
+from prefens.store.tracking.ui_view import experiment_tags
+
+logging.getLogger("mlflow").setLevel(logging.WARNING)  # it announces every table that it creates
+
+EXISTS = "RESOURCE_ALREADY_EXISTS"
+
+
+@dataclass(frozen=True)
+class Home:
+    """One experiment of an MLflow that answers.
+
+    Attributes
+    ----------
+    root : the tracking root, whose locks/ the processes on one disk share.
+    uri : MLflow's address; local : whether it is the file under `root`.
+    """
+
+    root: Path
+    uri: str
+    client: MlflowClient
+    experiment_id: str
+    local: bool
+
+    def find(self, condition: str, most: int = 1, latest: bool = False) -> Sequence[Any]:
+        """Return at most `most` runs of the experiment, the earliest or latest first, whatever the clocks' ties."""
+        way = "DESC" if latest else "ASC"
+        order = [f"attributes.start_time {way}", f"attributes.run_id {way}"]
+        found: Sequence[Any] = self.client.search_runs(
+            [self.experiment_id], condition, max_results=most, order_by=order
+        )
+        return found
+
+    @contextmanager
+    def lock(self, name: str) -> Iterator[None]:
+        """Hold off other processes on the same disk."""
+        with _lock(self.root, name):
+            yield
+
+
+def find_home(root: Path, experiment: str, uri: str | None) -> Home:
+    """Return the home on the server at `uri`, or that of `root` where it is None; errors as below."""
+    return local_home(root, experiment) if uri is None else server_home(root, experiment, uri)
+
+
+def local_home(root: Path, experiment: str) -> Home:
+    """Return the home in `root`/mlflow.db and `root`/artifacts, made where it is missing.
+
+    The first process makes the database and the experiment, under a file lock and a temporary name: two
+    that do it at once damage the file for good. A root that was moved gets its artifact paths mended.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    artifacts, database = (root / "artifacts").as_uri(), root / "mlflow.db"
+    with _lock(root, "tracking"):
+        if not database.exists():
+            _create(database, experiment, artifacts)
+        relocate(database, artifacts)
+        uri = database_uri(database)
+        client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        return Home(root, uri, client, _experiment(client, experiment, artifacts), local=True)
+
+
+def server_home(root: Path, experiment: str, uri: str) -> Home:
+    """Return the home on a server, which keeps the artifacts too; MlflowException where it does not answer."""
+    client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+    return Home(root, uri, client, _experiment(client, experiment, None), local=False)
+
+
+def database_uri(database: Path) -> str:
+    """Return MLflow's address of an SQLite file."""
+    return f"sqlite:///{database.resolve().as_posix()}"
+
+
+def _experiment(client: MlflowClient, name: str, artifacts: str | None) -> str:
+    """Get or create an experiment: names are unique, so of two that create it at once one is refused."""
+    found = client.get_experiment_by_name(name)
+    if found is not None:
+        for tag, value in experiment_tags().items():
+            if found.tags.get(tag) != value:
+                client.set_experiment_tag(found.experiment_id, tag, value)
+        return str(found.experiment_id)
+    try:
+        client.create_experiment(name, artifacts)
+    except MlflowException as error:
+        if error.error_code != EXISTS:
+            raise
+    return _experiment(client, name, artifacts)
+
+
+def _create(database: Path, experiment: str, artifacts: str) -> None:
+    with written_aside(database) as aside:
+        client = MlflowClient(tracking_uri=database_uri(aside))
+        client.create_experiment(experiment, artifacts)
+        _get_store(database_uri(aside)).engine.dispose()  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def _lock(root: Path, name: str) -> Iterator[None]:
+    folder = root / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / f"{name}.lock"):
+        yield

@@ -1,0 +1,119 @@
+"""Registered models in MLflow: a blend's model becomes the best one, and is found again by name or run."""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from mlflow.entities import LoggedModelOutput, LoggedModelStatus
+from mlflow.exceptions import MlflowException
+from mlflow.utils.file_utils import local_file_uri_to_path
+from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
+
+from prefens.core.errors import StoreError
+from prefens.store.tracking.mlflow_backend import EXISTS, Home, find_home
+
+ALIAS = "best"  # of the registered model: the latest blend's
+
+
+def register(home: Home, name: str, folder: Path, run: str, tags: Mapping[str, str]) -> None:
+    """Log a model folder to its run, and make it the newest version of the registered model, and the best.
+
+    A run that has a model is left as it is.
+    """
+    from prefens.store.tracking.pyfunc import place_model  # imports more of mlflow, which takes a second
+
+    client, outputs = home.client, home.client.get_run(run).outputs
+    if outputs is not None and outputs.model_outputs:
+        return
+    logged = client.create_logged_model(home.experiment_id, "model", run, tags=dict(tags))
+    if home.local:
+        place_model(folder, _folder(logged.artifact_location), logged.model_id, run)
+    else:
+        with tempfile.TemporaryDirectory() as scratch:
+            place_model(folder, Path(scratch) / "model", logged.model_id, run)
+            client.log_model_artifacts(logged.model_id, str(Path(scratch) / "model"))
+    client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
+    with home.lock("registry"):
+        _create_name(home, name)
+        version = client.create_model_version(name, logged.artifact_location, run, dict(tags), model_id=logged.model_id)
+        client.set_registered_model_alias(name, ALIAS, version.version)
+    link = json.dumps([{"name": name, "version": version.version}])
+    client.set_logged_model_tags(logged.model_id, {MLFLOW_MODEL_VERSIONS: link})  # the UI shows it there
+    client.log_outputs(run, [LoggedModelOutput(logged.model_id, step=0)])
+
+
+def fetch_model(root: Path, experiment: str, uri: str | None, place: str) -> Path:
+    """Return the folder of a model as `find_model` does; StoreError too where the server does not answer."""
+    try:
+        home = find_home(root.resolve(), experiment, uri)
+    except (MlflowException, OSError) as error:
+        raise StoreError(
+            f"{place}: {str(error).splitlines()[0]}", f"MLflow at {uri or root}", "start it, or correct tracking.uri"
+        ) from error
+    return find_model(home, place)
+
+
+def find_model(home: Home, place: str) -> Path:
+    """Return the folder of models:/NAME@ALIAS, models:/NAME/VERSION or runs:/ID/model (StoreError for none).
+
+    MLflow's own search asks the database of its global state instead, and makes one where there is none.
+    A server's model is downloaded once, into the cache of the tracking root.
+    """
+    try:
+        location = _location(home, place)
+        if home.local:
+            return _folder(location)
+        return _download(home, location)
+    except (MlflowException, ValueError) as error:
+        raise StoreError(
+            f"{place}: {str(error).splitlines()[0]}",
+            f"models:/NAME@ALIAS, models:/NAME/VERSION or runs:/ID/model in {home.uri}",
+            "blend first, or correct it",
+        ) from error
+
+
+def _create_name(home: Home, name: str) -> None:
+    try:
+        if not home.client.search_registered_models(f"name = '{name}'"):
+            home.client.create_registered_model(name)
+    except MlflowException as error:  # another machine was faster
+        if error.error_code != EXISTS:
+            raise
+
+
+def _location(home: Home, place: str) -> str:
+    """Return where the files of a model are: a folder's address, or on a server the address of the logged model."""
+    client = home.client
+    kind, *parts = re.split(":/|[/@]", place)
+    if len(parts) != 2:
+        raise ValueError("neither alias nor version")
+    if kind == "runs":
+        outputs = client.get_run(parts[0]).outputs
+        if outputs is None or not outputs.model_outputs:
+            raise ValueError("a run without a model")
+        return str(client.get_logged_model(outputs.model_outputs[0].model_id).artifact_location)
+    name, version = parts
+    if "@" in place:
+        version = str(client.get_model_version_by_alias(name, version).version)
+    return str(client.get_model_version_download_uri(name, version))
+
+
+def _download(home: Home, location: str) -> Path:
+    from mlflow.artifacts import download_artifacts
+
+    from prefens.core.files import written_aside
+    from prefens.core.hashing import digest, short
+
+    folder = home.root / "cache" / "models" / short(digest(f"{home.uri} {location}"))
+    if not folder.exists():
+        with written_aside(folder) as aside:
+            download_artifacts(artifact_uri=location, dst_path=str(aside), tracking_uri=home.uri)
+    return next(folder.rglob("MLmodel")).parent
+
+
+def _folder(location: str) -> Path:
+    return Path(local_file_uri_to_path(location))  # type: ignore[no-untyped-call]

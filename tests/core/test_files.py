@@ -1,0 +1,79 @@
+"""Files after a kill: whole, mended, cleared away. Linked files: the same where the file system allows, or equal."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from prefens.core.errors import ConfigError
+from prefens.core.files import check_writable, clear_abandoned, link_tree, mend, written_aside
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from prefens.core.files import written_aside
+path, moment = Path(sys.argv[1]), int(sys.argv[2])
+replace = Path.replace
+def counted(*arguments):
+    global moment
+    moment -= 1
+    if moment == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return replace(*arguments)
+Path.replace = counted
+with written_aside(path) as aside:
+    aside.mkdir()
+    (aside / "text").write_text("new")
+"""
+
+
+@pytest.mark.parametrize(("moment", "text"), [(1, "old"), (2, "new"), (3, "new")])
+def test_a_kill_while_a_folder_is_replaced_loses_nothing(tmp_path: Path, moment: int, text: str) -> None:
+    path = tmp_path / "fold-0"
+    with written_aside(path) as aside:
+        aside.mkdir()
+        (aside / "text").write_text("old")
+    code = subprocess.run([sys.executable, "-c", KILLED, str(path), str(moment)], check=False).returncode
+    assert code == (-9 if moment < 3 else 0)
+    clear_abandoned(tmp_path)
+    assert mend(path) == (moment == 2)
+    assert (path / "text").read_text() == text
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_scratch_folders_of_the_living_are_kept(tmp_path: Path) -> None:
+    with written_aside(tmp_path / "file.json") as aside:
+        clear_abandoned(tmp_path)
+        aside.write_text("text")
+    assert (tmp_path / "file.json").read_text() == "text"
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    check_writable(tmp_path / "new", "out")
+    assert list((tmp_path / "new").iterdir()) == []
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match=f"out={tmp_path}/file/below"):
+        check_writable(tmp_path / "file" / "below", "out")
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_linked_folder_has_what_was_not_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError("not on this file system")
+
+    if not links:
+        monkeypatch.setattr(os, "link", refuse)
+    (tmp_path / "from" / "sub").mkdir(parents=True)
+    for name in ("sub/weights", ".lock"):
+        (tmp_path / "from" / name).write_text("text")
+    (tmp_path / "from" / "alias").symlink_to("sub/weights")
+    link_tree(tmp_path / "from", tmp_path / "to", leave_out=[".*"])
+    files = {path.relative_to(tmp_path / "to").as_posix(): path for path in (tmp_path / "to").rglob("*")}
+    assert files.keys() == {"sub", "sub/weights", "alias"}
+    assert not files["alias"].is_symlink()
+    assert files["alias"].read_text() == "text"
+    assert files["sub/weights"].samefile(tmp_path / "from/sub/weights") == links

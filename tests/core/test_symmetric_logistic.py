@@ -1,0 +1,65 @@
+"""The symmetric regression equals ordinary multinomial regression on swap-augmented rows."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.linear_model import LogisticRegression
+
+from prefens.core.symmetric_logistic import INTERCEPT_PENALTY, SymmetricLogistic, fit_lbfgs, fit_newton
+from prefens.core.types import SWAP
+
+Data = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+@pytest.fixture
+def data(generator: np.random.Generator) -> Data:
+    odd, even = generator.normal(size=(300, 4)), generator.normal(size=(300, 3))
+    margin = odd @ [1.0, -0.5, 0.2, 0.0] + generator.normal(size=300)
+    tied = even[:, 0] + generator.normal(size=300) > 0.8
+    return odd, even, np.where(tied, 2, np.where(margin > 0, 0, 1)).astype(np.int8)
+
+
+@pytest.mark.parametrize("strength", [0.01, 1.0])
+def test_equals_scikit_learn_on_augmented_rows(data: Data, strength: float) -> None:
+    odd, even, label = data
+    ours = fit_lbfgs(odd, even, label, strength, tolerance=1e-9)
+    both = np.concatenate([np.hstack([odd, even]), np.hstack([-odd, even])])
+    theirs = LogisticRegression(C=strength, tol=1e-10, max_iter=10_000).fit(both, np.concatenate([label, SWAP[label]]))
+    np.testing.assert_allclose(ours.predict_proba(odd, even), theirs.predict_proba(np.hstack([odd, even])), atol=1e-4)
+
+
+def test_both_solvers_find_the_same_weights(data: Data) -> None:
+    odd, even, label = data
+    strength = 0.5
+    model = fit_lbfgs(odd, even, label, strength, tolerance=1e-9)
+    penalty = np.concatenate([np.ones(4) / strength, np.full(3, 1 / 3 / strength), [INTERCEPT_PENALTY]])
+    with_ones = np.column_stack([even, np.ones(len(label))])
+    point = fit_newton(lambda rows: (odd[rows].T, with_ones[rows].T), label, np.zeros(8), ridge=penalty / len(label))
+    np.testing.assert_allclose(point, [*model.odd, *model.even, model.intercept], atol=1e-5)
+
+
+def test_sparse_equals_dense(data: Data) -> None:
+    odd, even, label = data
+    odd = np.where(np.abs(odd) > 1.0, odd, 0.0)
+    odd[:, 3] = 0.0  # a column that the fit never sees
+    dense, thin = fit_lbfgs(odd, even, label, 0.3), fit_lbfgs(sparse.csr_matrix(odd), even, label, 0.3)
+    np.testing.assert_allclose(dense.odd, thin.odd, atol=1e-4)
+    assert thin.odd[3] == 0.0
+
+
+def test_gradient_vanishes_at_the_solution(data: Data) -> None:
+    odd, even, label = data
+    model = fit_lbfgs(odd, even, label, 0.5, tolerance=1e-9)
+    residual = model.predict_proba(odd, even) - np.eye(3)[label]
+    slope = odd.T @ (residual[:, 0] - residual[:, 1]) + model.odd / 0.5
+    assert np.abs(slope).max() < 1e-4
+
+
+def test_saved_and_loaded(data: Data, tmp_path: Path) -> None:
+    odd, even, label = data
+    model = fit_lbfgs(odd, even, label, 1.0)
+    model.save(tmp_path / "model.safetensors")
+    again = SymmetricLogistic.load(tmp_path / "model.safetensors")
+    np.testing.assert_array_equal(again.predict_proba(odd, even), model.predict_proba(odd, even))

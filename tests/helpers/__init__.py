@@ -1,0 +1,1 @@
+"""What several test files share. Tests import from here, never from another test file."""

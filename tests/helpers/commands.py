@@ -1,0 +1,56 @@
+"""The commands, run by the tests as a user calls them, each in a process of its own.
+
+The processes are forks of one server that has imported the large libraries: what costs two to six seconds at each
+start of an interpreter is paid once.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import runpy
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+QUIET = ["tracking=none", "backbone.bits=10", "backbone.strengths=[0.1]"]  # a small tfidf, not tracked
+COLUMNS = ["id", "winner_model_a", "winner_model_b", "winner_tie"]
+LARGE = [
+    *("prefens.runner.app", "prefens.store.tracking.mlflow_tracker", "prefens.store.tracking.model_registry"),
+    *("prefens.runner.builders", "prefens.members.encoder", "prefens.members.textcnn", "prefens.members.style"),
+    *("prefens.members.tfidf", "prefens.reporting.leaderboard.plots", "prefens.runner.console"),
+    *("mlflow.pyfunc", "optuna"),
+]
+forks = multiprocessing.get_context("forkserver")
+forks.set_forkserver_preload(LARGE)
+
+
+def prefens(command: str, *arguments: object, cwd: Path, fails: bool = False) -> subprocess.CompletedProcess[str]:
+    """Run a command as `python -m prefens.COMMAND` does, and return what it said and its exit status."""
+    line = [f"prefens.{command}", *map(str, arguments)]
+    with tempfile.TemporaryDirectory() as folder:
+        said = [Path(folder) / name for name in ("stdout", "stderr")]
+        process = forks.Process(target=_main, args=(line, cwd, dict(os.environ), said))
+        process.start()
+        process.join(280)
+        if process.exitcode is None:
+            process.kill()
+            process.join()
+        stdout, stderr = (path.read_text("utf-8") if path.exists() else "" for path in said)
+    done = subprocess.CompletedProcess(line, process.exitcode or 0, stdout, stderr)
+    assert (done.returncode != 0) == fails, f"{done.stdout}\n{done.stderr}"
+    return done
+
+
+def _main(line: list[str], cwd: Path, environment: Mapping[str, str], said: list[Path]) -> None:
+    """Become the process of a command: its folder, environment, arguments and streams."""
+    os.chdir(cwd)
+    os.environ.clear()
+    os.environ.update(environment)
+    for stream, path in zip((sys.stdout, sys.stderr), said, strict=True):
+        with path.open("wb") as file:
+            os.dup2(file.fileno(), stream.fileno())
+    sys.argv = line
+    runpy.run_module(line[0], run_name="__main__", alter_sys=True)

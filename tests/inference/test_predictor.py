@@ -1,0 +1,141 @@
+"""Predicting from the store: only members with a weight are needed, and those are named when they are not there."""
+
+import json
+import logging
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from prefens.core.errors import BackboneError, StoreError
+from prefens.data.corpus import make_corpus
+from prefens.data.folds import FoldSettings
+from prefens.data.sources import FileSource
+from prefens.data.text.settings import TextSettings
+from prefens.ensemble.base import Blender
+from prefens.ensemble.registry import restore
+from prefens.inference.predictor import Predictor, stored_blender
+from prefens.members.encoder import EncoderMember
+from prefens.members.style import StyleMember
+from prefens.members.training.settings import Mode, Save, TrainingSettings
+from prefens.runner.trainer import Trainer
+from prefens.store.member_spec import MemberSpec
+from prefens.store.oof_store import OOFStore, SplitStore
+from prefens.store.tracking.tracker import NoTracker
+from tests.helpers.examples import make_pairs, write_csv
+
+
+def voted(*weights: float) -> Blender:
+    return restore({"method": "soft_vote", "members": len(weights), "weights": list(weights)})
+
+
+def predictor_of(split: SplitStore, weights: dict[str, float]) -> Predictor:
+    blender = voted(*weights.values())
+    return Predictor(split, "soft_vote", [*weights], blender, split.folds.k, np.full(3, 1 / 3), split.path / "none")
+
+
+@pytest.fixture
+def split(tmp_path: Path) -> SplitStore:
+    corpus = make_corpus(FileSource(path=str(write_csv(tmp_path / "train.csv", make_pairs(60)))), FoldSettings())
+    made = OOFStore(tmp_path).put_folds(corpus.folds)
+    target = "prefens.members.style.StyleMember"
+    spec = MemberSpec("style", target, {}, 0, corpus.folds.data_digest, corpus.folds.digest)
+    make = lambda: StyleMember("style", strengths=[0.01])  # noqa: E731
+    Trainer(corpus, made, NoTracker(), tmp_path).train_member(spec, make, range(5))
+    return made
+
+
+def test_members_without_weight_need_not_be_there(split: SplitStore) -> None:
+    (spec,) = split.members()
+    pairs = make_pairs(10, seed=1)
+    predictor = predictor_of(split, {"absent": 0.0, spec.name: 1.0})
+    predicted = predictor.predict_pairs(pairs)
+    np.testing.assert_allclose(predicted, predictor.member_probabilities(spec, pairs))
+    with pytest.raises(StoreError, match="absent"):
+        predictor_of(split, {"absent": 0.5, spec.name: 0.5}).predict_pairs(pairs)
+
+
+def test_a_member_is_the_mean_of_its_fold_models(split: SplitStore) -> None:
+    (spec,) = split.members()
+    pairs = make_pairs(10, seed=1)
+    models = [StyleMember.load(split.fold_dir(spec.name, fold) / "model") for fold in range(5)]
+    expected = np.mean([model.predict_proba(pairs) for model in models], axis=0)
+    predictor = predictor_of(split, {spec.name: 1.0})
+    np.testing.assert_allclose(predictor.member_probabilities(spec, pairs), expected)
+    predictor.keep_loaded()
+    np.testing.assert_allclose(predictor.member_probabilities(spec, pairs), expected)
+
+
+def test_a_blend_names_its_method() -> None:
+    state = voted(1.0).state()
+    blend = {"best": "log_loss", "members": [{"member": "a"}], "methods": [{"method": "log_loss", "state": state}]}
+    name, members, blender = stored_blender(blend, "best")
+    assert (name, members, blender.state()) == ("log_loss", ["a"], state)
+    with pytest.raises(StoreError, match="greedy"):
+        stored_blender(blend, "greedy")
+
+
+def test_a_saved_predictor_needs_no_store(split: SplitStore, tmp_path: Path) -> None:
+    (spec,) = split.members()
+    pairs = make_pairs(10, seed=1)
+    predictor = predictor_of(split, {"absent": 0.0, spec.name: 1.0})
+    predictor.save(tmp_path / "saved")
+    expected = predictor.predict_pairs(pairs)
+    (tmp_path / "saved").rename(tmp_path / "moved")
+    shutil.rmtree(split.path)
+    moved = Predictor.load(tmp_path / "moved")
+    assert moved.about() == predictor.about()
+    np.testing.assert_array_equal(moved.predict_pairs(pairs), expected)
+    files = {path.name for path in (tmp_path / "moved").rglob("*") if path.is_file()}
+    assert not files & {"predictions.parquet", "folds.parquet", "run.json"}
+
+
+@pytest.mark.parametrize("mode", [Mode.lora, Mode.frozen])
+def test_a_saved_predictor_carries_each_backbone_once(
+    mode: Mode, tiny_bert: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Members that are stored without their backbone predict where nothing but the saved folder is left."""
+    base = tmp_path / "base"
+    shutil.copytree(tiny_bert, base)
+    (base / "optimizer.pt").write_text("what a directory of an earlier training may hold, too")
+    training = TrainingSettings(mode=mode, epochs=1, batch_pairs=16, save=Save.fp32)
+    make = lambda: EncoderMember("hub/tiny", path=str(base), text=TextSettings(max_length=64), training=training)  # noqa: E731
+    corpus = make_corpus(FileSource(path=str(write_csv(tmp_path / "train.csv", make_pairs(40)))), FoldSettings(k=2))
+    made = OOFStore(tmp_path).put_folds(corpus.folds)
+    target, digests = "prefens.members.encoder.EncoderMember", (corpus.folds.data_digest, corpus.folds.digest)
+    specs = [MemberSpec("tiny", target, {}, seed, *digests) for seed in (0, 1)]
+    for spec in specs:
+        Trainer(corpus, made, NoTracker(), tmp_path).train_member(spec, make, range(2))
+    pairs, predictor = make_pairs(10, seed=1), predictor_of(made, {spec.name: 0.5 for spec in specs})
+    expected = predictor.predict_pairs(pairs)
+    predictor.save(tmp_path / "saved")
+    shutil.rmtree(base)
+    shutil.rmtree(made.path)
+    moved = (tmp_path / "saved").rename(tmp_path / "moved")
+    (carried,) = (moved / "backbones").iterdir()
+    assert not (carried / "optimizer.pt").exists()
+    np.testing.assert_allclose(Predictor.load(moved).predict_pairs(pairs), expected, atol=1e-6)
+    shutil.rmtree(carried)
+    with pytest.raises(BackboneError, match="is not at"), caplog.at_level(logging.INFO):
+        Predictor.load(moved).predict_pairs(pairs)
+    assert "predicting with" not in caplog.text  # told before the first member starts to work
+
+
+def test_saving_takes_no_second_place_on_the_disk(split: SplitStore, tmp_path: Path) -> None:
+    (spec,) = split.members()
+    predictor_of(split, {spec.name: 1.0}).save(tmp_path / "saved")
+    part = Path("members", spec.name, "fold-0", "model", "settings.json")
+    assert (tmp_path / "saved" / part).samefile(split.path / part)
+
+
+@pytest.mark.parametrize(("change", "message"), [("models", "no stored model"), ("kind", "made elsewhere")])
+def test_members_that_cannot_be_loaded_are_told(split: SplitStore, tmp_path: Path, change: str, message: str) -> None:
+    (spec,) = split.members()
+    if change == "models":
+        shutil.rmtree(split.fold_dir(spec.name, 3) / "model")
+    else:
+        path = split.member_dir(spec.name) / "member.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"kind": None}))
+    with pytest.raises(StoreError, match=message):
+        predictor_of(split, {spec.name: 1.0}).save(tmp_path / "saved")

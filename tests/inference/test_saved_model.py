@@ -1,0 +1,315 @@
+"""The blend as one MLflow model: whole, without pickles, the same numbers wherever it is loaded, and served."""
+
+import json
+import logging
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+
+from prefens.core.errors import DataError, StoreError
+from prefens.core.metrics import outcome_shares
+from prefens.data.corpus import make_corpus
+from prefens.data.folds import FoldSettings
+from prefens.data.frame import load_frame
+from prefens.data.sources import FileSource
+from prefens.inference import saved_model
+from prefens.inference.predictor import Predictor
+from prefens.inference.saved_model import model_predictor, save_best, stored_predictor
+from prefens.members.base import Member
+from prefens.members.style import StyleMember
+from prefens.members.textcnn import TextCnnMember
+from prefens.runner.schemas import Tracking
+from prefens.runner.trainer import Trainer
+from prefens.store.member_spec import MemberSpec
+from prefens.store.oof_store import OOFStore, SplitStore
+from prefens.store.tracking.mlflow_backend import database_uri
+from prefens.store.tracking.mlflow_tracker import MlflowTracker
+from prefens.store.tracking.tracker import NoTracker
+from tests.helpers.examples import make_blend, make_pairs, write_csv
+
+COLUMNS = ["winner_model_a", "winner_model_b", "winner_tie"]
+
+
+def make_member(name: str) -> Member:
+    return StyleMember(name, strengths=[0.01]) if name == "style" else TextCnnMember(name, vocabulary=200)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tracking root with two members, a blend of them, its model, and the model in MLflow."""
+    folder = tmp_path_factory.mktemp("serving")
+    path = write_csv(folder / "train.csv", make_pairs(60))
+    corpus = make_corpus(FileSource(path=str(path)), FoldSettings(k=2))
+    split = OOFStore(folder / "runs").put_folds(corpus.folds)
+    for kind in (StyleMember, TextCnnMember):
+        name = kind.__name__.removesuffix("Member").lower()
+        target = f"{kind.__module__}.{kind.__name__}"
+        spec = MemberSpec(name, target, {}, 0, corpus.folds.data_digest, corpus.folds.digest)
+        trainer = Trainer(corpus, split, NoTracker(), folder / "runs")
+        trainer.train_member(spec, lambda name=name: make_member(name), range(2))
+    make_blend(split, {spec.name: 0.5 for spec in split.members()})
+    MlflowTracker(folder / "runs", "prefens").log_blend("blend", {}, {"prefens.best": "x"}, [], {}, save_best(split))
+    return folder / "runs"
+
+
+@pytest.fixture
+def split(root: Path) -> SplitStore:
+    return OOFStore(root).select()
+
+
+@pytest.fixture
+def copied(root: Path, tmp_path: Path) -> SplitStore:
+    """A store of its own, to change."""
+    shutil.copytree(root / "store", tmp_path / "copied" / "store")
+    return OOFStore(tmp_path / "copied").select()
+
+
+@pytest.fixture
+def frame(tmp_path: Path) -> pd.DataFrame:
+    return pd.read_csv(write_csv(tmp_path / "test.csv", make_pairs(12, seed=5), labelled=False))
+
+
+@pytest.fixture
+def expected(split: SplitStore, frame: pd.DataFrame) -> Any:
+    """The probabilities of the store's members."""
+    return Predictor.of_store(split, "soft_vote").predict_rows(load_frame(frame))
+
+
+@pytest.fixture
+def tracked(root: Path) -> Iterator[None]:
+    mlflow.set_tracking_uri(database_uri(root / "mlflow.db"))
+    yield
+    mlflow.set_tracking_uri(None)
+
+
+def test_the_model_holds_code_and_plain_files_alone(split: SplitStore) -> None:
+    model = split.path / "model"
+    parts = [path.relative_to(model) for path in model.rglob("*") if path.is_file()]
+    data = {part for part in parts if part.parts[0] == "data"}
+    assert {part.suffix for part in data} == {".json", ".safetensors"}  # nor ids or labels: those are parquet
+    assert {part.suffix for part in {*parts} - data} <= {
+        "",
+        ".py",
+        ".ipynb",
+        ".yaml",
+        ".json",
+        ".txt",
+        ".j2",
+        ".js",
+        ".css",
+    }
+    assert Path("code/prefens/inference/saved_model.py") in parts
+
+
+def test_signature_and_example_fit(split: SplitStore) -> None:
+    loaded = mlflow.pyfunc.load_model(str(split.path / "model"))
+    assert loaded.metadata.signature.outputs.required_input_names() == COLUMNS
+    predicted = loaded.predict(loaded.input_example)
+    assert [*predicted.columns] == COLUMNS
+    np.testing.assert_allclose(predicted.sum(axis=1), 1.0)
+
+
+def test_every_way_of_loading_gives_the_same_bits(
+    root: Path, split: SplitStore, frame: pd.DataFrame, expected: Any, tracked: None
+) -> None:
+    client = MlflowTracker(root, "prefens").client
+    run = client.get_model_version_by_alias("prefens", "best").run_id
+    for place in (str(split.path / "model"), "models:/prefens@best", "models:/prefens/1", f"runs:/{run}/model"):
+        predicted = mlflow.pyfunc.load_model(place).predict(frame)
+        assert [*predicted.columns] == ["id", *COLUMNS]
+        assert predicted.id.tolist() == frame.id.tolist()
+        np.testing.assert_array_equal(predicted[COLUMNS].to_numpy(), expected)
+        predictor = model_predictor(place, Tracking(str(root), "prefens", True))
+        np.testing.assert_array_equal(predictor.predict_rows(load_frame(frame)), expected)
+
+
+def test_what_is_no_model_is_told(root: Path, tmp_path: Path) -> None:
+    for place in (
+        "models:/prefens@worst",
+        "models:/prefens/9",
+        "models:/x",
+        "runs:/abc/model",
+        "runs:/abc",
+        str(tmp_path),
+    ):
+        with pytest.raises(StoreError, match=place):
+            model_predictor(place, Tracking(str(root), "prefens", True))
+    with pytest.raises(StoreError, match=r"mlflow\.db"):
+        model_predictor("models:/prefens@best", Tracking(str(tmp_path), "prefens", True))
+
+
+def test_a_moved_root_still_has_its_models(root: Path, frame: pd.DataFrame, expected: Any, tmp_path: Path) -> None:
+    moved = tmp_path / "moved"
+    shutil.copytree(root, tmp_path / "here")
+    MlflowTracker(tmp_path / "here", "prefens")
+    (tmp_path / "here").rename(moved)
+    tracker = MlflowTracker(moved, "prefens")
+    assert tracker.find_model("models:/prefens@best").is_relative_to(moved)
+    run = tracker.client.get_model_version_by_alias("prefens", "best").run_id
+    mlflow.set_tracking_uri(tracker.uri)
+    for place in ("models:/prefens@best", f"runs:/{run}/model"):
+        predicted = mlflow.pyfunc.load_model(place).predict(frame)
+        np.testing.assert_array_equal(predicted[COLUMNS].to_numpy(), expected)
+    mlflow.set_tracking_uri(None)
+
+
+def test_the_next_blend_is_the_best_and_earlier_ones_stay(copied: SplitStore, tmp_path: Path) -> None:
+    tracker = MlflowTracker(tmp_path / "mlflow", "team/prefens")
+    for weight in (0.5, 0.25):
+        first, second = (spec.name for spec in copied.members())
+        make_blend(copied, {first: weight, second: 1 - weight})
+        tracker.log_blend("blend", {}, {}, [], {}, save_best(copied))
+    tracking = Tracking(str(tracker.root), "team/prefens", True)
+    found = [model_predictor(f"models:/team-prefens/{version}", tracking) for version in (1, 2)]
+    assert [predictor.blender.state()["weights"][0] for predictor in found] == [0.5, 0.25]
+    assert tracker.client.get_model_version_by_alias("team-prefens", "best").version == 2
+    (model, _) = tracker.client.search_logged_models([tracker.experiment_id])
+    assert json.loads(model.tags["mlflow.modelVersions"]) == [{"name": "team-prefens", "version": 2}]
+    run = tracker.client.get_run(model.source_run_id)
+    assert run.outputs.model_outputs[0].model_id == model.model_id
+    stored, logged = (tracker.find_model("models:/team-prefens@best") / "MLmodel", copied.path / "model" / "MLmodel")
+    assert not stored.samefile(logged)  # it names its run, and the store's copy does not
+
+
+OWN_CODE = """
+import sys
+from pathlib import Path
+sys.path = [path for path in sys.path if not (Path(path) / "prefens" / "__init__.py").is_file()]
+import mlflow, pandas
+predicted = mlflow.pyfunc.load_model(sys.argv[1]).predict(pandas.read_csv(sys.argv[2]))
+import prefens
+assert Path(prefens.__file__).is_relative_to(sys.argv[1]), prefens.__file__
+print(predicted.to_json(orient="split", double_precision=15))
+"""
+
+
+@pytest.mark.slow
+def test_it_loads_where_prefens_is_not_installed(
+    split: SplitStore, frame: pd.DataFrame, expected: Any, tmp_path: Path
+) -> None:
+    shutil.copytree(split.path / "model", tmp_path / "model")
+    line = [sys.executable, "-P", "-c", OWN_CODE, str(tmp_path / "model"), str(tmp_path / "test.csv")]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(line, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    np.testing.assert_allclose(np.array(found["data"])[:, 1:], expected, rtol=0, atol=1e-14)
+
+
+def test_malformed_rows_get_the_prior_or_are_refused(
+    split: SplitStore, frame: pd.DataFrame, expected: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = mlflow.pyfunc.load_model(str(split.path / "model"))
+    frame.loc[3, "prompt"] = "not JSON"
+    predicted = model.predict(frame[::-1])
+    assert predicted.index.tolist() == frame.index.tolist()[::-1]
+    expected[3] = outcome_shares(split.folds.label, split.folds.n_outcomes)
+    np.testing.assert_allclose(predicted[COLUMNS].to_numpy()[::-1], expected, atol=1e-6)
+    assert "row 9 gets the class prior" in caplog.text
+    with pytest.raises(DataError, match="1 of 12 rows"):
+        model.predict(frame, params={"strict": True})
+
+
+def test_predict_takes_the_saved_model_while_it_is_the_stored_blend(copied: SplitStore, frame: pd.DataFrame) -> None:
+    saved = stored_predictor(copied, "best")
+    assert saved.store.path == copied.path / "model" / "data"
+    assert stored_predictor(copied, "soft_vote").store == copied
+    rows = load_frame(frame)
+    fresh = Predictor.of_store(copied, "best")
+    np.testing.assert_array_equal(saved.predict_rows(rows), fresh.predict_rows(rows))
+    make_blend(copied, dict(zip(saved.members, (0.1, 0.9), strict=True)))
+    assert stored_predictor(copied, "best").store == copied
+
+
+@pytest.mark.parametrize("reason", ["elsewhere", "no stored model", "disk full"])
+def test_a_blend_goes_on_without_a_model(
+    copied: SplitStore, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, reason: str
+) -> None:
+    spec = next(copied.members())
+    if reason == "elsewhere":
+        path = copied.member_dir(spec.name) / "member.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"kind": None}))
+    elif reason == "no stored model":
+        shutil.rmtree(copied.fold_dir(spec.name, 0) / "model")
+    else:
+        monkeypatch.setattr(Predictor, "save", lambda *_: (_ for _ in ()).throw(OSError(28, "disk full")))
+    before = sorted(copied.path.rglob("*"))
+    with caplog.at_level(logging.WARNING):
+        assert save_best(copied) is None
+    assert [record.levelname for record in caplog.records if record.name == saved_model.__name__] == ["WARNING"]
+    assert reason in caplog.text
+    assert sorted(copied.path.rglob("*")) == before
+
+
+@pytest.fixture
+def server(split: SplitStore, tmp_path: Path) -> Iterator[str]:
+    """The address of `mlflow models serve` on the saved model."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    line = [sys.executable, "-m", "mlflow", "models", "serve", "-m", str(split.path / "model")]
+    line += ["--env-manager", "local", "-h", "127.0.0.1", "-p", str(port)]
+    programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # uvicorn's is among them
+    log = tmp_path / "serve.log"
+    with log.open("w") as stream:
+        process = subprocess.Popen(
+            line,
+            cwd=tmp_path,
+            env=os.environ | {"PATH": programs},
+            stdout=stream,
+            stderr=stream,
+            start_new_session=True,
+        )
+    try:
+        address = f"http://127.0.0.1:{port}"
+        for _ in range(240):
+            time.sleep(0.5)
+            assert process.poll() is None, log.read_text()
+            try:
+                urllib.request.urlopen(f"{address}/ping", timeout=5).close()
+                break
+            except OSError:
+                continue
+        yield address
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(timeout=30)
+
+
+def post(address: str, body: dict[str, Any]) -> pd.DataFrame:
+    request = urllib.request.Request(
+        f"{address}/invocations", json.dumps(body).encode(), {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return pd.DataFrame(json.load(answer)["predictions"])
+
+
+@pytest.mark.server
+def test_the_server_answers_as_predict_does(server: str, frame: pd.DataFrame, expected: Any) -> None:
+    texts = frame.drop(columns="id")
+    turns = texts.map(json.loads)
+    for body in (
+        {"dataframe_split": json.loads(frame.to_json(orient="split"))},
+        {"dataframe_records": texts.to_dict("records")},
+        {"dataframe_records": turns.to_dict("records")},
+        {"inputs": texts.to_dict("list")},
+    ):
+        found = post(server, body)
+        assert ("id" in found) == ("dataframe_split" in body)
+        np.testing.assert_allclose(found[COLUMNS].to_numpy(), expected, rtol=0, atol=1e-9)
+    wrong = {"dataframe_records": [{"prompt": "plain text", "response_a": "[]", "response_b": "[]"}]}
+    with pytest.raises(urllib.error.HTTPError, match="400"):
+        post(server, {**wrong, "params": {"strict": True}})

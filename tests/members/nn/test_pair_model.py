@@ -1,0 +1,143 @@
+"""Pair models: whatever pairing, head and pooling, swapping is seen through, padding is not seen, all weights learn."""
+
+from itertools import product
+from math import log
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from prefens.core.errors import ConfigError
+from prefens.core.types import SWAP
+from prefens.data.text.settings import TextSettings
+from prefens.data.text.tokens import PairTokens, tokenize_pairs
+from prefens.members.nn.heads import HeadKind, HeadSettings
+from prefens.members.nn.pair_model import PairModel, pair_batch
+from prefens.members.nn.pairing import Pairing
+from prefens.members.nn.pooling import Pooling
+from prefens.members.nn.pretrained import load_encoder, load_tokenizer
+from prefens.members.style import all_features
+from tests.helpers.examples import make_pairs, make_tiny_encoder
+
+ROWS = np.arange(6)
+DESIGNS = [
+    *product(Pairing, HeadKind, Pooling, (False,)),
+    *product(Pairing, HeadKind, (Pooling.mean,), (True,)),
+]
+SIZES = {"hidden": 8, "filters": 16, "widths": [1, 3]}
+
+
+@pytest.fixture(scope="module", params=("bert", "roberta", "deberta-v2"))
+def tiny_encoder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One encoder of each kind of separators and segments: what a head sees of the others is the same."""
+    return make_tiny_encoder(request.param, tmp_path_factory.mktemp(request.param))
+
+
+@pytest.fixture(scope="module")
+def parts(tiny_encoder: Path) -> dict[Pairing, PairTokens]:
+    """Tokens for either pairing, of tiny_encoder's tokenizer, with style features that are not yet scaled."""
+    pairs, tokenizer = make_pairs(6), load_tokenizer(tiny_encoder)
+    style = all_features(pairs)
+    made = {}
+    for pairing in Pairing:
+        tokens = tokenize_pairs(tokenizer, pairs, TextSettings(max_length=120), "", "", pairing is Pairing.cross)
+        made[pairing] = PairTokens(tokens.a, tokens.b, tokens.audit, style)
+    return made
+
+
+@pytest.fixture(scope="module")
+def encoder(tiny_encoder: Path) -> Any:
+    """An encoder whose states depend on all tokens: with weights as small as fresh ones they hardly do."""
+    made = load_encoder(tiny_encoder).eval()
+    with torch.no_grad():
+        for weight in made.parameters():
+            weight.mul_(10.0 if weight.ndim > 1 else 1.0)
+    return made
+
+
+def shaken(encoder: Any, tokens: PairTokens, pairing: Pairing, kind: HeadKind, pooling: Pooling, style: bool) -> Any:
+    """Return a model whose head has large random weights, and tokens with style features only where it reads them."""
+    torch.manual_seed(0)
+    sizes = (tokens.style.odd.shape[1], tokens.style.even.shape[1]) if style and tokens.style is not None else (0, 0)
+    model = PairModel(encoder, HeadSettings(kind, pooling, style=style, **SIZES), pairing, sizes)  # type: ignore[arg-type]
+    for weight in model.head.parameters():
+        torch.nn.init.normal_(weight, std=0.3)
+    return model.eval(), tokens if style else PairTokens(tokens.a, tokens.b, tokens.audit)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize(("pairing", "kind", "pooling", "style"), DESIGNS)
+def test_swapped_pairs_have_swapped_probabilities(
+    encoder: Any, parts: dict[Pairing, PairTokens], pairing: Pairing, kind: HeadKind, pooling: Pooling, style: bool
+) -> None:
+    model, tokens = shaken(encoder, parts[pairing], pairing, kind, pooling, style)
+    there = model.log_probabilities(pair_batch(tokens, ROWS, 1)).exp()
+    back = model.log_probabilities(pair_batch(tokens, ROWS, 1, swapped=np.ones(6, dtype=bool))).exp()
+    assert torch.isfinite(there).all()
+    np.testing.assert_allclose(there, back[:, SWAP.tolist()], atol=1e-6)
+    np.testing.assert_allclose(there.sum(dim=1), 1.0, atol=1e-12)
+    assert there.std(dim=0).max() > 1e-4  # the law is not kept by saying the same of every pair
+    some = np.array([True, False, False, True, True, False])
+    mixed = model.log_probabilities(pair_batch(tokens, ROWS, 1, swapped=some)).exp()
+    np.testing.assert_allclose(mixed, torch.where(torch.from_numpy(some)[:, None], back, there), atol=1e-6)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize(("pairing", "kind", "pooling", "style"), DESIGNS)
+def test_a_row_alone_is_the_row_in_a_padded_batch(
+    encoder: Any, parts: dict[Pairing, PairTokens], pairing: Pairing, kind: HeadKind, pooling: Pooling, style: bool
+) -> None:
+    model, tokens = shaken(encoder, parts[pairing], pairing, kind, pooling, style)
+    assert len({*tokens.a.lengths, *tokens.b.lengths}) > 2
+    together = model(pair_batch(tokens, ROWS, 1)), model.log_probabilities(pair_batch(tokens, ROWS, 1))
+    for row in ROWS[::2]:
+        batch = pair_batch(tokens, [row], 1)
+        torch.testing.assert_close(model(batch)[0], together[0][row], atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(model.log_probabilities(batch)[0], together[1][row], atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("pairing", "kind", "pooling", "style"), DESIGNS)
+def test_every_weight_of_the_head_learns(
+    encoder: Any, parts: dict[Pairing, PairTokens], pairing: Pairing, kind: HeadKind, pooling: Pooling, style: bool
+) -> None:
+    model, tokens = shaken(encoder, parts[pairing], pairing, kind, pooling, style)
+    cross_entropy(model(pair_batch(tokens, ROWS, 1, both=model.both)), torch.tensor([0, 1, 2, 0, 0, 2])).backward()
+    for name, weight in model.head.named_parameters():
+        assert weight.grad is not None, name
+        assert weight.grad.abs().max() > 1e-9, name
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("kind", HeadKind)
+@pytest.mark.parametrize("pairing", Pairing)
+def test_a_fresh_head_gives_all_pairs_the_prior_that_it_is_told(
+    encoder: Any, parts: dict[Pairing, PairTokens], pairing: Pairing, kind: HeadKind
+) -> None:
+    torch.manual_seed(0)
+    model, tokens = PairModel(encoder, HeadSettings(kind), pairing).eval(), parts[pairing]
+    batch = pair_batch(PairTokens(tokens.a, tokens.b, tokens.audit), ROWS, 1)
+    np.testing.assert_allclose(model.log_probabilities(batch), -log(3), atol=1e-6)
+    model.head.start_at(log(0.45), log(0.1))
+    np.testing.assert_allclose(model.log_probabilities(batch).exp(), [[0.45, 0.45, 0.1]] * len(ROWS), atol=1e-6)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("kind", HeadKind)
+def test_cross_learns_from_one_order_where_its_head_judges_one(
+    encoder: Any, parts: dict[Pairing, PairTokens], kind: HeadKind
+) -> None:
+    model, tokens = shaken(encoder, parts[Pairing.cross], Pairing.cross, kind, Pooling.mean, True)
+    assert model.both == (kind in (HeadKind.equivariant, HeadKind.davidson))
+    for swapped in (None, np.arange(6) % 2 == 0):
+        alone, whole = (pair_batch(tokens, ROWS, 1, swapped, both) for both in (model.both, True))
+        assert len(alone["input_ids"]) == (12 if model.both else 6)
+        torch.testing.assert_close(model(alone), model(whole), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("bad", [{"hidden": 0}, {"dropout": 1.0}, {"filters": 0}, {"widths": []}, {"widths": [3, 0]}])
+def test_bad_settings(bad: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError):
+        HeadSettings(**bad)

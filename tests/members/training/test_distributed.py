@@ -1,0 +1,89 @@
+"""Several processes that train one fold run together: the result of a single one, and the same end."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.helpers.encoders import without_dropout
+from tests.helpers.examples import make_pairs, make_tiny_encoder, write_csv
+
+SETTINGS = (
+    "data.path=train.csv folds.k=3 fold=1 backbone=bert-base-uncased text.max_length=64 head.dropout=0 tracking=none "
+    "training.lr=1e-3 training.head_lr=1e-2 training.batch_pairs=8 training.token_budget=300 training.save=none "
+    "training.min_steps=0"
+).split()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write_csv(tmp_path / "train.csv", make_pairs(60))
+    without_dropout(make_tiny_encoder("bert", tmp_path / "tiny"), tmp_path)
+    return tmp_path
+
+
+def launched(folder: Path, count: int, root: str, *settings: str) -> subprocess.CompletedProcess[str]:
+    """Train in some processes on the CPU; `accelerate launch --cpu` itself starts a single one."""
+    launch = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", str(count), "--main_process_port=0"]
+    given = [*SETTINGS, f"backbone.path={folder / 'calm'}", f"tracking.root={root}", *settings]
+    line = [sys.executable, *(launch if count > 1 else []), "-m", "prefens.train", *given]
+    alone = os.environ | {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
+    return subprocess.run(line, cwd=folder, env=alone, capture_output=True, text=True, timeout=280, check=False)
+
+
+def predictions(folder: Path, root: str) -> np.ndarray:
+    (path,) = (folder / root).glob("store/*/members/*/fold-1/predictions.parquet")
+    return pd.read_parquet(path).select_dtypes("number").to_numpy()
+
+
+@pytest.mark.slow
+def test_two_processes_train_what_one_does(folder: Path) -> None:
+    for count, root in ((1, "one"), (2, "two")):
+        done = launched(folder, count, root, "training.patience=5", "training.ema=0.5")
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count("log loss") <= 1 or count == 1
+    np.testing.assert_allclose(predictions(folder, "two"), predictions(folder, "one"), atol=1e-4)
+    told = json.loads((folder / "two" / "train.json").read_text())["runs"]
+    assert [row["fold"] for row in told] == [1]
+    again = launched(folder, 2, "two", "training.patience=5", "training.ema=0.5")
+    assert again.returncode == 0, again.stderr
+    assert "was finished" in again.stdout + again.stderr
+    assert not list((folder / "two" / "locks").glob("*.json"))
+
+
+@pytest.mark.slow
+def test_processes_fail_together_and_say_so_once(folder: Path) -> None:
+    failed = launched(folder, 2, "bad", "training.head_lr=1e30")
+    assert failed.returncode != 0
+    assert failed.stderr.count("failed: data.path") == 1, failed.stderr
+    assert "at step" in failed.stderr
+
+
+@pytest.mark.slow
+def test_settings_that_all_refuse_are_told_once_and_soon(folder: Path) -> None:
+    failed = launched(folder, 2, "bad", "training.mode=lora", "training.lora.targets=[nowhere]")
+    assert failed.returncode != 0
+    assert failed.stderr.count("failed: data.path") == 1, failed.stderr
+    assert "has no such linear layers" in failed.stderr
+    assert "unexpected error" not in failed.stdout + failed.stderr
+
+
+def test_commands_that_train_nothing_together_are_refused(folder: Path) -> None:
+    together = os.environ | {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "2"}
+    line = [sys.executable, "-m", "prefens.tune", "data.path=train.csv", "tracking=none"]
+    done = subprocess.run(line, cwd=folder, env=together, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 1
+    assert "prefens.tune in 2 processes" in done.stderr
+
+
+def test_several_jobs_in_processes_that_train_together_are_refused(folder: Path) -> None:
+    together = os.environ | {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "2"}
+    line = [sys.executable, "-m", "prefens.train", "-m", "data.path=train.csv", "seed=0,1", "tracking=none"]
+    done = subprocess.run(line, cwd=folder, env=together, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 1
+    assert "-m in 2 processes that train together" in done.stderr

@@ -1,0 +1,163 @@
+"""Gathering: files and stored members meet on one data set, by id, wherever labels and folds are from."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hydra import compose, initialize_config_dir
+
+from prefens.core.errors import ConfigError, StoreError
+from prefens.core.types import Pairs
+from prefens.data.folds import FoldSettings, make_folds, split_rows
+from prefens.data.labels import read_labels
+from prefens.ensemble.inputs import Gathered
+from prefens.runner import config
+from prefens.runner.blend_inputs import gather
+from prefens.runner.import_member import import_member
+from prefens.store.external import ForeignMember
+from prefens.store.oof_store import OOFStore, SplitStore
+from prefens.store.tracking.tracker import NoTracker
+from tests.helpers.examples import folds_of, write_csv, write_labels, write_probabilities
+
+VALUES = np.random.default_rng(0).dirichlet(np.ones(3), size=(2, 60))
+
+
+def gathered(*overrides: str) -> Gathered:
+    with initialize_config_dir(str(config.CONF_DIR), version_base="1.3"):
+        return gather(compose("blend", overrides=["tracking=none", *overrides]))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def files(tmp_path: Path, pairs: Pairs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """m1.csv, m2.parquet in another order, labels.csv and train.csv in the working directory."""
+    monkeypatch.chdir(tmp_path)
+    write_csv(tmp_path / "train.csv", pairs)
+    write_labels(tmp_path / "labels.csv", pairs)
+    write_probabilities(tmp_path / "m1.csv", pairs.ids, VALUES[0])
+    write_probabilities(tmp_path / "m2.parquet", pairs.ids[::-1], VALUES[1, ::-1])
+
+
+def stored(pairs: Pairs, **settings: float) -> SplitStore:
+    return OOFStore(Path("runs")).put_folds(folds_of(pairs, **settings))
+
+
+@pytest.mark.usefixtures("files")
+def test_files_and_labels_need_no_store(pairs: Pairs) -> None:
+    stored(pairs)
+    found = gathered("members=[m1.csv,m2.parquet]", "labels=labels.csv", "folds.k=3", "folds.seed=4")
+    expected = split_rows(read_labels(Path("labels.csv")), FoldSettings(k=3, seed=4))
+    assert (found.split, found.folds.digest) == (None, expected.digest)
+    assert [info.name for info in found.stack.members] == ["m1", "m2"]
+    np.testing.assert_array_equal(found.stack.probabilities, VALUES)
+
+
+@pytest.mark.usefixtures("files")
+def test_folds_of_files_alone_come_from_the_store_or_the_data(pairs: Pairs) -> None:
+    with pytest.raises(ConfigError, match=r"labels=labels.csv .* or data.path=train.csv"):
+        gathered("members=[m1.csv]")
+    made = gathered("members=[m1.csv]", "data.path=train.csv")
+    assert (made.split, made.folds.digest) == (None, make_folds(pairs, FoldSettings()).digest)
+    split = stored(pairs, seed=3)
+    for arguments in ([], ["data.path=train.csv"]):
+        found = gathered("members=[m1.csv]", *arguments)
+        assert found.split is not None
+        assert found.split.path == split.path
+        assert found.folds.digest == split.folds.digest
+    stored(pairs, seed=4)
+    with pytest.raises(StoreError, match="fold_digest="):
+        gathered("members=[m1.csv]")
+    assert gathered("members=[m1.csv]", f"fold_digest={split.folds.digest[:8]}").folds.digest == split.folds.digest
+
+
+@pytest.mark.usefixtures("files")
+def test_data_that_the_store_lacks_gets_its_own_folds(pairs: Pairs) -> None:
+    stored(pairs.take(np.arange(40)))
+    found = gathered("members=[m1.csv]", "data.path=train.csv")
+    assert (found.split, found.folds.digest) == (None, make_folds(pairs, FoldSettings()).digest)
+
+
+@pytest.mark.usefixtures("files")
+@pytest.mark.parametrize("source", ["labels=labels.csv", "data.path=train.csv"])
+def test_folds_come_from_a_file(pairs: Pairs, source: str) -> None:
+    stored(pairs)
+    pd.DataFrame({"id": pairs.ids, "fold": np.arange(60) % 4}).to_csv("folds.csv", index=False)
+    found = gathered("members=[m1.csv]", source, "fold_file=folds.csv")
+    assert (found.folds.fold == np.arange(60) % 4).all()
+    with pytest.raises(ConfigError, match="fold_file"):
+        gathered("members=[m1.csv]", "fold_file=folds.csv")
+
+
+@pytest.mark.usefixtures("files")
+def test_fold_settings_that_would_count_for_nothing_are_refused(pairs: Pairs) -> None:
+    split = stored(pairs, seed=3)
+    for members in ("members=[m1.csv]", "members=[]"):
+        with pytest.raises(ConfigError, match=r"folds.k=3, folds.seed=0(.|\n)*folds.k=5(.|\n)*folds.seed=3"):
+            gathered(members, "folds.k=3", "folds.seed=0", "folds.holdout=0")
+        with pytest.raises(ConfigError, match=r"folds.scheme=stratified,"):
+            gathered(members, "folds=stratified")
+        with pytest.raises(ConfigError, match=r"folds.inner=4 with the folds of the store"):
+            gathered(members, "+folds.inner=4")
+    assert gathered("members=[m1.csv]", "folds.k=5", "folds.seed=3").folds.digest == split.folds.digest
+    pd.DataFrame({"id": pairs.ids, "fold": np.arange(60) % 4}).to_csv("folds.csv", index=False)
+    with pytest.raises(ConfigError, match=r"fold_file= with folds\.k=4"):
+        gathered("members=[m1.csv]", "labels=labels.csv", "fold_file=folds.csv", "folds.k=4")
+
+
+@pytest.mark.usefixtures("files")
+def test_each_file_may_have_its_own_columns(pairs: Pairs) -> None:
+    for name, values in zip("xy", VALUES, strict=True):
+        write_probabilities(Path(f"{name}.csv"), pairs.ids, values, [f"{name}{place}" for place in range(3)])
+    own = [f"{name}: {{a_wins: {name}0, b_wins: {name}1, tie: {name}2}}" for name in "xy"]
+    found = gathered("members=[x.csv,y.csv,m1.csv]", "labels=labels.csv", f"columns={{{', '.join(own)}}}")
+    np.testing.assert_array_equal(found.stack.probabilities, VALUES[[0, 1, 0]])
+    with pytest.raises(ConfigError, match=r"columns= for z(.|\n)*x, y"):
+        gathered("members=[x.csv,y.csv]", "labels=labels.csv", "columns={z: {a_wins: x0}}")
+    with pytest.raises(ConfigError, match="columns="):
+        gathered("members=[x.csv]", "labels=labels.csv", "columns={x: {a_wins: x0}, id: key}")
+
+
+@pytest.mark.usefixtures("files")
+@pytest.mark.parametrize("holdout", [0.0, 0.2])
+def test_an_imported_member_blends_as_its_file(pairs: Pairs, holdout: float) -> None:
+    split = stored(pairs, holdout=holdout)
+    for name, values in zip(("s1", "s2"), VALUES, strict=True):
+        import_member(split, NoTracker(), ForeignMember(name, "d", pairs.ids, values))
+    whole = gathered()
+    mixed = gathered("members=[s1,m2.parquet]")
+    assert [info.name for info in mixed.stack.members] == ["s1", "m2"]
+    np.testing.assert_array_equal(mixed.stack.probabilities, whole.stack.probabilities)
+    assert (whole.holdout is not None) == (holdout > 0)
+    if whole.holdout is not None and mixed.holdout is not None:
+        np.testing.assert_allclose(mixed.holdout.probabilities, whole.holdout.probabilities)
+
+
+@pytest.mark.usefixtures("files")
+def test_partial_files_blend_on_the_common_rows_if_asked(pairs: Pairs, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    split = stored(pairs)
+    import_member(split, NoTracker(), ForeignMember("s1", "d", pairs.ids, VALUES[0]))
+    write_probabilities(Path("half.csv"), pairs.ids[10:50], VALUES[1, 10:50])
+    with pytest.raises(StoreError, match="member half: 20 of 60 ids missing"):
+        gathered("members=[s1,half.csv]")
+    found = gathered("members=[s1,half.csv]", "partial=true")
+    assert "blending on 40 of 60 rows" in caplog.text
+    assert found.stack.folds.ids.tolist() == pairs.ids[10:50].tolist()
+    np.testing.assert_array_equal(found.stack.probabilities, VALUES[:, 10:50])
+    assert found.folds.digest == split.folds.digest
+
+
+@pytest.mark.usefixtures("files")
+def test_contradictions_are_told(pairs: Pairs) -> None:
+    stored(pairs)
+    Path("other").mkdir()
+    write_probabilities(Path("other/m1.csv"), pairs.ids, VALUES[0])
+    for arguments, message in (
+        (["members=[m1.csv,other/m1.csv]"], "two members are called m1"),
+        (["members=[m1.csv,tfidf]", "labels=labels.csv"], "labels="),
+        (["labels=labels.csv"], "labels="),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            gathered(*arguments)
+    with pytest.raises(StoreError, match=r"no member m1(.|\n)*\.parquet"):
+        gathered("members=[m1]")

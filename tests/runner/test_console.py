@@ -1,0 +1,65 @@
+"""Terminal tables fit a terminal, and name no two members alike."""
+
+from typing import Any
+
+import pytest
+
+from prefens.ensemble.leaderboard import LeaderboardRow, Scores
+from prefens.ensemble.results import MemberDiagnosis
+from prefens.runner.console import fold_table, leaderboard_table, member_table, short_names, show
+
+MEMBERS = ["minilm-l6-07b11f5a-s0", "tfidf-0ceb544d-s0", "style-62bb2e37-s0", "style-boosting-cac26368-s0"]
+LOWER = {"best member": (-0.0105, -0.017, -0.004), "soft vote": (-0.0031, -0.007, 0.001)}
+
+
+def score(name: str, kind: str, **others: Any) -> LeaderboardRow:
+    return LeaderboardRow(name, kind, Scores(0.95, 0.01, 0.5, 0.1, 0.05, above_symmetric_bayes=0.06), **others)
+
+
+def leaderboard(**holdout: float) -> list[LeaderboardRow]:
+    blends = [score(name, "blend", fitted=0.94, differences=LOWER, **holdout) for name in ("log_loss", "soft_vote")]
+    members = [score(name, "member", **holdout) for name in MEMBERS]
+    references = [score(name, "reference") for name in ("class prior", "symmetric Bayes floor", "Bayes floor")]
+    return [*blends, score("best of 2, nested", "choice", differences=LOWER), *members, *references]
+
+
+def printed(table: Any, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    show(table)
+    return capsys.readouterr().out.rstrip().splitlines()
+
+
+def test_names_are_short_where_that_is_unique() -> None:
+    assert list(short_names(MEMBERS).values()) == ["minilm-l6 s0", "tfidf s0", "style s0", "style-boosting s0"]
+    same_backbone = ["tfidf-0ceb544d-s0", "tfidf-1ceb544d-s0", "tfidf-0ceb544d-s1", "tfidf-0ceb544d-s1"]
+    names = short_names(same_backbone)
+    assert names == {name: name for name in same_backbone[:2]} | {"tfidf-0ceb544d-s1": "tfidf s1"}
+    assert short_names(["a-0ceb544d-s0", "a s0"]) == {"a-0ceb544d-s0": "a-0ceb544d-s0", "a s0": "a s0"}
+
+
+@pytest.mark.parametrize(("holdout", "width"), [({}, 90), ({"holdout": 0.94}, 100)])
+def test_a_leaderboard_of_four_members_fits(
+    holdout: dict[str, float], width: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = printed(leaderboard_table(leaderboard(**holdout), "2000 pairs"), capsys)
+    assert max(map(len, lines)) <= width
+    caption = lines[lines.index(next(line for line in lines if line.startswith("Bayes floor"))) + 1 :]
+    assert len(caption) <= 2
+    assert any(line.startswith("nested selection ") and "[-0.017,-0.004]" in line for line in lines)
+
+
+def test_tables_of_weights_and_folds_of_four_members_fit(capsys: pytest.CaptureFixture[str]) -> None:
+    weights = [
+        MemberDiagnosis(name, False, 0.95, 0.25, (0.1, 0.4), 0.007, MEMBERS[-1], 0.97, duplicate=False)
+        for name in MEMBERS
+    ]
+    lines = printed(member_table(weights), capsys)
+    assert max(map(len, lines)) <= 90
+    assert len(lines) == 1 + 2 + 1 + 4 + 2  # title, two lines of header, rule, members, caption
+    runs = [
+        {"member": name, "fold": fold, "log_loss": 0.95, "accuracy": 0.5, "seconds": 90.0, "trained": name != "a"}
+        for name in [*MEMBERS, "a"]
+        for fold in range(5)
+    ]
+    lines = printed(fold_table(runs), capsys)
+    assert max(map(len, lines)) <= 90
+    assert lines[-1].endswith("cached")

@@ -1,0 +1,147 @@
+"""Status: every state a fold run can be in, the time left and the hours spent; fast, without MLflow or torch."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from prefens.core.leases import Holder
+from prefens.core.types import FoldPredictions, Folds, Pairs
+from prefens.runner.sweep import JobOutcome, Sweep, latest
+from prefens.runner.sweep_status import FoldState, split_statuses
+from prefens.store.failures import note_failure
+from prefens.store.member_spec import MemberSpec
+from prefens.store.oof_store import OOFStore, SplitStore
+from tests.helpers.commands import prefens
+from tests.helpers.examples import folds_of
+
+
+class CollapseError(Exception):
+    """As a guard of the training would raise it."""
+
+
+def spec_of(folds: Folds, backbone: str = "tfidf", seed: int = 0) -> MemberSpec:
+    return MemberSpec(backbone, "x", {"bits": 4}, seed, folds.data_digest, folds.digest)
+
+
+@pytest.fixture
+def folds(pairs: Pairs) -> Folds:
+    return folds_of(pairs)
+
+
+@pytest.fixture
+def finish(tmp_path: Path, folds: Folds) -> Callable[..., SplitStore]:
+    split = OOFStore(tmp_path).put_folds(folds)
+
+    def done(spec: MemberSpec, fold: int, **facts: object) -> SplitStore:
+        split.put_member(spec)
+        rows = folds.split(fold)
+        values = np.full((len(rows.valid), 3), 1 / 3)
+        none = np.empty(0, dtype=object), np.empty((0, 3))
+        split.put(spec, FoldPredictions(spec.key(fold), folds.ids[rows.valid], values, *none), facts, lambda _: None)
+        return split
+
+    return done
+
+
+def lease(root: Path, split: SplitStore, spec: MemberSpec, fold: int, holder: Holder) -> None:
+    (root / "locks").mkdir(exist_ok=True)
+    about = {"split": split.path.name, "member": spec.name, "fold": fold}
+    (root / "locks" / f"fold-{fold}.json").write_text(json.dumps({**vars(holder), "about": about}))
+
+
+def test_every_state_is_told(tmp_path: Path, folds: Folds, finish: Callable[..., SplitStore]) -> None:
+    spec = spec_of(folds)
+    split = finish(spec, 0, seconds=1800.0, log_loss=1.0, device="cuda", threads=4)
+    me = Holder(socket.gethostname(), os.getpid(), psutil.Process().create_time(), time.time() - 600)
+    lease(tmp_path, split, spec, 1, me)
+    lease(tmp_path, split, spec, 2, Holder(socket.gethostname(), os.getpid(), 5.0, time.time()))
+    note_failure(split.fold_dir(spec.name, 3), ValueError("no good"), 3600.0)
+    note_failure(split.fold_dir(spec.name, 4), CollapseError("learned nothing"), 0.0)
+    other = spec_of(folds, seed=1)
+    split.put_member(other)
+    (found,) = split_statuses(tmp_path)
+    assert [fold.state for fold in found.members[spec.name]] == [
+        FoldState.done, FoldState.running, FoldState.died, FoldState.failed, FoldState.collapsed
+    ]  # fmt: skip
+    assert [fold.state for fold in found.members[other.name]] == [FoldState.missing] * 5
+    assert found.members[spec.name][3].note == f"no good ({socket.gethostname()})"
+    assert found.hours("gpu") == pytest.approx(0.5)
+    assert found.hours("cpu") == pytest.approx(1.0)
+    # One process works: what it has left, and eight folds that take as long as the finished one of that backbone.
+    assert found.seconds_left() == pytest.approx(1200 + 8 * 1800, abs=5)
+    shown = prefens("status", f"tracking.root={tmp_path}", cwd=tmp_path).stdout
+    for text in ("running 10 min", "failed", "collapsed", "died", "missing", "1.0000", "0.50 GPU-hours", "4.3 h"):
+        assert text in shown
+
+
+def test_nothing_is_known_of_a_backbone_without_a_finished_fold(
+    tmp_path: Path, folds: Folds, finish: Callable[..., SplitStore]
+) -> None:
+    split = finish(spec_of(folds), 0, seconds=1.0, log_loss=1.0)
+    split.put_member(spec_of(folds, "bert"))
+    (found,) = split_statuses(tmp_path)
+    assert found.seconds_left() is None
+
+
+def test_a_sweep_knows_what_has_not_begun(tmp_path: Path) -> None:
+    assert latest(tmp_path) is None
+    sweep = Sweep(tmp_path / "hydra" / "2020-01-01" / "12-00-00")
+    sweep.begin([["seed=0"], ["seed=1"]])
+    sweep.begin_job(sweep.folder / "0", ["seed=0"])
+    assert latest(tmp_path) == sweep
+    assert sweep.pending() == [["seed=1"]]
+
+
+def test_a_lost_job_begins_once_more_and_has_then_failed(tmp_path: Path) -> None:
+    sweep, lost, done = Sweep(tmp_path), tmp_path / "0", tmp_path / "1"
+    sweep.begin([["seed=0"], ["seed=1"]])
+    sweep.begin_job(done, ["seed=1"])
+    sweep.note(done, JobOutcome(["seed=1"], rows=[{"fold": 0}]))
+    for time_ in (1, 2):
+        sweep.begin_job(lost, ["seed=0"])
+        assert sweep.outcome(lost).running
+        assert sweep.release_lost() == 1
+        assert sweep.pending() == ([["seed=0"]] if time_ == 1 else [])
+    assert sweep.release_lost() == 0
+    for job in (lost, done):
+        before = sweep.outcome(job)
+        sweep.begin_job(job, before.overrides)
+        assert sweep.outcome(job) == before
+    assert f"process {os.getpid()} on" in str(sweep.outcome(lost).error)
+
+
+def test_status_as_json_in_a_file_and_again_and_again(
+    tmp_path: Path, folds: Folds, finish: Callable[..., SplitStore]
+) -> None:
+    finish(spec_of(folds), 0, seconds=1.0, log_loss=1.0)
+    given = [f"tracking.root={tmp_path}", "json=true"]
+    done = prefens("status", *given, f"out={tmp_path}/told", cwd=tmp_path)
+    told = json.loads(done.stdout)
+    assert told == json.loads((tmp_path / "told" / "status.json").read_text())
+    assert told["splits"][0]["counts"] == {
+        "done": 1, "running": 0, "died": 0, "failed": 0, "collapsed": 0, "given_up": 0, "missing": 4
+    }  # fmt: skip
+    line = [sys.executable, "-m", "prefens.status", *given, "--watch"]
+    with subprocess.Popen(line, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as watching:
+        assert watching.stdout is not None
+        first, second = (json.loads(watching.stdout.readline()) for _ in range(2))
+        watching.terminate()
+    assert first["splits"][0]["counts"] == second["splits"][0]["counts"]
+    assert watching.returncode == 143
+    refused = prefens("status", f"tracking.root={tmp_path}/none", cwd=tmp_path, fails=True)
+    assert "no store" in refused.stderr
+
+
+def test_status_needs_neither_mlflow_nor_torch() -> None:
+    modules = "prefens.runner.sweep_status, prefens.runner.console"
+    code = f"import sys, {modules}; print({{'mlflow', 'torch'}} & sys.modules.keys())"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"

@@ -1,0 +1,59 @@
+"""Every recipe under conf/experiment runs through the real commands, at a tiny size, and its members blend.
+
+A new experiment is run as it is; an encoder that it names needs its family here.
+"""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from hydra import compose, initialize_config_dir
+
+from prefens.runner import config
+from tests.helpers.commands import COLUMNS, prefens
+from tests.helpers.examples import make_tiny_encoder
+
+FAMILY_OF = {
+    "bert-base-uncased": "bert", "roberta-base": "roberta", "multilingual-e5-small": "xlm-roberta",
+    "deberta-v3-xsmall": "deberta-v2",
+}  # fmt: skip
+LONGEST = 64  # tokens
+EXPERIMENTS = {path.stem: yaml.safe_load(path.read_text("utf-8")) for path in config.CONF_DIR.glob("experiment/*.yaml")}
+
+
+def backbones_of(recipe: dict) -> list[str]:
+    """Return the backbones that an experiment sweeps over, or the one it trains."""
+    swept = recipe.get("hydra", {}).get("sweeper", {}).get("params", {}).get("backbone")
+    if swept is not None:
+        return [name.strip() for name in swept.split(",")]
+    chosen = [item["override /backbone"] for item in recipe.get("defaults", []) if "override /backbone" in item]
+    return chosen or ["tfidf"]
+
+
+def is_encoder(backbone: str) -> bool:
+    with initialize_config_dir(str(config.CONF_DIR), version_base="1.3"):
+        return compose("train", [f"backbone={backbone}"]).backbone._target_.endswith(".EncoderMember")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("name", sorted(EXPERIMENTS))
+def test_an_experiment_trains_and_its_members_blend(name: str, tmp_path: Path) -> None:
+    small = ["data=synthetic", "data.rows=60", "folds.k=2", "training.epochs=1", f"text.max_length={LONGEST}"]
+    stored = ["tracking=none", "tracking.root=runs"]
+    for backbone in backbones_of(EXPERIMENTS[name]):
+        path = []
+        if is_encoder(backbone):
+            assert backbone in FAMILY_OF, f"{name} trains {backbone}: give it a family in FAMILY_OF"
+            path = [f"backbone.path={make_tiny_encoder(FAMILY_OF[backbone], tmp_path / backbone)}"]
+        given = [f"experiment={name}", f"backbone={backbone}", *path, *small, *stored]
+        prefens("train", "-m", *given, cwd=tmp_path)
+    prefens("blend", "blender=soft_vote", *stored, cwd=tmp_path)
+    blend = json.loads((tmp_path / "blend.json").read_text())
+    seeds = str(EXPERIMENTS[name].get("hydra", {}).get("sweeper", {}).get("params", {}).get("seed", "0")).split(",")
+    assert len(blend["members"]) == len(backbones_of(EXPERIMENTS[name])) * len(seeds)
+    assert [method["method"] for method in blend["methods"]] == ["soft_vote"]
+    prefens("predict", "data=synthetic", "data.rows=10", "data.seed=1", "tracking.root=runs", cwd=tmp_path)
+    assert [*pd.read_csv(tmp_path / "submission.csv").columns] == COLUMNS
