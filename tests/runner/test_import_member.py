@@ -14,6 +14,7 @@ from prefens.store.oof_store import OOFStore, SplitStore
 from prefens.store.tracking.mlflow_tracker import MlflowTracker
 from prefens.store.tracking.tracker import NoTracker
 from tests.helpers.examples import folds_of
+from tests.helpers.trackers import guarded
 
 
 @pytest.fixture
@@ -78,9 +79,9 @@ def test_names_that_are_no_folder_are_refused(split: SplitStore, pairs: Pairs, n
 
 def test_the_tracker_has_one_finished_run_with_scores(split: SplitStore, pairs: Pairs, tmp_path: Path) -> None:
     tracker = MlflowTracker(tmp_path, "prefens")
-    import_member(split, NoTracker(), member(pairs))  # what was imported without it is told afterwards
+    import_member(split, NoTracker(), member(pairs))  # what was imported without MLflow is logged afterwards
     for _ in range(2):
-        import_member(split, tracker, member(pairs))
+        import_member(split, guarded(lambda: tracker, tmp_path), member(pairs))
     (run,) = tracker.client.search_runs([tracker.experiment_id])
     assert (run.info.status, run.data.tags["prefens.role"]) == ("FINISHED", "member")
     assert {"oof_log_loss", "oof_accuracy", "oof_calibration_error", "holdout_log_loss"} <= set(run.data.metrics)
