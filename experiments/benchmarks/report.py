@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from prefens.core.types import Floats, FoldPredictions, Folds
-from prefens.data.folds import FoldSettings, Labelled, labelled, split_rows
+from prefens.data.folds import FoldSettings, LabelledRows, labelled_rows, split_rows
 from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import OOFStore
 
@@ -31,13 +31,13 @@ RECIPES = 12  # with as many seeds each as give the number of members
 STEPS = 700  # of a training curve
 
 
-def rows_without_texts(count: int) -> Labelled:
+def rows_without_texts(count: int) -> LabelledRows:
     """Return labels of `count` rows, about one in six of which shares its group with another."""
     generator = np.random.default_rng(0)
     group = generator.integers(0, int(count * 2.7), size=count)
     ids = np.array([str(row) for row in range(count)], dtype=object)
     label = generator.choice(3, size=count, p=(0.35, 0.34, 0.31)).astype(np.int8)
-    return Labelled(ids, label, np.array([f"g{value}" for value in group], dtype=object), "b" * 64)
+    return LabelledRows(ids, label, np.array([f"g{value}" for value in group], dtype=object), "b" * 64)
 
 
 def write_members(root: Path, folds: Folds, members: int) -> None:
@@ -79,7 +79,7 @@ def measure(root: Path, rows: int, members: int, texts: bool) -> dict[str, float
 
         write_rows(root / "train.csv", rows)
         pairs = load_pairs(root / "train.csv").pairs
-        given = labelled(pairs.take(np.argsort(pairs.ids)))  # the order in which commands have them
+        given = labelled_rows(pairs.take(np.argsort(pairs.ids)))  # the order in which commands have them
         line.append(f"data.path={root}/train.csv")
     else:
         given = rows_without_texts(rows)

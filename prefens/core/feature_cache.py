@@ -11,7 +11,7 @@ T = TypeVar("T")
 _kept: WeakKeyDictionary[Pairs, dict[str, Any]] = WeakKeyDictionary()
 
 
-def shared(pairs: Pairs, signature: str, compute: Callable[[Pairs], T]) -> tuple[T, Any]:
+def cached_features(pairs: Pairs, signature: str, compute: Callable[[Pairs], T]) -> tuple[T, Any]:
     """Return features of all pairs that `pairs` were taken from, and the rows of `pairs` in them.
 
     They are computed at the first call for this `signature` (which names all that decides them) and

@@ -1,4 +1,4 @@
-"""Files that are either whole or absent: written aside, synced, then renamed."""
+"""Files that are either whole or absent: written tmp, synced, then renamed."""
 
 import json
 import os
@@ -17,26 +17,26 @@ from prefens.core.errors import ConfigError
 
 
 @contextmanager
-def written_aside(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` once its bytes are on disk.
 
     The caller may make a file or a folder there. A crash, or an error in the body, leaves
     `path` as it was. An existing file is replaced at once; an existing folder is moved out of the way first, and
-    after a kill in that moment `mend` puts the new one in its place. What a kill leaves behind, `clear_abandoned`
-    and `mend` delete.
+    after a kill in that moment `recover` puts the new one in its place. What a kill leaves behind, `remove_stale_tmp`
+    and `recover` delete.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.{_host()}-{os.getpid()}.", dir=path.parent))
-    aside = scratch / path.name
+    tmp = scratch / path.name
     try:
-        yield aside
-        for part in [aside, *aside.rglob("*")]:
+        yield tmp
+        for part in [tmp, *tmp.rglob("*")]:
             sync(part)
         old = scratch / OLD
         if path.is_dir():
             path.replace(old)
         try:
-            aside.replace(path)
+            tmp.replace(path)
         except BaseException:
             if old.exists():
                 old.replace(path)
@@ -49,7 +49,7 @@ def written_aside(path: Path) -> Iterator[Path]:
 OLD = "old"  # in a scratch folder: what was moved out of the way, so that what is beside it is whole
 
 
-def mend(path: Path) -> bool:
+def recover(path: Path) -> bool:
     """Finish or clear away what a killed process left half-written at `path`; whether there was anything.
 
     Only for whoever alone may write `path`: the scratch folders of processes that live are deleted too.
@@ -64,8 +64,8 @@ def mend(path: Path) -> bool:
     return bool(left)
 
 
-def clear_abandoned(folder: Path) -> None:
-    """Delete the scratch folders of this host's dead processes in a folder, but for those that `mend` needs."""
+def remove_stale_tmp(folder: Path) -> None:
+    """Delete the scratch folders of this host's dead processes in a folder, but for those that `recover` needs."""
     for scratch in folder.glob(f".*.{_host()}-*.*"):
         process = scratch.name.rsplit(".", 1)[0].rpartition("-")[2]
         if process.isdigit() and not psutil.pid_exists(int(process)) and not (scratch / OLD).exists():
@@ -122,6 +122,6 @@ def write_json(path: Path, value: Any) -> Path:
 
 def write_text(path: Path, text: str) -> Path:
     """Write a text, atomically, and return the path."""
-    with written_aside(path) as aside:
-        aside.write_text(text, "utf-8")
+    with atomic_write(path) as tmp:
+        tmp.write_text(text, "utf-8")
     return path

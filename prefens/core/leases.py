@@ -22,7 +22,7 @@ from typing import Any
 import psutil
 from filelock import FileLock, Timeout
 
-from prefens.core.files import mend, write_json
+from prefens.core.files import recover, write_json
 from prefens.core.types import RunKey
 
 BEAT = 15.0  # seconds between two heartbeats
@@ -75,7 +75,7 @@ def fold_lease(root: Path, key: RunKey) -> Path:
 
 
 @contextmanager
-def held(path: Path, about: Mapping[str, Any]) -> Iterator[Holder | None]:
+def acquire(path: Path, about: Mapping[str, Any]) -> Iterator[Holder | None]:
     """Hold a lease for the block; yield the dead process that it was taken from, if any. `Busy` where one lives.
 
     `path` is the lease's JSON file; its lock lies beside it.
@@ -100,7 +100,7 @@ def held(path: Path, about: Mapping[str, Any]) -> Iterator[Holder | None]:
 def _signed(path: Path, about: Mapping[str, Any]) -> Iterator[None]:
     """Write this process's name into a lease and keep its heart beating."""
     process = psutil.Process()
-    mend(path)
+    recover(path)
     write_json(path, asdict(Holder(socket.gethostname(), process.pid, process.create_time(), time.time(), about)))
     done = threading.Event()
     beating = threading.Thread(target=_beat, args=(path, done), daemon=True)

@@ -13,13 +13,13 @@ from prefens.core.metrics import accuracy, log_loss
 from prefens.core.types import FoldPredictions
 from prefens.runner.blend_inputs import is_file
 from prefens.runner.sync import sync_member
-from prefens.store.external import ForeignMember
+from prefens.store.external import ExternalMember
 from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import SplitStore
 from prefens.store.tracking.tracker import Tracker
 
 
-def import_member(split: SplitStore, tracker: Tracker, member: ForeignMember, force: bool = False) -> MemberSpec:
+def import_member(split: SplitStore, tracker: Tracker, member: ExternalMember, force: bool = False) -> MemberSpec:
     """Store and track a member made elsewhere; importing it again changes nothing.
 
     Raises
@@ -33,11 +33,11 @@ def import_member(split: SplitStore, tracker: Tracker, member: ForeignMember, fo
     spec, runs = member.spec(split.folds), member.runs(split.folds)
     known = next((each for each in split.members() if each.name == name), None)
     if known is not None and not _same(split, known, spec, runs):
-        if known.foreign is None or not force:
+        if known.external is None or not force:
             raise StoreError(
                 f"{split.path}: has a member {name} already, with other predictions",
                 "the same file with the same columns, or another name",
-                "set name=..." + (", or force=true to replace it" if known.foreign else ""),
+                "set name=..." + (", or force=true to replace it" if known.external else ""),
             )
         split.forget(known)
     split.put_member(spec)

@@ -154,7 +154,7 @@ def _leases(root: Path) -> dict[tuple[str, str, int], tuple[Holder, bool]]:
     for path in root.glob("locks/fold-*.json"):
         holder = holder_of(path)
         if holder is not None:
-            about = holder.about
+            about = holder.metadata
             found[about["split"], about["member"], about["fold"]] = holder, is_live(path, holder)
     return found
 
@@ -166,7 +166,7 @@ def _split_status(split: Path, leases: Mapping[tuple[str, str, int], tuple[Holde
     for path in sorted(split.glob("members/*/member.json")):
         about = orjson.loads(path.read_bytes())
         name = path.parent.name
-        if about.get("foreign") is None:
+        if about.get("external") is None:
             backbones[name] = about["backbone"]
             known = [_fold(path.parent / f"fold-{fold}", leases.get((split.name, name, fold))) for fold in range(k)]
             discarded = _discarded(path.parent / "race.json")

@@ -91,7 +91,7 @@ def sync_member(split: SplitStore, spec: MemberSpec, tracker: MlflowTracker) -> 
     StoreError where its probabilities can't be scored.
     """
     logged, count = tracker.logged(spec), 0
-    for fold in range(split.folds.k) if spec.foreign is None else ():
+    for fold in range(split.folds.k) if spec.external is None else ():
         key = spec.key(fold)
         if logged.get(key.digest) != _fold_content(split, spec, fold) and not is_held(fold_lease(split.root, key)):
             count += sync_fold(split, spec, fold, tracker)

@@ -16,8 +16,8 @@ import numpy as np
 
 from prefens.core import resources, shutdown
 from prefens.core.errors import CollapseError
-from prefens.core.files import clear_abandoned, mend
-from prefens.core.leases import POLL, Busy, fold_lease, held, holder_of, is_live
+from prefens.core.files import recover, remove_stale_tmp
+from prefens.core.leases import POLL, Busy, acquire, fold_lease, holder_of, is_live
 from prefens.core.metrics import accuracy, log_loss
 from prefens.core.types import Fold, FoldPredictions, RunKey
 from prefens.data.corpus import Corpus
@@ -76,7 +76,7 @@ class Trainer:
         self.split.put_member(spec)
         if not self.force:
             self._refuse_collapsed(spec, folds)
-        clear_abandoned(self.split.member_dir(spec.name))
+        remove_stale_tmp(self.split.member_dir(spec.name))
         if self.race is None or self.force:
             early_discard.forget(self.split, spec)
         rows: dict[int, dict[str, Any]] = {}
@@ -126,10 +126,10 @@ class Trainer:
         trained = False
         if self.force or not self._settled(spec, fold.index):
             about = {"member": spec.name, "fold": fold.index, "split": self.split.path.name}
-            with held(self._lease(spec, fold.index), about) as dead:
+            with acquire(self._lease(spec, fold.index), about) as dead:
                 if dead is not None:
                     log.warning("%s fold %d: taken over, %s has died", spec.name, fold.index, dead.where)
-                mend(self.split.fold_dir(spec.name, fold.index))
+                recover(self.split.fold_dir(spec.name, fold.index))
                 trained = self._complete(spec, make, fold)
         facts = self.split.facts(spec, fold.index)
         shown = {name: facts[name] for name in ("log_loss", "accuracy", "seconds")}
@@ -161,7 +161,7 @@ class Trainer:
         started, key = time.time(), spec.key(fold.index)
         self.tracker.attempt(lambda tracker: tracker.start_fold(spec, key, started))
         checkpoint = self.root / "checkpoints" / f"{key.digest[:16]}.pt"
-        mend(checkpoint)
+        recover(checkpoint)
         with self._failing(spec, fold.index, started):
             try:
                 predictions, facts = self._fit(spec, member, fold, checkpoint)

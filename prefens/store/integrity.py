@@ -10,7 +10,7 @@ def file_sizes(folder: Path) -> dict[str, int]:
     return {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
 
 
-def wrong_sizes(folder: Path, sizes: Mapping[str, int]) -> str | None:
+def find_mismatch(folder: Path, sizes: Mapping[str, int]) -> str | None:
     """Return in words which file of a folder is missing or of another size, or None."""
     for name, size in sizes.items():
         path = folder / name

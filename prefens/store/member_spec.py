@@ -21,7 +21,7 @@ class MemberSpec:
     kind : the word for its class (`members.registry`), or None likewise.
     recipe : the resolved config that decides predictions, as JSON values; seed : the member's, or None.
     data_digest, fold_digest : what it is trained and scored on.
-    foreign : the name of a member made elsewhere, or None for our own.
+    external : the name of a member made elsewhere, or None for our own.
     tuned_on_oof : whether its settings were chosen by the out-of-fold rows that it is scored on; not its identity.
     """
 
@@ -31,7 +31,7 @@ class MemberSpec:
     seed: int | None
     data_digest: str
     fold_digest: str
-    foreign: str | None = None
+    external: str | None = None
     tuned_on_oof: bool = False
 
     @cached_property
@@ -40,7 +40,7 @@ class MemberSpec:
 
     @property
     def name(self) -> str:
-        return self.foreign or f"{self.backbone}-{self.recipe_digest[:8]}-s{self.seed}"
+        return self.external or f"{self.backbone}-{self.recipe_digest[:8]}-s{self.seed}"
 
     @property
     def info(self) -> MemberInfo:

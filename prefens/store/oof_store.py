@@ -29,12 +29,12 @@ from filelock import FileLock
 from safetensors import SafetensorError
 
 from prefens.core.errors import StoreError
-from prefens.core.files import mend, write_json, written_aside
+from prefens.core.files import atomic_write, recover, write_json
 from prefens.core.hashing import short
 from prefens.core.types import Floats, FoldPredictions, Folds, Outcome, RunKey, Strings
 from prefens.store.failures import clear_failure
 from prefens.store.folds_table import folds_columns, folds_of
-from prefens.store.integrity import file_sizes, wrong_sizes
+from prefens.store.integrity import file_sizes, find_mismatch
 from prefens.store.member_spec import MemberSpec
 from prefens.store.parquet import read_table, write_table
 
@@ -130,10 +130,10 @@ class SplitStore:
         lock = self.path.parents[1] / "locks" / f"blend-{self.path.name}.lock"
         lock.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(lock):
-            mend(self.blend_dir)
-            with written_aside(self.blend_dir) as aside:
-                aside.mkdir()
-                write(aside)
+            recover(self.blend_dir)
+            with atomic_write(self.blend_dir) as tmp:
+                tmp.mkdir()
+                write(tmp)
 
     def has_blend(self) -> bool:
         """Whether a blend is stored."""
@@ -163,12 +163,12 @@ class SplitStore:
         now = time.time()
         folder = self.fold_dir(spec.name, predictions.key.fold)
         try:
-            with written_aside(folder) as aside:
-                (aside / "model").mkdir(parents=True)
-                save_model(aside / "model")
-                _write_predictions(aside / "predictions.parquet", predictions)
-                stored = {"key": predictions.key.as_dict(), "files": file_sizes(aside), "started": now, "ended": now}
-                write_json(aside / "run.json", stored | dict(facts))
+            with atomic_write(folder) as tmp:
+                (tmp / "model").mkdir(parents=True)
+                save_model(tmp / "model")
+                _write_predictions(tmp / "predictions.parquet", predictions)
+                stored = {"key": predictions.key.as_dict(), "files": file_sizes(tmp), "started": now, "ended": now}
+                write_json(tmp / "run.json", stored | dict(facts))
         except (OSError, SafetensorError) as error:
             raise StoreError(
                 f"{folder}: {getattr(error, 'strerror', None) or error}; nothing was stored",
@@ -190,7 +190,7 @@ class SplitStore:
     def damage(self, spec: MemberSpec, fold: int) -> str | None:
         """Return what is wrong with a stored fold run, in words: damaged or missing files; None where it is whole."""
         try:
-            wrong = wrong_sizes(self.fold_dir(spec.name, fold), self.facts(spec, fold).get("files", {}))
+            wrong = find_mismatch(self.fold_dir(spec.name, fold), self.facts(spec, fold).get("files", {}))
             if wrong is None:
                 self.predictions(spec, fold)
             return wrong

@@ -11,14 +11,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from prefens.core.errors import StoreError
-from prefens.core.files import written_aside
+from prefens.core.files import atomic_write
 
 
 def write_table(path: Path, table: pa.Table, about: Mapping[str, Any]) -> None:
     """Write a table, atomically, with JSON values in its metadata."""
     named = table.replace_schema_metadata({"prefens": json.dumps(about, sort_keys=True)})
-    with written_aside(path) as aside:
-        pq.write_table(named, aside, write_page_checksum=True)
+    with atomic_write(path) as tmp:
+        pq.write_table(named, tmp, write_page_checksum=True)
 
 
 def read_table(path: Path) -> tuple[pa.Table, dict[str, Any]]:

@@ -16,7 +16,7 @@ import pytest
 from mlflow.exceptions import MlflowException, RestException
 
 from prefens.core.errors import TrainingError
-from prefens.core.leases import fold_lease, held
+from prefens.core.leases import acquire, fold_lease
 from prefens.core.shutdown import Stopped
 from prefens.core.types import Floats, Pairs
 from prefens.data.corpus import Corpus
@@ -271,7 +271,7 @@ def test_runs_of_dead_processes_are_marked_and_living_ones_are_left_alone(projec
     key, tracker = project.spec.key(0), project.line.tracker
     project.split.put_member(project.spec)
     tracker.start_fold(project.spec, key, time.time())
-    with held(fold_lease(project.root, key), {}):
+    with acquire(fold_lease(project.root, key), {}):
         project.sync()
         assert project.line.statuses() == ["RUNNING"]
     tracker.root = project.root / "elsewhere"  # another machine, whose leases are not here
@@ -410,12 +410,12 @@ def test_a_blend_is_logged_from_the_store_as_by_the_blend_itself(unlogged: Path,
     store, guard = copy_of(unlogged, tmp_path)
     assert sync_store(store, guard) == 5
     tracker = MlflowTracker(store.root, "prefens")
-    (run,) = tracker.home.find("tags.`prefens.role` = 'blend'", 10)
+    (run,) = tracker.backend.find("tags.`prefens.role` = 'blend'", 10)
     artifacts = {item.path for item in tracker.client.list_artifacts(run.info.run_id)}
     stored = store.select().blend()
     prefens("blend", "blender=soft_vote", "tracking.experiment=other", cwd=tmp_path)
     other = MlflowTracker(store.root, "other")
-    (direct,) = other.home.find("tags.`prefens.role` = 'blend'", 10)
+    (direct,) = other.backend.find("tags.`prefens.role` = 'blend'", 10)
     assert store.select().blend() == stored
     assert artifacts == {item.path for item in other.client.list_artifacts(direct.info.run_id)}
     assert {"blend.json", "predictions.parquet", "figures", "tables"} <= artifacts

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from prefens.core.errors import StoreError
-from prefens.core.files import write_json, written_aside
+from prefens.core.files import atomic_write, write_json
 from prefens.core.types import FoldPredictions, Folds, Pairs
 from prefens.store.assemble import make_stack
 from prefens.store.failures import failure_of, note_failure
@@ -226,9 +226,9 @@ def test_an_interrupted_write_leaves_nothing(split: SplitStore, folds: Folds) ->
 
 def test_written_aside_replaces_files_and_folders(tmp_path: Path) -> None:
     for text in ("one", "two"):
-        with written_aside(tmp_path / "folder") as aside:
-            aside.mkdir()
-            (aside / text).write_text(text)
+        with atomic_write(tmp_path / "folder") as tmp:
+            tmp.mkdir()
+            (tmp / text).write_text(text)
         write_json(tmp_path / "file.json", {"text": text})
     assert [path.name for path in (tmp_path / "folder").iterdir()] == ["two"]
     assert json.loads((tmp_path / "file.json").read_text()) == {"text": "two"}
