@@ -13,7 +13,7 @@ from prefens.core.errors import ConfigError
 from prefens.core.files import atomic_write, write_json
 from prefens.core.hashing import short
 from prefens.inference.predictor import Predictor
-from prefens.store.oof_store import SplitStore
+from prefens.store.split_store import SplitStore
 
 log = logging.getLogger(__name__)
 

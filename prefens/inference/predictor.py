@@ -23,7 +23,7 @@ from prefens.members.base import Member
 from prefens.members.registry import class_of, kinds
 from prefens.members.style import all_features
 from prefens.store.member_spec import MemberSpec
-from prefens.store.oof_store import SplitStore
+from prefens.store.split_store import SplitStore
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,8 @@ from prefens.core.files import atomic_write
 from prefens.data.frame import load_frame
 from prefens.data.submission import COLUMNS
 from prefens.inference.predictor import Predictor
-from prefens.store.oof_store import OOFStore, SplitStore
+from prefens.store.oof_store import OOFStore
+from prefens.store.split_store import SplitStore
 from prefens.store.tracking.factory import Tracking
 
 log = logging.getLogger(__name__)

@@ -149,6 +149,6 @@ def embedding_features(
     same = (np.abs(x - y).max(axis=1, initial=0.0) < 1e-6).astype(np.float64)
     even_cosines = np.column_stack([between, to_x + to_y, np.abs(to_x - to_y), same])
     return (
-        [Block(x - y, together=True), Block((to_x - to_y)[:, None], COSINE_WEIGHT)],
-        [Block(x + y, SUM_WEIGHT, together=True), Block(even_cosines, COSINE_WEIGHT)],
+        [Block(x - y, joint=True), Block((to_x - to_y)[:, None], COSINE_WEIGHT)],
+        [Block(x + y, SUM_WEIGHT, joint=True), Block(even_cosines, COSINE_WEIGHT)],
     )

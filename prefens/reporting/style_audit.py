@@ -90,7 +90,7 @@ def _resampled(
     whole = fit_lbfgs(odd, even, label, strength)
     ends, draws = time.monotonic() + seconds, []
     for counts in (counts for chunk in bootstrap.draws() for counts in chunk):
-        rows = np.repeat(np.arange(len(label)), counts[bootstrap.place].astype(np.int64))
+        rows = np.repeat(np.arange(len(label)), counts[bootstrap.group_index].astype(np.int64))
         model = fit_lbfgs(odd[rows], even[rows], label[rows], strength, start=whole, tolerance=1e-4)
         draws.append((2.0 * model.odd, model.even))  # the logits of winning and losing are s and -s
         if len(draws) >= FEWEST and time.monotonic() > ends:

@@ -24,7 +24,8 @@ from prefens.runner.schemas import BlendConfig
 from prefens.store.assemble import common_rows, make_stack
 from prefens.store.external import ExternalMember
 from prefens.store.member_spec import MemberSpec
-from prefens.store.oof_store import OOFStore, SplitStore
+from prefens.store.oof_store import OOFStore
+from prefens.store.split_store import SplitStore
 from prefens.store.tracking.factory import Tracking
 
 log = logging.getLogger(__name__)

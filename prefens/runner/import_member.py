@@ -15,7 +15,8 @@ from prefens.runner.blend_inputs import is_file
 from prefens.runner.sync import sync_member
 from prefens.store.external import ExternalMember
 from prefens.store.member_spec import MemberSpec
-from prefens.store.oof_store import SplitStore
+from prefens.store.run_record import RunResult
+from prefens.store.split_store import SplitStore
 from prefens.store.tracking.tracker import Tracker
 
 
@@ -61,12 +62,6 @@ def _same(split: SplitStore, known: MemberSpec, spec: MemberSpec, runs: Sequence
 
 def _put(split: SplitStore, spec: MemberSpec, run: FoldPredictions) -> None:
     label = split.folds.label[split.folds.split(run.key.fold).valid]
-    facts = {
-        "log_loss": log_loss(run.probabilities, label),
-        "accuracy": accuracy(run.probabilities, label),
-        "seconds": 0.0,
-        "valid_rows": len(run.ids),
-        "facts": {},
-        "curves": {},
-    }
-    split.put(spec, run, facts, lambda directory: None)
+    scores = log_loss(run.probabilities, label), accuracy(run.probabilities, label)
+    result = RunResult(log_loss=scores[0], accuracy=scores[1], seconds=0.0, valid_rows=len(run.ids))
+    split.put(spec, run, result, lambda directory: None)

@@ -15,6 +15,7 @@ from prefens.core.errors import ConfigError
 from prefens.core.leases import Holder, holder_of, is_live
 from prefens.runner.sweep import latest
 from prefens.store.failures import Failure, failure_of
+from prefens.store.oof_store import OOFStore
 
 
 class FoldState(Enum):
@@ -145,7 +146,7 @@ def sweep_status(root: Path) -> dict[str, Any]:
 def split_statuses(root: Path) -> list[SplitStatus]:
     """Return the status of every part of the store under a tracking root; external members are left out."""
     leases = _leases(root)
-    return [_split_status(path.parent, leases) for path in sorted(root.glob("store/*/folds.parquet"))]
+    return [_split_status(split.path, leases) for split in OOFStore(root).splits()]
 
 
 def _leases(root: Path) -> dict[tuple[str, str, int], tuple[Holder, bool]]:

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from prefens.core.files import write_json
-from prefens.core.leases import STALE, Busy, Holder, acquire, holder_of, is_live
+from prefens.core.leases import STALE_SECONDS, Busy, Holder, acquire, holder_of, is_live
 
 HOLDER = """
 import sys, time
@@ -61,10 +61,10 @@ def test_a_living_holder_is_left_alone_and_a_killed_one_replaced(path: Path) -> 
     ("host", "pid", "born", "age", "live"),
     [
         ("elsewhere", 1, 0.0, 0.0, True),  # its lock may not be seen here
-        ("elsewhere", 1, 0.0, STALE + 5, False),
+        ("elsewhere", 1, 0.0, STALE_SECONDS + 5, False),
         ("here", "dead", 0.0, 0.0, False),
         ("here", "parent", "now", 0.0, True),
-        ("here", "parent", "now", STALE + 5, False),
+        ("here", "parent", "now", STALE_SECONDS + 5, False),
         ("here", "parent", 5.0, 0.0, False),  # the pid was used again
     ],
 )

@@ -14,7 +14,7 @@ from prefens.core.files import write_json
 from prefens.core.types import Floats, Folds, MemberInfo, OOFStack, Pairs
 from prefens.data.folds import FoldSettings, make_folds, prompt_groups
 from prefens.store.member_spec import MemberSpec
-from prefens.store.oof_store import SplitStore
+from prefens.store.split_store import SplitStore
 
 FAMILIES = ("bert", "roberta", "xlm-roberta", "deberta-v2", "electra", "mpnet", "modernbert")
 WORDS = (

@@ -16,7 +16,8 @@ from prefens.runner import config
 from prefens.runner.blend_inputs import gather
 from prefens.runner.import_member import import_member
 from prefens.store.external import ExternalMember
-from prefens.store.oof_store import OOFStore, SplitStore
+from prefens.store.oof_store import OOFStore
+from prefens.store.split_store import SplitStore
 from prefens.store.tracking.tracker import NoTracker
 from tests.helpers.examples import folds_of, write_csv, write_labels, write_probabilities
 

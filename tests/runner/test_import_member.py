@@ -10,7 +10,8 @@ from prefens.core.types import Pairs
 from prefens.runner.import_member import import_member
 from prefens.store.external import ExternalMember
 from prefens.store.member_spec import MemberSpec
-from prefens.store.oof_store import OOFStore, SplitStore
+from prefens.store.oof_store import OOFStore
+from prefens.store.split_store import SplitStore
 from prefens.store.tracking.mlflow_tracker import MlflowTracker
 from prefens.store.tracking.tracker import NoTracker
 from tests.helpers.examples import folds_of

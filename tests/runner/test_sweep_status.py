@@ -19,7 +19,8 @@ from prefens.runner.sweep import JobOutcome, Sweep, latest
 from prefens.runner.sweep_status import FoldState, split_statuses
 from prefens.store.failures import note_failure
 from prefens.store.member_spec import MemberSpec
-from prefens.store.oof_store import OOFStore, SplitStore
+from prefens.store.oof_store import OOFStore
+from prefens.store.split_store import SplitStore
 from tests.helpers.commands import prefens
 from tests.helpers.examples import folds_of
 
@@ -55,7 +56,7 @@ def finish(tmp_path: Path, folds: Folds) -> Callable[..., SplitStore]:
 def lease(root: Path, split: SplitStore, spec: MemberSpec, fold: int, holder: Holder) -> None:
     (root / "locks").mkdir(exist_ok=True)
     about = {"split": split.path.name, "member": spec.name, "fold": fold}
-    (root / "locks" / f"fold-{fold}.json").write_text(json.dumps({**vars(holder), "about": about}))
+    (root / "locks" / f"fold-{fold}.json").write_text(json.dumps({**vars(holder), "metadata": about}))
 
 
 def test_every_state_is_told(tmp_path: Path, folds: Folds, finish: Callable[..., SplitStore]) -> None:

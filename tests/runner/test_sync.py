@@ -27,7 +27,8 @@ from prefens.runner.sync import sync_store
 from prefens.runner.trainer import Trainer
 from prefens.store.failures import failure_of
 from prefens.store.member_spec import MemberSpec
-from prefens.store.oof_store import OOFStore, SplitStore
+from prefens.store.oof_store import OOFStore
+from prefens.store.split_store import SplitStore
 from prefens.store.tracking.guarded_tracker import GuardedTracker
 from prefens.store.tracking.mlflow_tracker import MlflowTracker
 from tests.helpers.commands import prefens

@@ -13,7 +13,8 @@ from prefens.core.types import FoldPredictions, Folds, Pairs
 from prefens.store.assemble import make_stack
 from prefens.store.failures import failure_of, note_failure
 from prefens.store.member_spec import MemberSpec
-from prefens.store.oof_store import OOFStore, SplitStore
+from prefens.store.oof_store import OOFStore
+from prefens.store.split_store import SplitStore
 from tests.helpers.examples import folds_of
 
 

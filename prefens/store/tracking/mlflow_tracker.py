@@ -19,6 +19,7 @@ from prefens.core.hashing import digest
 from prefens.core.types import Folds, RunKey
 from prefens.store.failures import Failure
 from prefens.store.member_spec import MemberSpec
+from prefens.store.run_record import RunRecord
 from prefens.store.tracking import model_registry
 from prefens.store.tracking.dataset import dataset_input
 from prefens.store.tracking.mlflow_backend import open_backend
@@ -80,13 +81,13 @@ class MlflowTracker:
         self.client.log_batch(run, params=[Param(name, str(value)) for name, value in params.items()])
         return run
 
-    def log_fold(self, spec: MemberSpec, key: RunKey, result: Mapping[str, Any], files: Sequence[Path]) -> None:
-        """Log a stored fold run: the content of its run.json, and files."""
-        run = self.start_fold(spec, key, result["started"])
-        numbers = {name: value for name, value in result["facts"].items() if not isinstance(value, str)}
-        metrics = {name: result[name] for name in ("log_loss", "accuracy", "seconds")} | numbers
-        self._log(run, metrics, result["ended"], files, result["curves"])
-        self._end(run, RunStatus.FINISHED, result["ended"], digest(dict(result)))
+    def log_fold(self, spec: MemberSpec, key: RunKey, record: RunRecord, files: Sequence[Path]) -> None:
+        """Log a stored fold run: its record, and files."""
+        run = self.start_fold(spec, key, record.started)
+        numbers = {name: value for name, value in record.metadata.items() if not isinstance(value, str)}
+        metrics = {"log_loss": record.log_loss, "accuracy": record.accuracy, "seconds": record.seconds, **numbers}
+        self._log(run, metrics, record.ended, files, record.curves)
+        self._end(run, RunStatus.FINISHED, record.ended, record.digest)
 
     def log_failure(self, spec: MemberSpec, key: RunKey, failure: Failure) -> None:
         """Log why the last attempt at a fold run failed."""
