@@ -24,7 +24,7 @@ import psutil
 from filelock import FileLock, Timeout
 
 from prefens.core.files import recover, write_json
-from prefens.core.types import RunKey
+from prefens.core.fold_run import RunKey
 
 HEARTBEAT_SECONDS = 15.0  # between two heartbeats
 STALE_SECONDS = 300.0  # without a heartbeat, after which a holder on another machine counts as dead; clocks may differ

@@ -1,4 +1,4 @@
-"""The values that the packages of prefens hand to each other: pairs, folds, keys, predictions, stacks."""
+"""The values that the packages of prefens hand to each other: pairs, folds, features, stacks of members."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ Strings = NDArray[np.object_]  # of str, or of tuple[str, ...], the turns of a t
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-FORMAT_VERSION = 2  # of stored files; raised when those of an older one can no longer be compared with new ones
 TOLERANCE = 1e-6  # how far from 1 the sum of a row of probabilities may be
 HOLDOUT = -1  # the fold number of rows that nothing trains, tunes or fits weights on
 
@@ -35,17 +34,9 @@ SWAP = np.array([Outcome.B_WINS, Outcome.A_WINS, Outcome.TIE])  # the column ord
 
 
 def n_outcomes(label: NDArray[np.int8] | None = None) -> int:
-    """Return the number of outcomes K of data with these labels: the one place that decides it.
+    """Return the number of outcomes K of data with these labels, (n,): the one place that decides it.
 
-    Parameters
-    ----------
-    label : array of int8, shape (n,), or None
-        In the order of `Outcome`.
-
-    Returns
-    -------
-    int
-        3. Data without a tie would have 2, which nothing else supports yet.
+    It is 3. Data without a tie would have 2, which nothing else supports yet.
     """
     return len(Outcome)
 
@@ -146,12 +137,8 @@ class Fold:
     ----------
     index : int
         The number of the fold, in [0, k).
-    train : array of int64
-        Rows to train on.
-    valid : array of int64
-        Rows to predict out of fold.
-    holdout : array of int64
-        Held-out rows, which are predicted too.
+    train, valid, holdout : array of int64
+        Rows to train on, rows to predict out of fold, and held-out rows, which are predicted too.
     """
 
     index: int
@@ -215,81 +202,13 @@ class Folds:
         train = np.flatnonzero(self.scored & (self.fold != index))
         return Fold(index, train, np.flatnonzero(self.fold == index), np.flatnonzero(~self.scored))
 
+    def rows(self, keep: NDArray[np.bool_]) -> Folds:
+        """Return the assignment of the rows where `keep`, (n,), is True."""
+        columns = {name: getattr(self, name)[keep] for name in ("ids", "label", "group", "fold")}
+        return replace(self, **columns, truth=None if self.truth is None else self.truth[keep])
+
     def __iter__(self) -> Iterator[Fold]:
         return (self.split(index) for index in range(self.k))
-
-
-@dataclass(frozen=True)
-class RunKey:
-    """The identity of a fold run: equal keys, equal predictions.
-
-    Attributes
-    ----------
-    recipe_digest : str
-        The digest of the member's recipe, 64 hex digits.
-    seed : int or None
-        The seed of the member; None for an external member.
-    fold : int
-        The fold, in [0, k).
-    data_digest, fold_digest : str
-        The digests of data and folds, 64 hex digits.
-    format_version : int
-        The format version of the stored files.
-    """
-
-    recipe_digest: str
-    seed: int | None
-    fold: int
-    data_digest: str
-    fold_digest: str
-    format_version: int = FORMAT_VERSION
-
-    @property
-    def digest(self) -> str:
-        """The digest of the key, 64 hex digits."""
-        return digest(self.as_dict())
-
-    @property
-    def member_digest(self) -> str:
-        """The identity of the member: the digest of the key without the fold."""
-        return replace(self, fold=-1).digest
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the key as JSON values."""
-        return dict(vars(self))
-
-    @property
-    def random_seed(self) -> int:
-        """The seed of all randomness of the fold run, in [0, 2^32), equal on every machine.
-
-        It derives from seed, fold and fold digest alone, so that a new setting or a new format changes no draw.
-        """
-        return int(digest([self.seed, self.fold, self.fold_digest])[:8], 16)
-
-
-@dataclass(frozen=True, eq=False)
-class FoldPredictions:
-    """The probabilities of a fold run.
-
-    Attributes
-    ----------
-    key : RunKey
-        The fold run.
-    ids : array of str, shape (n,)
-        The rows of the fold.
-    probabilities : array of float64, shape (n, K)
-        Out of fold, rows summing to 1.
-    holdout_ids : array of str, shape (h,)
-        The held-out rows.
-    holdout_probabilities : array of float64, shape (h, K)
-        Of the held-out rows.
-    """
-
-    key: RunKey
-    ids: Strings
-    probabilities: Floats
-    holdout_ids: Strings
-    holdout_probabilities: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -324,10 +243,8 @@ class MemberInfo:
     ----------
     name : str
         Unique among the members.
-    backbone : str or None
-        The short name of its backbone; None for an external member.
-    seed : int or None
-        Its seed; None for an external member.
+    backbone, seed : str and int, or None
+        The short name of its backbone, and its seed; None for an external member.
     recipe : str or None
         The digest of its recipe, where it is known.
     tuned_on_oof : bool
@@ -380,10 +297,4 @@ class OOFStack:
         """Return the stack of the rows where `keep`, (n,), is True."""
         features = None if self.features is None else self.features.take(keep)
         probabilities = np.compress(keep, self.probabilities, axis=1)  # indexing would put the members last in memory
-        return replace(self, probabilities=probabilities, folds=take_rows(self.folds, keep), features=features)
-
-
-def take_rows(folds: Folds, keep: NDArray[np.bool_]) -> Folds:
-    """Return the assignment of the rows where `keep`, (n,), is True."""
-    columns = {name: getattr(folds, name)[keep] for name in ("ids", "label", "group", "fold")}
-    return replace(folds, **columns, truth=None if folds.truth is None else folds.truth[keep])
+        return replace(self, probabilities=probabilities, folds=self.folds.rows(keep), features=features)

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from prefens.core.errors import ConfigError, StoreError
+from prefens.core.fold_run import FoldPredictions
 from prefens.core.hashing import digest, short
-from prefens.core.types import FoldPredictions, Folds, MemberInfo, OOFStack
+from prefens.core.types import Folds, MemberInfo, OOFStack
 from prefens.data.fold_file import read_folds
 from prefens.data.folds import FoldSettings, LabelledRows, data_digest, labelled_rows, split_rows
 from prefens.data.labels import read_labels

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from prefens.core.errors import ConfigError, StoreError
+from prefens.core.fold_run import FoldPredictions
 from prefens.core.metrics import accuracy, log_loss
-from prefens.core.types import FoldPredictions
 from prefens.runner.blend_inputs import is_file
 from prefens.runner.sync import sync_member
 from prefens.store.external import ExternalMember

@@ -17,9 +17,10 @@ import numpy as np
 from prefens.core import resources, shutdown
 from prefens.core.errors import CollapseError
 from prefens.core.files import recover, remove_stale_tmp
+from prefens.core.fold_run import FoldPredictions, RunKey
 from prefens.core.leases import POLL_SECONDS, Busy, acquire, fold_lease, holder_of, is_live
 from prefens.core.metrics import accuracy, log_loss
-from prefens.core.types import Fold, FoldPredictions, RunKey
+from prefens.core.types import Fold
 from prefens.data.corpus import Corpus
 from prefens.members.base import Context, FitReport, Member
 from prefens.members.training.distributed import from_main

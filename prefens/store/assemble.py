@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prefens.core.errors import StoreError
+from prefens.core.fold_run import FoldPredictions
 from prefens.core.hashing import short
-from prefens.core.types import TOLERANCE, Floats, FoldPredictions, Folds, MemberInfo, OOFStack, Strings, take_rows
+from prefens.core.types import TOLERANCE, Floats, Folds, MemberInfo, OOFStack, Strings
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +39,8 @@ def make_stack(
         )
     kept = np.ones(len(folds.ids), dtype=bool) if keep is None else keep
     oof = [_join_folds(info, folds, runs, kept) for info, runs in members.items()]
-    stack = OOFStack(tuple(members), np.stack(oof), take_rows(folds, folds.scored & kept))
-    held_out = take_rows(folds, ~folds.scored & kept)
+    stack = OOFStack(tuple(members), np.stack(oof), folds.rows(folds.scored & kept))
+    held_out = folds.rows(~folds.scored & kept)
     without = [info.name for info, runs in members.items() if is_external(info) and not len(runs[0].holdout_ids)]
     if len(held_out.ids) and without:
         log.warning("no hold-out score: no predictions of the held-out rows by %s", ", ".join(without))

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prefens.core.errors import StoreError
-from prefens.core.types import Floats, FoldPredictions, Folds, Strings
+from prefens.core.fold_run import FoldPredictions
+from prefens.core.types import Floats, Folds, Strings
 from prefens.store.member_spec import MemberSpec
 
 log = logging.getLogger(__name__)

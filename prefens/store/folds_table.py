@@ -10,8 +10,9 @@ import numpy as np
 import pyarrow as pa
 
 from prefens.core.errors import StoreError
+from prefens.core.fold_run import FORMAT_VERSION
 from prefens.core.hashing import short
-from prefens.core.types import FORMAT_VERSION, Folds
+from prefens.core.types import Folds
 
 COLUMNS = ("id", "label", "group", "fold")
 

@@ -10,9 +10,10 @@ from typing import Any
 
 from prefens.core.errors import StoreError
 from prefens.core.files import write_json
+from prefens.core.fold_run import RunKey
 from prefens.core.hashing import digest
 from prefens.core.typed_json import read_typed
-from prefens.core.types import MemberInfo, RunKey
+from prefens.core.types import MemberInfo
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from prefens.core.errors import StoreError
-from prefens.core.types import Floats, FoldPredictions, Outcome, RunKey, Strings
+from prefens.core.fold_run import FoldPredictions, RunKey
+from prefens.core.types import Floats, Outcome, Strings
 from prefens.store.parquet import RETRAIN, read_table, write_table
 
 OUTCOME_COLUMNS = [outcome.name.lower() for outcome in Outcome]

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from prefens.core.fold_run import RunKey
 from prefens.core.hashing import digest
 from prefens.core.typed_json import read_typed
-from prefens.core.types import RunKey
 
 EXPECTED = "the run.json of a finished fold run"
 RETRAIN = "run the same train command again: it trains this fold anew"

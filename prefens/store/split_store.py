@@ -18,7 +18,8 @@ from safetensors import SafetensorError
 
 from prefens.core.errors import StoreError
 from prefens.core.files import atomic_write, recover, write_json
-from prefens.core.types import FoldPredictions, Folds, Strings
+from prefens.core.fold_run import FoldPredictions
+from prefens.core.types import Folds, Strings
 from prefens.store.failures import clear_failure
 from prefens.store.folds_table import folds_of
 from prefens.store.integrity import file_sizes, find_mismatch

@@ -1,5 +1,6 @@
 """Files after a kill: whole, mended, cleared away. Linked files: the same where the file system allows, or equal."""
 
+import json
 import os
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from prefens.core.errors import ConfigError
-from prefens.core.files import atomic_write, check_writable, link_tree, recover, remove_stale_tmp
+from prefens.core.files import atomic_write, check_writable, link_tree, recover, remove_stale_tmp, write_json
 
 KILLED = """
 import os, signal, sys
@@ -77,3 +78,14 @@ def test_a_linked_folder_has_what_was_not_left_out(
     assert not files["alias"].is_symlink()
     assert files["alias"].read_text() == "text"
     assert files["sub/weights"].samefile(tmp_path / "from/sub/weights") == links
+
+
+def test_atomic_write_replaces_files_and_folders(tmp_path: Path) -> None:
+    for text in ("one", "two"):
+        with atomic_write(tmp_path / "folder") as tmp:
+            tmp.mkdir()
+            (tmp / text).write_text(text)
+        write_json(tmp_path / "file.json", {"text": text})
+    assert [path.name for path in (tmp_path / "folder").iterdir()] == ["two"]
+    assert json.loads((tmp_path / "file.json").read_text()) == {"text": "two"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file.json", "folder"]

@@ -14,7 +14,7 @@ from prefens.store.oof_store import OOFStore
 from prefens.store.split_store import SplitStore
 from prefens.store.tracking.mlflow_tracker import MlflowTracker
 from prefens.store.tracking.tracker import NoTracker
-from tests.helpers.examples import folds_of
+from tests.helpers.examples import folds_of, run_result
 from tests.helpers.trackers import guarded
 
 
@@ -37,7 +37,8 @@ def test_an_imported_member_is_a_member(split: SplitStore, pairs: Pairs) -> None
     assert split.finished_folds(spec) == list(range(5))
     assert (spec.name, spec.backbone, spec.seed) == ("mine", None, None)
     for fold in range(5):
-        assert {"key", "log_loss", "accuracy", "seconds", "valid_rows"} <= set(split.facts(spec, fold))
+        record = split.record(spec, fold)
+        assert (record.key, record.valid_rows) == (spec.key(fold), len(split.folds.split(fold).valid))
         assert not any((split.fold_dir("mine", fold) / "model").iterdir())
 
 
@@ -58,7 +59,7 @@ def test_again_changes_nothing_and_another_needs_force(split: SplitStore, pairs:
 def test_an_interrupted_import_goes_on(split: SplitStore, pairs: Pairs) -> None:
     spec = member(pairs).spec(split.folds)
     split.put_member(spec)
-    split.put(spec, member(pairs).runs(split.folds)[2], {"seconds": 0.0}, lambda directory: None)
+    split.put(spec, member(pairs).runs(split.folds)[2], run_result(seconds=0.0), lambda directory: None)
     import_member(split, NoTracker(), member(pairs))
     assert split.finished_folds(spec) == list(range(5))
 

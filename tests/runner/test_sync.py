@@ -141,14 +141,14 @@ def check_mirror(project: Project) -> None:
     client, split = project.line.tracker.client, project.split
     (member,) = project.line.runs("member")
     folds = sorted(project.line.runs(), key=lambda run: run.data.tags["prefens.fold"])
-    results = [split.facts(project.spec, fold) for fold in range(3)]
-    for run, result in zip(folds, results, strict=True):
+    records = [split.record(project.spec, fold) for fold in range(3)]
+    for run, record in zip(folds, records, strict=True):
         assert run.info.status == "FINISHED"
         assert run.data.tags["mlflow.parentRunId"] == member.info.run_id
-        assert (run.info.start_time, run.info.end_time) == (int(result["started"] * 1000), int(result["ended"] * 1000))
+        assert (run.info.start_time, run.info.end_time) == (int(record.started * 1000), int(record.ended * 1000))
         assert "prefens.error" not in run.data.tags
-        assert run.data.metrics["log_loss"] == pytest.approx(result["log_loss"])
-        stored = split.fold_dir(project.spec.name, result["key"]["fold"]) / "run.json"
+        assert run.data.metrics["log_loss"] == pytest.approx(record.log_loss)
+        stored = split.fold_dir(project.spec.name, record.key.fold) / "run.json"
         assert Path(client.download_artifacts(run.info.run_id, "run.json")).read_bytes() == stored.read_bytes()
         points = client.get_metric_history(run.info.run_id, "train_loss")
         assert [(point.step, point.value) for point in points] == [(0, 1.2), (1, 1.1)]
@@ -289,7 +289,7 @@ def test_a_result_that_was_stored_before_its_process_died_is_logged(project: Pro
     project.line.cut = True
     project.train([0])
     project.line.cut = False
-    started = project.split.facts(project.spec, 0)["started"]
+    started = project.split.record(project.spec, 0).started
     project.line.tracker.start_fold(project.spec, project.spec.key(0), started)
     project.sync()
     assert project.line.statuses() == ["FINISHED"]
@@ -302,13 +302,13 @@ def test_a_fold_that_is_trained_again_replaces_its_run(project: Project) -> None
     assert len(before & {run.info.run_id for run in project.line.runs()}) == 2
     assert len(project.line.runs()) == 3
     (member,) = project.line.runs("member")
-    assert member.info.end_time == int(project.split.facts(project.spec, 1)["ended"] * 1000)
+    assert member.info.end_time == int(project.split.record(project.spec, 1).ended * 1000)
     project.line.cut = True
     project.train([2], force=True)
     project.line.cut = False
     assert project.sync() == 2
     ended = {run.data.tags["prefens.fold"]: run.info.end_time for run in project.line.runs()}
-    assert ended["2"] == int(project.split.facts(project.spec, 2)["ended"] * 1000)
+    assert ended["2"] == int(project.split.record(project.spec, 2).ended * 1000)
 
 
 @pytest.mark.parametrize("name", ["run.json", "predictions.parquet"])

@@ -15,8 +15,9 @@ from typing import Any
 from mlflow.entities import Metric, Param, Run, RunStatus
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
+from prefens.core.fold_run import RunKey
 from prefens.core.hashing import digest
-from prefens.core.types import Folds, RunKey
+from prefens.core.types import Folds
 from prefens.store.failures import Failure
 from prefens.store.member_spec import MemberSpec
 from prefens.store.run_record import RunRecord
