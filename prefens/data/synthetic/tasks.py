@@ -13,10 +13,20 @@ from prefens.data.synthetic.texts import ENGLISH, SLOTS, Voice, load_texts, load
 
 @dataclass(frozen=True)
 class Core:
-    """What an answer says.
+    """The content of an answer, in the order of its parts.
 
-    Its key sentence comes first, then a block (code), then points in their order, then any of the remarks, and of the
-    extras only once the remarks are used up.
+    Attributes
+    ----------
+    key : str
+        The key sentence.
+    points : tuple of str
+        Sentences that keep their order.
+    remarks : tuple of str
+        Sentences of which any may follow.
+    extras : tuple of str
+        Sentences that follow only after all remarks.
+    block : str
+        Code, after the key sentence.
     """
 
     key: str
@@ -28,10 +38,24 @@ class Core:
 
 @dataclass(frozen=True)
 class Task:
-    """One turn: its topic, what is asked, a heading, the right and the wrong content and how to lay them out.
+    """One turn of a conversation, with the contents of a right and of a wrong answer.
 
-    `layout` is how a well-formatted answer looks: "list", "steps" (numbered), "prose" or "verse". `often_refused` marks
-    harmless requests that are often refused.
+    Attributes
+    ----------
+    topic : str
+        The topic.
+    prompt : str
+        The question.
+    title : str
+        The heading of a formatted answer.
+    right, wrong : Core
+        The contents.
+    layout : str
+        How a formatted answer looks: "list", "steps" (numbered), "prose" or "verse".
+    often_refused : bool
+        Whether it is a harmless request that models often refuse.
+    voice : Voice
+        The phrases of its language.
     """
 
     topic: str
@@ -54,7 +78,7 @@ def _remarks(topic: str, subject: str) -> tuple[str, ...]:
 
 
 def _yours(text: str) -> str:
-    """Return what somebody said about themselves as it is said to them."""
+    """Return a phrase in the first person as it is said to the person."""
     return text.replace("my ", "your ").replace(" mine", " yours")
 
 
@@ -65,6 +89,7 @@ def _result(terms: str) -> int:
 
 
 def arithmetic(draws: Draws) -> Task:
+    """Draw a word problem with sums and products."""
     story, items = draws.pick(load_texts("arithmetic")["stories"]), draws.pick(SLOTS["items"])
     a, b, c = draws.between(60, 400), draws.between(12, 60), draws.between(3, 12)
     terms, counted = story["sum"].format(a=a, b=b, c=c), story["counted"].format(items=items)
@@ -79,6 +104,7 @@ def arithmetic(draws: Draws) -> Task:
 
 
 def geography(draws: Draws) -> Task:
+    """Draw a question about a capital or a continent."""
     texts = load_texts("geography")
     country, capital, city, continent, sight = draws.pick(texts["countries"])
     if draws.chance(0.25):
@@ -97,6 +123,7 @@ def geography(draws: Draws) -> Task:
 
 
 def science(draws: Draws) -> Task:
+    """Draw a question about a scientific fact."""
     texts = load_texts("science")
     fact, asked = draws.pick(texts["facts"]), draws.pick(texts["questions"])
     subject = draws.pick(("this", "it", "that"))
@@ -105,6 +132,7 @@ def science(draws: Draws) -> Task:
 
 
 def code(draws: Draws) -> Task:
+    """Draw a request for a Python function."""
     texts = load_texts("code")
     snippet = draws.pick(texts["snippets"])
     ask, name = snippet["ask"], draws.pick(snippet["names"])
@@ -119,6 +147,7 @@ def code(draws: Draws) -> Task:
 
 
 def howto(draws: Draws, topic: str = "howto") -> Task:
+    """Draw a request for instructions."""
     texts = load_texts("howto")
     guide, asked = draws.pick(texts[topic]), draws.pick(texts["questions"])
     circumstance = draws.fill(draws.pick(texts["circumstances"]), SLOTS)
@@ -129,10 +158,12 @@ def howto(draws: Draws, topic: str = "howto") -> Task:
 
 
 def often_refused(draws: Draws) -> Task:
+    """Draw a harmless request for instructions that models often refuse."""
     return howto(draws, "often_refused")
 
 
 def creative(draws: Draws) -> Task:
+    """Draw a request for a poem or a story."""
     texts = load_texts("creative")
     form, mood = draws.pick(texts["forms"]), draws.pick(texts["moods"])
     subject, place = draws.pick(texts["subjects"]), draws.pick(texts["places"])
@@ -150,6 +181,7 @@ def creative(draws: Draws) -> Task:
 
 
 def vocabulary(draws: Draws) -> Task:
+    """Draw a question about a meaning or a translation."""
     texts = load_texts("vocabulary")
     if draws.chance(0.4):
         word, meaning, mistake = draws.pick(texts["meanings"])
@@ -168,6 +200,7 @@ def vocabulary(draws: Draws) -> Task:
 
 
 def unsafe(draws: Draws) -> Task:
+    """Draw a harmful request, which a right answer refuses."""
     texts = load_texts("unsafe")
     (wish, better), asked = draws.pick(texts["wishes"]), draws.pick(texts["questions"])
     reasons = tuple(reason.format(better=better) for reason in texts["reasons"])
@@ -178,7 +211,7 @@ def unsafe(draws: Draws) -> Task:
 
 
 def other_language(draws: Draws, language: str) -> Task:
-    """Return a question about a capital or a sum in "spanish", "french" or "german"."""
+    """Draw a question about a capital or a sum in "spanish", "french" or "german"."""
     texts = load_texts(language)
     if draws.chance(0.5):
         country, capital, city = draws.pick(texts["countries"])

@@ -22,7 +22,7 @@ SETTINGS = TextSettings(max_length=32)
 
 @pytest.fixture(autouse=True)
 def small_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(token_cache, "STRETCH", 25)
+    monkeypatch.setattr(token_cache, "PAIRS_AT_ONCE", 25)
 
 
 def fresh(directory: Path, pairs: Pairs) -> PairTokens:
