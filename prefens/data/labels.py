@@ -66,8 +66,8 @@ def _read_label(table: FileTable, problems: dict[int, str]) -> NDArray[np.int8]:
     cells = list(table.pop("label"))
     numbers = np.array([number(cell) for cell in cells])
     valid = np.isin(numbers, list(Outcome)) & np.array([not isinstance(cell, bool) for cell in cells], dtype=bool)
-    for row in np.flatnonzero(~valid):
-        problems.setdefault(int(row), f"label {cells[row]!r}, expected 0 (A wins), 1 (B wins) or 2 (tie)")
+    for row in np.flatnonzero(~valid).tolist():
+        problems.setdefault(row, f"label {cells[row]!r}, expected 0 (A wins), 1 (B wins) or 2 (tie)")
     return np.where(valid, numbers, 0).astype(np.int8)
 
 
