@@ -135,7 +135,7 @@ class MlflowTracker:
             self.client.update_run(parent, RunStatus.to_string(RunStatus.RUNNING))
 
     def has_blend(self, content: str) -> bool:
-        """Whether the blend whose blend.json has this digest is logged completely."""
+        """Whether the blend whose predictions have this digest is logged completely."""
         return bool(self.backend.find(f"tags.`{CONTENT}` = '{content}'"))
 
     def log_blend(
@@ -156,7 +156,7 @@ class MlflowTracker:
         name : str
             The name of the run.
         content : str
-            The digest of its blend.json.
+            The digest of its predictions.
         metrics, tags : mapping
             Its scores, and what it is found by.
         files : sequence of Path
