@@ -54,7 +54,7 @@ def test_accuracy_shares_out_ties() -> None:
     assert accuracy(np.eye(3), np.array([0, 1, 0], dtype=np.int8)) == pytest.approx(2 / 3)
 
 
-def test_calibration_error(generator: np.random.Generator) -> None:
+def test_calibration_error_is_that_of_the_definition(generator: np.random.Generator) -> None:
     truth = generator.dirichlet(np.ones(3), size=40_000)
     label = (generator.random((40_000, 1)) > truth.cumsum(axis=1)).sum(axis=1).astype(np.int8)
     assert calibration_error(truth, label) < 0.01

@@ -1,4 +1,4 @@
-"""Foreign probabilities: what is sound comes through, rounding is mended and counted, the rest is named."""
+"""External probabilities: valid rows are read, rounded ones are renormalized and counted, the others are named."""
 
 import logging
 from pathlib import Path
@@ -60,7 +60,7 @@ def test_renormalized_rows_are_counted(tmp_path: Path, values: Floats, caplog: p
 
 
 @pytest.mark.parametrize("change", [np.nan, np.inf, -0.1, 0.0021])
-def test_unsound_rows_are_named(tmp_path: Path, values: Floats, change: float) -> None:
+def test_invalid_rows_are_named(tmp_path: Path, values: Floats, change: float) -> None:
     values[5, 0] += change if change == 0.0021 else change - values[5, 0]
     with pytest.raises(DataError, match=r"oof.csv: 1 of 40 rows(.|\n)*row 6 \(id 1005\)"):
         read_probabilities(write_probabilities(tmp_path / "oof.csv", IDS, values))

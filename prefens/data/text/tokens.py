@@ -51,15 +51,15 @@ def learn_pattern(tokenizer: Any) -> Pattern:
         Where the tokenizer changes the tokens of a text in a pair.
     """
     first, second = (tokenizer(text, add_special_tokens=False)["input_ids"] for text in ("one", "two two"))
-    whole = list(tokenizer("one", "two two")["input_ids"])
-    for start in range(len(whole)):
-        if whole[start : start + len(first)] == first:
-            rest = whole[start + len(first) :]
+    pair_tokens = list(tokenizer("one", "two two")["input_ids"])
+    for start in range(len(pair_tokens)):
+        if pair_tokens[start : start + len(first)] == first:
+            rest = pair_tokens[start + len(first) :]
             for gap in range(len(rest) + 1):
                 if rest[gap : gap + len(second)] == second:
-                    return Pattern(tuple(whole[:start]), tuple(rest[:gap]), tuple(rest[gap + len(second) :]))
+                    return Pattern(tuple(pair_tokens[:start]), tuple(rest[:gap]), tuple(rest[gap + len(second) :]))
     raise BackboneError(
-        f"the tokenizer makes {whole} of a pair",
+        f"the tokenizer makes {pair_tokens} of a pair",
         "both texts' own tokens with special ones around",
         "use a fast tokenizer",
     )

@@ -169,10 +169,10 @@ class MlflowTracker:
             The rows that were blended.
         """
         with self.backend.lock(f"blend-{content[:16]}"):
-            known = self.backend.find(f"tags.`prefens.blend` = '{content}'")
+            runs = self.backend.find(f"tags.`prefens.blend` = '{content}'")
             identity = {"prefens.role": "blend", "prefens.blend": content}
-            run = str(known[0].info.run_id) if known else self._create(name, dict(tags) | identity)
-            if not known or known[0].data.tags.get(CONTENT) != content:
+            run = str(runs[0].info.run_id) if runs else self._create(name, dict(tags) | identity)
+            if not runs or runs[0].data.tags.get(CONTENT) != content:
                 self._log_blend(run, metrics, files, tables, folds)
             if model is not None:
                 model_registry.register(self.backend, self.registered, model, run, tags)
@@ -200,16 +200,16 @@ class MlflowTracker:
         """Log the files of a report to the latest blend with these tags, or else to a new run; return the run's id."""
         blend_tags = {"prefens.role": "blend", **tags}
         condition = " and ".join(f"tags.`{tag}` = '{value}'" for tag, value in blend_tags.items())
-        known = self.backend.find(condition, latest=True)
-        run = str(known[0].info.run_id) if known else self._create(name, {**tags, "prefens.role": "report"})
+        runs = self.backend.find(condition, latest=True)
+        run = str(runs[0].info.run_id) if runs else self._create(name, {**tags, "prefens.role": "report"})
         self._log(run, {}, time.time(), files)
-        if not known:
+        if not runs:
             self.client.set_terminated(run)
         return run
 
-    def find_model(self, place: str) -> Path:
+    def find_model(self, address: str) -> Path:
         """Return the folder of a saved model; see `model_registry.find_model`."""
-        return model_registry.find_model(self.backend, place)
+        return model_registry.find_model(self.backend, address)
 
     def _lock(self, spec: MemberSpec) -> AbstractContextManager[None]:
         return self.backend.lock(f"member-{spec.key(0).member_digest[:16]}")
@@ -226,15 +226,15 @@ class MlflowTracker:
         """
         condition = f"{_of_member(spec)} and tags.`prefens.role` = 'member'"
         with self._lock(spec):
-            known = self.backend.find(condition, BATCH)
-            if not known:
+            runs = self.backend.find(condition, BATCH)
+            if not runs:
                 self._create(spec.name, member_tags("member", spec), started)
-                known = self.backend.find(condition, BATCH)
-            parent, *duplicates = [str(run.info.run_id) for run in known]
+                runs = self.backend.find(condition, BATCH)
+            parent, *duplicates = [str(run.info.run_id) for run in runs]
             for duplicate in duplicates:
                 self._adopt(f"tags.`{PARENT}` = '{duplicate}'", parent)
                 self.client.delete_run(duplicate)
-            if duplicates or not known[0].data.params:
+            if duplicates or not runs[0].data.params:
                 params = {"seed": spec.seed, **flat_params(spec.recipe)}
                 self.client.log_batch(
                     parent, params=[Param(name, str(value)[:PARAM_LENGTH]) for name, value in params.items()]

@@ -46,7 +46,7 @@ def register(backend: MlflowBackend, name: str, folder: Path, run: str, tags: Ma
     client.log_outputs(run, [LoggedModelOutput(logged.model_id, step=0)])
 
 
-def fetch_model(root: Path, experiment: str, uri: str | None, place: str) -> Path:
+def fetch_model(root: Path, experiment: str, uri: str | None, address: str) -> Path:
     """Return the folder of a model in the experiment under `root`, or on the server at `uri`.
 
     Raises
@@ -58,12 +58,12 @@ def fetch_model(root: Path, experiment: str, uri: str | None, place: str) -> Pat
         backend = open_backend(root.resolve(), experiment, uri)
     except (MlflowException, OSError) as error:
         raise StoreError(
-            f"{place}: {str(error).splitlines()[0]}", f"MLflow at {uri or root}", "start it, or correct tracking.uri"
+            f"{address}: {str(error).splitlines()[0]}", f"MLflow at {uri or root}", "start it, or correct tracking.uri"
         ) from error
-    return find_model(backend, place)
+    return find_model(backend, address)
 
 
-def find_model(backend: MlflowBackend, place: str) -> Path:
+def find_model(backend: MlflowBackend, address: str) -> Path:
     """Return the folder of models:/NAME@ALIAS, models:/NAME/VERSION or runs:/ID/model.
 
     MLflow's own search would use the database of its global state, and create one where there is none. A model of a
@@ -75,13 +75,13 @@ def find_model(backend: MlflowBackend, place: str) -> Path:
         Where there is no such model.
     """
     try:
-        location = _location(backend, place)
+        location = _location(backend, address)
         if backend.local:
             return _folder(location)
         return _download(backend, location)
     except (MlflowException, ValueError) as error:
         raise StoreError(
-            f"{place}: {str(error).splitlines()[0]}",
+            f"{address}: {str(error).splitlines()[0]}",
             f"models:/NAME@ALIAS, models:/NAME/VERSION or runs:/ID/model in {backend.uri}",
             "blend first, or correct it",
         ) from error
@@ -96,10 +96,10 @@ def _create_name(backend: MlflowBackend, name: str) -> None:
             raise
 
 
-def _location(backend: MlflowBackend, place: str) -> str:
+def _location(backend: MlflowBackend, address: str) -> str:
     """Return the address of a model's files: of a folder, or of a logged model on a server."""
     client = backend.client
-    kind, *parts = re.split(":/|[/@]", place)
+    kind, *parts = re.split(":/|[/@]", address)
     if len(parts) != 2:
         raise ValueError("neither alias nor version")
     if kind == "runs":
@@ -108,7 +108,7 @@ def _location(backend: MlflowBackend, place: str) -> str:
             raise ValueError("a run without a model")
         return str(client.get_logged_model(outputs.model_outputs[0].model_id).artifact_location)
     name, version = parts
-    if "@" in place:
+    if "@" in address:
         version = str(client.get_model_version_by_alias(name, version).version)
     return str(client.get_model_version_download_uri(name, version))
 
