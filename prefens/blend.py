@@ -23,7 +23,7 @@ def blend_members(settings: BlendConfig) -> app.Rows:
     from prefens.ensemble.blend import make_blend
     from prefens.ensemble.registry import calibration
     from prefens.inference.checks import recheck
-    from prefens.runner.blend_inputs import gather, with_features
+    from prefens.runner.blend_inputs import load_blend_inputs, with_features
     from prefens.runner.blend_outputs import record
     from prefens.runner.console import leaderboard_table, member_table, show
 
@@ -37,7 +37,7 @@ def blend_members(settings: BlendConfig) -> app.Rows:
     blenders: list[Blender] = [config.build(node) for node in settings.blender.values()]
     calibrations = [calibration(name) for name in settings.calibrations]
     tracking = config.build(settings.tracking, Tracking)
-    gathered = gather(settings)
+    gathered = load_blend_inputs(settings)
     if any(blender.wants_features for blender in blenders):
         gathered = with_features(gathered)
     blend = make_blend(gathered, blenders, calibrations, settings.resamples)
