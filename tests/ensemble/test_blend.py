@@ -160,8 +160,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[SplitStore, Blend
     split = OOFStore(folder).put_folds(corpus.folds)
     specs = []
     for seed, strength in enumerate((0.01, 1.0)):
-        target, recipe = "prefens.members.style.StyleMember", {"strength": strength}
-        spec = MemberSpec("style", target, recipe, seed, corpus.folds.data_digest, corpus.folds.digest)
+        kind, recipe = "style", {"strength": strength}
+        spec = MemberSpec("style", kind, recipe, seed, corpus.folds.data_digest, corpus.folds.digest)
         make = lambda strength=strength: StyleMember("style", strengths=[strength])  # noqa: E731
         Trainer(corpus, split, NoTracker(), folder).train_member(spec, make, range(3))
         specs.append(spec)
