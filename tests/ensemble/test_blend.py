@@ -24,7 +24,7 @@ from prefens.ensemble.leaderboard import LeaderboardRow
 from prefens.ensemble.registry import restore
 from prefens.ensemble.soft_vote import SoftVote
 from prefens.ensemble.stacking import Stacking
-from prefens.inference.checks import recheck
+from prefens.inference.checks import check_predictions
 from prefens.inference.predictor import Predictor
 from prefens.members.style import StyleMember
 from prefens.runner.blend_inputs import with_features
@@ -173,7 +173,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[SplitStore, Blend
 def test_stored_models_predict_what_is_stored(trained: tuple[SplitStore, BlendInputs], tmp_path: Path) -> None:
     split, gathered = trained
     assert gathered.pairs is not None
-    assert [*recheck(split, gathered.stored, gathered.pairs, 10, tmp_path)] == []
+    assert [*check_predictions(split, gathered.stored, gathered.pairs, 10, tmp_path)] == []
 
 
 def test_probabilities_of_another_model_are_named(trained: tuple[SplitStore, BlendInputs], tmp_path: Path) -> None:
@@ -184,13 +184,13 @@ def test_probabilities_of_another_model_are_named(trained: tuple[SplitStore, Ble
     aside = model.rename(tmp_path / "aside")
     (split.fold_dir(second.name, 2) / "model").rename(model)
     try:
-        (told,) = recheck(split, gathered.stored, gathered.pairs, 10, tmp_path)
+        (told,) = check_predictions(split, gathered.stored, gathered.pairs, 10, tmp_path)
     finally:
         model.rename(split.fold_dir(second.name, 2) / "model")
         aside.rename(model)
     assert told.startswith(f"{first.name}, fold 1:")
     assert make_blend(gathered, METHODS, resamples=20).with_alarms([told]).diagnosis.alarms[0] == told
-    assert [*recheck(split, gathered.stored, gathered.pairs, 0, tmp_path)] == []
+    assert [*check_predictions(split, gathered.stored, gathered.pairs, 0, tmp_path)] == []
 
 
 def test_a_blend_with_style_features_predicts_new_pairs(trained: tuple[SplitStore, BlendInputs]) -> None:
