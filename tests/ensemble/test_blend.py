@@ -48,17 +48,17 @@ def blend_of(stack: OOFStack, calibrated: bool = True) -> Blend:
     return make_blend(BlendInputs(stack.folds, stack, None, None), METHODS, kinds, resamples=50)
 
 
-def keep(blend: Blend, folder: Path) -> None:
+def write_files(blend: Blend, folder: Path) -> None:
     """Write the files of a blend of no store."""
     record(blend, BlendInputs(blend.folds, blend.stack, None, None), NOWHERE, folder)
 
 
 def test_the_leaderboard_has_every_method_and_the_nested_selection() -> None:
     stack = random_stack(3, 200, seed=1)
-    found = blend_of(stack)
-    rows = {row["name"]: row for row in map(LeaderboardRow.as_dict, found.leaderboard())}
-    known = {"m0", "m1", "m2", "soft_vote", "log_loss", "nested selection", "class prior"}
-    assert set(rows) == known | {found.best.method}
+    blend = blend_of(stack)
+    rows = {row["name"]: row for row in map(LeaderboardRow.as_dict, blend.leaderboard())}
+    expected = {"m0", "m1", "m2", "soft_vote", "log_loss", "nested selection", "class prior"}
+    assert set(rows) == expected | {blend.best.method}
     assert rows["log_loss"]["calibrated"].keys() == {"temperature", "vector"}
     assert rows["m0"]["calibrated"]["temperature"] != rows["m0"]["log_loss"]
     difference, low, high = rows["log_loss"]["differences"]["soft vote"]
@@ -71,9 +71,9 @@ def test_the_leaderboard_has_every_method_and_the_nested_selection() -> None:
 
 def test_one_method_alone_leaves_nothing_to_choose() -> None:
     stack = random_stack(2, 100, seed=0)
-    found = make_blend(BlendInputs(stack.folds, stack, None, None), [SoftVote()], [], resamples=20)
-    assert {row.kind for row in found.leaderboard()} == {"member", "blend", "reference"}
-    assert describe(found)["best_honest"] == pytest.approx(found.best.honest)
+    blend = make_blend(BlendInputs(stack.folds, stack, None, None), [SoftVote()], [], resamples=20)
+    assert {row.kind for row in blend.leaderboard()} == {"member", "blend", "reference"}
+    assert describe(blend)["best_honest"] == pytest.approx(blend.best.honest)
 
 
 def test_alarms_name_leaks_and_doubles() -> None:
@@ -91,18 +91,18 @@ def test_alarms_name_leaks_and_doubles() -> None:
 def test_names_are_shown_as_they_are(tmp_path: Path) -> None:
     stack = random_stack(2, 60, seed=0)
     infos = (MemberInfo("a$b_{$[bold]", None, None), MemberInfo("m[v2]", None, None))
-    found = blend_of(OOFStack(infos, stack.probabilities, stack.folds))
-    keep(found, tmp_path)
+    blend = blend_of(OOFStack(infos, stack.probabilities, stack.folds))
+    write_files(blend, tmp_path)
     assert (tmp_path / "figures" / "correlation.png").exists()
     console = Console(width=200, record=True, file=StringIO())
-    console.print(leaderboard_table(found.leaderboard(), "title"))
-    console.print(member_table(found.members()))
+    console.print(leaderboard_table(blend.leaderboard(), "title"))
+    console.print(member_table(blend.members()))
     assert console.export_text().count("a$b_{$[bold]") >= 2
 
 
 def test_a_figure_that_fails_costs_nothing_else(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "figures").write_text("in the way")
-    keep(blend_of(random_stack(2, 60, seed=0)), tmp_path)
+    write_files(blend_of(random_stack(2, 60, seed=0)), tmp_path)
     assert (tmp_path / "weights.json").exists()
     assert "figures failed" in caplog.text
 
@@ -110,15 +110,15 @@ def test_a_figure_that_fails_costs_nothing_else(tmp_path: Path, caplog: pytest.L
 def test_with_two_folds_no_score_of_several_methods_is_honest() -> None:
     stack = random_stack(3, 100, seed=0)
     halves = make_halves(stack.probabilities, stack.folds.label, 2)
-    found = blend_of(halves)
-    assert describe(found)["best_honest"] is None
-    assert {row.kind for row in found.leaderboard()} == {"member", "blend", "reference"}
+    blend = blend_of(halves)
+    assert describe(blend)["best_honest"] is None
+    assert {row.kind for row in blend.leaderboard()} == {"member", "blend", "reference"}
 
 
 def test_the_best_method_is_in_the_table() -> None:
     for seed in range(5):
-        found = blend_of(random_stack(3, 150, seed=seed, sharpness=3.0))
-        assert found.best.method in {row.name for row in found.leaderboard()}
+        blend = blend_of(random_stack(3, 150, seed=seed, sharpness=3.0))
+        assert blend.best.method in {row.name for row in blend.leaderboard()}
 
 
 def test_a_blend_that_can_not_predict_does_not_replace_one_that_can(
@@ -136,14 +136,14 @@ def test_a_blend_that_can_not_predict_does_not_replace_one_that_can(
 
 def test_its_files_hold_what_predicts(tmp_path: Path) -> None:
     stack = random_stack(3, 120, seed=3)
-    found = blend_of(stack)
-    keep(found, tmp_path)
+    blend = blend_of(stack)
+    write_files(blend, tmp_path)
     described = json.loads((tmp_path / "blend.json").read_text())
     weights = json.loads((tmp_path / "weights.json").read_text())
-    assert weights["method"] == described["best"] == found.best.method
+    assert weights["method"] == described["best"] == blend.best.method
     assert weights["members"] == ["m0", "m1", "m2"]
     predicted = restore(weights["state"]).predict(stack.probabilities)
-    assert log_loss(predicted, stack.folds.label) == pytest.approx(found.best.fitted, abs=1e-12)
+    assert log_loss(predicted, stack.folds.label) == pytest.approx(blend.best.fitted, abs=1e-12)
     assert {path.name for path in (tmp_path / "figures").iterdir()} == {
         "weights.png", "forward.png", "correlation.png", "calibration.png",
     }  # fmt: skip
@@ -184,20 +184,20 @@ def test_probabilities_of_another_model_are_named(trained: tuple[SplitStore, Ble
     aside = model.rename(tmp_path / "aside")
     (split.fold_dir(second.name, 2) / "model").rename(model)
     try:
-        (told,) = check_predictions(split, gathered.stored, gathered.pairs, 10, tmp_path)
+        (alarm,) = check_predictions(split, gathered.stored, gathered.pairs, 10, tmp_path)
     finally:
         model.rename(split.fold_dir(second.name, 2) / "model")
         aside.rename(model)
-    assert told.startswith(f"{first.name}, fold 1:")
-    assert make_blend(gathered, METHODS, resamples=20).with_alarms([told]).diagnosis.alarms[0] == told
+    assert alarm.startswith(f"{first.name}, fold 1:")
+    assert make_blend(gathered, METHODS, resamples=20).with_alarms([alarm]).diagnosis.alarms[0] == alarm
     assert [*check_predictions(split, gathered.stored, gathered.pairs, 0, tmp_path)] == []
 
 
 def test_a_blend_with_style_features_predicts_new_pairs(trained: tuple[SplitStore, BlendInputs]) -> None:
     split, gathered = trained
-    found = make_blend(with_features(gathered), [Stacking(style=True)], resamples=20)
-    assert found.best.holdout is not None
-    split.put_blend(lambda folder: write_blend(found, folder))
+    blend = make_blend(with_features(gathered), [Stacking(style=True)], resamples=20)
+    assert blend.best.holdout is not None
+    split.put_blend(lambda folder: write_blend(blend, folder))
     predictor = Predictor.of_store(split, "best")
     pairs = make_pairs(12, seed=4)
     predicted = predictor.predict_pairs(pairs)
@@ -206,5 +206,5 @@ def test_a_blend_with_style_features_predicts_new_pairs(trained: tuple[SplitStor
 
 
 def test_incomplete_labels_of_a_hold_out_are_not_scored(trained: tuple[SplitStore, BlendInputs]) -> None:
-    found = make_blend(replace(trained[1], holdout=None), METHODS, resamples=20)
-    assert all(row.holdout is None for row in found.leaderboard())
+    blend = make_blend(replace(trained[1], holdout=None), METHODS, resamples=20)
+    assert all(row.holdout is None for row in blend.leaderboard())

@@ -36,12 +36,12 @@ class Counting(SoftVote):
 def test_five_folds_take_sixteen_fits() -> None:
     Counting.seen = []
     evaluate([Counting()], random_stack(2, 100, seed=0))
-    found = Counter(len(folds) for folds in Counting.seen)
-    assert found == {5: 1, 4: 5, 3: 10}
+    fits = Counter(len(folds) for folds in Counting.seen)
+    assert fits == {5: 1, 4: 5, 3: 10}
     assert len(set(Counting.seen)) == 16
 
 
-def test_the_choice_is_made_without_the_fold_it_is_scored_on() -> None:
+def test_the_selection_is_made_without_the_fold_it_is_scored_on() -> None:
     stack = random_stack(4, 300, seed=3)
     blenders: list[Blender] = [SoftVote(), LogLossWeights(), LogPool()]
     _, nested = evaluate(blenders, stack, calibrations=KIND)
@@ -64,7 +64,7 @@ def test_the_choice_is_made_without_the_fold_it_is_scored_on() -> None:
     assert nested.honest == pytest.approx(log_loss(nested.probabilities, label), abs=1e-12)
 
 
-def test_the_choice_never_sees_the_labels_of_its_fold() -> None:
+def test_the_selection_never_sees_the_labels_of_its_fold() -> None:
     stack = random_stack(4, 200, seed=5)
     label = stack.folds.label.copy()
     changed = stack.folds.fold == 1
@@ -104,14 +104,14 @@ def test_a_method_may_come_once() -> None:
         evaluate([LogLossWeights(), LogLossWeights(shrinkage=[1.0])], random_stack(3, 100, seed=0))
 
 
-def test_of_equal_methods_the_first_leads() -> None:
+def test_of_equal_methods_the_first_is_best() -> None:
     assert best_method({"a": 1.0 + 5e-7, "b": 1.0}) == "a"
     assert best_method({"a": 1.1, "b": 1.0}) == "b"
     results, _ = evaluate([LogPool()], random_stack(3, 100, seed=0), calibrations=KIND)
     assert [result.method for result in results] == ["log_pool", "log_pool+vector"]  # a temperature is its own
 
 
-def test_two_folds_leave_no_choice_to_nest() -> None:
+def test_two_folds_leave_no_nested_selection() -> None:
     stack = random_stack(3, 60, seed=0)
     results, nested = evaluate([SoftVote(), LogLossWeights()], make_stack(stack.probabilities, stack.folds.label, 2))
     assert nested is None
@@ -181,12 +181,12 @@ def test_features_that_a_member_was_fitted_on_do_not_leak_through_the_stack() ->
     s = np.concatenate([(features[:rows] * np.array(fits)[fold]).sum(axis=1), features[rows:] @ np.mean(fits, axis=0)])
     member = probabilities_of(s, np.zeros(5600))[None]
 
-    def told(part: slice) -> PairFeatures:
+    def features_of(part: slice) -> PairFeatures:
         return PairFeatures(("x",) * 40, ("one",), features[part], np.ones((len(features[part]), 1)))
 
-    stack = replace(make_stack(member[:, :rows], label[:rows]), features=told(slice(rows)))
+    stack = replace(make_stack(member[:, :rows], label[:rows]), features=features_of(slice(rows)))
     (result,), _ = evaluate([Stacking(style=True)], stack)
-    fresh = Stacking(style=True).fit(stack).predict(member[:, rows:], told(slice(rows, None)))
+    fresh = Stacking(style=True).fit(stack).predict(member[:, rows:], features_of(slice(rows, None)))
     assert abs(result.honest - log_loss(fresh, label[rows:].astype(np.int8))) < 2 * result.honest_se
     assert result.honest > log_loss(member[0, rows:], label[rows:].astype(np.int8)) - 2 * result.honest_se
 

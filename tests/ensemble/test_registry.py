@@ -254,7 +254,7 @@ def test_weights_agree_with_a_general_solver(shrinkage: float, counted: bool) ->
     def objective(w: np.ndarray) -> float:
         return float(-(counts * np.log(w @ p_true)).mean() + shrinkage * np.square(w - 1 / 6).sum())
 
-    found = minimize(
+    general = minimize(
         objective,
         np.full(6, 1 / 6),
         bounds=[(0, 1)] * 6,
@@ -262,8 +262,8 @@ def test_weights_agree_with_a_general_solver(shrinkage: float, counted: bool) ->
         options={"ftol": 1e-12},
     )
     ours = minimize_log_loss(p_true, counts if counted else None, shrinkage)
-    assert objective(ours) <= found.fun + 1e-9
-    np.testing.assert_allclose(ours, found.x, atol=1e-3)
+    assert objective(ours) <= general.fun + 1e-9
+    np.testing.assert_allclose(ours, general.x, atol=1e-3)
 
 
 def test_many_members_and_single_precision() -> None:
@@ -342,16 +342,18 @@ def test_stacking_learns_from_features_of_the_pairs() -> None:
     stack = random_stack(3, 400, seed=8)
     odd = (stack.folds.label == 0) * 1.0 - (stack.folds.label == 1) + np.random.default_rng(0).normal(size=400)
     features = PairFeatures(("o",), ("e", "constant"), odd[:, None], np.column_stack([np.abs(odd), np.ones(400)]))
-    told = OOFStack(stack.members, stack.probabilities, stack.folds, features)
-    plain, styled = Stacking().fit(told), Stacking(style=True).fit(told)
+    with_features = OOFStack(stack.members, stack.probabilities, stack.folds, features)
+    plain, styled = Stacking().fit(with_features), Stacking(style=True).fit(with_features)
     label = stack.folds.label
-    with_style = styled.predict(told.probabilities, features)
-    assert log_loss(with_style, label) < log_loss(plain.predict(told.probabilities), label) - 0.1
+    with_style = styled.predict(with_features.probabilities, features)
+    assert log_loss(with_style, label) < log_loss(plain.predict(with_features.probabilities), label) - 0.1
     swapped = PairFeatures(("o",), ("e", "constant"), -features.odd, features.even)
-    np.testing.assert_allclose(styled.predict(told.probabilities[:, :, SWAP], swapped)[:, SWAP], with_style, atol=1e-12)
+    np.testing.assert_allclose(
+        styled.predict(with_features.probabilities[:, :, SWAP], swapped)[:, SWAP], with_style, atol=1e-12
+    )
     again = restore(json.loads(json.dumps(styled.state())))
     assert again.wants_features
-    np.testing.assert_array_equal(again.predict(told.probabilities, features), with_style)
+    np.testing.assert_array_equal(again.predict(with_features.probabilities, features), with_style)
     with pytest.raises(ConfigError, match=r"data\.path"):
         Stacking(style=True).fit(stack)
     with pytest.raises(ConfigError, match=r"data\.path"):

@@ -38,11 +38,11 @@ def predictor_of(split: SplitStore, weights: dict[str, float]) -> Predictor:
 @pytest.fixture
 def split(tmp_path: Path) -> SplitStore:
     corpus = make_corpus(FileSource(path=str(write_csv(tmp_path / "train.csv", make_pairs(60)))), FoldSettings())
-    made = OOFStore(tmp_path).put_folds(corpus.folds)
+    stored = OOFStore(tmp_path).put_folds(corpus.folds)
     spec = MemberSpec("style", "style", {}, 0, corpus.folds.data_digest, corpus.folds.digest)
     make = lambda: StyleMember("style", strengths=[0.01])  # noqa: E731
-    Trainer(corpus, made, NoTracker(), tmp_path).train_member(spec, make, range(5))
-    return made
+    Trainer(corpus, stored, NoTracker(), tmp_path).train_member(spec, make, range(5))
+    return stored
 
 
 def test_members_without_weight_need_not_be_there(split: SplitStore) -> None:
@@ -101,16 +101,16 @@ def test_a_saved_predictor_holds_each_backbone_once(
     training = TrainingSettings(mode=mode, epochs=1, batch_pairs=16, save=Save.fp32)
     make = lambda: EncoderMember("hub/tiny", path=str(base), text=TextSettings(max_length=64), training=training)  # noqa: E731
     corpus = make_corpus(FileSource(path=str(write_csv(tmp_path / "train.csv", make_pairs(40)))), FoldSettings(k=2))
-    made = OOFStore(tmp_path).put_folds(corpus.folds)
+    stored = OOFStore(tmp_path).put_folds(corpus.folds)
     digests = corpus.folds.data_digest, corpus.folds.digest
     specs = [MemberSpec("tiny", "encoder", {}, seed, *digests) for seed in (0, 1)]
     for spec in specs:
-        Trainer(corpus, made, NoTracker(), tmp_path).train_member(spec, make, range(2))
-    pairs, predictor = make_pairs(10, seed=1), predictor_of(made, {spec.name: 0.5 for spec in specs})
+        Trainer(corpus, stored, NoTracker(), tmp_path).train_member(spec, make, range(2))
+    pairs, predictor = make_pairs(10, seed=1), predictor_of(stored, {spec.name: 0.5 for spec in specs})
     expected = predictor.predict_pairs(pairs)
     predictor.save(tmp_path / "saved")
     shutil.rmtree(base)
-    shutil.rmtree(made.path)
+    shutil.rmtree(stored.path)
     moved = (tmp_path / "saved").rename(tmp_path / "moved")
     (backbone,) = (moved / "backbones").iterdir()
     assert not (backbone / "optimizer.pt").exists()
