@@ -131,13 +131,13 @@ def describe(blend: Blend) -> dict[str, Any]:
 
 
 def blend_tags(blend: Blend) -> dict[str, str]:
-    """Return the tags of a blend's run in MLflow; the run is found by prefens.blend, the digest of blend.json."""
+    """Return the tags of a blend's run in MLflow; the run is found by prefens.blend, the digest of the predictions."""
     tags = {
         "data_digest": blend.folds.data_digest,
         "fold_digest": blend.folds.digest,
         "members": digest(sorted(blend.names)),
         "best": blend.best.method,
-        "blend": digest(describe(blend)),
+        "blend": predictions_digest(blend.stack.folds, _predictions(blend)),
     }
     return {f"prefens.{name}": value for name, value in tags.items()}
 
