@@ -1,0 +1,28 @@
+"""Prediction of new pairs by stored members and a fitted blend, and checks of stored models."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prefens.core.lazy import lazy_attribute
+
+if TYPE_CHECKING:
+    from prefens.inference.bundle import make_bundle
+    from prefens.inference.checks import check_predictions, swap_gaps
+    from prefens.inference.from_files import predict_files
+    from prefens.inference.predictor import Predictor
+    from prefens.inference.saved_model import PreferenceModel, find_predictor
+
+__all__ = [
+    "Predictor",
+    "PreferenceModel",
+    "check_predictions",
+    "find_predictor",
+    "make_bundle",
+    "predict_files",
+    "swap_gaps",
+]
+
+
+def __getattr__(name: str) -> object:
+    return lazy_attribute(__name__, name)

@@ -17,15 +17,37 @@ from prefens.store.split_store import SplitStore
 
 log = logging.getLogger(__name__)
 
-PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = Path(__file__).resolve().parents[2]  # the checkout
 NOTEBOOK = Path(__file__).resolve().parent / "templates" / "submission.ipynb"
 MARKER = "prefens-bundle.json"  # by which the notebook finds the bundle
 
 
 def make_bundle(split: SplitStore, method: str, packages: Sequence[str], out: Path) -> dict[str, object]:
-    """Write the bundle into the folder `out`, replacing an earlier one; return what it holds.
+    """Write a bundle, in place of an earlier one.
 
-    Only members with a weight in the blend's `method` are taken, without their OOF probabilities.
+    Parameters
+    ----------
+    split : SplitStore
+        The part of the store that the blend is in.
+    method : str
+        A method of the stored blend, or "best"; the bundle holds the members that it uses, without their
+        out-of-fold probabilities.
+    packages : sequence of str
+        Packages whose wheels the bundle holds beside that of prefens, as pip requirements.
+    out : Path
+        Folder of the bundle.
+
+    Returns
+    -------
+    dict
+        The content of the bundle's prefens-bundle.json: members, method, wheels, data_digest, megabytes.
+
+    Raises
+    ------
+    ConfigError
+        If `out` holds something else, or if the wheels can't be made.
+    StoreError
+        If there is no blend, no such method, or a member without a stored model.
     """
     if out.exists() and not (out / MARKER).is_file():
         raise ConfigError(
@@ -54,7 +76,20 @@ def make_bundle(split: SplitStore, method: str, packages: Sequence[str], out: Pa
 
 
 def build_wheels(packages: Sequence[str], folder: Path) -> None:
-    """Build prefens' wheel from its checkout, and fetch or build those of `packages`, without dependencies."""
+    """Build prefens' wheel from its checkout, and fetch or build those of packages, without their dependencies.
+
+    Parameters
+    ----------
+    packages : sequence of str
+        As pip requirements.
+    folder : Path
+        Where the wheels are written.
+
+    Raises
+    ------
+    ConfigError
+        If prefens does not run from a checkout, or if pip fails.
+    """
     if not (PROJECT / "pyproject.toml").is_file():
         raise ConfigError(
             f"no pyproject.toml in {PROJECT}",
@@ -62,13 +97,15 @@ def build_wheels(packages: Sequence[str], folder: Path) -> None:
             "run this from a checkout, installed with pip -e",
         )
     pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder)]
-    done = subprocess.run(
+    completed = subprocess.run(
         [*pip, "-c", str(PROJECT / "constraints.txt"), str(PROJECT), *packages],
         capture_output=True,
         text=True,
         check=False,
     )
-    if done.returncode:
+    if completed.returncode:
         raise ConfigError(
-            f"pip wheel failed: {done.stderr.strip()[-500:]}", "wheels", "check packages= and the connection to PyPI"
+            f"pip wheel failed: {completed.stderr.strip()[-500:]}",
+            "wheels",
+            "check packages= and the connection to PyPI",
         )

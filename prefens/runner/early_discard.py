@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from prefens.core.files import write_json
-from prefens.ensemble.complementarity import Promise, promise
+from prefens.ensemble.complementarity import MarginalGain, marginal_gain
 from prefens.store.assemble import make_stack
 from prefens.store.member_spec import MemberSpec
 from prefens.store.split_store import SplitStore
@@ -27,7 +27,7 @@ class Race:
 
     Attributes
     ----------
-    least : gain in nats that a member must have within reach, above 0; see `ensemble.racing.promise`.
+    least : gain in nats that a member must have within reach, above 0; see `ensemble.complementarity.marginal_gain`.
 
     The numbers of a member's first finished fold are written beside its folds and are judged anew by each command's
     own `least`, so that the same command gives up the same members whatever has been trained since.
@@ -42,7 +42,7 @@ class Race:
         race = self._run(spec) if known is None else known
         if race is None:
             return False
-        lost = not Promise(race["gain"], race["low"], race["high"]).helps(self.least)
+        lost = not MarginalGain(race["gain"], race["low"], race["high"]).helps(self.least)
         if known is None or known["lost"] != lost:
             self._write(spec, {**race, "least": self.least, "lost": lost, "time": time.time()})
         return lost
@@ -55,7 +55,9 @@ class Race:
             return None
         runs = {other.info: [self.split.predictions(other, fold) for fold in self._folds] for other in rivals}
         fold = finished[0]
-        found = promise(make_stack(self.split.folds, runs)[0], self.split.predictions(spec, fold).probabilities, fold)
+        found = marginal_gain(
+            make_stack(self.split.folds, runs)[0], self.split.predictions(spec, fold).probabilities, fold
+        )
         names = [other.name for other in rivals]
         return {"gain": found.gain, "low": found.low, "high": found.high, "fold": fold, "rivals": names}
 

@@ -39,12 +39,11 @@ def predictor_of(split: SplitStore, weights: dict[str, float]) -> Predictor:
 @pytest.fixture
 def split(tmp_path: Path) -> SplitStore:
     corpus = make_corpus(FileSource(path=str(write_csv(tmp_path / "train.csv", make_pairs(60)))), FoldSettings())
-    made = OOFStore(tmp_path).put_folds(corpus.folds)
-    target = "style"
-    spec = MemberSpec("style", target, {}, 0, corpus.folds.data_digest, corpus.folds.digest)
+    stored = OOFStore(tmp_path).put_folds(corpus.folds)
+    spec = MemberSpec("style", "style", {}, 0, corpus.folds.data_digest, corpus.folds.digest)
     make = lambda: StyleMember("style", strengths=[0.01])  # noqa: E731
-    Trainer(corpus, made, NoTracker(), tmp_path).train_member(spec, make, range(5))
-    return made
+    Trainer(corpus, stored, NoTracker(), tmp_path).train_member(spec, make, range(5))
+    return stored
 
 
 def test_members_without_weight_need_not_be_there(split: SplitStore) -> None:
@@ -64,7 +63,7 @@ def test_a_member_is_the_mean_of_its_fold_models(split: SplitStore) -> None:
     expected = np.mean([model.predict_proba(pairs) for model in models], axis=0)
     predictor = predictor_of(split, {spec.name: 1.0})
     np.testing.assert_allclose(predictor.member_probabilities(spec, pairs), expected)
-    predictor.keep_loaded()
+    predictor.load_all()
     np.testing.assert_allclose(predictor.member_probabilities(spec, pairs), expected)
 
 
@@ -86,14 +85,14 @@ def test_a_saved_predictor_needs_no_store(split: SplitStore, tmp_path: Path) -> 
     (tmp_path / "saved").rename(tmp_path / "moved")
     shutil.rmtree(split.path)
     moved = Predictor.load(tmp_path / "moved")
-    assert moved.about() == predictor.about()
+    assert moved.as_dict() == predictor.as_dict()
     np.testing.assert_array_equal(moved.predict_pairs(pairs), expected)
     files = {path.name for path in (tmp_path / "moved").rglob("*") if path.is_file()}
     assert not files & {"predictions.parquet", "folds.parquet", "run.json"}
 
 
 @pytest.mark.parametrize("mode", [Mode.lora, Mode.frozen])
-def test_a_saved_predictor_carries_each_backbone_once(
+def test_a_saved_predictor_holds_each_backbone_once(
     mode: Mode, tiny_bert: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Members that are stored without their backbone predict where nothing but the saved folder is left."""
@@ -103,24 +102,24 @@ def test_a_saved_predictor_carries_each_backbone_once(
     training = TrainingSettings(mode=mode, epochs=1, batch_pairs=16, save=Save.fp32)
     make = lambda: EncoderMember("hub/tiny", path=str(base), text=TextSettings(max_length=64), training=training)  # noqa: E731
     corpus = make_corpus(FileSource(path=str(write_csv(tmp_path / "train.csv", make_pairs(40)))), FoldSettings(k=2))
-    made = OOFStore(tmp_path).put_folds(corpus.folds)
-    target, digests = "encoder", (corpus.folds.data_digest, corpus.folds.digest)
-    specs = [MemberSpec("tiny", target, {}, seed, *digests) for seed in (0, 1)]
+    stored = OOFStore(tmp_path).put_folds(corpus.folds)
+    digests = corpus.folds.data_digest, corpus.folds.digest
+    specs = [MemberSpec("tiny", "encoder", {}, seed, *digests) for seed in (0, 1)]
     for spec in specs:
-        Trainer(corpus, made, NoTracker(), tmp_path).train_member(spec, make, range(2))
-    pairs, predictor = make_pairs(10, seed=1), predictor_of(made, {spec.name: 0.5 for spec in specs})
+        Trainer(corpus, stored, NoTracker(), tmp_path).train_member(spec, make, range(2))
+    pairs, predictor = make_pairs(10, seed=1), predictor_of(stored, {spec.name: 0.5 for spec in specs})
     expected = predictor.predict_pairs(pairs)
     predictor.save(tmp_path / "saved")
     shutil.rmtree(base)
-    shutil.rmtree(made.path)
+    shutil.rmtree(stored.path)
     moved = (tmp_path / "saved").rename(tmp_path / "moved")
-    (carried,) = (moved / "backbones").iterdir()
-    assert not (carried / "optimizer.pt").exists()
+    (backbone,) = (moved / "backbones").iterdir()
+    assert not (backbone / "optimizer.pt").exists()
     np.testing.assert_allclose(Predictor.load(moved).predict_pairs(pairs), expected, atol=1e-6)
-    shutil.rmtree(carried)
+    shutil.rmtree(backbone)
     with pytest.raises(BackboneError, match="is not at"), caplog.at_level(logging.INFO):
         Predictor.load(moved).predict_pairs(pairs)
-    assert "predicting with" not in caplog.text  # told before the first member starts to work
+    assert "predicting with" not in caplog.text  # refused before the first member starts to work
 
 
 def test_saving_takes_no_second_place_on_the_disk(split: SplitStore, tmp_path: Path) -> None:
@@ -130,8 +129,8 @@ def test_saving_takes_no_second_place_on_the_disk(split: SplitStore, tmp_path: P
     assert (tmp_path / "saved" / part).samefile(split.path / part)
 
 
-@pytest.mark.parametrize(("change", "message"), [("models", "no stored model"), ("kind", "made elsewhere")])
-def test_members_that_cannot_be_loaded_are_told(split: SplitStore, tmp_path: Path, change: str, message: str) -> None:
+@pytest.mark.parametrize(("change", "message"), [("models", "no stored model"), ("kind", "is external")])
+def test_members_that_cannot_be_loaded_are_named(split: SplitStore, tmp_path: Path, change: str, message: str) -> None:
     (spec,) = split.members()
     if change == "models":
         shutil.rmtree(split.fold_dir(spec.name, 3) / "model")

@@ -139,7 +139,7 @@ def test_every_way_of_loading_gives_the_same_bits(
         np.testing.assert_array_equal(predictor.predict_rows(load_frame(frame)), expected)
 
 
-def test_what_is_no_model_is_told(root: Path, tmp_path: Path) -> None:
+def test_what_is_no_model_is_refused_by_name(root: Path, tmp_path: Path) -> None:
     for place in (
         "models:/prefens@worst",
         "models:/prefens/9",
@@ -185,8 +185,8 @@ def test_the_next_blend_is_the_best_and_earlier_ones_stay(copied: SplitStore, tm
         saved[weight] = save_best(copied)
         log_blend(weight)
     tracking = Tracking(str(tracker.root), "team/prefens", True)
-    found = [model_predictor(f"models:/team-prefens/{version}", tracking) for version in (1, 2)]
-    assert [predictor.blender.state()["weights"][0] for predictor in found] == [0.5, 0.25]
+    predictors = [model_predictor(f"models:/team-prefens/{version}", tracking) for version in (1, 2)]
+    assert [predictor.blender.state()["weights"][0] for predictor in predictors] == [0.5, 0.25]
     assert best() == 2
     (model, _) = tracker.client.search_logged_models([tracker.experiment_id])
     assert json.loads(model.tags["mlflow.modelVersions"]) == [{"name": "team-prefens", "version": 2}]
@@ -220,8 +220,8 @@ def test_it_loads_where_prefens_is_not_installed(
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(line, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    np.testing.assert_allclose(np.array(found["data"])[:, 1:], expected, rtol=0, atol=1e-14)
+    output = json.loads(done.stdout)
+    np.testing.assert_allclose(np.array(output["data"])[:, 1:], expected, rtol=0, atol=1e-14)
 
 
 def test_malformed_rows_get_the_prior_or_are_refused(
@@ -249,12 +249,12 @@ def test_predict_takes_the_saved_model_while_it_is_the_stored_blend(copied: Spli
     assert stored_predictor(copied, "best").store == copied
 
 
-@pytest.mark.parametrize("reason", ["elsewhere", "no stored model", "disk full"])
+@pytest.mark.parametrize("reason", ["is external", "no stored model", "disk full"])
 def test_a_blend_goes_on_without_a_model(
     copied: SplitStore, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, reason: str
 ) -> None:
     spec = next(copied.members())
-    if reason == "elsewhere":
+    if reason == "is external":
         path = copied.member_dir(spec.name) / "member.json"
         path.write_text(json.dumps(json.loads(path.read_text()) | {"kind": None}))
     elif reason == "no stored model":
@@ -308,8 +308,8 @@ def post(address: str, body: dict[str, Any]) -> pd.DataFrame:
     request = urllib.request.Request(
         f"{address}/invocations", json.dumps(body).encode(), {"Content-Type": "application/json"}
     )
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        return pd.DataFrame(json.load(answer)["predictions"])
+    with urllib.request.urlopen(request, timeout=60) as response:
+        return pd.DataFrame(json.load(response)["predictions"])
 
 
 @pytest.mark.server
@@ -322,9 +322,9 @@ def test_the_server_answers_as_predict_does(server: str, frame: pd.DataFrame, ex
         {"dataframe_records": turns.to_dict("records")},
         {"inputs": texts.to_dict("list")},
     ):
-        found = post(server, body)
-        assert ("id" in found) == ("dataframe_split" in body)
-        np.testing.assert_allclose(found[COLUMNS].to_numpy(), expected, rtol=0, atol=1e-9)
+        answer = post(server, body)
+        assert ("id" in answer) == ("dataframe_split" in body)
+        np.testing.assert_allclose(answer[COLUMNS].to_numpy(), expected, rtol=0, atol=1e-9)
     wrong = {"dataframe_records": [{"prompt": "plain text", "response_a": "[]", "response_b": "[]"}]}
     with pytest.raises(urllib.error.HTTPError, match="400"):
         post(server, {**wrong, "params": {"strict": True}})
