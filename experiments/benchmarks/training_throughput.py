@@ -1,6 +1,6 @@
 """Training speed beside Hugging Face's Trainer: python experiments/benchmarks/training_throughput.py
 
-All train the same pair model from the same weights on the same pairs, in the same optimiser steps (rows, order,
+All train the same pair model from the same weights on the same pairs, in the same optimizer steps (rows, order,
 AdamW groups, learning rates, cosine schedule, clipping). The Trainer gets dynamic padding and the attention that it
 takes by default, in its default precision and in bf16. Every repeat runs all of them in turn, so that whatever else
 the machine does falls on all; the ratios are medians over repeats.
@@ -33,7 +33,7 @@ from prefens.members.nn.pair_model import PairModel, pair_batch
 from prefens.members.training import loop
 from prefens.members.training.batching import steps
 from prefens.members.training.dataset import Examples
-from prefens.members.training.optimizer import make_optimiser
+from prefens.members.training.optimizer import make_optimizer
 from prefens.members.training.precision import Precision, arithmetic, name_of
 from prefens.members.training.settings import TrainingSettings
 
@@ -109,9 +109,9 @@ class InOrder(transformers.Trainer):
 
 def train_rival(model: PairModel, task: Task, bf16: bool) -> list[float]:
     settings, plan = task.settings, task.plan
-    optimiser = make_optimiser(model, settings)
+    optimizer = make_optimizer(model, settings)
     warmup = round(settings.warmup * len(plan))
-    schedule = transformers.get_cosine_schedule_with_warmup(optimiser, warmup, len(plan))
+    schedule = transformers.get_cosine_schedule_with_warmup(optimizer, warmup, len(plan))
     losses: list[float] = []
 
     def collate(rows: list[int]) -> dict[str, torch.Tensor]:
@@ -130,7 +130,7 @@ def train_rival(model: PairModel, task: Task, bf16: bool) -> list[float]:
         )  # fmt: skip
         trainer = InOrder(
             Rival(model), arguments, data_collator=collate, train_dataset=range(task.train),
-            optimizers=(optimiser, schedule), callbacks=[Noted()],
+            optimizers=(optimizer, schedule), callbacks=[Noted()],
         )  # fmt: skip
         trainer.order = np.concatenate(plan).tolist()
         trainer.remove_callback(transformers.PrinterCallback)
@@ -267,7 +267,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="labelled pairs, with --backbone; else generated ones")
     parser.add_argument("--pairs", type=int, default=128)
     parser.add_argument("--held-out", type=int, default=64)
-    parser.add_argument("--batch", type=int, default=16, help="pairs in an optimiser step")
+    parser.add_argument("--batch", type=int, default=16, help="pairs in an optimizer step")
     parser.add_argument("--max-length", type=int, default=512)
     parser.add_argument("--token-budget", type=int, default=16384)
     parser.add_argument("--repeat", type=int, default=1)

@@ -89,11 +89,11 @@ def find_hub(name: str, revision: str | None) -> tuple[Path, str]:
     """
     from huggingface_hub import HfApi, hf_hub_download, snapshot_download
 
-    from prefens.members.nn.pretrained import longest_sequence
+    from prefens.members.nn.pretrained import max_sequence_length
 
     try:
         commit = _safetensors_commit(HfApi(), name, revision)
-        longest_sequence(Path(hf_hub_download(name, "config.json", revision=commit)).parent)  # no encoder, no weights
+        max_sequence_length(Path(hf_hub_download(name, "config.json", revision=commit)).parent)  # no encoder, no weights
         found = snapshot_download(name, revision=commit, allow_patterns=WANTED, ignore_patterns=SUBFOLDERS)
         return check_directory(Path(found)), commit
     except BackboneError:

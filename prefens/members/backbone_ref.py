@@ -16,7 +16,7 @@ NAME = "backbone.json"
 
 
 @dataclass(frozen=True)
-class StoredBackbone:
+class BackboneRef:
     """Names a backbone by its content.
 
     Attributes

@@ -84,7 +84,7 @@ class Member(ABC):
         """Read what `save` wrote. `backbones` is a folder of backbone files that go before the usual places."""
 
     @classmethod
-    def carried(cls, directory: Path, backbones: Path | None = None) -> dict[str, Path]:
+    def required_backbones(cls, directory: Path, backbones: Path | None = None) -> dict[str, Path]:
         """Return the backbone files that `load` needs beside what `save` wrote: folder in `backbones` -> where it is.
 
         They are copied to where the machine may have no other source, once for all models that share them.

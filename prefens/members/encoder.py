@@ -9,15 +9,15 @@ from typing import Any, ClassVar
 from prefens.core.errors import ConfigError
 from prefens.core.types import Pairs
 from prefens.members.backbone_files import check_directory, find_hub, fingerprint
-from prefens.members.backbone_ref import StoredBackbone
+from prefens.members.backbone_ref import BackboneRef
 from prefens.members.network import NetworkMember
 from prefens.members.network_inputs import TokenReader
 from prefens.members.nn.frozen_encoder import FrozenEncoder
 from prefens.members.nn.pretrained import (
-    empty_encoder,
+    encoder_from_config,
     load_encoder,
     load_tokenizer,
-    longest_sequence,
+    max_sequence_length,
 )
 from prefens.members.training.settings import Mode
 
@@ -52,7 +52,7 @@ class EncoderMember(NetworkMember):
         return {"files": fingerprint(Path(self.path))}
 
     def _check_length(self) -> None:
-        longest = longest_sequence(self._directory())
+        longest = max_sequence_length(self._directory())
         if longest is not None and self.text.max_length > longest:
             raise ConfigError(
                 f"text.max_length={self.text.max_length}",
@@ -67,10 +67,10 @@ class EncoderMember(NetworkMember):
         self._check_length()
         return load_tokenizer(self._directory())
 
-    def _backbone(self) -> StoredBackbone:
+    def _backbone(self) -> BackboneRef:
         commit = None if self.path is not None else find_hub(self.name, self.revision)[1]
         path = None if self.path is None else str(Path(self.path).absolute())
-        return StoredBackbone(self.name, commit, path, fingerprint(self._directory()))
+        return BackboneRef(self.name, commit, path, fingerprint(self._directory()))
 
     def _encoder(self, reader: TokenReader) -> Any:
         if self.training.mode is Mode.frozen:
@@ -78,7 +78,7 @@ class EncoderMember(NetworkMember):
         return load_encoder(self._directory())
 
     def _empty_encoder(self, directory: Path, reader: TokenReader) -> Any:
-        return empty_encoder(directory)
+        return encoder_from_config(directory)
 
     def _save_shape(self, directory: Path) -> None:
         if self.model is not None:

@@ -14,12 +14,12 @@ from prefens.core.errors import ConfigError
 from prefens.core.types import Floats, Outcome, Pairs
 from prefens.data.text.settings import TextSettings
 from prefens.data.text.tokens import PairTokens
-from prefens.members.backbone_ref import StoredBackbone
+from prefens.members.backbone_ref import BackboneRef
 from prefens.members.base import Context, FitReport, Member
 from prefens.members.network_files import load_weights, save_weights
 from prefens.members.network_inputs import TokenReader, frozen_features
 from prefens.members.nn.deberta_kernels import install
-from prefens.members.nn.encoder_features import EncodedPairs
+from prefens.members.nn.encoder_features import EncoderFeatures
 from prefens.members.nn.frozen_encoder import FrozenEncoder
 from prefens.members.nn.heads import HeadSettings
 from prefens.members.nn.lora import add_adapters
@@ -58,7 +58,7 @@ class NetworkMember(Member):
     def __post_init__(self) -> None:
         self.model: PairModel | None = None
         self.reader: TokenReader | None = None
-        self._base: StoredBackbone | None = None
+        self._base: BackboneRef | None = None
         self._merged = False  # whether adapters were added to the weights, and can no longer be told from them
 
     @abstractmethod
@@ -73,7 +73,7 @@ class NetworkMember(Member):
     def _empty_encoder(self, directory: Path, reader: TokenReader) -> Any:
         """Return an encoder of the stored model's shape, for weights that are loaded afterwards."""
 
-    def _backbone(self) -> StoredBackbone | None:
+    def _backbone(self) -> BackboneRef | None:
         """Return the pretrained backbone that training starts from, or None for a network from scratch."""
         return None
 
@@ -90,7 +90,7 @@ class NetworkMember(Member):
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
             torch.manual_seed(context.seed)
             self.model = model = self._fresh_model(train, reader)
-            inputs: PairTokens | EncodedPairs = tokens
+            inputs: PairTokens | EncoderFeatures = tokens
             if self.training.mode is Mode.frozen:
                 inputs = self._features(model, reader, train, tokens)
                 model.encoder.release()  # a loaded model keeps it: a server is asked again and again
@@ -102,7 +102,7 @@ class NetworkMember(Member):
         if self.model is None or self.reader is None:
             raise ValueError("predict_proba before fit or load")
         tokens, rows = self.reader.read(pairs)
-        inputs: PairTokens | EncodedPairs = tokens
+        inputs: PairTokens | EncoderFeatures = tokens
         if self.training.mode is Mode.frozen and (self.reader.cache is not None or not self.head.learns_pooling):
             inputs = self._features(self.model, self.reader, pairs, tokens)
         return loop.predict(self.model, inputs, rows, self.training.token_budget, self.reader.padding)
@@ -126,7 +126,7 @@ class NetworkMember(Member):
     def load(cls, directory: Path, backbones: Path | None = None) -> Self:
         member, weights = load_settings(cls, directory), load_weights(directory)
         style = StyleInputs.load(directory) if member.head.style else None
-        member._base = StoredBackbone.read(directory)
+        member._base = BackboneRef.read(directory)
         place = directory if member._base is None else member._base.find(backbones)
         member.reader = reader = member._token_reader(load_tokenizer(place), style)
         if member._base is None:
@@ -142,8 +142,8 @@ class NetworkMember(Member):
         return member
 
     @classmethod
-    def carried(cls, directory: Path, backbones: Path | None = None) -> dict[str, Path]:
-        backbone = StoredBackbone.read(directory)
+    def required_backbones(cls, directory: Path, backbones: Path | None = None) -> dict[str, Path]:
+        backbone = BackboneRef.read(directory)
         return {} if backbone is None else {backbone.folder: backbone.find(backbones)}
 
     def _check_mode(self) -> None:
@@ -162,7 +162,7 @@ class NetworkMember(Member):
         """Return the model to train, whose head gives the class prior of the training rows; torch is seeded."""
         model = self._pair_model(self._encoder(reader), reader)
         prior = np.log(class_prior(train.labels, symmetric=True, smoothing=self.training.label_smoothing))
-        model.head.start_at(float(prior[Outcome.A_WINS]), float(prior[Outcome.TIE]))
+        model.head.init_to_prior(float(prior[Outcome.A_WINS]), float(prior[Outcome.TIE]))
         if self.training.mode is Mode.lora:
             add_adapters(model.encoder, self.training.lora)
         return self._made_fast(model)
@@ -172,14 +172,14 @@ class NetworkMember(Member):
         return PairModel(encoder, self.head, self.pairing.kind, sizes)
 
     def _made_fast(self, model: PairModel) -> PairModel:
-        """Choose arithmetic and attention for this machine; it may renew parameters, and so precedes the optimiser."""
+        """Choose arithmetic and attention for this machine; it may renew parameters, and so precedes the optimizer."""
         model.arithmetic = arithmetic(self.training.precision, loop.device())
         model.compiled = self.training.compile
         if self.training.mode is not Mode.frozen:
             install(model.encoder, loop.device())
         return model
 
-    def _features(self, model: PairModel, reader: TokenReader, pairs: Pairs, tokens: PairTokens) -> EncodedPairs:
+    def _features(self, model: PairModel, reader: TokenReader, pairs: Pairs, tokens: PairTokens) -> EncoderFeatures:
         if self._base is None:
             raise ValueError("features of a frozen encoder without a pretrained backbone")
         return frozen_features(model, self._base.fingerprint, reader, pairs, tokens, self.training.token_budget)

@@ -17,7 +17,7 @@ from prefens.data.text.settings import TextSettings
 from prefens.data.text.token_cache import cached_tokens
 from prefens.data.text.tokens import PairTokens, tokenize_pairs
 from prefens.data.text.truncation import warn_of_losses
-from prefens.members.nn.encoder_features import EncodedPairs
+from prefens.members.nn.encoder_features import EncoderFeatures
 from prefens.members.nn.pair_model import PairModel
 from prefens.members.nn.pairing import Pairing
 from prefens.members.style_inputs import StyleInputs
@@ -79,7 +79,7 @@ class TokenReader:
 
 def frozen_features(
     model: PairModel, fingerprint: str, reader: TokenReader, pairs: Pairs, tokens: PairTokens, token_budget: int
-) -> EncodedPairs:
+) -> EncoderFeatures:
     """Return what the frozen encoder of a model gives for all pairs that `pairs` were taken from.
 
     Parameters
@@ -92,7 +92,7 @@ def frozen_features(
     kept = "states" if head.learns_pooling else head.pooling.name
     signature = f"encoded {fingerprint} {token_budget} {model.arithmetic} {kept} {reader.signature}"
 
-    def compute(_: Pairs) -> EncodedPairs:
+    def compute(_: Pairs) -> EncoderFeatures:
         return encoded(model, tokens, reader.padding, token_budget, fingerprint, reader.cache)
 
     features, _ = shared(pairs, signature, compute)

@@ -11,7 +11,7 @@ from prefens.members.base import Member
 GROUP = "prefens.members"  # the entry points by which installed packages add kinds: word = "module:Class"
 BUILT_IN = {
     "encoder": "prefens.members.encoder:EncoderMember",
-    "minilm": "prefens.members.frozen:FrozenMember",
+    "minilm": "prefens.members.minilm:MiniLmMember",
     "style": "prefens.members.style:StyleMember",
     "textcnn": "prefens.members.textcnn:TextCnnMember",
     "tfidf": "prefens.members.tfidf:TfidfMember",

@@ -21,7 +21,7 @@ from prefens.core.metrics import accuracy, log_loss
 from prefens.core.types import Fold, FoldPredictions, RunKey
 from prefens.data.corpus import Corpus
 from prefens.members.base import Context, FitReport, Member
-from prefens.members.training.distributed import from_main
+from prefens.members.training.distributed import broadcast
 from prefens.runner import early_discard
 from prefens.runner.early_discard import Race
 from prefens.runner.sync import track_fold, track_member
@@ -185,7 +185,7 @@ class Trainer:
         pairs = self.corpus.pairs
         valid, n = pairs.take(fold.valid), len(fold.valid)
         unseen = pairs.take(np.concatenate([fold.valid, fold.holdout]))
-        from_main(fold.index)  # the others, where there are any, help with the same
+        broadcast(fold.index)  # the others, where there are any, help with the same
         report = fit_fold(self.corpus, fold, member, key, self.root, checkpoint)
         probabilities = member.predict_proba(unseen)
         predictions = FoldPredictions(key, unseen.ids[:n], probabilities[:n], unseen.ids[n:], probabilities[n:])

@@ -11,7 +11,7 @@ from prefens.core.types import SWAP, Pairs
 from prefens.data.text.settings import TextSettings
 from prefens.members.base import Context, Member
 from prefens.members.encoder import EncoderMember
-from prefens.members.frozen import FrozenMember
+from prefens.members.minilm import MiniLmMember
 from prefens.members.network import NetworkMember
 from prefens.members.nn.heads import HeadKind, HeadSettings
 from prefens.members.nn.pairing import Pairing, PairingSettings
@@ -41,7 +41,7 @@ def make(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     if kind == "tfidf":
         return lambda: TfidfMember("tfidf", bits=10, strengths=[0.1, 1.0])
     if kind == "minilm-l6":
-        return lambda: FrozenMember("minilm-l6", max_length=32, layer=2, strengths=[0.1, 1.0])
+        return lambda: MiniLmMember("minilm-l6", max_length=32, layer=2, strengths=[0.1, 1.0])
     if kind == "textcnn":
         small = {"vocabulary": 100, "dimension": 8, "filters": 4, "widths": [1, 3]}
         return lambda: TextCnnMember("textcnn", text=TextSettings(max_length=64), training=QUICK, **small)

@@ -25,7 +25,7 @@ HEAD_SIZES = (32, 64, 128)  # of the kernels
 def install(encoder: Any, device: torch.device) -> bool:
     """Replace the attention of a DeBERTa by the kernels where they can run; whether so.
 
-    It makes new parameters, equal to the old ones and of the same names: it comes before the optimiser.
+    It makes new parameters, equal to the old ones and of the same names: it comes before the optimizer.
     """
     config = encoder.config
     if getattr(config, "model_type", None) != "deberta-v2" or device.type != "cuda" or installed(encoder):

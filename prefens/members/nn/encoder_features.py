@@ -15,14 +15,14 @@ Features = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True, eq=False)
-class EncodedSide:
+class SideFeatures:
     """lengths: (n,) how many states are kept of each of n sequences: its tokens, or 1 where they were pooled."""
 
     lengths: Ints
 
 
 @dataclass(frozen=True, eq=False)
-class EncodedPairs:
+class EncoderFeatures:
     """Features of n pairs' two sequences each; it stands where `PairTokens` stands for a model that reads texts.
 
     Attributes
@@ -43,12 +43,12 @@ class EncodedPairs:
         return len(self.starts) // 2
 
     @property
-    def a(self) -> EncodedSide:
-        return EncodedSide(np.diff(self.starts[: len(self) + 1]))
+    def a(self) -> SideFeatures:
+        return SideFeatures(np.diff(self.starts[: len(self) + 1]))
 
     @property
-    def b(self) -> EncodedSide:
-        return EncodedSide(np.diff(self.starts[len(self) :]))
+    def b(self) -> SideFeatures:
+        return SideFeatures(np.diff(self.starts[len(self) :]))
 
     def batch(self, sequences: Ints) -> dict[str, torch.Tensor]:
         """Return what `PairModel` reads of m sequences (places in `starts`).

@@ -13,7 +13,7 @@ from prefens.members.nn.pretrained import load_encoder, read_config
 
 
 class FrozenEncoder(nn.Module):
-    """Stands where a trained encoder stands; to optimisers, checkpoints and files it has no weights.
+    """Stands where a trained encoder stands; to optimizers, checkpoints and files it has no weights.
 
     Fold models whose features are kept need the encoder's sizes alone, so nothing is loaded before it is asked for.
 

@@ -42,7 +42,7 @@ class Head(nn.Module):
         return pooled
 
     @torch.no_grad()
-    def start_at(self, side: float, tie: float) -> None:
+    def init_to_prior(self, side: float, tie: float) -> None:
         """Have a fresh head give all pairs the logits `side` for A and for B, and `tie`, but for what cancels."""
         wanted = [tie if outcome is Outcome.TIE else side for outcome in Outcome]
         cast(nn.Linear, self.body[-1]).bias.copy_(torch.tensor(wanted))
@@ -97,7 +97,7 @@ class EquivariantHead(Head):
         self.body = _two_layers(4 * self.size, hidden, 2, dropout)
 
     @torch.no_grad()
-    def start_at(self, side: float, tie: float) -> None:
+    def init_to_prior(self, side: float, tie: float) -> None:
         cast(nn.Linear, self.body[-1]).bias.copy_(torch.tensor([side, tie / 2.0]))  # it is added up over both orders
 
     def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
@@ -125,7 +125,7 @@ class DavidsonHead(Head):
         self.log_nu = nn.Parameter(torch.zeros(()))
 
     @torch.no_grad()
-    def start_at(self, side: float, tie: float) -> None:
+    def init_to_prior(self, side: float, tie: float) -> None:
         self.log_nu.fill_(tie - side)
 
     def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:

@@ -14,7 +14,7 @@ from torch import nn
 from prefens.core.types import SWAP
 from prefens.data.text.tokens import PairTokens
 from prefens.data.text.truncation import Tokens
-from prefens.members.nn.encoder_features import EncodedPairs
+from prefens.members.nn.encoder_features import EncoderFeatures
 from prefens.members.nn.encoder_forward import encode
 from prefens.members.nn.frozen_encoder import FrozenEncoder
 from prefens.members.nn.heads import HeadSettings, make_head
@@ -57,7 +57,7 @@ class PairModel(nn.Module):
 
     def forward(self, batch: Batch) -> torch.Tensor:
         """Return (n, K) logits in the given order for a batch of n pairs, as `pair_batch` makes it."""
-        return self._judge(*self.vectors(batch))
+        return self._logits(*self.vectors(batch))
 
     def log_probabilities(self, batch: Batch) -> torch.Tensor:
         """Return (n, K) float64 log probabilities, swap-symmetric by construction, for a batch with both sequences.
@@ -65,10 +65,10 @@ class PairModel(nn.Module):
         A head that is not symmetric by form judges both orders, and the two are averaged in probability.
         """
         a, b = self.vectors(batch)
-        there = self._judge(a, b).double().log_softmax(dim=1)
+        there = self._logits(a, b).double().log_softmax(dim=1)
         if self.head.symmetric:
             return there
-        back = self._judge(b, a).double().log_softmax(dim=1)
+        back = self._logits(b, a).double().log_softmax(dim=1)
         return torch.logaddexp(there, back[:, SWAP.tolist()]) - log(2.0)
 
     def vectors(self, batch: Batch) -> tuple[torch.Tensor, ...]:
@@ -99,7 +99,7 @@ class PairModel(nn.Module):
         states = encode(encoder, batch, self.segments, self.arithmetic, self.compiled and self.training)
         return states.half().float() if frozen and self.encoder.rounded else states
 
-    def _judge(self, *vectors: torch.Tensor) -> torch.Tensor:
+    def _logits(self, *vectors: torch.Tensor) -> torch.Tensor:
         """Return the head's (n, K) logits; in fp32, since bf16 has no more than three digits for them."""
         with torch.autocast(vectors[0].device.type, enabled=False):
             logits: torch.Tensor = self.head(*vectors[: self.head.vectors])
@@ -119,7 +119,7 @@ def pad(sequences: list[tuple[Tokens, int]], padding: int) -> Batch:
 
 
 def pair_batch(
-    tokens: PairTokens | EncodedPairs,
+    tokens: PairTokens | EncoderFeatures,
     rows: Sequence[int] | NDArray[np.int64],
     padding: int,
     swapped: NDArray[np.bool_] | None = None,
@@ -135,13 +135,13 @@ def pair_batch(
 
     Returns
     -------
-    input_ids, attention_mask, token_type_ids (2n or n, longest), or what `EncodedPairs.batch` gives; rows (n,), as
+    input_ids, attention_mask, token_type_ids (2n or n, longest), or what `EncoderFeatures.batch` gives; rows (n,), as
     given; odd (n, p) and even (n, q) where the tokens come with style features.
     """
     places = np.asarray(rows, dtype=np.int64)
     turned = np.zeros(len(places), dtype=bool) if swapped is None else np.asarray(swapped, dtype=bool)
     orders = [turned, ~turned] if both else [turned]  # of which of a pair's two sequences are shown
-    if isinstance(tokens, EncodedPairs):
+    if isinstance(tokens, EncoderFeatures):
         batch = tokens.batch(np.concatenate([places + len(tokens) * other for other in orders]))
     else:
         sides = (tokens.a, tokens.b)

@@ -47,7 +47,7 @@ def read_config(directory: Path) -> Any:
     return AutoConfig.from_pretrained(directory, trust_remote_code=False)
 
 
-def empty_encoder(directory: Path) -> Any:
+def encoder_from_config(directory: Path) -> Any:
     """Return the encoder that a directory's config.json describes, for weights that are loaded afterwards."""
     from transformers import AutoModel
 
@@ -77,7 +77,7 @@ def load_tokenizer(directory: Path) -> Any:
 
 
 @lru_cache
-def longest_sequence(directory: Path) -> int | None:
+def max_sequence_length(directory: Path) -> int | None:
     """Return how many tokens the encoder of a model directory can read, or None where nothing bounds them.
 
     Only config.json is read. BackboneError where it does not describe an encoder: a decoder's token knows nothing of

@@ -11,12 +11,12 @@ from prefens.core.types import Ints
 
 
 def steps_per_epoch(count: int, batch_pairs: int) -> int:
-    """Return how many optimiser steps a pass over `count` rows takes, at least 1."""
+    """Return how many optimizer steps a pass over `count` rows takes, at least 1."""
     return max(1, round(count / batch_pairs))
 
 
 def steps(count: int, batch_pairs: int, epochs: int, seed: int, min_steps: int = 0) -> list[Ints]:
-    """Return the rows of each optimiser step; every epoch holds each of `count` rows once, in random order.
+    """Return the rows of each optimizer step; every epoch holds each of `count` rows once, in random order.
 
     Steps of one epoch differ in size by at most one row, so that no step is a tiny remainder. There are more epochs
     where `epochs` of them have fewer than `min_steps` steps.

@@ -45,7 +45,7 @@ class Progress:
     """
 
     model: nn.Module
-    optimiser: torch.optim.Optimizer
+    optimizer: torch.optim.Optimizer
     rates: LearningRates
     averaged: AveragedModel | None
     budget: TokenBudget
@@ -88,7 +88,7 @@ class Progress:
     def state(self) -> dict[str, Any]:
         return {
             "model": self.model.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
             "rates": self.rates.state_dict(),
             "averaged": None if self.averaged is None else self.averaged.state_dict(),
             "token_budget": self.budget.tokens,
@@ -104,7 +104,7 @@ class Progress:
         """Go back to a state. ValueError, before anything is changed, where it is that of another model."""
         if self.state().keys() - state.keys() or _shapes(self.model.state_dict()) != _shapes(state["model"]):
             raise ValueError("the weights of another model, or the checkpoint of another version")
-        self.optimiser.load_state_dict(state["optimiser"])  # checks its groups first
+        self.optimizer.load_state_dict(state["optimizer"])  # checks its groups first
         self.model.load_state_dict(state["model"])
         self.rates.load_state_dict(state["rates"])
         if self.averaged is not None:

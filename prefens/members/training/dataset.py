@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from prefens.core.errors import TrainingError
 from prefens.core.types import SWAP, Ints
 from prefens.data.text.tokens import PairTokens
-from prefens.members.nn.encoder_features import EncodedPairs
+from prefens.members.nn.encoder_features import EncoderFeatures
 from prefens.members.training.settings import Swap, TrainingSettings
 
 INNER_FOLD = 0  # the one that is left out where choices are made
@@ -28,7 +28,7 @@ class Examples:
     both : whether a pair is learned from both of its sequences, or from the first one alone.
     """
 
-    tokens: PairTokens | EncodedPairs
+    tokens: PairTokens | EncoderFeatures
     rows: Ints
     label: NDArray[np.int8]
     padding: int

@@ -76,7 +76,7 @@ def add_gradients(weights: Iterable[torch.nn.Parameter]) -> None:
         distributed.all_reduce(weight.grad)
 
 
-def from_main(value: Any) -> Any:
+def broadcast(value: Any) -> Any:
     """Return what the main process gave, in each of them."""
     if count() == 1:
         return value

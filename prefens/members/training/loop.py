@@ -17,7 +17,7 @@ from prefens.core.progress import progress
 from prefens.core.shutdown import Stopped
 from prefens.core.types import Floats, Ints, Outcome
 from prefens.data.text.tokens import PairTokens
-from prefens.members.nn.encoder_features import EncodedPairs
+from prefens.members.nn.encoder_features import EncoderFeatures
 from prefens.members.nn.pair_model import Batch, PairModel, pair_batch
 from prefens.members.training import distributed
 from prefens.members.training.batching import micro_batches, steps, steps_per_epoch
@@ -26,7 +26,7 @@ from prefens.members.training.collapse import CollapseGuard, check_finite
 from prefens.members.training.dataset import Examples, swapped_rows
 from prefens.members.training.ema import averaged
 from prefens.members.training.oom import TokenBudget
-from prefens.members.training.optimizer import make_optimiser, trainable
+from prefens.members.training.optimizer import make_optimizer, trainable
 from prefens.members.training.schedule import LearningRates
 from prefens.members.training.settings import Mode, Swap, TrainingSettings
 
@@ -85,12 +85,12 @@ def _begin(model: PairModel, settings: TrainingSettings, count: int, checkpoint:
     if settings.gradient_checkpointing and settings.mode is not Mode.frozen:
         _forget_activations(model)
     model.to(device())
-    optimiser = make_optimiser(model, settings)
-    rates, average = LearningRates(optimiser, settings, count), averaged(model, settings.ema)
-    run = Progress(model, optimiser, rates, average, TokenBudget(settings.token_budget))
+    optimizer = make_optimizer(model, settings)
+    rates, average = LearningRates(optimizer, settings, count), averaged(model, settings.ema)
+    run = Progress(model, optimizer, rates, average, TokenBudget(settings.token_budget))
     restored = checkpoint is not None and distributed.rank() == 0 and checkpoint.restore(run)
     if distributed.count() > 1:  # only the main process reads the file
-        kept = distributed.from_main(run.state() if restored else None)
+        kept = distributed.broadcast(run.state() if restored else None)
         if kept is not None:
             run.restore(kept)
     return run
@@ -109,7 +109,7 @@ def _forget_activations(model: PairModel) -> None:
 def _step(
     run: Progress, examples: Examples, step: Ints, swapped: NDArray[np.bool_], settings: TrainingSettings, name: str
 ) -> float:
-    """Take an optimiser step on the pairs at the places `step`; return its mean unsmoothed loss, in nats."""
+    """Take an optimizer step on the pairs at the places `step`; return its mean unsmoothed loss, in nats."""
     run.model.train()
     losses: list[float] = []
 
@@ -118,7 +118,7 @@ def _step(
 
     def undo() -> None:
         losses.clear()
-        run.optimiser.zero_grad(set_to_none=True)
+        run.optimizer.zero_grad(set_to_none=True)
 
     run.budget.spend(learn, _own_share(step, examples), examples.lengths, undo, distributed.smallest)
     (loss,) = distributed.total([sum(losses)])
@@ -126,9 +126,9 @@ def _step(
     weights = trainable(run.model).values()
     distributed.add_gradients(weights)
     check_finite(float(nn.utils.clip_grad_norm_(weights, settings.clip)), "a gradient", name)
-    run.optimiser.step()
+    run.optimizer.step()
     run.rates.step()
-    run.optimiser.zero_grad(set_to_none=True)
+    run.optimizer.zero_grad(set_to_none=True)
     if run.averaged is not None:
         run.averaged.update_parameters(run.model)
     return loss
@@ -177,7 +177,7 @@ def _keep(run: Progress, checkpoint: Checkpoint | None) -> None:
 
 @torch.no_grad()  # not inference_mode: what a model keeps of a pass it may use in training
 def predict(
-    model: Any, tokens: PairTokens | EncodedPairs, rows: NDArray[np.int64], token_budget: int, padding: int
+    model: Any, tokens: PairTokens | EncoderFeatures, rows: NDArray[np.int64], token_budget: int, padding: int
 ) -> Floats:
     """Return (n, K) float64 probabilities for the pairs at `rows` of `tokens`."""
     model.to(device()).eval()

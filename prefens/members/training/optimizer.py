@@ -18,7 +18,7 @@ def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
     return {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
 
 
-def make_optimiser(model: PairModel, settings: TrainingSettings) -> torch.optim.Optimizer:
+def make_optimizer(model: PairModel, settings: TrainingSettings) -> torch.optim.Optimizer:
     """Return AdamW (Loshchilov & Hutter 2019) over the weights that are trained.
 
     The encoder has `lr`, less from layer to layer below (Howard & Ruder 2018, section 3.1), all else `head_lr`.

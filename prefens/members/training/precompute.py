@@ -19,7 +19,7 @@ from prefens.core.hashing import digest, short
 from prefens.core.progress import progress
 from prefens.core.types import Ints
 from prefens.data.text.tokens import PairTokens
-from prefens.members.nn.encoder_features import EncodedPairs, Features
+from prefens.members.nn.encoder_features import EncoderFeatures, Features
 from prefens.members.nn.pair_model import PairModel, pad
 from prefens.members.training.batching import micro_batches
 from prefens.members.training.loop import device, moved
@@ -32,7 +32,7 @@ FORMAT = 1  # of the files; raised when their content changes
 
 def encoded(
     model: PairModel, tokens: PairTokens, padding: int, token_budget: int, backbone: str, cache: Path | None
-) -> EncodedPairs:
+) -> EncoderFeatures:
     """Return the features of all pairs of `tokens`: computed, or read from the file of an earlier or another process.
 
     Where the head pools in a way that it learns, all token states are kept, in 16 bits; else one vector a sequence.
@@ -61,7 +61,7 @@ def encoded(
         return values
 
     if cache is None:
-        return EncodedPairs(compute(np.empty(shape, dtype)), starts, pooled)
+        return EncoderFeatures(compute(np.empty(shape, dtype)), starts, pooled)
     what = [FORMAT, backbone, _content(tokens), model.settings.pooling.name if pooled else "states"]
     how = [device().type, str(model.arithmetic), token_budget]  # the last bits depend on them
     path = cache / "encoded" / f"{short(digest([what, how]))}.npy"
@@ -75,7 +75,7 @@ def encoded(
             except OSError as error:
                 log.warning("features are not kept on disk (%s); the next process computes them again", error)
         found = _read(path, shape, dtype)
-    return EncodedPairs(compute(np.empty(shape, dtype)) if found is None else found, starts, pooled)
+    return EncoderFeatures(compute(np.empty(shape, dtype)) if found is None else found, starts, pooled)
 
 
 def _mapped(path: Path, shape: tuple[int, int], dtype: DTypeLike) -> Features:

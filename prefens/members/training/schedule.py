@@ -16,15 +16,15 @@ FACTOR = 0.5  # on the learning rates, where an epoch did not better the inner l
 class LearningRates:
     """Linear warm-up, then one of `Schedule` over a known number of steps."""
 
-    def __init__(self, optimiser: torch.optim.Optimizer, wanted: TrainingSettings, steps: int) -> None:
+    def __init__(self, optimizer: torch.optim.Optimizer, wanted: TrainingSettings, steps: int) -> None:
         self.warmup, self.taken = round(wanted.warmup * steps), 0
         self.plateau = None
         name = wanted.schedule.value
         if wanted.schedule in (Schedule.plateau, Schedule.constant):
             name = "constant_with_warmup"
-        self.by_step: LRScheduler = get_scheduler(name, optimiser, self.warmup, steps)
+        self.by_step: LRScheduler = get_scheduler(name, optimizer, self.warmup, steps)
         if wanted.schedule is Schedule.plateau:
-            self.plateau = ReduceLROnPlateau(optimiser, factor=FACTOR, patience=0)
+            self.plateau = ReduceLROnPlateau(optimizer, factor=FACTOR, patience=0)
 
     def step(self) -> None:
         """Go on to the next step's rates."""

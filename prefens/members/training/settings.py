@@ -59,7 +59,7 @@ class TrainingSettings:
 
     mode: what is trained; lr, head_lr: peak learning rates of the encoder's top layer and of the head; layer_decay in
     (0, 1]: factor on lr from each layer to the one below; epochs: passes over the training rows; min_steps: more
-    epochs where these have fewer optimiser steps; batch_pairs: pairs in an optimiser step; token_budget: real tokens in
+    epochs where these have fewer optimizer steps; batch_pairs: pairs in an optimizer step; token_budget: real tokens in
     a forward pass; weight_decay: not on biases and norms; warmup: share of the steps, in [0, 1]; schedule: one of
     `Schedule`; label_smoothing in [0, 1); clip: largest gradient norm; ema in [0, 1): decay of the average of the
     weights, 0 for none; swap: one of `Swap`; patience: epochs without a better inner loss that end the training, None

@@ -101,7 +101,7 @@ def test_a_backbone_that_changed_or_is_gone_is_refused(tiny_bert: Path, tmp_path
     shutil.copytree(tiny_bert, place)  # what the message says
     again = EncoderMember.load(store, tmp_path / "backbones")
     np.testing.assert_allclose(again.predict_proba(pairs), member.predict_proba(pairs), atol=1e-6)
-    assert EncoderMember.carried(store, tmp_path / "backbones") == {place.name: place}
+    assert EncoderMember.required_backbones(store, tmp_path / "backbones") == {place.name: place}
 
 
 @pytest.mark.parametrize("bad", [{"rank": 0}, {"alpha": 0}, {"dropout": 1.0}])

@@ -120,7 +120,7 @@ def test_a_fresh_head_gives_all_pairs_the_prior_that_it_is_told(
     model, tokens = PairModel(encoder, HeadSettings(kind), pairing).eval(), parts[pairing]
     batch = pair_batch(PairTokens(tokens.a, tokens.b, tokens.audit), ROWS, 1)
     np.testing.assert_allclose(model.log_probabilities(batch), -log(3), atol=1e-6)
-    model.head.start_at(log(0.45), log(0.1))
+    model.head.init_to_prior(log(0.45), log(0.1))
     np.testing.assert_allclose(model.log_probabilities(batch).exp(), [[0.45, 0.45, 0.1]] * len(ROWS), atol=1e-6)
 
 

@@ -21,7 +21,7 @@ from prefens.members.training import loop
 from prefens.members.training.batching import steps
 from prefens.members.training.dataset import swapped_rows
 from prefens.members.training.ema import averaged
-from prefens.members.training.optimizer import layer_depths, make_optimiser
+from prefens.members.training.optimizer import layer_depths, make_optimizer
 from prefens.members.training.schedule import LearningRates
 from prefens.members.training.settings import GuardSettings, Schedule, Swap, TrainingSettings
 
@@ -61,9 +61,9 @@ def test_small_sets_have_more_epochs_and_large_ones_do_not(
 
 def test_rates_fall_from_layer_to_layer_and_only_matrices_decay(tiny_encoder: Path) -> None:
     model = PairModel(load_encoder(tiny_encoder), HeadSettings(hidden=8))
-    optimiser = make_optimiser(model, TrainingSettings(lr=1.0, head_lr=7.0, layer_decay=0.5, weight_decay=0.1))
+    optimizer = make_optimizer(model, TrainingSettings(lr=1.0, head_lr=7.0, layer_decay=0.5, weight_decay=0.1))
     names = {id(weight): name for name, weight in model.named_parameters()}
-    rates = {names[id(weight)]: group["lr"] for group in optimiser.param_groups for weight in group["params"]}
+    rates = {names[id(weight)]: group["lr"] for group in optimizer.param_groups for weight in group["params"]}
     assert set(rates) == set(names.values())
     by_place = defaultdict(set)
     for name, rate in rates.items():
@@ -74,7 +74,7 @@ def test_rates_fall_from_layer_to_layer_and_only_matrices_decay(tiny_encoder: Pa
     assert by_place["1"] == {1.0}
     assert by_place["top"] <= {1.0}
     assert by_place["head"] == {7.0}
-    for group in optimiser.param_groups:
+    for group in optimizer.param_groups:
         assert group["weight_decay"] == (0.1 if group["params"][0].ndim > 1 else 0.0)
         assert len({weight.ndim > 1 for weight in group["params"]}) == 1
 
@@ -82,8 +82,8 @@ def test_rates_fall_from_layer_to_layer_and_only_matrices_decay(tiny_encoder: Pa
 def test_weights_without_gradients_are_left_out(tiny_bert: Path) -> None:
     model = PairModel(load_encoder(tiny_bert), HeadSettings(hidden=8))
     model.encoder.requires_grad_(False)
-    optimiser = make_optimiser(model, TrainingSettings())
-    chosen = {id(weight) for group in optimiser.param_groups for weight in group["params"]}
+    optimizer = make_optimizer(model, TrainingSettings())
+    chosen = {id(weight) for group in optimizer.param_groups for weight in group["params"]}
     assert chosen == {id(weight) for weight in model.head.parameters()}
 
 
@@ -92,11 +92,11 @@ def test_an_encoder_without_layers_is_one_layer() -> None:
 
 
 def rates_of(settings: TrainingSettings, count: int, losses: list[float] | None = None, per_epoch: int = 5) -> list:
-    optimiser = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
-    rates, found = LearningRates(optimiser, settings, count), []
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    rates, found = LearningRates(optimizer, settings, count), []
     for step in range(count):
-        found.append(optimiser.param_groups[0]["lr"])
-        optimiser.step()
+        found.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
         rates.step()
         if losses is not None and (step + 1) % per_epoch == 0:
             rates.end_epoch(losses[step // per_epoch])

@@ -35,7 +35,7 @@ SUM_WEIGHT = 0.5  # of the sum of the embeddings
 
 
 @dataclass(eq=False)
-class FrozenMember(Member):
+class MiniLmMember(Member):
     """all-MiniLM-L6-v2 as it is; only the regression on its embeddings is fitted.
 
     Prompt and responses are embedded on their own. Odd features: the difference of the responses' embeddings and of
@@ -102,7 +102,7 @@ class FrozenMember(Member):
         return member
 
     @classmethod
-    def carried(cls, directory: Path, backbones: Path | None = None) -> dict[str, Path]:
+    def required_backbones(cls, directory: Path, backbones: Path | None = None) -> dict[str, Path]:
         return {"minilm-l6": find_minilm(backbones)}
 
     def _features(self, pairs: Pairs) -> tuple[list[Block], list[Block]]:
