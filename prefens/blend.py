@@ -12,16 +12,18 @@ log = logging.getLogger(__name__)
 
 
 def main() -> None:
-    app.run("blend", blend)
+    app.run("blend", blend_members)
 
 
-def blend(settings: BlendConfig) -> app.Rows:
-    """Fit the blends, print the tables, write blend.json, weights.json, leaderboard.json and figures."""
+def blend_members(settings: BlendConfig) -> app.Rows:
+    """Fit the blends, write their files, print the tables."""
     from prefens.core.errors import ConfigError
     from prefens.ensemble.base import Blender
-    from prefens.ensemble.blend import make_blend, record
+    from prefens.ensemble.blend import make_blend
     from prefens.ensemble.registry import calibration
-    from prefens.runner.blend_inputs import gather
+    from prefens.inference.checks import recheck
+    from prefens.runner.blend_inputs import gather, with_features
+    from prefens.runner.blend_outputs import record
     from prefens.runner.console import leaderboard_table, member_table, show
 
     if not settings.blender or settings.resamples < 1 or settings.recheck < 0:
@@ -34,15 +36,21 @@ def blend(settings: BlendConfig) -> app.Rows:
     blenders: list[Blender] = [config.build(node) for node in settings.blender.values()]
     calibrations = [calibration(name) for name in settings.calibrations]
     tracking = config.build(settings.tracking, Tracking)
-    found = make_blend(gather(settings), blenders, calibrations, settings.resamples)
-    found = found.rechecked(settings.recheck, Path(tracking.root) / "backbones")
-    rows = found.leaderboard()
-    show(leaderboard_table(rows, found.title()))
-    show(member_table(found.member_rows()))
-    for alarm in found.alarms():
+    gathered = gather(settings)
+    if any(blender.wants_features for blender in blenders):
+        gathered = with_features(gathered)
+    blend = make_blend(gathered, blenders, calibrations, settings.resamples)
+    if gathered.split is not None and gathered.pairs is not None:
+        backbones = Path(tracking.root) / "backbones"
+        mismatches = recheck(gathered.split, gathered.stored, gathered.pairs, settings.recheck, backbones)
+        blend = blend.with_alarms([*mismatches])
+    record(blend, gathered, tracking, Path(settings.out), settings.model)
+    rows = blend.leaderboard()
+    show(leaderboard_table(rows, blend.title()))
+    show(member_table(blend.members()))
+    for alarm in blend.diagnosis.alarms:
         log.warning("suspicious: %s", alarm)
-    record(found, tracking, Path(settings.out), settings.model)
-    return rows
+    return [row.as_dict() for row in rows]
 
 
 if __name__ == "__main__":

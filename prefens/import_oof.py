@@ -15,7 +15,7 @@ def main() -> None:
 def import_oof(settings: ImportConfig) -> app.Rows:
     """Store and track one member, and print its scores."""
     from prefens.core.errors import ConfigError
-    from prefens.ensemble.leaderboard import leaderboard
+    from prefens.ensemble.leaderboard import leaderboard, member_losses
     from prefens.runner.blend_inputs import read_member
     from prefens.runner.console import leaderboard_table, show
     from prefens.runner.import_member import import_member
@@ -32,9 +32,9 @@ def import_oof(settings: ImportConfig) -> app.Rows:
     with open_tracker(tracking) as tracker:
         spec = import_member(split, tracker, member, settings.force)
     stack, holdout = member_stack(split, spec)
-    rows = leaderboard(stack, [], holdout)
+    rows = leaderboard(stack, [], member_losses(holdout))
     show(leaderboard_table(rows, f"{spec.name}, {len(stack.folds.ids)} pairs, in {split.path}"))
-    return rows
+    return [row.as_dict() for row in rows]
 
 
 if __name__ == "__main__":

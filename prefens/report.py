@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from prefens.runner import app, config
 from prefens.runner.schemas import ReportConfig, Tracking
+
+log = logging.getLogger(__name__)
 
 
 def main() -> None:
@@ -15,28 +18,38 @@ def main() -> None:
 def report(settings: ReportConfig) -> app.Rows:
     """Write report.html, model_card.md and figures/, and log them."""
     from prefens.core.errors import ConfigError
-    from prefens.ensemble.base import Blender
-    from prefens.ensemble.blend import make_blend
-    from prefens.ensemble.registry import calibration
-    from prefens.reporting.report import blend_report, data_report, write_report
-    from prefens.runner.blend_inputs import gather, given_data
+    from prefens.data.folds import data_digest
+    from prefens.ensemble.blend_files import read_blend
+    from prefens.inference.swap_gaps import swap_gaps
+    from prefens.reporting.report import blend_report, data_report, fold_runs, write_report
+    from prefens.runner.blend_inputs import check_data, given_data
+    from prefens.store.oof_store import OOFStore
+    from prefens.store.tracking.factory import open_tracker
 
     if settings.only not in (None, "data"):
         raise ConfigError(f"only={settings.only}", "data, or null for all sections", "correct only=")
     tracking = config.build(settings.tracking, Tracking)
+    given, backbones = given_data(settings.data), Path(tracking.root) / "backbones"
     if settings.only == "data":
-        given = given_data(settings.data)
         if given is None:
             raise ConfigError("only=data without data.path", "the pairs to look at", "add data.path=train.csv")
-        found = data_report(given, Path(tracking.root) / "backbones")
+        made = data_report(given, backbones)
     else:
-        blenders: list[Blender] = [config.build(node) for node in settings.blender.values()]
-        calibrations = [calibration(name) for name in settings.calibrations]
-        blend = make_blend(gather(settings), blenders, calibrations, settings.resamples)
-        found = blend_report(
-            blend, Path(tracking.root) / "backbones", settings.swaps, settings.texts, settings.resamples
-        )
-    page, *others = write_report(found, Path(settings.out), tracking)
+        store = OOFStore(Path(tracking.root))
+        chosen = settings.blend or store.select(settings.data_digest, settings.fold_digest).blend_path
+        blend = read_blend(Path(chosen))
+        if given is not None:
+            check_data(blend.folds, data_digest(given.pairs))
+        split = store.find(blend.folds)
+        specs, runs = fold_runs(blend, split)
+        gaps = swap_gaps(split, specs, given.pairs, settings.swaps, backbones) if split and given else {}
+        made = blend_report(blend, given, runs, gaps, backbones, settings.texts, settings.resamples)
+    page, *others = files = write_report(made, Path(settings.out))
+    try:
+        with open_tracker(tracking) as tracker:
+            tracker.log_report(made.page.title, made.tags, files)
+    except OSError as error:
+        log.warning("the report is not logged to MLflow: %s", error)
     print(f"Wrote {page} ({page.stat().st_size / 1e6:.1f} MB), and beside it {len(others)} files")
     return []
 

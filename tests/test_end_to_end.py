@@ -38,10 +38,12 @@ def test_blend_json_has_the_promised_form(trained: Path) -> None:
     found = json.loads((trained / "blend.json").read_text())
     assert set(found) == {
         "n_pairs", "data_digest", "fold_digest", "members", "methods", "best", "best_honest", "best_honest_se",
-        "chosen_without_fold", "diagnostics",
+        "chosen_without_fold", "diagnostics", "nested", "predictions_digest",
     }  # fmt: skip
     assert len(found["data_digest"]) == len(found["fold_digest"]) == 64
-    assert [set(member) for member in found["members"]] == [{"member", "backbone", "seed", "log_loss"}] * 2
+    assert [set(member) for member in found["members"]] == [
+        {"member", "backbone", "seed", "recipe", "log_loss", "holdout"}
+    ] * 2
     names = [member["member"] for member in found["members"]]
     assert [method["method"] for method in found["methods"]] == ["soft_vote", "log_loss"]
     for method in found["methods"]:

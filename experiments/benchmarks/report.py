@@ -69,8 +69,9 @@ def softmax(logits: Floats) -> Floats:
 
 
 def measure(root: Path, rows: int, members: int, texts: bool) -> dict[str, float]:
-    """Write the store under `root`, make its report, and return what that took."""
-    line = [sys.executable, "-m", "prefens.report", f"tracking.root={root}/runs", f"out={root}"]
+    """Write the store under `root`, blend it, make its report, and return what the report took."""
+    common = [f"tracking.root={root}/runs", f"out={root}"]
+    line = [sys.executable, "-m", "prefens.report", *common]
     if texts:
         from data import write_rows
 
@@ -83,6 +84,7 @@ def measure(root: Path, rows: int, members: int, texts: bool) -> dict[str, float
     else:
         given = rows_without_texts(rows)
     write_members(root / "runs", split_rows(given, FoldSettings()), members)
+    subprocess.run([sys.executable, "-m", "prefens.blend", "model=false", "resamples=20", *common], check=True)
     started, before = time.perf_counter(), os.times()
     subprocess.run(line, check=True)
     after = os.times()

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from prefens.core.types import Floats, Ints, Strings
+from prefens.core.types import Floats, Ints, Strings, n_outcomes
 
 CLIP = 1e-15
 
@@ -17,6 +17,11 @@ def outcome_shares(label: NDArray[np.int8], n_outcomes: int) -> Floats:
     """Return the class prior: the (K,) shares of the outcomes among labels ((n,)), zeros where there are none."""
     shares: Floats = outcome_counts(label, n_outcomes) / max(len(label), 1)
     return shares
+
+
+def one_hot(label: NDArray[np.int8]) -> Floats:
+    """Return labels ((n,)) as (n, K) probabilities: 1 for what happened."""
+    return np.eye(n_outcomes(label))[label.astype(np.int64)]
 
 
 def p_true(probabilities: Floats, label: NDArray[np.int8]) -> Floats:

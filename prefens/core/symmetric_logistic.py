@@ -24,7 +24,7 @@ from scipy.optimize import minimize, nnls
 from scipy.special import log_softmax
 
 from prefens.core.errors import BlendError
-from prefens.core.metrics import CLIP
+from prefens.core.metrics import CLIP, one_hot
 from prefens.core.types import Floats, Outcome
 
 log = logging.getLogger(__name__)
@@ -115,7 +115,7 @@ def fit_lbfgs(
     width = odd.shape[1], even.shape[1]
     (odd, odd_seen), (even, even_seen) = _seen(odd), _seen(even)
     n, p, q = len(label), odd.shape[1], even.shape[1]
-    target = _one_hot(label)
+    target = one_hot(label)
     odd_t, even_t = odd.T, even.T
     penalty = np.concatenate([np.ones(p) / strength, np.full(q, EVEN_PENALTY / strength), [INTERCEPT_PENALTY]]) / n
 
@@ -210,10 +210,6 @@ def _log_probabilities(s: Floats, t: Floats) -> Floats:
     return logs
 
 
-def _one_hot(label: NDArray[np.int8]) -> Floats:
-    return np.eye(len(Outcome))[label.astype(np.int64)]
-
-
 def _loss(s: Floats, t: Floats, target: Floats, n: int) -> tuple[float, Floats, Floats, Floats]:
     """Return the rows' part of the mean log loss over n rows, its slopes in s and t, and the probabilities."""
     logs = _log_probabilities(s, t)
@@ -239,7 +235,7 @@ def _derivatives(inputs: Inputs, label: NDArray[np.int8], point: Floats, tied: b
         odd, even = inputs(rows)
         split = 0 if tied else len(odd)
         loss, slope, tie_slope, probabilities = _loss(
-            point[: len(odd)] @ odd, point[split:] @ even, _one_hot(label[rows]), n
+            point[: len(odd)] @ odd, point[split:] @ even, one_hot(label[rows]), n
         )
         a, b, tie = probabilities.T
         block = [

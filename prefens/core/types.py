@@ -34,10 +34,10 @@ class Outcome(IntEnum):
 SWAP = np.array([Outcome.B_WINS, Outcome.A_WINS, Outcome.TIE])  # the column order after A and B change places
 
 
-def n_outcomes(label: NDArray[np.int8] | None) -> int:
-    """Return the number of outcomes K of data with these labels: the one place that knows it.
+def n_outcomes(label: NDArray[np.int8] | None = None) -> int:
+    """Return the number of outcomes K of data with these labels: the one place that decides it.
 
-    Data without ties will have 2; only 3 is reachable yet.
+    It is 3. Data without a tie would have 2, which nothing else supports yet.
     """
     return len(Outcome)
 

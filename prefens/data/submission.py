@@ -18,15 +18,16 @@ def write_submission(path: Path, ids: Strings, probabilities: Floats) -> Path:
 
     Columns are id, winner_model_a, winner_model_b, winner_tie. ValueError for rows that are no probabilities.
     """
-    if probabilities.shape != (len(ids), len(Outcome)):
-        raise ValueError(f"probabilities of shape {probabilities.shape}, expected {(len(ids), len(Outcome))}")
+    expected = (len(ids), len(COLUMNS))
+    if probabilities.shape != expected:
+        raise ValueError(f"probabilities of shape {probabilities.shape}, expected {expected}")
     if (
         not np.isfinite(probabilities).all()
         or (probabilities < 0).any()
         or (abs(probabilities.sum(axis=1) - 1) > 1e-6).any()
     ):
         raise ValueError("rows that are not finite, negative or don't sum to 1")
-    frame = pd.DataFrame({"id": ids} | {COLUMNS[outcome]: probabilities[:, outcome] for outcome in Outcome})
+    frame = pd.DataFrame({"id": ids} | {COLUMNS[outcome]: probabilities[:, outcome] for outcome in COLUMNS})
     with written_aside(path) as aside:
         frame.to_csv(aside, index=False, float_format="%.9f")
     return path

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prefens.core.errors import BlendError, ConfigError
-from prefens.core.types import Floats, OOFStack, Outcome, PairFeatures
+from prefens.core.types import Floats, OOFStack, PairFeatures, n_outcomes
 
 
 class Blender(ABC):
@@ -24,7 +24,7 @@ class Blender(ABC):
     weights: Floats | None = None  # (M,) on the simplex, for rules that have them
     CONTAINS: ClassVar[tuple[str, ...]] = ()  # calibrations that would change nothing behind it
     _members: int = 0
-    _outcomes: int = len(Outcome)
+    _outcomes: int = n_outcomes()
 
     def fit(self, stack: OOFStack) -> Self:
         """Fit on the rows of a stack (one row or more) and return self."""

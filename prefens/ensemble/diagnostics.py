@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import permutations
 
 import numpy as np
@@ -14,10 +15,9 @@ from threadpoolctl import threadpool_limits
 from prefens.core.bootstrap import GroupBootstrap, interval
 from prefens.core.metrics import clustered_error, outcome_shares, p_true, row_losses
 from prefens.core.types import Floats, Folds, OOFStack
-from prefens.ensemble.results import Diagnosis
+from prefens.ensemble.results import DUPLICATE, Diagnosis
 from prefens.ensemble.simplex_solver import Problem, best_single, minimise_log_loss, normalised
 
-DUPLICATE = 0.995  # correlation of errors above which two members say the same
 SUSPECT_GAP = 0.15  # nats below the median of the other recipes that call for a second look
 SUSPECT_ERRORS = 4.0  # and standard errors
 SUSPECT_SHARE = 0.5  # of the class prior's log loss: people do not agree so well about responses
@@ -33,8 +33,12 @@ def diagnose(stack: OOFStack, resamples: int = 1000, jobs: int = 1) -> Diagnosis
     with threadpool_limits(1 if jobs > 1 else None):  # each thread has its own algebra, and would start `jobs` more
         intervals = weight_intervals(happened, weights, bootstrap, jobs)
         lost, curve = left_out(happened, fold, jobs), forward_curve(happened, fold, jobs)
-    doubles = [(int(a), int(b)) for a, b in np.argwhere(np.triu(correlation > DUPLICATE, 1))]
-    return Diagnosis(weights, intervals, correlation, lost, curve, doubles, suspects(stack))
+    diagnosis = Diagnosis(weights, intervals, correlation, lost, curve, suspects(stack))
+    names = [info.name for info in stack.members]
+    alike = [
+        f"{names[a]} and {names[b]} say the same (errors correlate above {DUPLICATE})" for a, b in diagnosis.duplicates
+    ]
+    return replace(diagnosis, alarms=[*diagnosis.alarms, *alike])
 
 
 def weight_intervals(happened: Floats, weights: Floats, bootstrap: GroupBootstrap, jobs: int = 1) -> Floats:

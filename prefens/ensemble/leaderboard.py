@@ -1,69 +1,144 @@
-"""The leaderboard: members, blends and reference points on the same rows, as rows for tables and JSON."""
+"""The leaderboard: members, blends and reference points on the same rows."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from scipy.special import entr
 
 from prefens.core.bootstrap import GroupBootstrap
-from prefens.core.metrics import (
-    accuracy,
-    calibration_error,
-    clustered_error,
-    log_loss,
-    outcome_shares,
-    row_losses,
-)
+from prefens.core.metrics import accuracy, calibration_error, clustered_error, log_loss, outcome_shares, row_losses
 from prefens.core.types import Floats, Folds, OOFStack
-from prefens.ensemble.results import BlendResult, Choice
+from prefens.ensemble.results import BlendResult, Choice, Differences
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The scores of one prediction.
+
+    Attributes
+    ----------
+    log_loss : float, mean over the rows, in nats.
+    log_loss_se : float, its standard error in nats, clustered by prompt group.
+    accuracy : float in [0, 1].
+    calibration_error : float in [0, 1], classwise.
+    below_prior : float, nats gained over always predicting the outcome shares.
+    above_bayes : float, nats lost against the true probabilities on the same rows; None where they are not known.
+    above_symmetric_bayes : float, likewise, against the best predictor that can't see which response is first.
+    """
+
+    log_loss: float
+    log_loss_se: float
+    accuracy: float
+    calibration_error: float
+    below_prior: float
+    above_bayes: float | None = None
+    above_symmetric_bayes: float | None = None
+
+    def as_dict(self) -> dict[str, float]:
+        """Return the scores that are known, by name."""
+        return {name: value for name, value in vars(self).items() if value is not None}
+
+
+@dataclass(frozen=True)
+class LeaderboardRow:
+    """A member, method, nested choice or point of reference with its honest scores.
+
+    Attributes
+    ----------
+    name : str.
+    kind : "member", "blend", "choice" or "reference".
+    scores : of the out-of-fold predictions, cross-fitted where anything is fitted.
+    tuned_on_oof : bool, of members: whether their settings were chosen by these rows.
+    fitted : float, of blends: log loss in nats on the rows that were fitted on.
+    holdout : float, log loss in nats on the held-out rows, where there are any.
+    weights : member -> weight, of blends that have them.
+    differences : as in `BlendResult`, of blends and the nested choice.
+    calibrated : calibration -> honest log loss in nats.
+    expected : float, of references: the log loss in nats that they expect of themselves.
+    """
+
+    name: str
+    kind: str
+    scores: Scores
+    tuned_on_oof: bool | None = None
+    fitted: float | None = None
+    holdout: float | None = None
+    weights: Mapping[str, float] | None = None
+    differences: Differences | None = None
+    calibrated: Mapping[str, float] = field(default_factory=dict)
+    expected: float | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the row as JSON values; what is not known of it is left out, but for a blend's weights."""
+        known = {name: value for name, value in vars(self).items() if value is not None and name != "scores"}
+        lists = {name: list(values) for name, values in (self.differences or {}).items()}
+        weights = {"weights": self.weights} if self.kind == "blend" else {}
+        differences = {} if self.differences is None else {"differences": lists}
+        return {**known, **self.scores.as_dict(), **weights, **differences, "calibrated": dict(self.calibrated)}
 
 
 def leaderboard(
-    stack: OOFStack, blends: Sequence[BlendResult], holdout: OOFStack | None = None, choice: Choice | None = None
-) -> list[dict[str, Any]]:
+    stack: OOFStack,
+    blends: Sequence[BlendResult],
+    holdout: Sequence[float] | None = None,
+    choice: Choice | None = None,
+    calibrated: Mapping[str, Mapping[str, float]] | None = None,
+) -> list[LeaderboardRow]:
     """Return one row per member, blend and reference, and one for the nested choice; best honest log loss first.
 
-    Each row has name, kind ("member", "blend", "choice", "reference") and the scores of `scores`; blends also have
-    fitted (in-sample) log loss, weights, and differences to the best member and the soft vote with their intervals.
-    Rows with a hold-out have its log loss.
+    Parameters
+    ----------
+    holdout : (M,) the members' log loss in nats on the held-out rows, or None.
+    calibrated : member or method -> calibration -> honest log loss in nats.
     """
-    rows: list[dict[str, Any]] = [
-        {"name": info.name, "kind": "member", "tuned_on_oof": info.tuned_on_oof}
-        | {**scores(stack.probabilities[place], stack.folds)}
-        | ({} if holdout is None else {"holdout": log_loss(holdout.probabilities[place], holdout.folds.label)})
-        for place, info in enumerate(stack.members)
-    ]
-    for blend in blends:
-        row = {
-            "name": blend.method,
-            "kind": "blend",
-            **scores(blend.probabilities, stack.folds),
-            "fitted": blend.fitted,
-            "differences": _listed(blend),
-        }
-        rows.append(
-            row
-            | ({} if blend.holdout is None else {"holdout": blend.holdout})
-            | {"weights": named_weights(stack, blend)}
+    forms = calibrated or {}
+    losses = [None] * len(stack.members) if holdout is None else holdout
+    rows = [
+        LeaderboardRow(
+            info.name,
+            "member",
+            scores(own, stack.folds),
+            tuned_on_oof=info.tuned_on_oof,
+            holdout=loss,
+            calibrated=forms.get(info.name, {}),
         )
+        for info, own, loss in zip(stack.members, stack.probabilities, losses, strict=True)
+    ]
+    rows += [
+        LeaderboardRow(
+            blend.method,
+            "blend",
+            scores(blend.probabilities, stack.folds),
+            fitted=blend.fitted,
+            holdout=blend.holdout,
+            weights=named_weights(stack, blend),
+            differences=blend.differences,
+            calibrated=forms.get(blend.method, {}),
+        )
+        for blend in blends
+    ]
     if choice is not None:
-        row = {"name": f"best of {choice.methods}, nested", "kind": "choice"}
-        row |= {**scores(choice.probabilities, stack.folds), "differences": _listed(choice)}
-        rows.append(row)
-    return sorted(rows, key=lambda row: float(row["log_loss"])) + references(stack.folds)
+        own, name = scores(choice.probabilities, stack.folds), f"best of {choice.methods}, nested"
+        rows.append(LeaderboardRow(name, "choice", own, differences=choice.differences))
+    return sorted(rows, key=lambda row: row.scores.log_loss) + references(stack.folds)
 
 
-def references(folds: Folds) -> list[dict[str, Any]]:
+def member_losses(stack: OOFStack | None) -> list[float] | None:
+    """Return the log loss of each member of a stack in nats, or None without a stack."""
+    return None if stack is None else [log_loss(own, stack.folds.label) for own in stack.probabilities]
+
+
+def references(folds: Folds) -> list[LeaderboardRow]:
     """Return the points of reference: the class prior and, where the truth is known, what nobody can beat."""
     known = [("class prior", prior_predictions(folds))]
     if folds.truth is not None:
         known += [("symmetric Bayes floor", folds.truth[:, 1]), ("Bayes floor", folds.truth[:, 0])]
     return [
-        {"name": name, "kind": "reference", **scores(probabilities, folds), "expected": mean_entropy(probabilities)}
+        LeaderboardRow(name, "reference", scores(probabilities, folds), expected=mean_entropy(probabilities))
         for name, probabilities in known
     ]
 
@@ -73,26 +148,21 @@ def mean_entropy(probabilities: Floats) -> float:
     return float(entr(probabilities).sum(axis=1).mean())
 
 
-def scores(probabilities: Floats, folds: Folds) -> dict[str, float]:
-    """Return the scores of (n, K) predictions for the rows of `folds`.
-
-    log_loss in nats and log_loss_se, its standard error clustered by prompt group; accuracy and
-    calibration_error in [0, 1]; below_prior, the gain over always predicting the outcome shares; and, where the
-    truth is known, the distance to the log loss of the true probabilities on the same rows: above_bayes, and
-    above_symmetric_bayes for the best predictor that cannot see which response is shown first.
-    """
+def scores(probabilities: Floats, folds: Folds) -> Scores:
+    """Return the scores of (n, 3) predictions for the rows of `folds`."""
     losses = row_losses(probabilities, folds.label)
-    found = {
-        "log_loss": float(losses.mean()),
-        "log_loss_se": clustered_error(losses, folds.group),
-        "accuracy": accuracy(probabilities, folds.label),
-        "calibration_error": calibration_error(probabilities, folds.label),
-        "below_prior": log_loss(prior_predictions(folds), folds.label) - float(losses.mean()),
-    }
-    if folds.truth is not None:
-        for place, name in enumerate(("above_bayes", "above_symmetric_bayes")):
-            found[name] = found["log_loss"] - log_loss(folds.truth[:, place], folds.label)
-    return found
+    loss = float(losses.mean())
+    floors = [None, None] if folds.truth is None else [log_loss(own, folds.label) for own in folds.truth.swapaxes(0, 1)]
+    bayes, symmetric_bayes = (None if floor is None else loss - floor for floor in floors)
+    return Scores(
+        log_loss=loss,
+        log_loss_se=clustered_error(losses, folds.group),
+        accuracy=accuracy(probabilities, folds.label),
+        calibration_error=calibration_error(probabilities, folds.label),
+        below_prior=log_loss(prior_predictions(folds), folds.label) - loss,
+        above_bayes=bayes,
+        above_symmetric_bayes=symmetric_bayes,
+    )
 
 
 def prior_predictions(folds: Folds) -> Floats:
@@ -124,10 +194,6 @@ def with_differences(
     told = [dict(zip(references, found[first : first + width], strict=True)) for first in range(0, len(found), width)]
     compared = [replace(blend, differences=each) for blend, each in zip(blends, told, strict=False)]
     return compared, None if choice is None else replace(choice, differences=told[-1])
-
-
-def _listed(found: BlendResult | Choice) -> dict[str, list[float]]:
-    return {name: list(values) for name, values in found.differences.items()}
 
 
 def named_weights(stack: OOFStack, blend: BlendResult) -> Mapping[str, float] | None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from prefens.core.types import Floats
+
+Differences = Mapping[str, tuple[float, float, float]]  # from a reference: (difference in nats, low, high)
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +37,7 @@ class BlendResult:
     probabilities: Floats
     holdout: float | None = None
     state: Mapping[str, Any] = field(default_factory=dict)
-    differences: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
+    differences: Differences = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,12 +53,12 @@ class Choice:
     differences : as in `BlendResult`.
     """
 
-    chosen: dict[int, str]
+    chosen: Mapping[int, str]
     honest: float
     honest_se: float
     probabilities: Floats
     methods: int
-    differences: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
+    differences: Differences = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,14 +71,52 @@ class Diagnosis:
     correlation : (M, M) of the members' errors.
     left_out : (M,) honest log loss in nats of the fitted blend without the member, less the one with it.
     forward : log loss in nats of the fitted blend of 1, 2, ... members, chosen and fitted without the scored fold.
-    duplicates : pairs of members, by place, whose errors correlate above 0.995.
-    suspects : what looks like a leak, in words.
+    alarms : what looks wrong, in words: leaks, members that are alike, models that are not those of the probabilities.
     """
 
     weights: Floats
     intervals: Floats
     correlation: Floats
     left_out: Floats
-    forward: list[float]
-    duplicates: list[tuple[int, int]]
-    suspects: list[str]
+    forward: Sequence[float]
+    alarms: Sequence[str]
+
+    @property
+    def duplicates(self) -> list[tuple[int, int]]:
+        """Pairs of members, by place, whose errors correlate above 0.995."""
+        return [(int(a), int(b)) for a, b in np.argwhere(np.triu(self.correlation > DUPLICATE, 1))]
+
+
+DUPLICATE = 0.995  # correlation of errors above which two members say the same
+
+
+@dataclass(frozen=True)
+class MemberDiagnosis:
+    """What is known of one member besides its scores.
+
+    Attributes
+    ----------
+    member : str, its name.
+    tuned_on_oof : bool, whether its settings were chosen by the rows that it is scored on.
+    log_loss : float, out of fold, in nats.
+    weight : float in [0, 1], in the mixture of the lowest log loss on all rows.
+    weight_interval : (low, high), 95 % by bootstrap over prompt groups.
+    left_out : float, nats by which the honest log loss of that mixture rises without it; None where it is alone.
+    most_alike : str, the member whose errors correlate most with its own; None where it is alone.
+    correlation : float in [-1, 1], of the errors with those of `most_alike`; None where it is alone.
+    duplicate : bool, whether another member's errors correlate with its own above 0.995.
+    """
+
+    member: str
+    tuned_on_oof: bool
+    log_loss: float
+    weight: float
+    weight_interval: tuple[float, float]
+    left_out: float | None
+    most_alike: str | None
+    correlation: float | None
+    duplicate: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON values."""
+        return {**vars(self), "weight_interval": list(self.weight_interval)}

@@ -38,7 +38,7 @@ def make_bundle(split: SplitStore, method: str, packages: Sequence[str], out: Pa
         store = aside / "runs" / "store" / split.path.name
         store.mkdir(parents=True)
         shutil.copyfile(split.path / "folds.parquet", store / "folds.parquet")
-        write_json(store / "blend.json", {**blend, "methods": chosen, "best": predictor.method})
+        write_json(store / "blend" / "blend.json", {**blend, "methods": chosen, "best": predictor.method})
         predictor.link_files(store / "members", aside / "runs" / "backbones")
         build_wheels(packages, aside / "wheels")
         shutil.copyfile(NOTEBOOK, aside / "prefens-submission.ipynb")

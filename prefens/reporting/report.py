@@ -14,28 +14,29 @@ from prefens import __version__
 from prefens.core.errors import PrefensError
 from prefens.core.files import write_text
 from prefens.core.hashing import short
-from prefens.core.metrics import accuracy, calibration_error
+from prefens.core.metrics import accuracy, calibration_error, log_loss
 from prefens.core.types import Floats, Folds
 from prefens.data.folds import data_digest, prompt_groups
-from prefens.ensemble.blend import Blend, members_digest
+from prefens.ensemble.blend import Blend
+from prefens.ensemble.blend_files import blend_tags
 from prefens.ensemble.calibration import KINDS, cross_calibrate
-from prefens.inference.swap_gaps import swap_gaps
+from prefens.ensemble.inputs import Given
+from prefens.ensemble.leaderboard import prior_predictions
 from prefens.reporting.bias.audit import bias_section
 from prefens.reporting.data_profile.profile import data_section
 from prefens.reporting.data_profile.token_counts import minilm_counter
 from prefens.reporting.error_analysis import errors_section
 from prefens.reporting.folds_section import rows_section
 from prefens.reporting.html import Page, Tile, html
-from prefens.reporting.leaderboard.section import Board, leaderboard_section, swap_told
+from prefens.reporting.leaderboard.section import Runs, leaderboard_section, swap_told
 from prefens.reporting.leak_audit import leak_section
 from prefens.reporting.model_card import model_card
 from prefens.reporting.plots import save
 from prefens.reporting.reliability import calibration_section
 from prefens.reporting.section import Section
 from prefens.reporting.style_audit import style_section
-from prefens.runner.blend_inputs import Given
-from prefens.runner.schemas import Tracking
-from prefens.store.tracking.factory import open_tracker
+from prefens.store.member_spec import MemberSpec
+from prefens.store.oof_store import SplitStore
 
 log = logging.getLogger(__name__)
 
@@ -60,42 +61,31 @@ def data_report(given: Given, backbones: Path) -> Report:
     return Report(page, tags={"prefens.data_digest": digest})
 
 
-def blend_report(found: Blend, backbones: Path, swaps: int, texts: int, resamples: int = 500) -> Report:
-    """Return the report on a blend, its members and, where their texts are given, its pairs.
+def blend_report(
+    blend: Blend,
+    given: Given | None,
+    runs: Runs,
+    swap_gaps: Mapping[str, float],
+    backbones: Path,
+    texts: int,
+    resamples: int = 500,
+) -> Report:
+    """Return the report on a blend, its members and, where they are given, its pairs.
 
-    `swaps` and `texts` are how many pairs are predicted with A and B exchanged, and how many of each kind are shown.
+    Parameters
+    ----------
+    runs, swap_gaps : what training the members cost, and their swap gaps: see `leaderboard_section`.
+    texts : how many pairs of each kind are shown.
+    resamples : of the bootstrap behind the intervals of the biases.
     """
-    gathered = found.gathered
-    _compare_with_stored(found)
-    gaps: dict[str, float] = {}
-    if gathered.split is not None and gathered.pairs is not None:
-        gaps = swap_gaps(gathered.split, gathered.stored, gathered.pairs, swaps, backbones)
-    board = _board(found, gaps)
-    sections = blend_sections(found, board, backbones, texts, resamples)
-    folds = gathered.folds
+    folds = blend.folds
+    sections = blend_sections(blend, given, runs, swap_gaps, backbones, texts, resamples)
     facts = {"data": short(folds.data_digest), "folds": short(folds.digest), **_facts()}
     links = {"Model card": "model_card.md", "Figures": "figures/"}
     title = "Predicting which response people prefer"
-    page = Page(title, _told(found), sections, _tiles(found, board), facts, links)
-    tags = {"data_digest": folds.data_digest, "fold_digest": folds.digest, "members": members_digest(gathered.stack)}
-    card = model_card(
-        found.describe(), folds, biases=_summary(sections, "bias"), swap=_swap_told(gaps), version=__version__
-    )
-    return Report(page, card, {f"prefens.{name}": value for name, value in tags.items()})
-
-
-def _compare_with_stored(found: Blend) -> None:
-    """Warn where the blend that predicts is another one than this one, which was made for the report."""
-    split = found.gathered.split
-    if split is None or not split.has_blend():
-        return
-    stored, names = split.blend(), [member.name for member in found.gathered.stack.members]
-    if (stored["best"], [item["member"] for item in stored["members"]]) != (found.best.method, names):
-        log.warning(
-            "the report is on %s of %d members, but predict uses the stored blend, %s of %d members: report with the "
-            "blender=, calibrations= and members= that it was made with, or blend again",
-            found.best.method, len(names), stored["best"], len(stored["members"]),
-        )  # fmt: skip
+    page = Page(title, _told(blend), sections, _tiles(blend), facts, links)
+    card = model_card(blend, biases=_summary(sections, "bias"), swap=_swap_told(swap_gaps), version=__version__)
+    return Report(page, card, blend_tags(blend))
 
 
 def data_sections(given: Given, digest: str, backbones: Path, folds: Folds | None = None) -> list[Section]:
@@ -111,15 +101,22 @@ def data_sections(given: Given, digest: str, backbones: Path, folds: Folds | Non
     return [*(section for section in made if section is not None), rows_section(pairs.labels, group, digest, folds)]
 
 
-def blend_sections(found: Blend, board: Board, backbones: Path, texts: int, resamples: int) -> list[Section]:
+def blend_sections(
+    blend: Blend,
+    given: Given | None,
+    runs: Runs,
+    swap_gaps: Mapping[str, float],
+    backbones: Path,
+    texts: int,
+    resamples: int,
+) -> list[Section]:
     """Return all sections, in the order of the page; those that need texts where the pairs are given."""
-    gathered, stack, best = found.gathered, found.gathered.stack, found.best
-    folds, given = gathered.folds, gathered.given
-    sections = [leaderboard_section(board), _calibration(found, board)]
+    folds, stack, best = blend.folds, blend.stack, blend.best
+    sections = [leaderboard_section(blend, runs, swap_gaps), _calibration(blend)]
     if given is None:
         log.info("no texts: give data.path for the sections that need them")
         return [*sections, rows_section(folds.label, folds.group, folds.data_digest, folds)]
-    members = {stack.members[place].name: stack.probabilities[place] for place in _ranked(board)}
+    members = {blend.names[place]: stack.probabilities[place] for place in _ranked(blend)}
     predictions = {best.method: best.probabilities, **members}
     bias = _tried("bias audit", lambda: bias_section(given.pairs, stack.folds, predictions, resamples))
     mistakes = errors_section(stack, best.method, best.probabilities, given.pairs, texts)
@@ -136,63 +133,56 @@ def _tried(name: str, make: Callable[[], Section]) -> Section | None:
         return None
 
 
-def write_report(report: Report, out: Path, tracking: Tracking) -> list[Path]:
-    """Write report.html, model_card.md and figures/ to a folder, note them in the tracker, and return the paths."""
+def write_report(report: Report, out: Path) -> list[Path]:
+    """Write report.html, model_card.md and figures/ to a folder, and return their paths."""
     files = [write_text(out / "report.html", html(report.page))]
     files += [write_text(out / "model_card.md", report.card)] if report.card else []
-    files += [save(plot, out / "figures") for section in report.page.sections for plot in section.plots]
-    try:
-        with open_tracker(tracking) as tracker:
-            tracker.log_report(report.page.title, report.tags, files)
-    except OSError as error:
-        log.warning("the report is not tracked: %s", error)
-    return files
+    return files + [save(plot, out / "figures") for section in report.page.sections for plot in section.plots]
 
 
-def _board(found: Blend, gaps: Mapping[str, float]) -> Board:
-    gathered = found.gathered
-    runs = {
-        spec.name: [gathered.split.facts(spec, fold) for fold in range(gathered.folds.k)]
-        for spec in gathered.stored
-        if gathered.split is not None and spec.kind is not None
-    }
-    rows, members = found.leaderboard(), found.member_rows()
-    return Board(gathered.stack, rows, members, found.results, found.best, found.diagnosis, runs, gaps, found.alarms())
+def fold_runs(blend: Blend, split: SplitStore | None) -> tuple[list[MemberSpec], Runs]:
+    """Return the members of a blend that a store has models of, and what it notes of their fold runs."""
+    if split is None:
+        return [], {}
+    specs = [
+        spec
+        for spec in split.members()
+        if spec.name in blend.names and spec.kind is not None and len(split.finished_folds(spec)) == split.folds.k
+    ]
+    return specs, {spec.name: [split.facts(spec, fold) for fold in range(split.folds.k)] for spec in specs}
 
 
-def _calibration(found: Blend, board: Board) -> Section:
-    stack = found.gathered.stack
+def _calibration(blend: Blend) -> Section:
+    stack = blend.stack
 
     def forms(probabilities: Floats) -> dict[str, Floats]:
         kinds = {name: cross_calibrate(kind, probabilities, stack.folds) for name, kind in KINDS.items()}
         return {"as it is": probabilities, **kinds}
 
-    others = {stack.members[place].name: forms(stack.probabilities[place]) for place in _ranked(board)[:CALIBRATED]}
-    return calibration_section(found.best.method, stack.folds.label, forms(found.best.probabilities), others)
+    others = {blend.names[place]: forms(stack.probabilities[place]) for place in _ranked(blend)[:CALIBRATED]}
+    return calibration_section(blend.best.method, stack.folds.label, forms(blend.best.probabilities), others)
 
 
-def _ranked(board: Board) -> list[int]:
+def _ranked(blend: Blend) -> list[int]:
     """Return the places of the members in the stack, the best first."""
-    ranked: list[int] = np.argsort([row["log_loss"] for row in board.members], kind="stable").tolist()
+    ranked: list[int] = np.argsort([row.log_loss for row in blend.members()], kind="stable").tolist()
     return ranked
 
 
-def _tiles(found: Blend, board: Board) -> list[Tile]:
-    best, stack = found.best, found.gathered.stack
-    honest, error = found.expected
-    how = best.method if len(found.results) == 1 else "chosen without the scored fold"
+def _tiles(blend: Blend) -> list[Tile]:
+    best, label, expected = blend.best, blend.stack.folds.label, blend.expected
+    how = best.method if len(blend.results) == 1 else "chosen without the scored fold"
     told = (
         ("not known", "two folds leave none to choose on")
-        if honest is None
-        else (f"{honest:.4f}", f"± {error:.4f}, {how}")
+        if expected is None
+        else (f"{expected.honest:.4f}", f"± {expected.honest_se:.4f}, {how}")
     )
-    rows = {row["name"]: row for row in board.rows}
-    member = min(board.members, key=lambda row: float(row["log_loss"]))
-    label = stack.folds.label
+    member = min(blend.members(), key=lambda row: row.log_loss)
+    prior = log_loss(prior_predictions(blend.stack.folds), label)
     tiles = [
         Tile("Honest log loss", *told),
-        Tile("Class prior", f"{rows['class prior']['log_loss']:.4f}", "always the outcome shares"),
-        Tile("Best member", f"{member['log_loss']:.4f}", member["member"]),
+        Tile("Class prior", f"{prior:.4f}", "always the outcome shares"),
+        Tile("Best member", f"{member.log_loss:.4f}", member.member),
         Tile("Accuracy", f"{accuracy(best.probabilities, label):.1%}", "of three outcomes"),
         Tile("Calibration error", f"{100 * calibration_error(best.probabilities, label):.1f}", "points on average"),
     ]
@@ -201,11 +191,11 @@ def _tiles(found: Blend, board: Board) -> list[Tile]:
     return tiles
 
 
-def _told(found: Blend) -> str:
-    about, stack = found.gathered.folds.settings, found.gathered.stack
+def _told(blend: Blend) -> str:
+    settings, stack = blend.folds.settings, blend.stack
     return (
-        f"The blend {found.best.method} of {len(stack.members)} members on {len(stack.folds.ids):,} pairs in "
-        f"{about['k']} {str(about['scheme']).replace('_', ' ')} folds"
+        f"The blend {blend.best.method} of {len(stack.members)} members on {len(stack.folds.ids):,} pairs in "
+        f"{settings['k']} {str(settings['scheme']).replace('_', ' ')} folds"
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +12,15 @@ import numpy as np
 
 from prefens.core.errors import ConfigError, StoreError
 from prefens.core.hashing import digest, short
-from prefens.core.types import FoldPredictions, Folds, MemberInfo, OOFStack, Pairs
+from prefens.core.types import FoldPredictions, Folds, MemberInfo, OOFStack
 from prefens.data.fold_file import read_folds
 from prefens.data.folds import FoldSettings, Labelled, data_digest, labelled, split_rows
 from prefens.data.labels import read_labels
 from prefens.data.probabilities import read_probabilities
 from prefens.data.sources import Source
+from prefens.ensemble.inputs import Gathered, Given
 from prefens.runner import config
-from prefens.runner.schemas import MethodsConfig, Tracking
+from prefens.runner.schemas import BlendConfig, Tracking
 from prefens.store.assemble import common_rows, make_stack
 from prefens.store.external import ForeignMember
 from prefens.store.member_spec import MemberSpec
@@ -30,40 +31,7 @@ log = logging.getLogger(__name__)
 SUFFIXES = (".csv", ".parquet", ".pq")  # by which a member is told to be a file
 
 
-@dataclass(frozen=True, eq=False)
-class Given:
-    """Labelled pairs, sorted by id, and what loading repaired: kind -> rows."""
-
-    pairs: Pairs
-    repaired: Mapping[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, eq=False)
-class Gathered:
-    """The members to blend.
-
-    Attributes
-    ----------
-    folds : all rows of the data, whose digests name the blend; those of `stack` may be fewer.
-    holdout : the members on the held-out rows, or None where none are held out or a member lacks them.
-    split : the part of the store that the folds are from, or None without a store.
-    stored : the members that are from it; given : the texts of all rows, where they are given.
-    """
-
-    folds: Folds
-    stack: OOFStack
-    holdout: OOFStack | None
-    split: SplitStore | None
-    stored: Sequence[MemberSpec] = ()
-    given: Given | None = None
-
-    @property
-    def pairs(self) -> Pairs | None:
-        """The texts of all rows, sorted by id as the folds are, or None."""
-        return None if self.given is None else self.given.pairs
-
-
-def gather(settings: MethodsConfig) -> Gathered:
+def gather(settings: BlendConfig) -> Gathered:
     """Read the members that the settings name, from store and files, and join them by id."""
     files = [Path(name) for name in settings.members if is_file(name)]
     names = [name for name in settings.members if not is_file(name)]
@@ -96,7 +64,7 @@ def read_member(path: Path, columns: Mapping[str, str], name: str | None = None)
     return ForeignMember(path.stem if name is None else name, content, ids, probabilities)
 
 
-def find_folds(settings: MethodsConfig, stored: bool) -> tuple[Folds, SplitStore | None, Given | None]:
+def find_folds(settings: BlendConfig, stored: bool) -> tuple[Folds, SplitStore | None, Given | None]:
     """Return the folds to blend on, the part of the store that they are from, if any, and the pairs, if given.
 
     Labels from a file come first, then the store, then folds made of data=. With `stored`, members of the store
@@ -119,7 +87,7 @@ def find_folds(settings: MethodsConfig, stored: bool) -> tuple[Folds, SplitStore
         if settings.fold_file is not None:
             raise ConfigError("fold_file= with the folds of the store", "one of them", "add labels= or data.path=")
         split = store.select(settings.data_digest or (None if stored else digest), settings.fold_digest)
-        _check_data(split.folds, digest)
+        check_data(split.folds, digest)
         _check_folds(split.folds, _asked(settings))
         if not stored:
             log.info("labels and folds of the store, %s", split.path)
@@ -133,7 +101,7 @@ def find_folds(settings: MethodsConfig, stored: bool) -> tuple[Folds, SplitStore
     return _make_folds(settings, labelled(given.pairs)), None, given
 
 
-def _needs_own_folds(settings: MethodsConfig, store: OOFStore, digest: str | None) -> bool:
+def _needs_own_folds(settings: BlendConfig, store: OOFStore, digest: str | None) -> bool:
     """Whether files alone get folds of their own, since the store has none of their data or others were asked for."""
     splits = store.splits()
     if digest is None:
@@ -141,7 +109,7 @@ def _needs_own_folds(settings: MethodsConfig, store: OOFStore, digest: str | Non
     return settings.fold_file is not None or not any(split.folds.data_digest == digest for split in splits)
 
 
-def _make_folds(settings: MethodsConfig, rows: Labelled) -> Folds:
+def _make_folds(settings: BlendConfig, rows: Labelled) -> Folds:
     asked = _asked(settings)
     if settings.fold_file is not None:
         if asked:
@@ -153,7 +121,7 @@ def _make_folds(settings: MethodsConfig, rows: Labelled) -> Folds:
     return folds
 
 
-def _asked(settings: MethodsConfig) -> dict[str, Any]:
+def _asked(settings: BlendConfig) -> dict[str, Any]:
     """Return the fold settings that were given."""
     return {name: value for name, value in settings.folds.items() if value is not None}
 
@@ -180,7 +148,8 @@ def given_data(data: Any) -> Given | None:
     return Given(loaded.pairs.take(np.argsort(loaded.pairs.ids)), loaded.repaired)
 
 
-def _check_data(folds: Folds, given: str | None) -> None:
+def check_data(folds: Folds, given: str | None) -> None:
+    """Refuse (StoreError) pairs whose digest is `given` and not that of the folds."""
     if given is not None and given != folds.data_digest:
         raise StoreError(
             f"the pairs given: data {short(given)}", f"data {short(folds.data_digest)}, as stored", "correct data.path"
@@ -209,3 +178,22 @@ def complete_members(split: SplitStore, names: Sequence[str]) -> list[MemberSpec
         elif not names or spec.name in names:
             chosen.append(spec)
     return chosen
+
+
+def with_features(inputs: Gathered) -> Gathered:
+    """Return the members with the style features of their pairs, for blenders that look at pairs too.
+
+    Without the pairs, nothing is added: the blender says what it lacks.
+    """
+    from prefens.members.style import all_features
+
+    pairs, holdout = inputs.pairs, inputs.holdout
+    if pairs is None:
+        return inputs
+    place = {id_: row for row, id_ in enumerate(pairs.ids)}
+
+    def added(stack: OOFStack) -> OOFStack:
+        rows = np.array([place[id_] for id_ in stack.folds.ids])
+        return replace(stack, features=all_features(pairs.take(rows)))
+
+    return replace(inputs, stack=added(inputs.stack), holdout=None if holdout is None else added(holdout))

@@ -15,6 +15,9 @@ from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table
 
+from prefens.ensemble.leaderboard import LeaderboardRow
+from prefens.ensemble.results import MemberDiagnosis
+
 CAPTION_WIDTH = 90  # characters of a line below a table, which may be narrower
 WIDEST = 200  # characters of a table
 STYLES = {"member": "", "blend": "bold", "choice": "bold green", "reference": "dim"}
@@ -55,38 +58,40 @@ def fold_table(runs: Sequence[Mapping[str, Any]]) -> Table:
         mean, accuracy = (np.mean([run[score] for run in own.values()]) for score in ("log_loss", "accuracy"))
         spent = sum(run["seconds"] for run in own.values() if run["trained"])
         time = f"{spent:.1f} s" if any(run["trained"] for run in own.values()) else "cached"
-        table.add_row(_marked(name, next(iter(own.values()))), *losses, f"{mean:.4f}", f"{accuracy:.1%}", time)
+        table.add_row(
+            _marked(name, next(iter(own.values())).get("tuned_on_oof")), *losses, f"{mean:.4f}", f"{accuracy:.1%}", time
+        )
     return table
 
 
-def leaderboard_table(rows: Sequence[Mapping[str, Any]], title: str) -> Table:
+def leaderboard_table(rows: Sequence[LeaderboardRow], title: str) -> Table:
     """One row per member, blend and reference; honest log loss orders them."""
-    compared = list(dict.fromkeys(name for row in rows for name in row.get("differences", {})))
-    kinds = list(dict.fromkeys(kind for row in rows for kind in row.get("calibrated", {})))
-    columns = {"fitted": "fitted", "hold-out": "holdout"}
-    columns = {name: key for name, key in columns.items() if any(key in row for row in rows)}
+    compared = list(dict.fromkeys(name for row in rows for name in row.differences or {}))
+    kinds = list(dict.fromkeys(kind for row in rows for kind in row.calibrated))
+    columns = {"fitted": [row.fitted for row in rows], "hold-out": [row.holdout for row in rows]}
+    columns = {name: values for name, values in columns.items() if any(value is not None for value in values)}
     table = Table(title=title, caption=_leaderboard_caption(rows, bool(compared)))
     table.add_column("", no_wrap=True)
     scores = ["honest ± se", *(f"+{kind}" for kind in kinds), *columns, "acc.", "ECE"]
     for name in [*scores, *(f"vs {name}" for name in compared)]:
         table.add_column(name, justify="right", no_wrap=True)
-    names = short_names(row["name"] for row in rows) | {"symmetric Bayes floor": "symmetric floor"}
-    for row in rows:
-        cells = [f"{row['log_loss']:.4f} ± {row['log_loss_se']:.4f}"]
-        cells += [_number(row.get("calibrated", {}).get(kind)) for kind in kinds]
-        cells += [_number(row.get(key)) for key in columns.values()]
-        cells += [f"{row['accuracy']:.1%}", f"{row['calibration_error']:.1%}"]
-        cells += [_interval(row.get("differences", {}).get(name)) for name in compared]
-        name = "nested selection" if row["kind"] == "choice" else _marked(names[row["name"]], row)
-        table.add_row(name, *cells, style=STYLES[row["kind"]])
+    names = short_names(row.name for row in rows) | {"symmetric Bayes floor": "symmetric floor"}
+    for place, row in enumerate(rows):
+        cells = [f"{row.scores.log_loss:.4f} ± {row.scores.log_loss_se:.4f}"]
+        cells += [_number(row.calibrated.get(kind)) for kind in kinds]
+        cells += [_number(values[place]) for values in columns.values()]
+        cells += [f"{row.scores.accuracy:.1%}", f"{row.scores.calibration_error:.1%}"]
+        cells += [_interval((row.differences or {}).get(name)) for name in compared]
+        name = "nested selection" if row.kind == "choice" else _marked(names[row.name], row.tuned_on_oof)
+        table.add_row(name, *cells, style=STYLES[row.kind])
     return table
 
 
-def _leaderboard_caption(rows: Sequence[Mapping[str, Any]], compared: bool) -> str:
+def _leaderboard_caption(rows: Sequence[LeaderboardRow], compared: bool) -> str:
     caption = "Log loss in nats ± standard error by prompt; lower is better."
     if compared:
         caption += " honest: blends cross-fitted.\nvs: 95 % interval of the difference."
-    if any(row["kind"] == "choice" for row in rows):
+    if any(row.kind == "choice" for row in rows):
         caption += " nested selection: what to expect of the best."
     return caption
 
@@ -151,20 +156,20 @@ def _duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if minutes < 2 else f"{minutes:.0f} min" if hours < 2 else f"{hours:.1f} h"
 
 
-def member_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+def member_table(members: Sequence[MemberDiagnosis]) -> Table:
     """One row per member: its weight with interval, what the blend loses without it, and who is most like it."""
     table = Table(title="What the fitted weights rest on", caption=MEMBER_CAPTION)
     table.add_column("", no_wrap=True)
     for name in ("log loss", "weight", "gain (leave\none out)", "most alike"):
         table.add_column(name, justify="left" if name == "most alike" else "right", no_wrap=True)
-    names = short_names(row["member"] for row in rows)
-    for row in sorted(rows, key=lambda row: -float(row["weight"])):
-        alike = "" if row["most_alike"] is None else f"{row['correlation']:.3f} {escape(names[row['most_alike']])}"
-        low, high = row["weight_interval"]
-        weight = f"{row['weight']:.3f} [{low:.3f}, {high:.3f}]"
-        gain = "" if row["left_out"] is None else f"{row['left_out']:+.4f}"
-        style = "red" if row["duplicate"] else ""
-        table.add_row(_marked(names[row["member"]], row), f"{row['log_loss']:.4f}", weight, gain, alike, style=style)
+    names = short_names(row.member for row in members)
+    for row in sorted(members, key=lambda row: -row.weight):
+        alike = "" if row.most_alike is None else f"{row.correlation:.3f} {escape(names[row.most_alike])}"
+        low, high = row.weight_interval
+        weight = f"{row.weight:.3f} [{low:.3f}, {high:.3f}]"
+        gain = "" if row.left_out is None else f"{row.left_out:+.4f}"
+        name = _marked(names[row.member], row.tuned_on_oof)
+        table.add_row(name, f"{row.log_loss:.4f}", weight, gain, alike, style="red" if row.duplicate else "")
     return table
 
 
@@ -174,9 +179,9 @@ MEMBER_CAPTION = (
 )
 
 
-def _marked(name: str, row: Mapping[str, Any]) -> str:
+def _marked(name: str, tuned_on_oof: bool | None) -> str:
     """Return a member's name, marked where its settings were chosen by the rows that it is scored on."""
-    return escape(f"{name} (tuned)" if row.get("tuned_on_oof") else name)
+    return escape(f"{name} (tuned)" if tuned_on_oof else name)
 
 
 def _number(value: float | None) -> str:
@@ -221,7 +226,7 @@ def trial_table(rows: Sequence[Mapping[str, Any]]) -> Table:
         complete = row["state"] == "complete"
         loss = _number(row["log_loss"]) if complete else f"{_number(row['log_loss'])} {row['state']}"
         cells = [str(row["trial"]), loss, _number(row["holdout"]), str(row["folds"]), *values]
-        table.add_row(*cells, _marked(names[row["member"]], row), style="" if complete else "dim")
+        table.add_row(*cells, _marked(names[row["member"]], row.get("tuned_on_oof")), style="" if complete else "dim")
     return table
 
 

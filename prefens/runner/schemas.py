@@ -76,8 +76,8 @@ class StoredConfig:
 
 
 @dataclass
-class MethodsConfig(StoredConfig):
-    """Settings of the commands that blend members: which ones, on what, and by which methods."""
+class BlendConfig(StoredConfig):
+    """Settings of `python -m prefens.blend`."""
 
     blender: Any = MISSING
     calibrations: list[str] = field(default_factory=list)
@@ -88,23 +88,19 @@ class MethodsConfig(StoredConfig):
     fold_file: str | None = None
     partial: bool = False
     resamples: int = MISSING
-
-
-@dataclass
-class BlendConfig(MethodsConfig):
-    """Settings of `python -m prefens.blend`."""
-
     recheck: int = MISSING
     model: bool = MISSING
 
 
 @dataclass
-class ReportConfig(MethodsConfig):
+class ReportConfig(StoredConfig):
     """Settings of `python -m prefens.report`."""
 
+    blend: str | None = None
     only: str | None = None
     swaps: int = MISSING
     texts: int = MISSING
+    resamples: int = MISSING
 
 
 @dataclass

@@ -68,9 +68,10 @@ def track_fold(split: SplitStore, tracker: Tracker, spec: MemberSpec, fold: int,
 def track_member(split: SplitStore, tracker: Tracker, spec: MemberSpec) -> None:
     """Score a member whose folds are all there, and finish its run."""
     stack, holdout = member_stack(split, spec)
-    metrics = {f"oof_{name}": value for name, value in scores(stack.probabilities[0], stack.folds).items()}
+    metrics = {f"oof_{name}": value for name, value in scores(stack.probabilities[0], stack.folds).as_dict().items()}
     if holdout is not None:
-        metrics |= {f"holdout_{name}": value for name, value in scores(holdout.probabilities[0], holdout.folds).items()}
+        held_out = scores(holdout.probabilities[0], holdout.folds).as_dict()
+        metrics |= {f"holdout_{name}": value for name, value in held_out.items()}
     metrics["seconds"] = sum(split.facts(spec, fold)["seconds"] for fold in range(split.folds.k))
     from prefens.reporting.plots import calibration_plot, save  # matplotlib takes a while to import
 

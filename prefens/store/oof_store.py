@@ -5,7 +5,7 @@ renamed. What is there is never changed, unless by force. Anything that is damag
 refused by name when it is read. The root can be moved, copied and read-only.
 
     store/<data>-<folds>/folds.parquet                        ids, labels, prompt groups, folds
-    store/<data>-<folds>/blend.json                           the latest blend
+    store/<data>-<folds>/blend/                               the latest blend: blend.json, predictions.parquet, ...
     store/<data>-<folds>/members/<name>/member.json           recipe, seed, digests
     store/<data>-<folds>/members/<name>/fold-<k>/             predictions.parquet, run.json, model/
     store/<data>-<folds>/members/<name>/fold-<k>.failed.json  why the last attempt at a fold run failed
@@ -24,13 +24,15 @@ from typing import Any
 import numpy as np
 import orjson
 import pyarrow as pa
+from filelock import FileLock
 from safetensors import SafetensorError
 
 from prefens.core.errors import StoreError
-from prefens.core.files import write_json, written_aside
+from prefens.core.files import mend, write_json, written_aside
 from prefens.core.hashing import short
 from prefens.core.types import Floats, FoldPredictions, Folds, Outcome, RunKey, Strings
 from prefens.store.failures import clear_failure
+from prefens.store.folds_table import folds_columns, folds_of
 from prefens.store.integrity import file_sizes, wrong_sizes
 from prefens.store.member_spec import MemberSpec
 from prefens.store.parquet import read_table, write_table
@@ -48,28 +50,8 @@ class SplitStore:
     @cached_property
     def folds(self) -> Folds:
         """The assignment, checked against its digest."""
-        table, about = read_table(self.path / "folds.parquet")
-        columns = {name: table.column(name).to_numpy() for name in ("label", "fold")}
-        texts = {name: table.column(name).to_numpy(zero_copy_only=False).astype(object) for name in ("id", "group")}
-        truth = (
-            np.stack(table.column("truth").to_numpy()).reshape(table.num_rows, 2, -1)
-            if "truth" in table.column_names
-            else None
-        )
-        folds = Folds(
-            texts["id"],
-            columns["label"],
-            texts["group"],
-            columns["fold"],
-            about["settings"],
-            about["data_digest"],
-            truth,
-        )
-        if folds.digest != about["fold_digest"]:
-            raise StoreError(
-                f"{self.path}: folds with digest {short(folds.digest)}", short(about["fold_digest"]), "restore the file"
-            )
-        return folds
+        path = self.path / "folds.parquet"
+        return folds_of(*read_table(path), path)
 
     def member_dir(self, name: str) -> Path:
         return self.path / "members" / name
@@ -124,20 +106,38 @@ class SplitStore:
             return False
         return bool(self.facts(spec, fold)["key"] == spec.key(fold).as_dict())
 
-    def put_blend(self, blend: Mapping[str, Any]) -> None:
-        """Store the content of blend.json as the blend that predictions use."""
-        write_json(self.path / "blend.json", blend)
+    @property
+    def blend_dir(self) -> Path:
+        """The folder of the stored blend's files."""
+        return self.path / "blend"
+
+    @property
+    def blend_path(self) -> Path:
+        """The stored blend.json; the blend's other files lie beside it."""
+        return self.blend_dir / "blend.json"
+
+    def put_blend(self, write: Callable[[Path], object]) -> None:
+        """Store the blend that predictions use, in one step, in place of an earlier one.
+
+        `write` puts its files, blend.json among them, into the empty folder that it is given.
+        """
+        lock = self.path.parents[1] / "locks" / f"blend-{self.path.name}.lock"
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(lock):
+            mend(self.blend_dir)
+            with written_aside(self.blend_dir) as aside:
+                aside.mkdir()
+                write(aside)
 
     def has_blend(self) -> bool:
         """Whether a blend is stored."""
-        return (self.path / "blend.json").exists()
+        return self.blend_path.exists()
 
     def blend(self) -> dict[str, Any]:
-        """Return the stored blend; StoreError where there is none."""
-        path = self.path / "blend.json"
-        if not path.exists():
+        """Return the content of the stored blend.json; StoreError where there is none."""
+        if not self.blend_path.exists():
             raise StoreError(f"no blend in {self.path}", "blend weights", "blend first: python -m prefens.blend")
-        found: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        found: dict[str, Any] = json.loads(self.blend_path.read_text("utf-8"))
         return found
 
     def put(
@@ -224,16 +224,17 @@ class OOFStore:
         split = SplitStore(self.root / "store" / f"{short(folds.data_digest)}-{short(folds.digest)}")
         path = split.path / "folds.parquet"
         if not path.exists():
-            columns: dict[str, Any] = {"id": folds.ids, "label": folds.label, "group": folds.group, "fold": folds.fold}
-            if folds.truth is not None:
-                columns["truth"] = list(folds.truth.reshape(len(folds.truth), -1))
-            about = {"settings": dict(folds.settings), "data_digest": folds.data_digest, "fold_digest": folds.digest}
-            write_table(path, pa.table(columns), about)
+            columns, metadata = folds_columns(folds)
+            write_table(path, pa.table(columns), metadata)
         return split
 
     def splits(self) -> list[SplitStore]:
         """Return all parts of the store."""
         return [SplitStore(path.parent) for path in sorted(self.root.glob("store/*/folds.parquet"))]
+
+    def find(self, folds: Folds) -> SplitStore | None:
+        """Return the part of the store that has these folds, or None."""
+        return next((split for split in self.splits() if split.folds.digest == folds.digest), None)
 
     def select(self, data_digest: str | None = None, fold_digest: str | None = None) -> SplitStore:
         """Return the one part of the store whose digests begin so; StoreError where there is none, or several."""

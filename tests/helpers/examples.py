@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from prefens.core.files import write_json
 from prefens.core.types import Floats, Folds, MemberInfo, OOFStack, Pairs
 from prefens.data.folds import FoldSettings, make_folds, prompt_groups
 from prefens.store.member_spec import MemberSpec
@@ -219,5 +220,5 @@ def make_blend(split: SplitStore, weights: dict[str, float], method: str = "soft
         "methods": [{"method": method, "state": state}],
         "best": method,
     }
-    split.put_blend(blend)
+    split.put_blend(lambda folder: write_json(folder / "blend.json", blend))
     return blend

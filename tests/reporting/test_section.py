@@ -8,34 +8,33 @@ import pytest
 
 from prefens.core.metrics import row_losses
 from prefens.core.types import Pairs
-from prefens.ensemble.blend import make_blend
+from prefens.ensemble.blend import Blend, make_blend
 from prefens.ensemble.convex_weights import LogLossWeights
+from prefens.ensemble.inputs import Gathered
 from prefens.ensemble.soft_vote import SoftVote
 from prefens.reporting.error_analysis import disagreement, errors_section, shortened
 from prefens.reporting.folds_section import rows_section
 from prefens.reporting.leaderboard.plots import POINTS, curves_plot
-from prefens.reporting.leaderboard.section import Board, cost, leaderboard_section
+from prefens.reporting.leaderboard.section import cost, leaderboard_section
 from prefens.reporting.reliability import calibration_section
 from prefens.reporting.report import blend_report
-from prefens.runner.blend_inputs import Gathered
 from tests.helpers.examples import column, make_stack, random_stack
 
 STACK = random_stack(members=3, rows=120, seed=0)
 RUN = {"seconds": 6.0, "train_rows": 96, "facts": {"parameters": 7}, "curves": {"train_loss": [1.1, 1.0, 0.9]}}
 
 
+RUNS = {"m0": [RUN] * 5, "m1": [{**RUN, "facts": {}, "curves": {}}] * 5}
+
+
 @pytest.fixture(scope="module")
-def board() -> Board:
-    found = make_blend(Gathered(STACK.folds, STACK, None, None), [SoftVote(), LogLossWeights()], resamples=20)
-    runs = {"m0": [RUN] * 5, "m1": [{**RUN, "facts": {}, "curves": {}}] * 5}
-    return Board(
-        STACK, found.leaderboard(), found.member_rows(), found.results, found.best, found.diagnosis, runs,
-        {"m0": 0.0}, ["m2 is too good"],
-    )  # fmt: skip
+def blend() -> Blend:
+    made = make_blend(Gathered(STACK.folds, STACK, None, None), [SoftVote(), LogLossWeights()], resamples=20)
+    return made.with_alarms(["m2 is too good"])
 
 
-def test_the_leaderboard_shows_what_is_known_and_leaves_the_rest_blank(board: Board) -> None:
-    section = leaderboard_section(board)
+def test_the_leaderboard_shows_what_is_known_and_leaves_the_rest_blank(blend: Blend) -> None:
+    section = leaderboard_section(blend, RUNS, {"m0": 0.0})
     rows = {row["name"]: row for row in section.tables[0].rows}
     assert {"m0", "m1", "m2", "soft_vote", "log_loss", "class prior"} <= {*rows}
     assert [rows[name]["seconds"] for name in ("m0", "m1", "m2")] == [30.0, 30.0, None]
@@ -44,8 +43,8 @@ def test_the_leaderboard_shows_what_is_known_and_leaves_the_rest_blank(board: Bo
     assert [rows[name]["swap gap"] for name in ("m0", "m1", "m2")] == [0.0, 0, None]
     assert rows["soft_vote"]["swap gap"] is None  # one of its members was made elsewhere
     assert "to floor" not in rows["m0"]
-    assert rows[board.best.method]["_kind"] == "best"
-    assert section.summary[0].startswith(f"{board.best.method} predicts best")
+    assert rows[blend.best.method]["_kind"] == "best"
+    assert section.summary[0].startswith(f"{blend.best.method} predicts best")
     assert section.summary[-1] == "Suspicious: m2 is too good"
     assert [plot.name for plot in section.plots] == ["folds", "curves", "weights", "forward", "correlation"]
 
@@ -53,7 +52,7 @@ def test_the_leaderboard_shows_what_is_known_and_leaves_the_rest_blank(board: Bo
 def test_with_two_folds_no_score_is_called_the_chosen_ones(tmp_path: Path) -> None:
     halves = make_stack(STACK.probabilities, STACK.folds.label, 2)
     found = make_blend(Gathered(halves.folds, halves, None, None), [SoftVote(), LogLossWeights()], resamples=20)
-    report = blend_report(found, tmp_path, swaps=0, texts=0, resamples=20)
+    report = blend_report(found, None, {}, {}, tmp_path, texts=0, resamples=20)
     assert "Honest log loss not known" in report.card
     assert report.page.tiles[0].value == "not known"
 

@@ -11,8 +11,9 @@ from prefens.core.errors import ConfigError, StoreError
 from prefens.core.types import Pairs
 from prefens.data.folds import FoldSettings, make_folds, split_rows
 from prefens.data.labels import read_labels
+from prefens.ensemble.inputs import Gathered
 from prefens.runner import config
-from prefens.runner.blend_inputs import Gathered, gather
+from prefens.runner.blend_inputs import gather
 from prefens.runner.import_member import import_member
 from prefens.store.external import ForeignMember
 from prefens.store.oof_store import OOFStore, SplitStore

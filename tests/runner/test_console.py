@@ -4,18 +4,19 @@ from typing import Any
 
 import pytest
 
+from prefens.ensemble.leaderboard import LeaderboardRow, Scores
+from prefens.ensemble.results import MemberDiagnosis
 from prefens.runner.console import fold_table, leaderboard_table, member_table, short_names, show
 
 MEMBERS = ["minilm-l6-07b11f5a-s0", "tfidf-0ceb544d-s0", "style-62bb2e37-s0", "style-boosting-cac26368-s0"]
-LOWER = {"best member": [-0.0105, -0.017, -0.004], "soft vote": [-0.0031, -0.007, 0.001]}
+LOWER = {"best member": (-0.0105, -0.017, -0.004), "soft vote": (-0.0031, -0.007, 0.001)}
 
 
-def score(name: str, kind: str, **others: Any) -> dict[str, Any]:
-    row = {"name": name, "kind": kind, "log_loss": 0.95, "log_loss_se": 0.01, "accuracy": 0.5, "calibration_error": 0.1}
-    return row | {"above_symmetric_bayes": 0.06} | others
+def score(name: str, kind: str, **others: Any) -> LeaderboardRow:
+    return LeaderboardRow(name, kind, Scores(0.95, 0.01, 0.5, 0.1, 0.05, above_symmetric_bayes=0.06), **others)
 
 
-def leaderboard(**holdout: float) -> list[dict[str, Any]]:
+def leaderboard(**holdout: float) -> list[LeaderboardRow]:
     blends = [score(name, "blend", fitted=0.94, differences=LOWER, **holdout) for name in ("log_loss", "soft_vote")]
     members = [score(name, "member", **holdout) for name in MEMBERS]
     references = [score(name, "reference") for name in ("class prior", "symmetric Bayes floor", "Bayes floor")]
@@ -48,8 +49,7 @@ def test_a_leaderboard_of_four_members_fits(
 
 def test_tables_of_weights_and_folds_of_four_members_fit(capsys: pytest.CaptureFixture[str]) -> None:
     weights = [
-        {"member": name, "log_loss": 0.95, "weight": 0.25, "weight_interval": (0.1, 0.4), "left_out": 0.007}
-        | {"most_alike": MEMBERS[-1], "correlation": 0.97, "duplicate": False}
+        MemberDiagnosis(name, False, 0.95, 0.25, (0.1, 0.4), 0.007, MEMBERS[-1], 0.97, duplicate=False)
         for name in MEMBERS
     ]
     lines = printed(member_table(weights), capsys)

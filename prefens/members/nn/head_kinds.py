@@ -11,7 +11,7 @@ from typing import ClassVar, cast
 import torch
 from torch import nn
 
-from prefens.core.types import Outcome
+from prefens.core.types import Outcome, n_outcomes
 from prefens.members.nn.convolutions import Convolutions
 from prefens.members.nn.pooling import Pool
 
@@ -53,7 +53,7 @@ class LinearHead(Head):
 
     def __init__(self, pool: Pool, style: int, vectors: int, dropout: float) -> None:
         super().__init__(pool, style, vectors)
-        self.body = nn.Sequential(nn.Dropout(dropout), _last(vectors * self.size, len(Outcome)))
+        self.body = nn.Sequential(nn.Dropout(dropout), _last(vectors * self.size, n_outcomes()))
 
     def forward(self, *vectors: torch.Tensor) -> torch.Tensor:
         """Return (n, K) logits for one or two (n, size) vectors."""
@@ -66,7 +66,7 @@ class MlpHead(Head):
 
     def __init__(self, pool: Pool, style: int, vectors: int, hidden: int, dropout: float) -> None:
         super().__init__(pool, style, vectors)
-        self.body = _two_layers(vectors * self.size, hidden, len(Outcome), dropout)
+        self.body = _two_layers(vectors * self.size, hidden, n_outcomes(), dropout)
 
     def forward(self, *vectors: torch.Tensor) -> torch.Tensor:
         """Return (n, K) logits for one or two (n, size) vectors."""

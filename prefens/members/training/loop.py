@@ -15,7 +15,7 @@ from prefens.core.errors import ConfigError
 from prefens.core.metrics import row_losses
 from prefens.core.progress import progress
 from prefens.core.shutdown import Stopped
-from prefens.core.types import Floats, Ints, Outcome
+from prefens.core.types import Floats, Ints, n_outcomes
 from prefens.data.text.tokens import PairTokens
 from prefens.members.nn.encoder_features import EncoderFeatures
 from prefens.members.nn.pair_model import Batch, PairModel, pair_batch
@@ -182,7 +182,7 @@ def predict(
     """Return (n, K) float64 probabilities for the pairs at `rows` of `tokens`."""
     model.to(device()).eval()
     lengths = (tokens.a.lengths + tokens.b.lengths)[rows]
-    probabilities = np.empty((len(rows), len(Outcome)))
+    probabilities = np.empty((len(rows), n_outcomes()))
 
     def fill(part: Ints) -> None:
         found = model.log_probabilities(moved(pair_batch(tokens, rows[part], padding)))

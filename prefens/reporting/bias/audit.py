@@ -9,9 +9,10 @@ import numpy as np
 
 from prefens.core.bootstrap import GroupBootstrap
 from prefens.core.errors import StoreError
+from prefens.core.metrics import one_hot
 from prefens.core.types import Floats, Folds, Ints, Pairs
 from prefens.reporting.bias.effects import family_effects, main_effects, model_pair_effects, ratio_effects, tie_shares
-from prefens.reporting.bias.estimator import Estimates, estimate, excludes_zero, one_hot
+from prefens.reporting.bias.estimator import Estimates, estimate, excludes_zero
 from prefens.reporting.bias.plots import family_plot, forest_plot, model_pair_plot, order_plot, ratio_plot
 from prefens.reporting.bias.swapped_duplicates import find_mates
 from prefens.reporting.bias.tables import (

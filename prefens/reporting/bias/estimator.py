@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prefens.core.bootstrap import GroupBootstrap, interval
-from prefens.core.types import Floats, Strings, n_outcomes
+from prefens.core.types import Floats, Strings
 
 MARGIN = np.array([1.0, -1.0, 0.0])  # A wins less B wins
 TIES = np.array([0.0, 0.0, 1.0])
@@ -49,11 +49,6 @@ class Effect:
 def margin(topic: str, name: str, weight: Floats | NDArray[np.int64]) -> Effect:
     """Return an effect on winning; the sign of `weight` (n,) says which side has the trait."""
     return Effect(topic, name, np.sign(weight).astype(np.float64), MARGIN)
-
-
-def one_hot(label: NDArray[np.int8]) -> Floats:
-    """Return votes, (n,), as (n, K) probabilities."""
-    return np.eye(n_outcomes(label))[label.astype(np.int64)]
 
 
 @dataclass(frozen=True, eq=False)

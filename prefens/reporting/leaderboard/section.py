@@ -3,51 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from prefens.core.metrics import row_losses
-from prefens.core.types import OOFStack
-from prefens.ensemble.results import BlendResult, Diagnosis
+from prefens.ensemble.blend import Blend
+from prefens.ensemble.leaderboard import LeaderboardRow
 from prefens.reporting.leaderboard.blend_plots import diagnosis_plots
 from prefens.reporting.leaderboard.plots import curves_plot, folds_plot
 from prefens.reporting.section import Plot, Section, Table
 
 Run = Mapping[str, Any]  # what the store notes of a fold run: seconds, train_rows, facts, curves
+Runs = Mapping[str, Sequence[Run]]
+Rows = Sequence[LeaderboardRow]
 BY_CONSTRUCTION = 0  # unlike a measured 0.0, shown without decimals
 
 
-@dataclass(frozen=True, eq=False)
-class Board:
-    """What the leaderboard shows.
+def leaderboard_section(blend: Blend, runs: Runs, swap_gaps: Mapping[str, float]) -> Section:
+    """Return the section.
 
-    Attributes
+    Parameters
     ----------
-    rows : as of `leaderboard`; members : what is known of each beside its scores; alarms : in words.
-    best : the method with the lowest honest log loss.
-    runs : member -> its fold runs; empty for members made elsewhere.
-    swap_gaps : member -> the largest difference in probability when A and B change places, or None where not measured.
+    runs : member -> its fold runs; members made elsewhere have none.
+    swap_gaps : member -> the largest difference in probability when A and B change places, where it was measured.
     """
-
-    stack: OOFStack
-    rows: Sequence[Mapping[str, Any]]
-    members: Sequence[Mapping[str, Any]]
-    results: Sequence[BlendResult]
-    best: BlendResult
-    diagnosis: Diagnosis
-    runs: Mapping[str, Sequence[Run]]
-    swap_gaps: Mapping[str, float | None]
-    alarms: Sequence[str] = ()
-
-
-def leaderboard_section(board: Board) -> Section:
-    """Return the section."""
-    tables = [_scores(board), _weights(board), _differences(board)]
-    return Section(
-        "leaderboard", "Leaderboard", _summary(board), [table for table in tables if table.rows], _plots(board)
-    )
+    rows = blend.leaderboard()
+    tables = [_scores(blend, rows, runs, swap_gaps), _weights(blend), _differences(rows)]
+    summary, plots = _summary(blend, rows, swap_gaps), _plots(blend, rows, runs)
+    return Section("leaderboard", "Leaderboard", summary, [table for table in tables if table.rows], plots)
 
 
 def cost(runs: Sequence[Run]) -> dict[str, float | int | None]:
@@ -64,27 +48,29 @@ def cost(runs: Sequence[Run]) -> dict[str, float | int | None]:
     }
 
 
-def _scores(board: Board) -> Table:
+def _scores(blend: Blend, scored: Rows, runs: Runs, swap_gaps: Mapping[str, float]) -> Table:
     rows = []
-    for row in board.rows:
-        runs = board.runs.get(row["name"], ())
-        own = row["kind"] == "blend" and all(board.runs.get(info.name) for info in board.stack.members)
-        swapped = board.swap_gaps.get(row["name"])
-        shown = {
-            "name": row["name"],
-            "honest": row["log_loss"],
-            "± se": row["log_loss_se"],
-            "fitted": row.get("fitted"),
-            "hold-out": row.get("holdout"),
-            "accuracy": row["accuracy"],
-            "calibration": row["calibration_error"],
-            "to prior": row["below_prior"],
-            "to floor": row.get("above_symmetric_bayes"),
-            "swap gap": swapped if swapped is not None else BY_CONSTRUCTION if runs or own else None,
-            **cost(runs),
-        }
-        best = row["kind"] == "blend" and row["name"] == board.best.method
-        rows.append(shown | {"_kind": "best" if best else row["kind"]})
+    for row in scored:
+        own, scores = runs.get(row.name, ()), row.scores
+        trained = bool(own) or (row.kind == "blend" and all(runs.get(name) for name in blend.names))
+        swapped = swap_gaps.get(row.name)
+        best = row.kind == "blend" and row.name == blend.best.method
+        rows.append(
+            {
+                "name": row.name,
+                "honest": scores.log_loss,
+                "± se": scores.log_loss_se,
+                "fitted": row.fitted,
+                "hold-out": row.holdout,
+                "accuracy": scores.accuracy,
+                "calibration": scores.calibration_error,
+                "to prior": scores.below_prior,
+                "to floor": scores.above_symmetric_bayes,
+                "swap gap": swapped if swapped is not None else BY_CONSTRUCTION if trained else None,
+                **cost(own),
+                "_kind": "best" if best else row.kind,
+            }
+        )
     empty = {name for name in rows[0] if all(row[name] is None for row in rows)}
     kept = [{name: value for name, value in row.items() if name not in empty} for row in rows]
     return Table("Members, blends and points of reference", kept, NOTE, column_digits={"seconds": 0, "pairs/s": 0})
@@ -101,17 +87,17 @@ NOTE = (
 )
 
 
-def _weights(board: Board) -> Table:
+def _weights(blend: Blend) -> Table:
     rows = [
         {
-            "member": row["member"],
-            "log loss": row["log_loss"],
-            "weight": (row["weight"], *row["weight_interval"]),
-            "worth": row["left_out"],
-            "most alike": row["most_alike"],
-            "correlation": row["correlation"],
+            "member": row.member,
+            "log loss": row.log_loss,
+            "weight": (row.weight, *row.weight_interval),
+            "worth": row.left_out,
+            "most alike": row.most_alike,
+            "correlation": row.correlation,
         }
-        for row in sorted(board.members, key=lambda row: -float(row["weight"]))
+        for row in sorted(blend.members(), key=lambda row: -row.weight)
     ]
     note = (
         "weight: of the lowest log loss, with its 95 % interval by bootstrap over prompts. worth: how much the honest "
@@ -121,43 +107,40 @@ def _weights(board: Board) -> Table:
     return Table("What the fitted weights rest on", rows, note, column_digits={"weight": 3, "correlation": 3})
 
 
-def _differences(board: Board) -> Table:
+def _differences(scored: Rows) -> Table:
     rows = [
-        {"method": row["name"], **{f"less {name}": tuple(found) for name, found in row["differences"].items()}}
-        for row in board.rows
-        if row.get("differences")
+        {"method": row.name, **{f"less {name}": difference for name, difference in row.differences.items()}}
+        for row in scored
+        if row.differences
     ]
     note = "Paired differences of honest log loss in nats, 95 % intervals by bootstrap over prompts; below 0 is better."
     return Table("Is the blend better?", rows, note)
 
 
-def _summary(board: Board) -> list[str]:
-    scored = {(row["kind"], row["name"]): row for row in board.rows}
-    best = scored["blend", board.best.method]
-    told = (
-        f"{board.best.method} predicts best: honest log loss {best['log_loss']:.4f} ± {best['log_loss_se']:.4f} nats, "
-        f"{best['below_prior']:.4f} below the class prior"
+def _summary(blend: Blend, rows: Rows, swap_gaps: Mapping[str, float]) -> list[str]:
+    best = next(row.scores for row in rows if row.kind == "blend" and row.name == blend.best.method)
+    sentence = (
+        f"{blend.best.method} predicts best: honest log loss {best.log_loss:.4f} ± {best.log_loss_se:.4f} nats, "
+        f"{best.below_prior:.4f} below the class prior"
     )
-    if "above_symmetric_bayes" in best:
-        told += f" and {best['above_symmetric_bayes']:.4f} above the floor of this synthetic data"
-    sentences = [f"{told}."]
+    if best.above_symmetric_bayes is not None:
+        sentence += f" and {best.above_symmetric_bayes:.4f} above the floor of this synthetic data"
+    sentences = [f"{sentence}."]
     sentences += [
-        f"Chosen anew without each scored fold, the winner has {row['log_loss']:.4f} ± {row['log_loss_se']:.4f}: what "
-        "to expect of the best of several."
-        for (kind, _), row in scored.items()
-        if kind == "choice"
+        f"Chosen anew without each scored fold, the winner has {row.scores.log_loss:.4f} ± "
+        f"{row.scores.log_loss_se:.4f}: what to expect of the best of several."
+        for row in rows
+        if row.kind == "choice"
     ]
-    difference, low, high = board.best.differences.get("best member", (0.0, 0.0, 0.0))
+    difference, low, high = blend.best.differences.get("best member", (0.0, 0.0, 0.0))
     verdict = "better than" if high < 0 else "worse than" if low > 0 else "not clearly different from"
     sentences.append(
         f"It is {verdict} the best single member on these rows: {difference:+.4f} [{low:+.4f}, {high:+.4f}] nats."
     )
-    measured = [gap for gap in board.swap_gaps.values() if gap is not None]
-    if measured:
-        sentences.append(
-            f"Exchanging A and B {swap_told(measured)}: measured on a sample of pairs with the stored models."
-        )
-    return sentences + [f"Suspicious: {alarm}" for alarm in board.alarms]
+    if swap_gaps:
+        moved = swap_told([*swap_gaps.values()])
+        sentences.append(f"Exchanging A and B {moved}: measured on a sample of pairs with the stored models.")
+    return sentences + [f"Suspicious: {alarm}" for alarm in blend.diagnosis.alarms]
 
 
 def swap_told(gaps: Sequence[float]) -> str:
@@ -165,18 +148,16 @@ def swap_told(gaps: Sequence[float]) -> str:
     return f"moved probabilities by {max(gaps):.1g} at most" if max(gaps) else "changed no probability"
 
 
-def _plots(board: Board) -> list[Plot]:
-    stack = board.stack
-    label = stack.folds.label
-    names = [info.name for info in stack.members]
-    losses = dict(zip(names, row_losses(stack.probabilities, label), strict=True))
-    losses |= {result.method: row_losses(result.probabilities, label) for result in board.results}
-    references = {row["name"]: float(row["log_loss"]) for row in board.rows if row["kind"] == "reference"}
+def _plots(blend: Blend, rows: Rows, runs: Runs) -> list[Plot]:
+    stack, label = blend.stack, blend.stack.folds.label
+    losses = dict(zip(blend.names, row_losses(stack.probabilities, label), strict=True))
+    losses |= {result.method: row_losses(result.probabilities, label) for result in blend.results}
+    references = {row.name: row.scores.log_loss for row in rows if row.kind == "reference"}
     curves = {
-        name: [run["curves"]["train_loss"] for run in runs if run.get("curves", {}).get("train_loss")]
-        for name, runs in board.runs.items()
+        name: [run["curves"]["train_loss"] for run in own if run.get("curves", {}).get("train_loss")]
+        for name, own in runs.items()
     }
-    prior = references["class prior"]
-    blends = {result.method for result in board.results}
-    found = [folds_plot(losses, stack.folds.fold.astype(np.int64), blends, references), curves_plot(curves, prior)]
-    return [plot for plot in found if plot is not None] + diagnosis_plots(names, board.diagnosis)
+    methods = {result.method for result in blend.results}
+    folds = folds_plot(losses, stack.folds.fold.astype(np.int64), methods, references)
+    plots = [folds, curves_plot(curves, references["class prior"])]
+    return [plot for plot in plots if plot is not None] + diagnosis_plots(blend.names, blend.diagnosis)

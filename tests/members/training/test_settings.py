@@ -157,4 +157,4 @@ def test_every_family_forgets_activations_or_says_that_it_cannot(tiny_encoder: P
             loop._forget_activations(model)
         return
     loop._forget_activations(model)
-    assert model.encoder.is_gradient_checkpointing
+    assert any(getattr(module, "gradient_checkpointing", False) for module in model.encoder.modules())

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from prefens.core.errors import StoreError
+from prefens.core.metrics import one_hot
 from prefens.core.types import SWAP, Pairs
 from prefens.data.synthetic.generator import generate
 from prefens.data.text.style_counts import SCRIPTS, characters
 from prefens.reporting.bias.audit import aligned, bias_section, departures, sentence
-from prefens.reporting.bias.estimator import one_hot
 from prefens.reporting.bias.model_families import family, own_names
 from prefens.reporting.bias.swapped_duplicates import change_under_swap, find_mates, verdicts
 from prefens.reporting.language_id import LANGUAGES, language

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prefens.core.bootstrap import GroupBootstrap
+from prefens.core.metrics import one_hot
 from prefens.core.types import SWAP, Floats, Pairs
 from prefens.data.synthetic.generator import Effects, generate
 from prefens.reporting.bias.effects import (
@@ -27,7 +28,6 @@ from prefens.reporting.bias.estimator import (
     estimate,
     excludes_zero,
     margin,
-    one_hot,
 )
 from prefens.reporting.text_stats import read_pairs
 from tests.helpers.examples import column, folds_of, make_pairs

@@ -1,0 +1,235 @@
+"""The files of a blend, written and read: all that its tables, its report and its run in MLflow are made of.
+
+blend.json           members, methods with their scores and fitted state, the nested choice, diagnostics
+predictions.parquet  id, label, group and fold of every row of the data, and where the row was blended:
+                     "oof NAME OUTCOME" of each member, "honest METHOD OUTCOME" of each method, "nested OUTCOME"
+weights.json         the best method alone
+leaderboard.json     the leaderboard
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from prefens.core.errors import StoreError
+from prefens.core.files import write_json
+from prefens.core.hashing import digest, short
+from prefens.core.types import Floats, Folds, MemberInfo, OOFStack, Outcome, take_rows
+from prefens.ensemble.blend import Blend, with_methods
+from prefens.ensemble.blend_json import (
+    AGAIN,
+    SHOWN,
+    BlendFile,
+    DiagnosticsEntry,
+    MemberEntry,
+    MethodEntry,
+    NestedEntry,
+    as_json,
+    read_json,
+)
+from prefens.ensemble.diagnostics import error_correlation
+from prefens.ensemble.leaderboard import named_weights
+from prefens.ensemble.results import BlendResult, Choice, Diagnosis
+from prefens.store.folds_table import folds_columns, folds_of
+from prefens.store.parquet import read_table, write_table
+
+PREDICTIONS = "predictions.parquet"
+OUTCOMES = [outcome.name.lower() for outcome in Outcome]
+
+
+def write_blend(blend: Blend, folder: Path) -> list[Path]:
+    """Write the files of a blend into a folder and return their paths; blend.json is the last that is written."""
+    content = describe(blend)
+    best = next(method for method in content["methods"] if method["method"] == content["best"])
+    weights = {"method": best["method"], "members": blend.names, "weights": best["weights"], "state": best["state"]}
+    columns, metadata = folds_columns(blend.folds)
+    blended = np.isin(blend.folds.ids, blend.stack.folds.ids)
+    for name, own in _parts(blend).items():
+        everywhere = np.full((len(blended), own.shape[1]), np.nan, dtype=own.dtype)
+        everywhere[blended] = own
+        for outcome, values in zip(OUTCOMES, everywhere.T, strict=False):
+            columns[f"{name} {outcome}"] = pa.array(values, from_pandas=True)  # null where a row was not blended
+    write_table(folder / PREDICTIONS, pa.table(columns), metadata)
+    return [
+        folder / PREDICTIONS,
+        write_json(folder / "weights.json", weights),
+        write_json(folder / "leaderboard.json", [row.as_dict() for row in blend.leaderboard()]),
+        write_json(folder / "blend.json", content),
+    ]
+
+
+def read_blend(path: Path) -> Blend:
+    """Read a blend.json and the predictions.parquet beside it.
+
+    Raises
+    ------
+    StoreError where a file is missing or damaged, where a field of blend.json is missing or of another type, and
+    where the predictions are of other data, other folds or another blend.
+    """
+    content = read_json(path)
+    beside = path.with_name(PREDICTIONS)
+    if not beside.is_file():
+        raise StoreError(f"no {beside}", "the honest predictions of the blend, beside its blend.json", AGAIN)
+    table, metadata = read_table(beside)
+    folds = folds_of(table, metadata, beside)
+    _compare(
+        beside, path, ("data", folds.data_digest, content.data_digest), ("folds", folds.digest, content.fold_digest)
+    )
+    rows, parts = _read_parts(content, folds, table, beside)
+    _compare(beside, path, ("predictions", predictions_digest(rows, parts), content.predictions_digest))
+    blend = _join(content, folds, rows, parts)
+    if blend.best.method != content.best:
+        raise StoreError(f"{path}: best is {content.best}", f"{blend.best.method}, by its honest score", AGAIN)
+    return blend
+
+
+def describe(blend: Blend) -> dict[str, Any]:
+    """Return the content of blend.json as JSON values; log loss in nats."""
+    choice, expected, rows = blend.choice, blend.expected, blend.members()
+    holdouts: Sequence[float | None] = blend.holdout or [None] * len(rows)
+    members = [
+        MemberEntry(
+            info.name,
+            info.backbone,
+            info.seed,
+            row.log_loss,
+            info.recipe,
+            info.tuned_on_oof,
+            holdout,
+            dict(blend.calibrated.get(info.name, {})),
+        )
+        for info, row, holdout in zip(blend.stack.members, rows, holdouts, strict=True)
+    ]
+    nested = None
+    if choice is not None:
+        nested = NestedEntry(choice.methods, choice.honest, choice.honest_se, dict(choice.differences))
+    content = BlendFile(
+        n_pairs=len(blend.stack.folds.ids),
+        data_digest=blend.folds.data_digest,
+        fold_digest=blend.folds.digest,
+        predictions_digest=predictions_digest(blend.stack.folds, _parts(blend)),
+        members=members,
+        methods=[_method_entry(blend.stack, result) for result in blend.results],
+        best=blend.best.method,
+        best_honest=None if expected is None else expected.honest,
+        best_honest_se=None if expected is None else expected.honest_se,
+        chosen_without_fold={} if choice is None else dict(choice.chosen),
+        nested=nested,
+        diagnostics=DiagnosticsEntry(rows, [*blend.diagnosis.forward], [*blend.diagnosis.alarms]),
+    )
+    return as_json(content)
+
+
+def blend_tags(blend: Blend) -> dict[str, str]:
+    """Return the tags by which MLflow's run of a blend is found; prefens.blend is of it alone."""
+    tags = {
+        "data_digest": blend.folds.data_digest,
+        "fold_digest": blend.folds.digest,
+        "members": digest(sorted(blend.names)),
+        "best": blend.best.method,
+        "blend": predictions_digest(blend.stack.folds, _parts(blend)),
+    }
+    return {f"prefens.{name}": value for name, value in tags.items()}
+
+
+def predictions_digest(rows: Folds, parts: Mapping[str, Floats]) -> str:
+    """Return the digest (64 hex digits) of the predictions of the blended rows: (n, 3) by name, as in `_parts`."""
+    texts = [rows.digest, rows.group.tolist(), rows.label.tolist(), list(parts)]
+    hashed = sha256(digest(texts).encode())
+    for values in [*([] if rows.truth is None else [rows.truth]), *parts.values()]:
+        hashed.update(np.ascontiguousarray(values).tobytes())
+    return hashed.hexdigest()
+
+
+def _method_entry(stack: OOFStack, result: BlendResult) -> MethodEntry:
+    weights = named_weights(stack, result)
+    return MethodEntry(
+        result.method,
+        result.fitted,
+        result.honest,
+        result.honest_se,
+        dict(result.differences),
+        None if weights is None else dict(weights),
+        dict(result.state),
+        result.holdout,
+    )
+
+
+def _parts(blend: Blend) -> dict[str, Floats]:
+    """Return (n, 3) probabilities of the blended rows by the name of their columns in predictions.parquet."""
+    parts = {f"oof {name}": own for name, own in zip(blend.names, blend.stack.probabilities, strict=True)}
+    parts |= {f"honest {result.method}": result.probabilities for result in blend.results}
+    return parts if blend.choice is None else {**parts, "nested": blend.choice.probabilities}
+
+
+def _read_parts(content: BlendFile, folds: Folds, table: pa.Table, path: Path) -> tuple[Folds, dict[str, Floats]]:
+    """Return the blended rows, and their probabilities as `_parts` does, from the predictions.parquet at `path`."""
+    names = [f"oof {each.member}" for each in content.members]
+    names += [f"honest {each.method}" for each in content.methods]
+    names += [] if content.nested is None else ["nested"]
+    columns = {name: [f"{name} {outcome}" for outcome in OUTCOMES[: folds.n_outcomes]] for name in names}
+    missing = sorted({*chain.from_iterable(columns.values())} - {*table.column_names})
+    if missing:
+        raise StoreError(
+            f"{path}: no column {', '.join(missing[:SHOWN])}", "those of the methods in its blend.json", AGAIN
+        )
+    blended = table.column(columns[names[0]][0]).is_valid().to_numpy()
+    return take_rows(folds, blended), {
+        name: np.column_stack([table.column(column).to_numpy()[blended] for column in own])
+        for name, own in columns.items()
+    }
+
+
+def _join(content: BlendFile, folds: Folds, rows: Folds, parts: Mapping[str, Floats]) -> Blend:
+    infos = tuple(
+        MemberInfo(each.member, each.backbone, each.seed, each.recipe, each.tuned_on_oof) for each in content.members
+    )
+    stack = OOFStack(infos, np.stack([parts[f"oof {info.name}"] for info in infos]), rows)
+    results = [_result(infos, entry, parts[f"honest {entry.method}"]) for entry in content.methods]
+    nested, choice = content.nested, None
+    if nested is not None:
+        scores = nested.honest, nested.honest_se, parts["nested"]
+        choice = Choice(content.chosen_without_fold, *scores, nested.methods, nested.differences)
+    calibrated = {each.member: each.calibrated for each in content.members}
+    holdout = [each.holdout for each in content.members if each.holdout is not None]
+    diagnosis = _diagnosis(content.diagnostics, stack)
+    return Blend(folds, stack, results, choice, diagnosis, with_methods(calibrated, results), holdout or None)
+
+
+def _result(members: Sequence[MemberInfo], entry: MethodEntry, honest: Floats) -> BlendResult:
+    weights = None if entry.weights is None else np.array([entry.weights[info.name] for info in members])
+    return BlendResult(
+        entry.method,
+        weights,
+        entry.fitted,
+        entry.honest,
+        entry.honest_se,
+        honest,
+        entry.holdout,
+        entry.state,
+        entry.differences,
+    )
+
+
+def _diagnosis(entry: DiagnosticsEntry, stack: OOFStack) -> Diagnosis:
+    return Diagnosis(
+        np.array([row.weight for row in entry.members]),
+        np.array([row.weight_interval for row in entry.members]),
+        error_correlation(stack),
+        np.array([np.nan if row.left_out is None else row.left_out for row in entry.members]),
+        entry.forward,
+        entry.alarms,
+    )
+
+
+def _compare(path: Path, blend: Path, *digests: tuple[str, str, str]) -> None:
+    for name, came, expected in digests:
+        if came != expected:
+            raise StoreError(f"{path}: {name} {short(came)}", f"{name} {short(expected)}, as in {blend}", AGAIN)
