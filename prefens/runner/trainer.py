@@ -197,7 +197,7 @@ class Trainer:
             "threads": resources.thread_count(),
             "train_rows": len(self.corpus.train_rows(fold)),
             "valid_rows": len(valid),
-            "facts": {name: value for name, value in report.facts.items() if value == value},  # NaN is no JSON
+            "facts": {name: value for name, value in report.metrics.items() if value == value},  # NaN is no JSON
             "curves": {name: list(curve) for name, curve in report.curves.items()},
         }
 

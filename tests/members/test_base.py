@@ -129,7 +129,7 @@ def test_saved_and_loaded_predicts_the_same(fitted: Member, train: Pairs, tmp_pa
 
 def test_same_entropy_same_bits(make: Make, fitted: Member, train: Pairs, context: Context) -> None:
     again = make()
-    facts = again.fit(train, None, context).facts
+    facts = again.fit(train, None, context).metrics
     assert "rounds" in facts or int(facts["parameters"]) > 0  # what a report compares; boosted trees have none
     np.testing.assert_array_equal(again.predict_proba(train), fitted.predict_proba(train))
 

@@ -167,12 +167,12 @@ def test_two_processes_at_once_leave_one_file(tiny_bert: Path, tmp_path: Path) -
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
         first, second = pool.map(fit_and_predict, [tiny_bert] * 2, [tmp_path] * 2)
     np.testing.assert_array_equal(first, second)
-    assert len(list((tmp_path / "encoded").glob("*.npy"))) == 1
+    assert len(list((tmp_path / "encoder_features").glob("*.npy"))) == 1
 
 
 def test_a_damaged_file_is_made_again(tiny_bert: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     first = fit_and_predict(tiny_bert, tmp_path)
-    (path,) = (tmp_path / "encoded").glob("*.npy")
+    (path,) = (tmp_path / "encoder_features").glob("*.npy")
     path.write_bytes(path.read_bytes()[:1000])
     np.testing.assert_array_equal(fit_and_predict(tiny_bert, tmp_path), first)
     assert "is damaged" in caplog.text
@@ -186,13 +186,13 @@ def test_a_full_disk_costs_the_file_alone(tiny_bert: Path, tmp_path: Path, monke
 
     monkeypatch.setattr("os.posix_fallocate", full, raising=False)
     np.testing.assert_array_equal(fit_and_predict(tiny_bert, tmp_path / "full"), first)
-    assert not list((tmp_path / "full" / "encoded").glob("*.npy"))
+    assert not list((tmp_path / "full" / "encoder_features").glob("*.npy"))
 
 
 def test_more_states_than_a_disk_should_hold_are_refused(
     tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("prefens.members.training.precompute.LARGEST", 1000)
+    monkeypatch.setattr("prefens.members.training.precompute.MAX_STATES_BYTES", 1000)
     fit_and_predict(tiny_bert, tmp_path)
     with pytest.raises(ConfigError, match=r"head\.pooling=attention"):
         member_on(tiny_bert, HeadSettings(pooling=Pooling.attention)).fit(make_pairs(COUNT), None, context_of(tmp_path))

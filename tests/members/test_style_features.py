@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from prefens.core.types import PairFeatures, Pairs, Strings
 from prefens.data.text.style_counts import COUNTS, WORD, describe, read, tokens
-from prefens.members.style_features import FLAGS, extract, features
+from prefens.members.style_features import FLAGS, extract_features
 
 Turns = tuple[str, ...]
 
@@ -67,12 +67,12 @@ def make(rows: list[tuple[Turns, Turns, Turns]]) -> Pairs:
 
 
 def odd_of(prompt: str, a: str, b: str) -> dict[str, float]:
-    found = features(make([((prompt,), (a,), (b,))]))
+    found = extract_features(make([((prompt,), (a,), (b,))]))
     return dict(zip(found.names_odd, found.odd[0].tolist(), strict=True))
 
 
 def even_of(prompt: str, a: str, b: str) -> dict[str, float]:
-    found = features(make([((prompt,), (a,), (b,))]))
+    found = extract_features(make([((prompt,), (a,), (b,))]))
     return dict(zip(found.names_even, found.even[0].tolist(), strict=True))
 
 
@@ -92,7 +92,7 @@ def assert_sound(found: PairFeatures, rows: int) -> None:
 @settings(max_examples=60)
 def test_swapping_negates_the_odd_features_and_keeps_the_even_ones(rows: list[tuple[Turns, Turns, Turns]]) -> None:
     pairs = make(rows)
-    found, swapped = features(pairs), features(pairs.swapped())
+    found, swapped = extract_features(pairs), extract_features(pairs.swapped())
     assert_sound(found, len(rows))
     np.testing.assert_array_equal(swapped.odd, -found.odd)
     np.testing.assert_array_equal(swapped.even, found.even)
@@ -101,9 +101,9 @@ def test_swapping_negates_the_odd_features_and_keeps_the_even_ones(rows: list[tu
 @given(triples)
 @settings(max_examples=20)
 def test_a_row_depends_on_its_own_texts_only(rows: list[tuple[Turns, Turns, Turns]]) -> None:
-    whole = features(make(rows))
+    whole = extract_features(make(rows))
     for place, row in enumerate(rows):
-        alone = features(make([row]))
+        alone = extract_features(make([row]))
         np.testing.assert_allclose(alone.odd[0], whole.odd[place], atol=1e-12)
         np.testing.assert_allclose(alone.even[0], whole.even[place], atol=1e-12)
 
@@ -111,7 +111,7 @@ def test_a_row_depends_on_its_own_texts_only(rows: list[tuple[Turns, Turns, Turn
 @given(triples)
 @settings(max_examples=20)
 def test_equal_responses_differ_in_nothing(rows: list[tuple[Turns, Turns, Turns]]) -> None:
-    found = features(make([(prompt, a, a) for prompt, a, _ in rows]))
+    found = extract_features(make([(prompt, a, a) for prompt, a, _ in rows]))
     assert not found.odd.any()
     assert found.even[:, found.names_even.index("same_words")].all()
 
@@ -124,19 +124,19 @@ def test_both_tokenisers_agree_where_both_apply(ascii_text: str) -> None:
 def test_every_combination_of_hostile_texts_is_finite() -> None:
     sides: list[Turns] = [(), ("", ""), *((text,) for text in SIGNS + SCRIPTS)]
     rows = [(sides[(i * j) % len(sides)], a, b) for i, a in enumerate(sides) for j, b in enumerate(sides)]
-    assert_sound(features(make(rows)), len(rows))
+    assert_sound(extract_features(make(rows)), len(rows))
 
 
 @pytest.mark.parametrize("unit", LONG)
 def test_a_megabyte_on_end_takes_linear_time(unit: str) -> None:
     long = (unit * (MEGABYTE // len(unit.encode())),)
     start = time.process_time()
-    assert_sound(features(make([(("hi",), long, ("no",)), (long, ("hi",), ("no",))])), 2)
+    assert_sound(extract_features(make([(("hi",), long, ("no",)), (long, ("hi",), ("no",))])), 2)
     assert time.process_time() - start < 5.0  # a quadratic step would take minutes
 
 
 def test_no_pairs_give_empty_matrices_with_the_same_names() -> None:
-    nothing, something = features(make([])), features(make([(("p",), ("a",), ("b",))]))
+    nothing, something = extract_features(make([])), extract_features(make([(("p",), ("a",), ("b",))]))
     assert_sound(nothing, 0)
     assert (nothing.names_odd, nothing.names_even) == (something.names_odd, something.names_even)
     assert len({*nothing.names_odd}) == len(nothing.names_odd)
@@ -144,7 +144,7 @@ def test_no_pairs_give_empty_matrices_with_the_same_names() -> None:
 
 
 def test_worker_processes_can_be_given_the_work() -> None:
-    assert pickle.loads(pickle.dumps(extract)) is extract
+    assert pickle.loads(pickle.dumps(extract_features)) is extract_features
 
 
 def test_layout_is_counted_outside_code_blocks() -> None:

@@ -43,7 +43,7 @@ def member_on(path: Path, save: Save = Save.fp32, mode: Mode = Mode.lora, **lora
 def test_what_is_loaded_predicts_what_was_trained(tiny_encoder: Path, tmp_path: Path, save: Save) -> None:
     pairs, member = make_pairs(40), member_on(tiny_encoder, save)
     report = member.fit(pairs, None, CONTEXT)
-    assert report.facts["trained_parameters"] < report.facts["parameters"]  # type: ignore[operator]
+    assert report.metrics["trained_parameters"] < report.metrics["parameters"]  # type: ignore[operator]
     member.save(tmp_path)
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {"settings.json", "backbone.json", "model.safetensors"}

@@ -104,7 +104,9 @@ def test_every_weight_of_the_head_learns(
     encoder: Any, parts: dict[Pairing, PairTokens], pairing: Pairing, kind: HeadKind, pooling: Pooling, style: bool
 ) -> None:
     model, tokens = shaken(encoder, parts[pairing], pairing, kind, pooling, style)
-    cross_entropy(model(pair_batch(tokens, ROWS, 1, both=model.both)), torch.tensor([0, 1, 2, 0, 0, 2])).backward()
+    cross_entropy(
+        model(pair_batch(tokens, ROWS, 1, both=model.needs_both)), torch.tensor([0, 1, 2, 0, 0, 2])
+    ).backward()
     for name, weight in model.head.named_parameters():
         assert weight.grad is not None, name
         assert weight.grad.abs().max() > 1e-9, name
@@ -130,10 +132,10 @@ def test_cross_learns_from_one_order_where_its_head_judges_one(
     encoder: Any, parts: dict[Pairing, PairTokens], kind: HeadKind
 ) -> None:
     model, tokens = shaken(encoder, parts[Pairing.cross], Pairing.cross, kind, Pooling.mean, True)
-    assert model.both == (kind in (HeadKind.equivariant, HeadKind.davidson))
+    assert model.needs_both == (kind in (HeadKind.equivariant, HeadKind.davidson))
     for swapped in (None, np.arange(6) % 2 == 0):
-        alone, whole = (pair_batch(tokens, ROWS, 1, swapped, both) for both in (model.both, True))
-        assert len(alone["input_ids"]) == (12 if model.both else 6)
+        alone, whole = (pair_batch(tokens, ROWS, 1, swapped, both) for both in (model.needs_both, True))
+        assert len(alone["input_ids"]) == (12 if model.needs_both else 6)
         torch.testing.assert_close(model(alone), model(whole), atol=1e-5, rtol=1e-5)
 
 

@@ -18,9 +18,9 @@ from prefens.members.nn.pretrained import load_encoder
 from prefens.members.nn.textcnn import TextCnn
 from prefens.members.textcnn import TextCnnMember
 from prefens.members.training import loop
-from prefens.members.training.batching import steps
+from prefens.members.training.batching import plan_steps
 from prefens.members.training.dataset import swapped_rows
-from prefens.members.training.ema import averaged
+from prefens.members.training.ema import ema_model
 from prefens.members.training.optimizer import layer_depths, make_optimizer
 from prefens.members.training.schedule import LearningRates
 from prefens.members.training.settings import GuardSettings, Schedule, Swap, TrainingSettings
@@ -52,7 +52,7 @@ def test_a_guard_that_is_no_number_of_pairs_is_refused() -> None:
 def test_small_sets_have_more_epochs_and_large_ones_do_not(
     count: int, batch_pairs: int, epochs: int, least: int
 ) -> None:
-    usual, more = steps(count, batch_pairs, epochs, 0), steps(count, batch_pairs, epochs, 0, least)
+    usual, more = plan_steps(count, batch_pairs, epochs, 0), plan_steps(count, batch_pairs, epochs, 0, least)
     assert len(more) >= max(least, len(usual))
     assert len(more) - least < len(usual) / epochs or len(more) == len(usual)
     for one, other in zip(usual, more, strict=False):
@@ -125,9 +125,9 @@ def test_swaps_are_drawn_anew_every_epoch_and_again_the_same(seed: int, epoch: i
 
 def test_the_average_follows_the_weights_and_forgets_the_first() -> None:
     model = nn.Linear(1, 1, bias=False)
-    average = averaged(model, 0.9)
+    average = ema_model(model, 0.9)
     assert average is not None
-    assert averaged(model, 0.0) is None
+    assert ema_model(model, 0.0) is None
     expected = None
     for step in range(40):
         nn.init.constant_(model.weight, step)
@@ -154,7 +154,7 @@ def test_every_family_forgets_activations_or_says_that_it_cannot(tiny_encoder: P
     model = PairModel(load_encoder(tiny_encoder), HeadSettings(hidden=8))
     if model.encoder.config.model_type == "mpnet":
         with pytest.raises(ConfigError, match="gradient_checkpointing"):
-            loop._forget_activations(model)
+            loop.enable_gradient_checkpointing(model)
         return
-    loop._forget_activations(model)
+    loop.enable_gradient_checkpointing(model)
     assert any(getattr(module, "gradient_checkpointing", False) for module in model.encoder.modules())
