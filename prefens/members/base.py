@@ -3,12 +3,12 @@
 To add a kind of member:
 
 1. Write a file in this folder with a dataclass that derives from `Member`. Its fields are its settings, `name` first.
-   `tfidf.py` is the shortest complete example. Set `kind` to a short word, and implement `fit`, `predict_proba`,
-   `save` and `load`. A network derives from `NetworkMember` in `network.py`, which implements these four.
+   Set `kind` to a short word, and implement `fit`, `predict_proba`, `save` and `load`; `style.py` is an example. A
+   network derives from `NetworkMember` in `network.py`, which implements these four; `textcnn.py` is an example.
 2. Add the word and the class to `BUILT_IN` in `registry.py`. (A package of your own does it by the entry point group
    "prefens.members" instead.)
 3. Write conf/backbone/NAME.yaml, whose `_target_` names the class and which lists each field with a comment.
-4. Add it to `KINDS` in tests/members/test_base.py, which tests the contract on every kind: probabilities, swap
+4. Add a line to `MEMBERS` in tests/members/test_base.py, which tests the contract on every kind: probabilities, swap
    symmetry, the same bits from the same seed, and save followed by load.
 """
 

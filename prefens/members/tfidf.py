@@ -73,7 +73,7 @@ class TfidfMember(Member):
 
     def fit(self, train: Pairs, valid: Pairs | None, context: Context) -> FitReport:
         self._idf = self._inverse_frequencies(train)
-        ngrams, cosines = self._parts(train)
+        ngrams, cosines = self._ngrams_and_cosines(train)
         self._norms = np.array([max(_norm(part), 1e-9) for part in ngrams])
         self._scaling = PairScaling.fit(*([block] for block in cosines))
         odd, even = (rotate(part) for part in self._features(ngrams, cosines))
@@ -84,7 +84,7 @@ class TfidfMember(Member):
     def predict_proba(self, pairs: Pairs) -> Floats:
         if self._model is None:
             raise ValueError("predict_proba before fit or load")
-        return self._model.predict_proba(*self._features(*self._parts(pairs)))
+        return self._model.predict_proba(*self._features(*self._ngrams_and_cosines(pairs)))
 
     def save(self, directory: Path) -> None:
         from safetensors.numpy import save_file
@@ -108,6 +108,7 @@ class TfidfMember(Member):
         return member
 
     def _counts(self, pairs: Pairs) -> tuple[list[sparse.csr_matrix], Any]:
+        """Return `_count_all` of all pairs that `pairs` were taken from, and the rows of `pairs` in it."""
         signature = self.cache_signature("counts", self.word_ngrams, self.char_ngrams, self.bits)
         return shared(pairs, signature, self._count_all)
 
@@ -131,7 +132,7 @@ class TfidfMember(Member):
         counts, n = sparse.vstack(parts, format="csr"), len(pairs)
         return [counts[start : start + n] for start in (0, n, 2 * n)]
 
-    def _parts(self, pairs: Pairs) -> tuple[list[sparse.csr_matrix], list[Block]]:
+    def _ngrams_and_cosines(self, pairs: Pairs) -> tuple[list[sparse.csr_matrix], list[Block]]:
         """Return difference and sum of the TF-IDF vectors, and the odd and even cosines."""
         counts, rows = self._counts(pairs)
         prompt, a, b = (_weighted(part[rows], self._idf) for part in counts)
@@ -149,7 +150,7 @@ class TfidfMember(Member):
         scaled = self._scaling.apply(*([block] for block in cosines))
         parts = zip(ngrams, self._norms, scaled, strict=True)
         odd, even = (
-            sparse.hstack([part / size, sparse.csr_matrix(dense)], format="csr") for part, size, dense in parts
+            sparse.hstack([ngram / norm, sparse.csr_matrix(cosine)], format="csr") for ngram, norm, cosine in parts
         )
         return odd, even
 

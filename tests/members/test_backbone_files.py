@@ -28,7 +28,7 @@ def test_other_weights_are_refused(tmp_path: Path) -> None:
     assert caught.value.expected == MINILM_SHA256
 
 
-def test_a_carried_folder_goes_first(tmp_path: Path) -> None:
+def test_a_folder_of_backbones_goes_first(tmp_path: Path) -> None:
     shutil.copytree(find_minilm(), tmp_path / "minilm-l6")
     assert find_minilm(tmp_path) == tmp_path / "minilm-l6"
 

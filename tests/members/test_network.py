@@ -59,8 +59,8 @@ def test_members_are_symmetric_and_come_back_from_disk(
 def test_members_of_every_family_are_symmetric(tiny_encoder: Path, pairing: Pairing) -> None:
     member = fit(member_of(tiny_encoder, pairing, small(HeadKind.mlp, Pooling.mean, style=True)), make_pairs(24))
     fresh = make_pairs(12, seed=1)
-    there, back = member.predict_proba(fresh), member.predict_proba(fresh.swapped())
-    np.testing.assert_allclose(there, back[:, SWAP], atol=1e-6)
+    predicted, swapped = member.predict_proba(fresh), member.predict_proba(fresh.swapped())
+    np.testing.assert_allclose(predicted, swapped[:, SWAP], atol=1e-6)
     # A row alone, whose length no other decides, has the same style features and probabilities.
     alone = np.concatenate([member.predict_proba(fresh.take(np.array([row]))) for row in range(12)])
     np.testing.assert_allclose(member.predict_proba(fresh), alone, atol=1e-5)
@@ -116,7 +116,7 @@ def test_style_beyond_what_was_seen_in_training_is_no_more_than_its_edge(tiny_be
         replace(row, response_a=column([("Why? - No! " * times,)]), base=None, rows=None) for times in (300, 30000)
     )
     features = [member.reader.style.base_features(pairs) for pairs in (far, farther)]  # type: ignore[union-attr]
-    assert max(np.abs(side).max() for found in features for side in (found.odd, found.even)) <= 1.0
+    assert max(np.abs(side).max() for inputs in features for side in (inputs.odd, inputs.even)) <= 1.0
     np.testing.assert_allclose(member.predict_proba(far), member.predict_proba(farther), atol=1e-3)
 
 

@@ -1,4 +1,4 @@
-"""Inner folds choose the regularisation."""
+"""Inner folds choose the regularization."""
 
 import numpy as np
 

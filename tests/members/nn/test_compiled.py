@@ -24,8 +24,8 @@ def test_compiled_encoders_compute_the_same_and_are_compiled_once(family: str) -
         exact = forward_states(encoder, batch, has_types(encoder))
         same = forward_states(encoder, batch, has_types(encoder), compiled=True)
         torch.testing.assert_close(same, exact, atol=1e-4, rtol=1e-4)
-        for slope, wanted in zip(gradients(encoder, same), gradients(encoder, exact), strict=True):
-            torch.testing.assert_close(slope, wanted, atol=1e-3, rtol=1e-3)
+        for gradient, expected in zip(gradients(encoder, same), gradients(encoder, exact), strict=True):
+            torch.testing.assert_close(gradient, expected, atol=1e-3, rtol=1e-3)
         compiled.append(counters["stats"]["unique_graphs"])
     assert compiled[0] > 0
     assert len(set(compiled)) == 1

@@ -30,7 +30,9 @@ def logged_reason(caplog: pytest.LogCaptureFixture, encoder: Any) -> str:
     return caplog.text
 
 
-def test_why_the_kernels_are_not_used_is_logged(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_why_the_kernels_do_not_run_is_logged(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     encoder = tiny("deberta-v2")
     monkeypatch.setattr(deberta_kernels, "find_spec", lambda name: None)
     assert "pip install 'prefens[gpu]'" in logged_reason(caplog, encoder)
@@ -53,11 +55,11 @@ def test_the_kernels_compute_what_the_eager_attention_does() -> None:
     calm = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
     encoder = tiny("deberta-v2", hidden_size=64, **calm).to(GPU).train()
     batch = {name: tensor.to(GPU) for name, tensor in batch_of([5, 12, 12, 3, 30, 20, 1]).items()}
-    wanted = forward_states(encoder, batch, False)
-    slopes = dict(zip((name for name, _ in encoder.named_parameters()), gradients(encoder, wanted), strict=True))
+    expected = forward_states(encoder, batch, False)
+    slopes = dict(zip((name for name, _ in encoder.named_parameters()), gradients(encoder, expected), strict=True))
     assert deberta_kernels.install(encoder, GPU)
-    found = forward_states(encoder, batch, False)
-    torch.testing.assert_close(found, wanted, atol=1e-4, rtol=1e-4)
+    states = forward_states(encoder, batch, False)
+    torch.testing.assert_close(states, expected, atol=1e-4, rtol=1e-4)
     names = [name for name, _ in encoder.named_parameters()]
-    for name, slope in zip(names, gradients(encoder, found), strict=True):
+    for name, slope in zip(names, gradients(encoder, states), strict=True):
         torch.testing.assert_close(slope, slopes[name], atol=1e-3, rtol=1e-3)

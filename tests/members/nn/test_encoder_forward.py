@@ -20,14 +20,14 @@ from tests.helpers.encoders import KINDS, batch_of, gradients, has_types, padded
 @pytest.mark.parametrize("family", KINDS)
 def test_states_and_gradients_are_those_of_the_padded_batch(family: str) -> None:
     encoder, batch = tiny(family), batch_of([5, 12, 12, 3, 30, 12, 20, 1])
-    wanted = padded(encoder, batch)
-    slopes = gradients(encoder, wanted)
-    found = forward_states(encoder, batch, has_types(encoder))
+    expected = padded(encoder, batch)
+    slopes = gradients(encoder, expected)
+    states = forward_states(encoder, batch, has_types(encoder))
     assert (encoder.config._attn_implementation == ATTENTION_NAME) == (family in MODEL_TYPES)
-    torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
-    for slope, same in zip(slopes, gradients(encoder, found), strict=True):
+    torch.testing.assert_close(states, expected, atol=1e-5, rtol=1e-5)
+    for slope, same in zip(slopes, gradients(encoder, states), strict=True):
         torch.testing.assert_close(same, slope, atol=1e-4, rtol=1e-4)  # sums over all tokens
-    torch.testing.assert_close(padded(encoder, batch), wanted, atol=1e-5, rtol=1e-5)  # padded callers go on as before
+    torch.testing.assert_close(padded(encoder, batch), expected, atol=1e-5, rtol=1e-5)  # padded callers go on as before
 
 
 def test_a_padding_token_in_the_text_takes_no_position_as_before() -> None:
@@ -36,34 +36,34 @@ def test_a_padding_token_in_the_text_takes_no_position_as_before() -> None:
     torch.testing.assert_close(forward_states(encoder, batch, True), padded(encoder, batch), atol=1e-5, rtol=1e-5)
 
 
-def test_textcnn_is_read_in_groups_too() -> None:
+def test_textcnn_is_computed_in_groups_too() -> None:
     torch.manual_seed(0)
     encoder, batch = TextCnn(50, 1, 8, 4, [1, 3], 0.0).eval(), batch_of([5, 12, 3, 30])
     torch.testing.assert_close(forward_states(encoder, batch, False), padded(encoder, batch), atol=1e-6, rtol=1e-6)
 
 
 @pytest.mark.parametrize("family", ["bert", "modernbert"])
-@pytest.mark.parametrize("arithmetic", [torch.float32, torch.bfloat16])
-def test_attention_dropout_is_honoured(family: str, arithmetic: torch.dtype) -> None:
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_attention_dropout_is_honoured(family: str, dtype: torch.dtype) -> None:
     name = "attention_dropout" if family == "modernbert" else "attention_probs_dropout_prob"
     calm = {"hidden_dropout_prob": 0.0} if family == "bert" else {}
     batch = batch_of([5, 12, 9])
     for share in (0.0, 0.5):
         encoder = tiny(family, **calm, **{name: share}).train()
-        once, again = (forward_states(encoder, batch, has_types(encoder), arithmetic) for _ in range(2))
+        once, again = (forward_states(encoder, batch, has_types(encoder), dtype) for _ in range(2))
         assert torch.equal(once, again) == (share == 0.0)
 
 
 @pytest.mark.parametrize("family", KINDS)
-@pytest.mark.parametrize("arithmetic", [torch.float32, torch.bfloat16])
-def test_the_order_of_the_sequences_changes_no_bit(family: str, arithmetic: torch.dtype) -> None:
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_order_of_the_sequences_changes_no_bit(family: str, dtype: torch.dtype) -> None:
     encoder, batch = tiny(family), batch_of([5, 12, 12, 3, 30, 12, 20, 1])
     places = torch.tensor([4, 5, 6, 7, 0, 1, 2, 3])
-    moved = {name: tensor[places] for name, tensor in batch.items()}
+    reordered = {name: tensor[places] for name, tensor in batch.items()}
     with torch.inference_mode():
-        states = forward_states(encoder, batch, has_types(encoder), arithmetic)
+        states = forward_states(encoder, batch, has_types(encoder), dtype)
         assert states.dtype is torch.float32
-        assert torch.equal(forward_states(encoder, moved, has_types(encoder), arithmetic), states[places])
+        assert torch.equal(forward_states(encoder, reordered, has_types(encoder), dtype), states[places])
 
 
 @pytest.mark.parametrize("family", ["bert", "modernbert", "deberta-v2"])
@@ -101,7 +101,7 @@ def test_the_flash_kernel_gives_what_groups_give(reach: int | None) -> None:
     torch.testing.assert_close(kernel, reference, atol=2e-2, rtol=2e-2)
 
 
-def test_a_torch_without_the_flash_kernel_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_torch_without_the_kernel_for_packed_sequences_is_recognized(monkeypatch: pytest.MonkeyPatch) -> None:
     packed_attention.varlen_kernel.cache_clear()
     assert packed_attention.varlen_kernel() is not None
     for older in (None, SimpleNamespace(varlen_attn=lambda query, key, value, is_causal=False: query)):

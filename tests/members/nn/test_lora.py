@@ -49,8 +49,8 @@ def test_what_is_loaded_predicts_what_was_trained(tiny_encoder: Path, tmp_path: 
     assert names == {"settings.json", "backbone.json", "model.safetensors"}
     assert all(".lora_" in name or name.startswith("head.") for name in load_file(tmp_path / "model.safetensors"))
     again = EncoderMember.load(tmp_path)
-    moved = np.abs(again.predict_proba(pairs) - member.predict_proba(pairs)).max()
-    assert moved < (1e-6 if save is Save.fp32 else 1e-3)
+    difference = np.abs(again.predict_proba(pairs) - member.predict_proba(pairs)).max()
+    assert difference < (1e-6 if save is Save.fp32 else 1e-3)
 
 
 def test_only_adapters_and_head_change(tiny_encoder: Path) -> None:
@@ -110,12 +110,12 @@ def test_bad_settings(bad: dict[str, float]) -> None:
         LoraSettings(**bad)  # type: ignore[arg-type]
 
 
-def test_targets_that_are_not_there_are_told(tiny_bert: Path) -> None:
+def test_targets_that_match_no_layer_are_refused(tiny_bert: Path) -> None:
     with pytest.raises(BackboneError, match="nowhere"):
         member_on(tiny_bert, targets=["nowhere"]).fit(make_pairs(40), None, CONTEXT)
 
 
-def test_without_peft_the_way_out_is_told(tiny_bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_peft_the_error_says_what_to_install(tiny_bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "peft", None)
     with pytest.raises(ConfigError, match=r"prefens\[lora\]"):
         member_on(tiny_bert).fit(make_pairs(40), None, CONTEXT)

@@ -1,4 +1,4 @@
-"""Encoders by their files: how much each family reads, and what is no encoder is told before it costs anything."""
+"""Encoders by their files: how long a sequence each family reads, and that other models are refused early."""
 
 import json
 from pathlib import Path
@@ -58,7 +58,7 @@ def test_what_is_no_encoder_is_refused(config: dict[str, Any], message: str, tmp
         max_sequence_length(tmp_path)
 
 
-def test_a_directory_without_a_tokenizer_is_told(tmp_path: Path) -> None:
+def test_a_directory_without_a_tokenizer_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert", **SMALL}))
     with pytest.raises(BackboneError, match="tokenizer"):
         load_tokenizer(tmp_path)
@@ -80,7 +80,7 @@ def test_sentencepiece_files_are_read(tmp_path: Path) -> None:
     assert tokenizer.unk_token_id not in ids
 
 
-def test_weights_that_are_missing_are_told_and_not_drawn_at_random(tmp_path: Path) -> None:
+def test_missing_weights_are_an_error_and_not_drawn_at_random(tmp_path: Path) -> None:
     from safetensors.torch import load_file, save_file
 
     directory = make_tiny_encoder("bert", tmp_path)

@@ -145,9 +145,9 @@ def test_a_collapse_is_judged_once_at_half_the_schedule_and_not_too_soon(sizes: 
             guard.check(np.where(last, prior - 0.9 * CHANCE_GAIN_NATS, 0.0).tolist())
         except CollapseError:
             judged.append(count)
-    seen = np.cumsum(sizes)
-    right = [count for count in range(1, len(sizes) + 1) if 2 * count >= len(sizes) and seen[count - 1] >= least]
-    assert judged == right[:1]
+    pairs = np.cumsum(sizes)
+    ready = [count for count in range(1, len(sizes) + 1) if 2 * count >= len(sizes) and pairs[count - 1] >= least]
+    assert judged == ready[:1]
 
 
 def test_a_training_that_learns_nothing_is_stopped_half_way(calm: Path) -> None:
@@ -200,13 +200,13 @@ def test_a_side_that_always_wins_is_no_collapse_of_what_cannot_see_sides(
 @pytest.mark.parametrize("what", ["loss", "gradient"])
 def test_what_is_not_finite_names_its_step(what: str, calm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def spoilt(self: PairModel, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        logits = whole(self, batch)
+        logits = forward(self, batch)
         if what == "loss":
             return logits * torch.nan
         logits.register_hook(lambda gradient: gradient * torch.inf)
         return logits
 
-    whole = PairModel.forward
+    forward = PairModel.forward
     monkeypatch.setattr(PairModel, "forward", spoilt)
     with pytest.raises(TrainingError, match=rf"a (training )?{what} of (nan|inf) at step 1 of 10"):
         fit(calm)

@@ -93,24 +93,24 @@ def test_an_encoder_without_layers_is_one_layer() -> None:
 
 def rates_of(settings: TrainingSettings, count: int, losses: list[float] | None = None, per_epoch: int = 5) -> list:
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
-    rates, found = LearningRates(optimizer, settings, count), []
+    schedule, rates = LearningRates(optimizer, settings, count), []
     for step in range(count):
-        found.append(optimizer.param_groups[0]["lr"])
+        rates.append(optimizer.param_groups[0]["lr"])
         optimizer.step()
-        rates.step()
+        schedule.step()
         if losses is not None and (step + 1) % per_epoch == 0:
-            rates.end_epoch(losses[step // per_epoch])
-    return found
+            schedule.end_epoch(losses[step // per_epoch])
+    return rates
 
 
 @pytest.mark.parametrize("schedule", list(Schedule))
 def test_schedules_warm_up_and_go_down_as_they_promise(schedule: Schedule) -> None:
     settings = TrainingSettings(schedule=schedule, warmup=0.25)
-    found = rates_of(settings, 20, [1.0, 0.9, 0.95, 0.8])
-    np.testing.assert_allclose(found[:6], [0.0, 0.2, 0.4, 0.6, 0.8, 1.0])
+    rates = rates_of(settings, 20, [1.0, 0.9, 0.95, 0.8])
+    np.testing.assert_allclose(rates[:6], [0.0, 0.2, 0.4, 0.6, 0.8, 1.0])
     last = {Schedule.cosine: 0.01, Schedule.linear: 1 / 15, Schedule.constant: 1.0, Schedule.plateau: 0.5}[schedule]
-    assert found[-1] == pytest.approx(last, abs=2e-3)
-    assert all(after <= before for before, after in itertools.pairwise(found[5:]))
+    assert rates[-1] == pytest.approx(last, abs=2e-3)
+    assert all(after <= before for before, after in itertools.pairwise(rates[5:]))
 
 
 @given(st.integers(0, 1000), st.integers(0, 9))
@@ -150,7 +150,7 @@ def test_a_textcnn_has_no_layers_to_checkpoint() -> None:
         member.fit(make_pairs(20), None, Context(0, np.zeros(20, dtype=np.int8)))
 
 
-def test_every_family_forgets_activations_or_says_that_it_cannot(tiny_encoder: Path) -> None:
+def test_every_family_checkpoints_gradients_or_says_that_it_cannot(tiny_encoder: Path) -> None:
     model = PairModel(load_encoder(tiny_encoder), HeadSettings(hidden=8))
     if model.encoder.config.model_type == "mpnet":
         with pytest.raises(ConfigError, match="gradient_checkpointing"):
