@@ -157,7 +157,9 @@ class Member(ABC):
 
         Parameters
         ----------
-        directory, backbones : Path
+        directory : Path
+            As in `load`.
+        backbones : Path or None
             As in `load`.
 
         Returns

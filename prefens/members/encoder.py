@@ -25,8 +25,16 @@ class EncoderMember(NetworkMember):
     ----------
     name : str
         The hub id.
-    text, pairing, head, training, prompt_prefix, response_prefix
-        As in `NetworkMember`.
+    text : TextSettings
+        What of the texts is read.
+    pairing : PairingSettings
+        Which two sequences a pair is.
+    head : HeadSettings
+        From token states to logits.
+    training : TrainingSettings
+        How the weights are trained.
+    prompt_prefix, response_prefix : str
+        What is put before each prompt and each response.
     path : str or None
         A local directory that is read instead of the hub.
     revision : str or None

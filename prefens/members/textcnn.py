@@ -28,8 +28,16 @@ class TextCnnMember(NetworkMember):
     ----------
     name : str
         The member's name in tables.
-    text, pairing, head, training, prompt_prefix, response_prefix
-        As in `NetworkMember`.
+    text : TextSettings
+        What of the texts is read.
+    pairing : PairingSettings
+        Which two sequences a pair is.
+    head : HeadSettings
+        From token states to logits.
+    training : TrainingSettings
+        How the weights are trained.
+    prompt_prefix, response_prefix : str
+        What is put before each prompt and each response.
     vocabulary : int
         Words of the training rows that get a vector of their own; the others share one.
     dimension : int

@@ -74,7 +74,9 @@ class LinearHead(Head):
 
     Parameters
     ----------
-    pooling_layer, n_style, n_vectors
+    pooling_layer : PoolingLayer
+        As in `Head`.
+    n_style, n_vectors : int
         As in `Head`.
     dropout : float in [0, 1)
         The share of the inputs that a training step drops.
@@ -95,7 +97,9 @@ class MlpHead(Head):
 
     Parameters
     ----------
-    pooling_layer, n_style, n_vectors
+    pooling_layer : PoolingLayer
+        As in `Head`.
+    n_style, n_vectors : int
         As in `Head`.
     hidden : int
         Hidden units.
@@ -120,7 +124,13 @@ class CnnHead(MlpHead):
     ----------
     convolutions : Convolutions
         Read the token states; `pooling_layer` reads their channels.
-    pooling_layer, n_style, n_vectors, hidden, dropout
+    pooling_layer : PoolingLayer
+        As in `Head`.
+    n_style, n_vectors : int
+        As in `Head`.
+    hidden : int
+        Hidden units.
+    dropout : float in [0, 1)
         As in `MlpHead`.
     """
 
@@ -145,9 +155,13 @@ class EquivariantHead(Head):
 
     Parameters
     ----------
-    pooling_layer, n_style
+    pooling_layer : PoolingLayer
         As in `Head`.
-    hidden, dropout
+    n_style : int
+        As in `Head`.
+    hidden : int
+        Hidden units.
+    dropout : float in [0, 1)
         As in `MlpHead`.
     """
 
@@ -181,9 +195,13 @@ class DavidsonHead(Head):
 
     Parameters
     ----------
-    pooling_layer, n_style
+    pooling_layer : PoolingLayer
         As in `Head`.
-    hidden, dropout
+    n_style : int
+        As in `Head`.
+    hidden : int
+        Hidden units.
+    dropout : float in [0, 1)
         As in `MlpHead`.
     """
 
