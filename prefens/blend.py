@@ -6,7 +6,8 @@ import logging
 from pathlib import Path
 
 from prefens.runner import app, config
-from prefens.runner.schemas import BlendConfig, Tracking
+from prefens.runner.schemas import BlendConfig
+from prefens.store.tracking.factory import Tracking
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from prefens.runner import app, config
-from prefens.runner.schemas import ImportConfig, Tracking
+from prefens.runner.schemas import ImportConfig
+from prefens.store.tracking.factory import Tracking
 
 
 def main() -> None:
@@ -19,9 +20,8 @@ def import_oof(settings: ImportConfig) -> app.Rows:
     from prefens.runner.blend_inputs import read_member
     from prefens.runner.console import leaderboard_table, show
     from prefens.runner.import_member import import_member
-    from prefens.runner.sync import member_stack
+    from prefens.runner.sync import member_stack, open_tracker
     from prefens.store.oof_store import OOFStore
-    from prefens.store.tracking.factory import open_tracker
 
     if settings.path is None:
         raise ConfigError("path is not set", "a CSV or parquet file of probabilities", "add path=oof.csv")

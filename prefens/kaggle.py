@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from prefens.runner import app, config
-from prefens.runner.schemas import KaggleConfig, Tracking
+from prefens.runner.schemas import KaggleConfig
+from prefens.store.tracking.factory import Tracking
 
 
 def main() -> None:

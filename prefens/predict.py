@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from prefens.runner import app, config
-from prefens.runner.schemas import PredictConfig, Tracking
+from prefens.runner.schemas import PredictConfig
+from prefens.store.tracking.factory import Tracking
 
 
 def main() -> None:

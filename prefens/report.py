@@ -6,7 +6,8 @@ import logging
 from pathlib import Path
 
 from prefens.runner import app, config
-from prefens.runner.schemas import ReportConfig, Tracking
+from prefens.runner.schemas import ReportConfig
+from prefens.store.tracking.factory import Tracking
 
 log = logging.getLogger(__name__)
 
@@ -23,8 +24,8 @@ def report(settings: ReportConfig) -> app.Rows:
     from prefens.inference.swap_gaps import swap_gaps
     from prefens.reporting.report import blend_report, data_report, fold_runs, write_report
     from prefens.runner.blend_inputs import check_data, given_data
+    from prefens.runner.sync import open_tracker
     from prefens.store.oof_store import OOFStore
-    from prefens.store.tracking.factory import open_tracker
 
     if settings.only not in (None, "data"):
         raise ConfigError(f"only={settings.only}", "data, or null for all sections", "correct only=")
@@ -45,11 +46,10 @@ def report(settings: ReportConfig) -> app.Rows:
         gaps = swap_gaps(split, specs, given.pairs, settings.swaps, backbones) if split and given else {}
         made = blend_report(blend, given, runs, gaps, backbones, settings.texts, settings.resamples)
     page, *others = files = write_report(made, Path(settings.out))
-    try:
-        with open_tracker(tracking) as tracker:
-            tracker.log_report(made.page.title, made.tags, files)
-    except OSError as error:
-        log.warning("the report is not logged to MLflow: %s", error)
+    with open_tracker(tracking) as tracker:
+        run = tracker.attempt(lambda mlflow: mlflow.log_report(made.page.title, made.tags, files))
+    if tracking.mlflow and run is None:
+        log.warning("this report is not logged to MLflow; it is in %s", settings.out)
     print(f"Wrote {page} ({page.stat().st_size / 1e6:.1f} MB), and beside it {len(others)} files")
     return []
 

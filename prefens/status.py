@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from prefens.runner import app, config
-from prefens.runner.schemas import StatusConfig, Tracking
+from prefens.runner.schemas import StatusConfig
+from prefens.store.tracking.factory import Tracking
 
 PAUSE = 2.0  # seconds between two looks, with watch=true
 

@@ -6,7 +6,8 @@ from functools import partial
 from pathlib import Path
 
 from prefens.runner import app, config
-from prefens.runner.schemas import Tracking, TrainConfig
+from prefens.runner.schemas import TrainConfig
+from prefens.store.tracking.factory import Tracking
 
 
 def main() -> None:

@@ -10,7 +10,8 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from prefens.runner import app, config
-from prefens.runner.schemas import Tracking, TuneConfig
+from prefens.runner.schemas import TuneConfig
+from prefens.store.tracking.factory import Tracking
 
 
 def main() -> None:

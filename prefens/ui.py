@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from prefens.runner import app, config
-from prefens.runner.schemas import Tracking, UiConfig
+from prefens.runner.schemas import UiConfig
+from prefens.store.tracking.factory import Tracking
 
 
 def main() -> None:

@@ -41,7 +41,7 @@ def start(command: str, *arguments: object, cwd: Path) -> subprocess.Popen[str]:
 def finished(process: subprocess.Popen[str]) -> str:
     out, err = process.communicate(timeout=280)
     assert process.returncode == 0, out + err
-    return err
+    return out + err
 
 
 def runs_of(root: Path, experiment: str, uri: str | None = None) -> list[Any]:
@@ -71,14 +71,18 @@ def test_eight_processes_lose_and_double_nothing(place: str, server: Server, tmp
     uri = server.uri if place == "server" else None
     tracking = [f"tracking={'server' if uri else 'local'}", "tracking.experiment=eight"]
     tracking += [f"tracking.uri={uri}"] if uri else []
-    told = finished(start("train", "-m", *FAST, *EIGHT, *tracking, cwd=tmp_path))
-    assert "locked" not in told
-    check_runs(runs_of(tmp_path / "runs", "eight", uri), members=2, folds=4)
-    assert not list(tmp_path.glob("runs/outbox/*"))
+    messages = finished(start("train", "-m", *FAST, *EIGHT, *tracking, cwd=tmp_path))
+    assert "locked" not in messages
+    runs = runs_of(tmp_path / "runs", "eight", uri)
+    check_runs(runs, members=2, folds=4)
+    assert "0 runs logged" in finished(start("sync", *tracking, cwd=tmp_path))
+    assert {run.info.run_id for run in runs_of(tmp_path / "runs", "eight", uri)} == {run.info.run_id for run in runs}
 
 
-def test_a_server_that_goes_away_is_told_later(server: Server, tmp_path: Path) -> None:
-    tracking = ["tracking=server", f"tracking.uri={server.uri}", "tracking.experiment=outage"]
+@pytest.mark.parametrize("by", ["sync", "train", "blend"])
+def test_what_a_server_missed_is_logged_by_the_next_command(by: str, server: Server, tmp_path: Path) -> None:
+    experiment = f"outage-{by}"
+    tracking = ["tracking=server", f"tracking.uri={server.uri}", f"tracking.experiment={experiment}"]
     sweep = start("train", "-m", *FAST, "fold=0,1,2,3", "seed=0,1", *tracking, cwd=tmp_path)
     results = "runs/store/*/members/*/fold-*/run.json"
     while len(list(tmp_path.glob(results))) < 2:
@@ -86,30 +90,32 @@ def test_a_server_that_goes_away_is_told_later(server: Server, tmp_path: Path) -
         time.sleep(0.05)
     assert server.stop() == 0
     try:
-        told = finished(sweep)
+        messages = finished(sweep)
         assert len(list(tmp_path.glob(results))) == 8
-        waiting = list(tmp_path.glob("runs/outbox/*/call.json"))
-        assert 4 <= len(waiting) <= 10
-        assert f"results wait in {tmp_path}/runs/outbox. To deliver them: python -m prefens.deliver" in told
-        assert "Traceback" not in told
+        assert messages.count("python -m prefens.sync tracking=server") == 1
+        assert "Traceback" not in messages
         blend = finished(start("blend", "blender=soft_vote", *tracking, cwd=tmp_path))
-        assert f"{len(waiting) + 1} results wait" in blend
+        assert blend.count("python -m prefens.sync tracking=server") == 1
     finally:
         server.start()
-    finished(start("deliver", *tracking, cwd=tmp_path))
-    assert not list(tmp_path.glob("runs/outbox/*"))
-    runs = runs_of(tmp_path / "runs", "outage", server.uri)
+    given = {"sync": [], "train": ["-m", *FAST, "seed=0,1"], "blend": ["blender=soft_vote"]}[by]
+    finished(start(by, *given, *tracking, cwd=tmp_path))
+    runs = runs_of(tmp_path / "runs", experiment, server.uri)
     check_runs(runs, members=2, folds=4)
+    stored = [json.loads(path.read_text()) for path in tmp_path.glob(results)]
+    times = {(int(1000 * run["started"]), int(1000 * run["ended"])) for run in stored}
+    folds = [run for run in runs if run.data.tags["prefens.role"] == "fold"]
+    assert {(run.info.start_time, run.info.end_time) for run in folds} == times
     assert [run.data.tags["prefens.best"] for run in runs if run.data.tags["prefens.role"] == "blend"] == ["soft_vote"]
-    finished(start("train", "-m", *FAST, "seed=0,1", *tracking, cwd=tmp_path))
-    assert len(runs_of(tmp_path / "runs", "outage", server.uri)) == len(runs)
-    predict_from_the_server(tracking, tmp_path)
+    finished(start("sync", *tracking, cwd=tmp_path))
+    assert len(runs_of(tmp_path / "runs", experiment, server.uri)) == len(runs)
+    predict_from_the_server(experiment, tracking, tmp_path)
 
 
-def predict_from_the_server(tracking: list[str], folder: Path) -> None:
-    """The model that was delivered predicts as the store does."""
+def predict_from_the_server(experiment: str, tracking: list[str], folder: Path) -> None:
+    """The model that was logged predicts as the store does."""
     write_csv(folder / "test.csv", make_pairs(10, seed=5), labelled=False)
-    for name, model in (("stored", []), ("registered", ["model=models:/outage@best"])):
+    for name, model in (("stored", []), ("registered", [f"model=models:/{experiment}@best"])):
         finished(start("predict", "data.path=test.csv", *model, *tracking, f"out={name}", cwd=folder))
     stored, registered = (folder / name / "submission.csv" for name in ("stored", "registered"))
     assert stored.read_bytes() == registered.read_bytes()
@@ -119,13 +125,14 @@ MACHINE = """
 import sys
 from pathlib import Path
 from tests.helpers.examples import SPEC
+from tests.helpers.trackers import SUMMARY, log_fold
 from prefens.store.tracking.mlflow_tracker import MlflowTracker
 print("ready", flush=True)
 sys.stdin.readline()
 tracker = MlflowTracker(Path(sys.argv[1]), "machines", sys.argv[2])
 for fold in (int(sys.argv[3]), int(sys.argv[3]) + 1):
-    tracker.finish_fold(tracker.start_fold(SPEC, SPEC.key(fold)), {"log_loss": 1.0}, {}, [])
-tracker.finish_member(SPEC, {"oof_log_loss": 1.0}, [])
+    log_fold(tracker, fold)
+tracker.log_member(SPEC, SUMMARY, "c")
 """
 
 
@@ -150,11 +157,9 @@ def test_machines_that_share_only_the_server_make_one_run_per_member(server: Ser
     check_runs(runs_of(tmp_path, "machines", server.uri), members=1, folds=8)
 
 
-def test_what_the_tracker_lacks_is_told_from_the_store(server: Server, tmp_path: Path) -> None:
+def test_what_was_trained_without_mlflow_is_logged_from_the_store(server: Server, tmp_path: Path) -> None:
     finished(start("train", *FAST, "tracking=none", cwd=tmp_path))
-    tracking = ["tracking=server", f"tracking.uri={server.uri}", "tracking.experiment=told"]
+    tracking = ["tracking=server", f"tracking.uri={server.uri}", "tracking.experiment=none"]
     for _ in range(2):
-        finished(start("deliver", *tracking, cwd=tmp_path))
-        check_runs(runs_of(tmp_path / "runs", "told", server.uri), members=1, folds=4)
-    facts = [json.loads(path.read_text()) for path in tmp_path.glob("runs/store/*/members/*/fold-*/run.json")]
-    assert len(facts) == 4
+        finished(start("sync", *tracking, cwd=tmp_path))
+        check_runs(runs_of(tmp_path / "runs", "none", server.uri), members=1, folds=4)

@@ -37,6 +37,7 @@ from prefens.runner.trainer import Trainer
 from prefens.store.assemble import make_stack
 from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import OOFStore
+from prefens.store.tracking.guarded_tracker import GuardedTracker
 from prefens.store.tracking.mlflow_tracker import MlflowTracker
 
 TARGETS = {"overhead": "0.5 s", "skip": "5 s", "status": "3 s", "assemble": "3 s, 500 MB"}
@@ -72,7 +73,8 @@ def sweep(root: Path) -> dict[str, float]:
     folds = make_folds(pairs, FoldSettings())
     corpus = Corpus(pairs, folds, prompt_groups(pairs), None)
     split = OOFStore(root).put_folds(folds)
-    trainer = Trainer(corpus, split, MlflowTracker(root, "prefens"), root)
+    guard = GuardedTracker(lambda: MlflowTracker(root, "prefens"), root / "locks" / "unsynced", "")
+    trainer = Trainer(corpus, split, guard, root)
     taken, busy = [], time.process_time()
     for seed in range(MEMBERS):
         started = time.perf_counter()

@@ -129,6 +129,12 @@ def is_live(path: Path, holder: Holder) -> bool:
         return False
 
 
+def is_held(path: Path) -> bool:
+    """Whether a process that is thought to live holds a lease."""
+    holder = holder_of(path)
+    return holder is not None and is_live(path, holder)
+
+
 def _beat(path: Path, done: threading.Event) -> None:
     while not done.wait(BEAT):
         with contextlib.suppress(OSError):  # the next beat may get through

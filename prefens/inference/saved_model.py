@@ -15,8 +15,8 @@ from prefens.core.files import written_aside
 from prefens.data.frame import load_frame
 from prefens.data.submission import COLUMNS
 from prefens.inference.predictor import Predictor
-from prefens.runner.schemas import Tracking
 from prefens.store.oof_store import OOFStore, SplitStore
+from prefens.store.tracking.factory import Tracking
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +89,15 @@ def save_best(split: SplitStore) -> Path | None:
         return None
     log.info("saved as a model: %s", path)
     return path
+
+
+def stored_model(split: SplitStore) -> Path | None:
+    """Return the folder of the stored blend's saved model; None where there is none, or one of another blend."""
+    path = split.path / "model"
+    if not (path / DATA).is_dir():
+        return None
+    saved, stored = Predictor.load(path / DATA), Predictor.of_store(split, "best")
+    return path if saved.about() == stored.about() else None
 
 
 def model_predictor(place: str, tracking: Tracking) -> Predictor:

@@ -20,11 +20,12 @@ from prefens.data.probabilities import read_probabilities
 from prefens.data.sources import Source
 from prefens.ensemble.inputs import Gathered, Given
 from prefens.runner import config
-from prefens.runner.schemas import BlendConfig, Tracking
+from prefens.runner.schemas import BlendConfig
 from prefens.store.assemble import common_rows, make_stack
 from prefens.store.external import ForeignMember
 from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import OOFStore, SplitStore
+from prefens.store.tracking.factory import Tracking
 
 log = logging.getLogger(__name__)
 

@@ -13,11 +13,12 @@ from omegaconf import OmegaConf
 from prefens.data.corpus import Corpus, make_corpus
 from prefens.data.folds import FoldSettings
 from prefens.runner import config
-from prefens.runner.schemas import RecipeConfig, Tracking
+from prefens.runner.schemas import RecipeConfig
+from prefens.runner.sync import open_tracker
 from prefens.runner.trainer import Trainer
 from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import OOFStore
-from prefens.store.tracking.factory import open_tracker
+from prefens.store.tracking.factory import Tracking
 
 
 def load_corpus(settings: RecipeConfig) -> Corpus:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -15,7 +15,6 @@ from prefens.ensemble.complementarity import Promise, promise
 from prefens.store.assemble import make_stack
 from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import SplitStore
-from prefens.store.tracking.tracker import Tracker
 
 log = logging.getLogger(__name__)
 
@@ -35,19 +34,17 @@ class Race:
     """
 
     split: SplitStore
-    tracker: Tracker
     least: float
 
     def lost(self, spec: MemberSpec) -> bool:
         """Whether the member is given up; False while it has no finished fold or nobody to race against."""
-        path = self.split.member_dir(spec.name) / VERDICT
-        known = _read(path) if path.exists() else None
+        known = read_race(self.split, spec)
         race = self._run(spec) if known is None else known
         if race is None:
             return False
         lost = not Promise(race["gain"], race["low"], race["high"]).helps(self.least)
         if known is None or known["lost"] != lost:
-            self._tell(spec, path, {**race, "least": self.least, "lost": lost})
+            self._write(spec, {**race, "least": self.least, "lost": lost, "time": time.time()})
         return lost
 
     def _run(self, spec: MemberSpec) -> dict[str, Any] | None:
@@ -62,11 +59,8 @@ class Race:
         names = [other.name for other in rivals]
         return {"gain": found.gain, "low": found.low, "high": found.high, "fold": fold, "rivals": names}
 
-    def _tell(self, spec: MemberSpec, path: Path, race: Mapping[str, Any]) -> None:
-        """Write a race with its verdict, which is told to the tracker too."""
-        write_json(path, race)
-        numbers = {f"race_{name}": race[name] for name in ("gain", "low", "high", "least")}
-        self.tracker.log_race(spec, numbers, race["lost"])
+    def _write(self, spec: MemberSpec, race: Mapping[str, Any]) -> None:
+        write_json(self.split.member_dir(spec.name) / VERDICT, race)
         log.info(
             "%s %s: mixed into the blend of %d members it gains %.4f nats on fold %d, 95 %% interval %.4f to %.4f "
             "(race=%g)",
@@ -86,14 +80,20 @@ class Race:
         return self.split.damage(spec, fold) is None and self.split.has(spec, fold)
 
 
-def _read(path: Path) -> dict[str, Any] | None:
-    """Return a race as it was written; None where the file is damaged, so that it is run again."""
+def read_race(split: SplitStore, spec: MemberSpec) -> dict[str, Any] | None:
+    """Return what was found of a member: gain, low, high and least in nats, fold, rivals, lost, time; None for nothing.
+
+    A damaged file is nothing, so that it is written again.
+    """
+    path = split.member_dir(spec.name) / VERDICT
     try:
-        found: dict[str, Any] = orjson.loads(path.read_bytes())
+        race: dict[str, Any] = orjson.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
     except ValueError:
         log.warning("%s is damaged; racing again", path)
         return None
-    return found
+    return race
 
 
 def forget(split: SplitStore, spec: MemberSpec) -> None:

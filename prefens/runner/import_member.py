@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from prefens.core.errors import ConfigError, StoreError
 from prefens.core.metrics import accuracy, log_loss
 from prefens.core.types import FoldPredictions
 from prefens.runner.blend_inputs import is_file
-from prefens.runner.sync import track_member
+from prefens.runner.sync import sync_member
 from prefens.store.external import ForeignMember
 from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import SplitStore
@@ -40,11 +41,10 @@ def import_member(split: SplitStore, tracker: Tracker, member: ForeignMember, fo
             )
         split.forget(known)
     split.put_member(spec)
-    missing = [run for run in runs if run.key.fold not in split.finished_folds(spec)]
-    for run in missing:
-        _put(split, spec, run)
-    if missing or not tracker.has_member(spec):
-        track_member(split, tracker, spec)
+    for run in runs:
+        if not split.has(spec, run.key.fold):
+            _put(split, spec, run)
+    tracker.attempt(partial(sync_member, split, spec))
     return spec
 
 

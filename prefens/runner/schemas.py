@@ -9,23 +9,6 @@ from omegaconf import MISSING
 
 
 @dataclass
-class Tracking:
-    """Where results go.
-
-    Attributes
-    ----------
-    root : everything the program writes, the store first.
-    experiment : MLflow's; mlflow : whether runs are tracked there.
-    uri : http(s)://HOST:PORT of an MLflow server, or None for SQLite under `root`.
-    """
-
-    root: str
-    experiment: str
-    mlflow: bool
-    uri: str | None = None
-
-
-@dataclass
 class RecipeConfig:
     """Settings that describe members, and where they are trained."""
 
@@ -161,8 +144,8 @@ class ServerConfig:
 
 
 @dataclass
-class DeliverConfig:
-    """Settings of `python -m prefens.deliver`."""
+class SyncConfig:
+    """Settings of `python -m prefens.sync`."""
 
     tracking: Any = MISSING
 
@@ -187,6 +170,6 @@ SCHEMAS = {
     "kaggle": KaggleConfig,
     "ui": UiConfig,
     "server": ServerConfig,
-    "deliver": DeliverConfig,
+    "sync": SyncConfig,
     "status": StatusConfig,
 }

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from prefens.members.base import Context, FitReport, Member
 from prefens.members.training.distributed import broadcast
 from prefens.runner import early_discard
 from prefens.runner.early_discard import Race
-from prefens.runner.sync import track_fold, track_member
+from prefens.runner.sync import sync_fold, sync_member
 from prefens.store.failures import failure_of, note_failure
 from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import SplitStore
@@ -91,16 +92,14 @@ class Trainer:
             if left:
                 log.info("%s: another process trains folds %s; waiting for it", spec.name, left)
                 self._await(spec, left)
-        complete = self.split.finished_folds(spec) == list(range(self.corpus.folds.k))
-        if complete and (any(row["trained"] for row in rows.values()) or not self.tracker.has_member(spec)):
-            track_member(self.split, self.tracker, spec)  # whichever process finished the last fold
+        self.tracker.attempt(partial(sync_member, self.split, spec))
         return [rows[fold] for fold in folds if fold in rows]
 
     def _given_up(self, spec: MemberSpec, fold: int) -> bool:
         """Whether a fold run is not worth its time: not finished, and its member has lost its race."""
         if self.race is None or self._settled(spec, fold):
             return False
-        return Race(self.split, self.tracker, self.race).lost(spec)
+        return Race(self.split, self.race).lost(spec)
 
     def _refuse_collapsed(self, spec: MemberSpec, folds: Sequence[int]) -> None:
         for fold in folds:
@@ -131,7 +130,6 @@ class Trainer:
                 if dead is not None:
                     log.warning("%s fold %d: taken over, %s has died", spec.name, fold.index, dead.where)
                 mend(self.split.fold_dir(spec.name, fold.index))
-                self.tracker.abandon_fold(spec.key(fold.index))
                 trained = self._complete(spec, make, fold)
         facts = self.split.facts(spec, fold.index)
         shown = {name: facts[name] for name in ("log_loss", "accuracy", "seconds")}
@@ -142,14 +140,13 @@ class Trainer:
         return {**named, **shown, "trained": trained}
 
     def _settled(self, spec: MemberSpec, fold: int) -> bool:
-        """Whether nothing is left to do for a fold run: stored, whole, tracked, and nobody died over it."""
+        """Whether nothing is left to do for a fold run: stored, whole, and nobody died over it."""
         if self._lease(spec, fold).exists() or not self.split.fold_dir(spec.name, fold).exists():
             return False
-        whole = self.split.damage(spec, fold) is None and self.split.has(spec, fold)
-        return whole and self.tracker.has_fold(spec.key(fold))
+        return self.split.damage(spec, fold) is None and self.split.has(spec, fold)
 
     def _complete(self, spec: MemberSpec, make: Callable[[], Member], fold: Fold) -> bool:
-        """Train, or only track, what is missing of a fold run whose lease this process has; whether it trained."""
+        """Train a fold run whose lease this process has, unless it is finished; whether it was trained."""
         there = self.split.fold_dir(spec.name, fold.index).exists()
         damage = self.split.damage(spec, fold.index) if there else None
         if damage is not None:
@@ -157,26 +154,27 @@ class Trainer:
         if self.force or damage is not None or not self.split.has(spec, fold.index):
             self._run(spec, make(), fold)
             return True
-        if not self.tracker.has_fold(spec.key(fold.index)):  # trained without a tracker, or killed before it was told
-            run = self.tracker.start_fold(spec, spec.key(fold.index))
-            track_fold(self.split, self.tracker, spec, fold.index, run)
         return False
 
     def _run(self, spec: MemberSpec, member: Member, fold: Fold) -> None:
         shutdown.check()
-        run = self.tracker.start_fold(spec, spec.key(fold.index))
-        checkpoint = self.root / "checkpoints" / f"{spec.key(fold.index).digest[:16]}.pt"
+        started, key = time.time(), spec.key(fold.index)
+        self.tracker.attempt(lambda tracker: tracker.start_fold(spec, key, started))
+        checkpoint = self.root / "checkpoints" / f"{key.digest[:16]}.pt"
         mend(checkpoint)
-        with self._failing(spec, run, fold.index):
+        with self._failing(spec, fold.index, started):
             try:
                 predictions, facts = self._fit(spec, member, fold, checkpoint)
             except CollapseError:
                 checkpoint.unlink(missing_ok=True)  # of weights that are no good
                 raise
-        with shutdown.defer(), self._failing(spec, run, fold.index):
-            self.split.put(spec, predictions, facts, member.save)
+        with shutdown.defer(), self._failing(spec, fold.index, started):
+            self.split.put(spec, predictions, {"started": started, **facts}, member.save)
             checkpoint.unlink(missing_ok=True)
-            track_fold(self.split, self.tracker, spec, fold.index, run)
+            self._sync(spec, fold.index)
+
+    def _sync(self, spec: MemberSpec, fold: int) -> None:
+        self.tracker.attempt(partial(sync_fold, self.split, spec, fold))
 
     def _fit(
         self, spec: MemberSpec, member: Member, fold: Fold, checkpoint: Path
@@ -202,16 +200,15 @@ class Trainer:
         }
 
     @contextmanager
-    def _failing(self, spec: MemberSpec, run: str, fold: int) -> Iterator[None]:
-        """Leave a trace of an error in the store and with the tracker; what goes wrong there hides no error."""
-        started = time.perf_counter()
+    def _failing(self, spec: MemberSpec, fold: int, started: float) -> Iterator[None]:
+        """Note an error in the store and in MLflow; what goes wrong there hides no error."""
         try:
             yield
         except BaseException as error:
             try:
                 if isinstance(error, Exception):
-                    note_failure(self.split.fold_dir(spec.name, fold), error, time.perf_counter() - started)
-                self.tracker.fail_fold(run, error)
+                    note_failure(self.split.fold_dir(spec.name, fold), error, started)
+                self._sync(spec, fold)
             except Exception as other:  # a full disk refuses both
                 log.warning("the failure of %s fold %d is not noted: %s", spec.name, fold, other)
             raise

@@ -18,15 +18,22 @@ class Failure:
 
     Attributes
     ----------
-    kind : the error's class; error : its message; seconds : spent on the attempt; time : since the epoch, in seconds.
+    kind : str, the error's class; error : str, its message.
+    started, time : float, when the attempt began and failed, in seconds since the epoch.
+    host : str; pid : int; where it ran.
     """
 
     kind: str
     error: str
-    seconds: float
+    started: float
     time: float
     host: str
     pid: int
+
+    @property
+    def seconds(self) -> float:
+        """How long the attempt took."""
+        return self.time - self.started
 
     @property
     def collapsed(self) -> bool:
@@ -34,10 +41,10 @@ class Failure:
         return "collapse" in self.kind.lower()
 
 
-def note_failure(folder: Path, error: BaseException, seconds: float) -> None:
-    """Note why the fold run that `folder` would hold has failed."""
+def note_failure(folder: Path, error: BaseException, started: float) -> None:
+    """Note why the fold run that `folder` would hold, begun at `started` (seconds since the epoch), has failed."""
     kind = type(error).__name__
-    failure = Failure(kind, str(error) or kind, seconds, time.time(), socket.gethostname(), os.getpid())
+    failure = Failure(kind, str(error) or kind, started, time.time(), socket.gethostname(), os.getpid())
     write_json(_trace(folder), asdict(failure))
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -46,6 +47,11 @@ class SplitStore:
     """The part of the store that belongs to one data set and one assignment of folds."""
 
     path: Path
+
+    @property
+    def root(self) -> Path:
+        """The tracking root that the store lies under."""
+        return self.path.parents[1]
 
     @cached_property
     def folds(self) -> Folds:
@@ -137,8 +143,11 @@ class SplitStore:
         """Return the content of the stored blend.json; StoreError where there is none."""
         if not self.blend_path.exists():
             raise StoreError(f"no blend in {self.path}", "blend weights", "blend first: python -m prefens.blend")
-        found: dict[str, Any] = json.loads(self.blend_path.read_text("utf-8"))
-        return found
+        try:
+            content: dict[str, Any] = json.loads(self.blend_path.read_text("utf-8"))
+        except ValueError as error:
+            raise StoreError(f"{self.blend_path}: {error}", "whole JSON", "blend again") from error
+        return content
 
     def put(
         self,
@@ -147,15 +156,19 @@ class SplitStore:
         facts: Mapping[str, Any],
         save_model: Callable[[Path], None],
     ) -> Path:
-        """Store a finished fold run, with its model, in one step; return its folder. StoreError on a full disk."""
+        """Store a finished fold run, with its model, in one step; return its folder. StoreError on a full disk.
+
+        `facts` may hold "started", the time in seconds since the epoch; "ended" is now.
+        """
+        now = time.time()
         folder = self.fold_dir(spec.name, predictions.key.fold)
         try:
             with written_aside(folder) as aside:
                 (aside / "model").mkdir(parents=True)
                 save_model(aside / "model")
                 _write_predictions(aside / "predictions.parquet", predictions)
-                files = {"files": file_sizes(aside)}
-                write_json(aside / "run.json", {"key": predictions.key.as_dict(), **files, **facts})
+                stored = {"key": predictions.key.as_dict(), "files": file_sizes(aside), "started": now, "ended": now}
+                write_json(aside / "run.json", stored | dict(facts))
         except (OSError, SafetensorError) as error:
             raise StoreError(
                 f"{folder}: {getattr(error, 'strerror', None) or error}; nothing was stored",

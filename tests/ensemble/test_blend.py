@@ -30,11 +30,11 @@ from prefens.members.style import StyleMember
 from prefens.runner.blend_inputs import with_features
 from prefens.runner.blend_outputs import record
 from prefens.runner.console import leaderboard_table, member_table
-from prefens.runner.schemas import Tracking
 from prefens.runner.trainer import Trainer
 from prefens.store.assemble import make_stack
 from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import OOFStore, SplitStore
+from prefens.store.tracking.factory import Tracking
 from prefens.store.tracking.tracker import NoTracker
 from tests.helpers.examples import alike_stack, make_pairs, random_stack, write_csv
 from tests.helpers.examples import make_stack as make_halves
@@ -160,8 +160,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[SplitStore, Gathe
     split = OOFStore(folder).put_folds(corpus.folds)
     specs = []
     for seed, strength in enumerate((0.01, 1.0)):
-        target, recipe = "prefens.members.style.StyleMember", {"strength": strength}
-        spec = MemberSpec("style", target, recipe, seed, corpus.folds.data_digest, corpus.folds.digest)
+        kind, recipe = "style", {"strength": strength}
+        spec = MemberSpec("style", kind, recipe, seed, corpus.folds.data_digest, corpus.folds.digest)
         make = lambda strength=strength: StyleMember("style", strengths=[strength])  # noqa: E731
         Trainer(corpus, split, NoTracker(), folder).train_member(spec, make, range(3))
         specs.append(spec)

@@ -17,10 +17,11 @@ from prefens.ensemble.calibration import KINDS
 from prefens.ensemble.convex_weights import LogLossWeights
 from prefens.ensemble.inputs import Gathered
 from prefens.ensemble.soft_vote import SoftVote
-from prefens.runner.blend_outputs import log_stored_blend, record
-from prefens.runner.schemas import Tracking
+from prefens.runner.blend_outputs import record
+from prefens.runner.sync import sync_blend
 from prefens.store.oof_store import OOFStore
-from prefens.store.tracking.tracker import NoTracker
+from prefens.store.tracking.factory import Tracking
+from prefens.store.tracking.mlflow_tracker import MlflowTracker
 from tests.helpers.examples import make_stack, random_stack
 
 
@@ -126,14 +127,18 @@ def test_another_best_than_the_scores_say_is_refused(tmp_path: Path) -> None:
         read_blend(path)
 
 
-class Noted(NoTracker):
-    """Notes the calls of `log_blend`."""
+class Noted(MlflowTracker):
+    """Has no blend, and notes the calls of `log_blend`."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[Any, ...]] = []
 
-    def log_blend(self, *call: Any) -> None:
+    def has_blend(self, content: str) -> bool:
+        return False
+
+    def log_blend(self, *call: Any) -> str:
         self.calls.append(call)
+        return "run"
 
 
 def test_the_stored_blend_has_the_same_files_and_its_run_is_made_of_them(tmp_path: Path) -> None:
@@ -146,8 +151,9 @@ def test_the_stored_blend_has_the_same_files_and_its_run_is_made_of_them(tmp_pat
     for name in written:
         assert (split.blend_dir / name).read_bytes() == (tmp_path / "out" / name).read_bytes()
     tracker = Noted()
-    log_stored_blend(tracker, split)
-    ((title, metrics, tags, files, tables, model, folds),) = tracker.calls
+    assert sync_blend(split, tracker) == 1
+    ((title, content, metrics, tags, files, tables, model, folds),) = tracker.calls
+    assert content == tags["prefens.blend"]
     assert (title, tags, model, folds.digest) == ("blend of 3", blend_tags(blend), None, blend.folds.digest)
     assert metrics["oof_log_loss"] == pytest.approx(describe(blend)["best_honest"], abs=1e-12)
     assert metrics["log_loss-vector_honest"] == next(r.honest for r in blend.results if r.method == "log_loss+vector")

@@ -20,7 +20,7 @@ FAMILIES = ("bert", "roberta", "xlm-roberta", "deberta-v2", "electra", "mpnet", 
 WORDS = (
     "the a good bad answer is not very long list of red green blue things yes no maybe because so please thanks".split()
 )
-SPEC = MemberSpec("tfidf", "prefens.members.tfidf.TfidfMember", {"backbone": {"bits": 4}}, 0, "d" * 64, "f" * 64)
+SPEC = MemberSpec("tfidf", "tfidf", {"backbone": {"bits": 4}}, 0, "d" * 64, "f" * 64)
 
 
 def column(values: list[Any]) -> Any:

@@ -31,10 +31,10 @@ from prefens.inference.saved_model import model_predictor, save_best, stored_pre
 from prefens.members.base import Member
 from prefens.members.style import StyleMember
 from prefens.members.textcnn import TextCnnMember
-from prefens.runner.schemas import Tracking
 from prefens.runner.trainer import Trainer
 from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import OOFStore, SplitStore
+from prefens.store.tracking.factory import Tracking
 from prefens.store.tracking.mlflow_backend import database_uri
 from prefens.store.tracking.mlflow_tracker import MlflowTracker
 from prefens.store.tracking.tracker import NoTracker
@@ -56,12 +56,13 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     split = OOFStore(folder / "runs").put_folds(corpus.folds)
     for kind in (StyleMember, TextCnnMember):
         name = kind.__name__.removesuffix("Member").lower()
-        target = f"{kind.__module__}.{kind.__name__}"
-        spec = MemberSpec(name, target, {}, 0, corpus.folds.data_digest, corpus.folds.digest)
+        spec = MemberSpec(name, kind.kind, {}, 0, corpus.folds.data_digest, corpus.folds.digest)
         trainer = Trainer(corpus, split, NoTracker(), folder / "runs")
         trainer.train_member(spec, lambda name=name: make_member(name), range(2))
     make_blend(split, {spec.name: 0.5 for spec in split.members()})
-    MlflowTracker(folder / "runs", "prefens").log_blend("blend", {}, {"prefens.best": "x"}, [], {}, save_best(split))
+    MlflowTracker(folder / "runs", "prefens").log_blend(
+        "blend", "d", {}, {"prefens.best": "x"}, [], {}, save_best(split)
+    )
     return folder / "runs"
 
 
@@ -110,6 +111,7 @@ def test_the_model_holds_code_and_plain_files_alone(split: SplitStore) -> None:
         ".j2",
         ".js",
         ".css",
+        ".typed",
     }
     assert Path("code/prefens/inference/saved_model.py") in parts
 
@@ -168,20 +170,32 @@ def test_a_moved_root_still_has_its_models(root: Path, frame: pd.DataFrame, expe
 
 def test_the_next_blend_is_the_best_and_earlier_ones_stay(copied: SplitStore, tmp_path: Path) -> None:
     tracker = MlflowTracker(tmp_path / "mlflow", "team/prefens")
+    saved: dict[float, Path | None] = {}
+
+    def log_blend(weight: float) -> None:
+        tracker.log_blend("blend", str(weight), {}, {}, [], {}, saved[weight])
+
+    def best() -> Any:
+        return tracker.client.get_model_version_by_alias("team-prefens", "best").version
+
     for weight in (0.5, 0.25):
         first, second = (spec.name for spec in copied.members())
         make_blend(copied, {first: weight, second: 1 - weight})
-        tracker.log_blend("blend", {}, {}, [], {}, save_best(copied))
+        saved[weight] = save_best(copied)
+        log_blend(weight)
     tracking = Tracking(str(tracker.root), "team/prefens", True)
     found = [model_predictor(f"models:/team-prefens/{version}", tracking) for version in (1, 2)]
     assert [predictor.blender.state()["weights"][0] for predictor in found] == [0.5, 0.25]
-    assert tracker.client.get_model_version_by_alias("team-prefens", "best").version == 2
+    assert best() == 2
     (model, _) = tracker.client.search_logged_models([tracker.experiment_id])
     assert json.loads(model.tags["mlflow.modelVersions"]) == [{"name": "team-prefens", "version": 2}]
     run = tracker.client.get_run(model.source_run_id)
     assert run.outputs.model_outputs[0].model_id == model.model_id
     stored, logged = (tracker.find_model("models:/team-prefens@best") / "MLmodel", copied.path / "model" / "MLmodel")
     assert not stored.samefile(logged)  # it names its run, and the store's copy does not
+    log_blend(0.5)  # the same blend made again is the best again, and has no second run
+    assert best() == 1
+    assert len(tracker.client.search_runs([tracker.experiment_id])) == 2
 
 
 OWN_CODE = """

@@ -18,7 +18,8 @@ from prefens.members.nn.lora import LoraSettings
 from prefens.members.nn.pairing import Pairing, PairingSettings
 from prefens.members.training.settings import TrainingSettings
 from prefens.runner import config
-from prefens.runner.schemas import Tracking, TrainConfig
+from prefens.runner.schemas import TrainConfig
+from prefens.store.tracking.factory import Tracking
 
 HUB = {
     "bert-base-uncased": "google-bert/bert-base-uncased",

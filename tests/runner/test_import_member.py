@@ -14,6 +14,7 @@ from prefens.store.oof_store import OOFStore, SplitStore
 from prefens.store.tracking.mlflow_tracker import MlflowTracker
 from prefens.store.tracking.tracker import NoTracker
 from tests.helpers.examples import folds_of
+from tests.helpers.trackers import guarded
 
 
 @pytest.fixture
@@ -63,7 +64,7 @@ def test_an_interrupted_import_goes_on(split: SplitStore, pairs: Pairs) -> None:
 
 def test_what_we_trained_is_never_replaced(split: SplitStore, pairs: Pairs) -> None:
     folds = split.folds
-    ours = MemberSpec("tfidf", "prefens.members.tfidf.TfidfMember", {}, 0, folds.data_digest, folds.digest)
+    ours = MemberSpec("tfidf", "tfidf", {}, 0, folds.data_digest, folds.digest)
     split.put_member(ours)
     foreign = ForeignMember(ours.name, "d", pairs.ids, member(pairs).probabilities)
     with pytest.raises(StoreError, match="already"):
@@ -78,9 +79,9 @@ def test_names_that_are_no_folder_are_refused(split: SplitStore, pairs: Pairs, n
 
 def test_the_tracker_has_one_finished_run_with_scores(split: SplitStore, pairs: Pairs, tmp_path: Path) -> None:
     tracker = MlflowTracker(tmp_path, "prefens")
-    import_member(split, NoTracker(), member(pairs))  # what was imported without it is told afterwards
+    import_member(split, NoTracker(), member(pairs))  # what was imported without MLflow is logged afterwards
     for _ in range(2):
-        import_member(split, tracker, member(pairs))
+        import_member(split, guarded(lambda: tracker, tmp_path), member(pairs))
     (run,) = tracker.client.search_runs([tracker.experiment_id])
     assert (run.info.status, run.data.tags["prefens.role"]) == ("FINISHED", "member")
     assert {"oof_log_loss", "oof_accuracy", "oof_calibration_error", "holdout_log_loss"} <= set(run.data.metrics)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -64,8 +65,8 @@ def test_every_state_is_told(tmp_path: Path, folds: Folds, finish: Callable[...,
     me = Holder(socket.gethostname(), os.getpid(), psutil.Process().create_time(), time.time() - 600)
     lease(tmp_path, split, spec, 1, me)
     lease(tmp_path, split, spec, 2, Holder(socket.gethostname(), os.getpid(), 5.0, time.time()))
-    note_failure(split.fold_dir(spec.name, 3), ValueError("no good"), 3600.0)
-    note_failure(split.fold_dir(spec.name, 4), CollapseError("learned nothing"), 0.0)
+    note_failure(split.fold_dir(spec.name, 3), ValueError("no good"), time.time() - 3600)
+    note_failure(split.fold_dir(spec.name, 4), CollapseError("learned nothing"), time.time())
     other = spec_of(folds, seed=1)
     split.put_member(other)
     (found,) = split_statuses(tmp_path)
@@ -77,9 +78,10 @@ def test_every_state_is_told(tmp_path: Path, folds: Folds, finish: Callable[...,
     assert found.hours("gpu") == pytest.approx(0.5)
     assert found.hours("cpu") == pytest.approx(1.0)
     # One process works: what it has left, and eight folds that take as long as the finished one of that backbone.
-    assert found.seconds_left() == pytest.approx(1200 + 8 * 1800, abs=5)
+    assert found.seconds_left() == pytest.approx(1200 + 8 * 1800, abs=100)
     shown = prefens("status", f"tracking.root={tmp_path}", cwd=tmp_path).stdout
-    for text in ("running 10 min", "failed", "collapsed", "died", "missing", "1.0000", "0.50 GPU-hours", "4.3 h"):
+    assert re.search(r"running 1\d min", shown)  # ten, and what this test takes
+    for text in ("failed", "collapsed", "died", "missing", "1.0000", "0.50 GPU-hours", "4.3 h"):
         assert text in shown
 
 

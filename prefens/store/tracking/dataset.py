@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 
 from mlflow.entities import Dataset, DatasetInput, InputTag
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
@@ -16,14 +15,8 @@ NAME = "preference pairs"
 COLUMNS = {"id": "string", "prompt": "string", "response_a": "string", "response_b": "string", "label": "integer"}
 
 
-def dataset_input(data: Folds | Mapping[str, str]) -> DatasetInput:
-    """Return the input that stands for the rows of folds, or for what `described` told of them."""
-    fields = described(data) if isinstance(data, Folds) else data
-    return DatasetInput(Dataset(**fields), [InputTag(MLFLOW_DATASET_CONTEXT, "training")])
-
-
-def described(folds: Folds) -> dict[str, str]:
-    """Return what MLflow is told of the rows of `folds`; the source is their place in the store."""
+def dataset_input(folds: Folds) -> DatasetInput:
+    """Return the input that stands for the rows of `folds`; its source is their place in the store."""
     place = f"store/{short(folds.data_digest)}-{short(folds.digest)}/folds.parquet"
     counts = outcome_counts(folds.label, folds.n_outcomes).tolist()
     profile = {
@@ -35,11 +28,12 @@ def described(folds: Folds) -> dict[str, str]:
         "data_digest": folds.data_digest,
     }
     schema = {"mlflow_colspec": [{"name": name, "type": kind, "required": True} for name, kind in COLUMNS.items()]}
-    return {
-        "name": NAME,
-        "digest": short(folds.data_digest),
-        "source_type": "local",
-        "source": json.dumps({"uri": place}),
-        "schema": json.dumps(schema),
-        "profile": json.dumps(profile),
-    }
+    dataset = Dataset(
+        NAME,
+        short(folds.data_digest),
+        source_type="local",
+        source=json.dumps({"uri": place}),
+        schema=json.dumps(schema),
+        profile=json.dumps(profile),
+    )
+    return DatasetInput(dataset, [InputTag(MLFLOW_DATASET_CONTEXT, "training")])

@@ -3,51 +3,55 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prefens.core.errors import ConfigError
+from prefens.core.hashing import digest, short
 
 if TYPE_CHECKING:
-    from prefens.runner.schemas import Tracking
-    from prefens.store.tracking.tracker import Tracker
+    from prefens.store.tracking.guarded_tracker import GuardedTracker
 
 
-@contextmanager
-def open_tracker(tracking: Tracking) -> Iterator[Tracker]:
-    """Yield the tracker of the settings, and deliver at the end what a server did not take yet."""
-    tracker = make_tracker(tracking)
-    try:
-        yield tracker
-    finally:
-        tracker.deliver()
+@dataclass
+class Tracking:
+    """Where results go.
+
+    Attributes
+    ----------
+    root : everything the program writes, the store first.
+    experiment : MLflow's; mlflow : whether runs are tracked there.
+    uri : http(s)://HOST:PORT of an MLflow server, or None for SQLite under `root`.
+    """
+
+    root: str
+    experiment: str
+    mlflow: bool
+    uri: str | None = None
 
 
-def make_tracker(tracking: Tracking) -> Tracker:
-    """Return the tracker of the settings; MLflow is imported only where it is used."""
-    from prefens.store.tracking.tracker import NoTracker
+def make_tracker(tracking: Tracking) -> GuardedTracker | None:
+    """Return the tracker of the settings, or None for tracking=none; MLflow is imported only where it is used.
 
+    Raises
+    ------
+    ConfigError for a tracking.uri that is no address of a server.
+    """
     if tracking.uri is not None and not re.match("https?://", tracking.uri):
         raise ConfigError(
             f"tracking.uri={tracking.uri}", "http://HOST:PORT of an MLflow server, or null", "correct tracking.uri"
         )
-    return _mlflow(tracking.root, tracking.experiment, tracking.uri) if tracking.mlflow else NoTracker()
+    return _guarded(tracking.root, tracking.experiment, tracking.uri) if tracking.mlflow else None
 
 
 @lru_cache(maxsize=1)
-def _mlflow(root: str, experiment: str, uri: str | None) -> Tracker:
+def _guarded(root: str, experiment: str, uri: str | None) -> GuardedTracker:
+    from prefens.store.tracking.guarded_tracker import GuardedTracker
     from prefens.store.tracking.mlflow_tracker import MlflowTracker
 
-    if uri is None:
-        return MlflowTracker(Path(root), experiment)
-    from prefens.tracking.outbox import Outbox
-
-    settings = f"tracking=server tracking.uri={uri} tracking.root={root} tracking.experiment={experiment}"
-    return Outbox(
-        Path(root).resolve() / "outbox",
-        lambda: MlflowTracker(Path(root), experiment, uri),
-        f"python -m prefens.deliver {settings}",
-    )
+    marker = Path(root).resolve() / "locks" / f"unsynced-{short(digest([experiment, uri]))}"
+    place = "tracking=local" if uri is None else f"tracking=server tracking.uri={uri}"
+    command = f"python -m prefens.sync {place} tracking.root={root} tracking.experiment={experiment}"
+    return GuardedTracker(lambda: MlflowTracker(Path(root), experiment, uri), marker, command)

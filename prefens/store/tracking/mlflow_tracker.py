@@ -1,188 +1,201 @@
-"""Runs in MLflow: a parent run per member, child runs for its folds, a run per blend."""
+"""Runs in MLflow: a parent run per member, one child run per fold, a run per blend."""
 
 from __future__ import annotations
 
 import json
-import logging
 import re
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from mlflow.entities import Metric, Param, RunStatus
-from mlflow.exceptions import MlflowException
+from mlflow.entities import Metric, Param, Run, RunStatus
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
+from prefens.core.hashing import digest
 from prefens.core.types import Folds, RunKey
+from prefens.store.failures import Failure
 from prefens.store.member_spec import MemberSpec
 from prefens.store.tracking import model_registry
 from prefens.store.tracking.dataset import dataset_input
 from prefens.store.tracking.mlflow_backend import find_home
-from prefens.store.tracking.tracker import Rows
-
-log = logging.getLogger(__name__)
+from prefens.store.tracking.tracker import MemberSummary, Rows
 
 PARENT = "mlflow.parentRunId"  # the tag that nests a child run in the UI
+CONTENT = "prefens.content"  # the tag with the digest of what a run was logged from; it is set last
+ERROR, RACE, ROOT = "prefens.error", "prefens.race", "prefens.root"
 PARAM_LENGTH = 6000  # MLflow's limit
 BATCH = 1000  # metrics a request, and runs a search: MLflow's limit
 
 
 class MlflowTracker:
-    """Tracks runs in `root`/mlflow.db and `root`/artifacts, or on the server at `uri`.
+    """Logs runs to `root`/mlflow.db and `root`/artifacts, or to the server at `uri`.
 
-    Every call may be made again after it was cut off: with the same `attempt` (any text that no other run has) and
-    the same times (milliseconds since 1970) it changes nothing that is there. Rows may be given as what `dataset`
-    tells of them. A server that does not answer is an MlflowException or an OSError after 10 seconds at most.
+    All that is logged comes from the store, with the times that it holds. So every call may be repeated, by any
+    process, whether it was cut off or not: it changes nothing that is there. A server that does not answer is an
+    MlflowException or an OSError after 10 seconds at most.
     """
 
     def __init__(self, root: Path, experiment: str, uri: str | None = None) -> None:
         self.root = root.resolve()
-        self._finished: set[str] = set()  # keys of fold runs that were seen finished, which they stay
         self.registered = re.sub("[/:]", "-", experiment)  # the two that MLflow refuses in a model's name
         self.home = find_home(self.root, experiment, uri)
         self.uri, self.client, self.experiment_id = self.home.uri, self.home.client, self.home.experiment_id
 
-    def has_fold(self, key: RunKey) -> bool:
-        if key.digest not in self._finished:  # one search for all folds of the member
-            condition = f"tags.`prefens.member` = '{key.member_digest}' and attributes.status = 'FINISHED'"
-            self._finished |= {run.data.tags.get("prefens.key", "") for run in self.home.find(condition, BATCH)}
-        return key.digest in self._finished
+    def logged(self, spec: MemberSpec) -> dict[str, str | None]:
+        """Return what is logged of a member: digests of the content, by the key's digest of the fold run or member.
 
-    def has_member(self, spec: MemberSpec) -> bool:
-        scored = "metrics.oof_log_loss > 0 and attributes.status = 'FINISHED'"
-        return bool(self.home.find(f"{_of_member(spec)} and {scored}"))
+        "" for a fold run that was begun under this root and looks alive; None for a run without content.
+        """
+        contents = {}
+        for run in self.home.find(_of_member(spec), BATCH):
+            tags = run.data.tags
+            begun = run.info.status == "RUNNING" and tags.get(ROOT) == str(self.root)
+            key = tags.get("prefens.key", spec.key(0).member_digest)
+            contents[key] = "" if begun else tags.get(CONTENT)
+        return contents
 
-    def start_fold(self, spec: MemberSpec, key: RunKey, attempt: str | None = None, started: int | None = None) -> str:
-        tags = _tags("fold", spec) | {
-            PARENT: self._parent(spec),
-            "prefens.key": key.digest,
-            "prefens.fold": str(key.fold),
-        }
-        run = self._run(f"{spec.name} fold {key.fold}", tags, attempt, started)
-        params = [Param("seed", str(spec.seed)), Param("fold", str(key.fold)), Param("backbone", str(spec.backbone))]
-        self.client.log_batch(run, params=params)
+    def start_fold(self, spec: MemberSpec, key: RunKey, started: float) -> str:
+        """Log that an attempt at a fold run begins (seconds since the epoch); return the id of its run.
+
+        The runs of earlier attempts are deleted.
+        """
+        parent = self._parent(spec, started)
+        with self._lock(spec):
+            attempts = self.home.find(f"tags.`prefens.key` = '{key.digest}'", BATCH)
+            own = [run for run in attempts if run.info.start_time == _milliseconds(started)][:1]
+            for run in attempts:
+                if run not in own:
+                    self.client.delete_run(run.info.run_id)
+            if own:
+                self._set_tags(own[0], {ERROR: None})
+                return str(own[0].info.run_id)
+            tags = {PARENT: parent, ROOT: str(self.root), "prefens.key": key.digest, "prefens.fold": str(key.fold)}
+            name = f"{spec.name} fold {key.fold}"
+            run = self._create(name, _tags("fold", spec) | tags, started)
+        params = {"seed": spec.seed, "fold": key.fold, "backbone": spec.backbone}
+        self.client.log_batch(run, params=[Param(name, str(value)) for name, value in params.items()])
         return run
 
-    def finish_fold(
-        self,
-        run: str,
-        metrics: Mapping[str, float],
-        curves: Mapping[str, Sequence[float]],
-        files: Sequence[Path],
-        ended: int | None = None,
-    ) -> None:
-        self._log(run, metrics, curves, files, ended)
-        self.client.set_terminated(run, end_time=ended)
+    def log_fold(self, spec: MemberSpec, key: RunKey, result: Mapping[str, Any], files: Sequence[Path]) -> None:
+        """Log a stored fold run: the content of its run.json, and files."""
+        run = self.start_fold(spec, key, result["started"])
+        numbers = {name: value for name, value in result["facts"].items() if not isinstance(value, str)}
+        metrics = {name: result[name] for name in ("log_loss", "accuracy", "seconds")} | numbers
+        self._log(run, metrics, result["ended"], files, result["curves"])
+        self._end(run, RunStatus.FINISHED, result["ended"], digest(dict(result)))
 
-    def fail_fold(self, run: str, error: BaseException, ended: int | None = None) -> None:
-        stopped = not isinstance(error, Exception)
-        self._end(run, str(error) or repr(error), RunStatus.KILLED if stopped else RunStatus.FAILED, ended)
+    def log_failure(self, spec: MemberSpec, key: RunKey, failure: Failure) -> None:
+        """Log why the last attempt at a fold run failed."""
+        run = self.start_fold(spec, key, failure.started)
+        self.client.set_tag(run, ERROR, failure.error[:PARAM_LENGTH])
+        self._end(run, RunStatus.FAILED, failure.time, digest(asdict(failure)))
 
-    def abandon_fold(self, key: RunKey, before: int | None = None) -> None:
-        """See `Tracker`; with `before`, runs that began then or later are not meant."""
+    def close_fold(self, key: RunKey) -> None:
+        """Mark runs of this key that look alive: the process under this root that began them does not work on them."""
         condition = f"tags.`prefens.key` = '{key.digest}' and attributes.status = 'RUNNING'"
-        if before is not None:
-            condition += f" and attributes.start_time < {before}"
         for run in self.home.find(condition, BATCH):
-            self._end(run.info.run_id, "its process died", RunStatus.KILLED)
+            if run.data.tags.get(ROOT) == str(self.root):
+                self.client.set_tag(run.info.run_id, ERROR, "its process died, or was stopped")
+                self.client.set_terminated(run.info.run_id, RunStatus.to_string(RunStatus.KILLED))
 
-    def finish_member(
-        self,
-        spec: MemberSpec,
-        metrics: Mapping[str, float],
-        files: Sequence[Path],
-        folds: Folds | Mapping[str, str] | None = None,
-        ended: int | None = None,
-    ) -> None:
-        parent = self._parent(spec)
-        self._describe(parent, metrics, folds)
+    def log_member(self, spec: MemberSpec, summary: MemberSummary, content: str) -> None:
+        """Log what is known of a member besides its fold runs; `content` is the digest of what that comes from."""
+        parent = self._parent(spec, summary.started)
         self._adopt(f"{_of_member(spec)} and tags.`prefens.role` = 'fold' and tags.`{PARENT}` != '{parent}'", parent)
-        self._log(parent, metrics, {}, files, ended)
-        self.client.set_terminated(parent, end_time=ended)
+        self._log(parent, summary.metrics, summary.ended, summary.files)
+        if summary.folds is not None:
+            self.client.log_inputs(parent, [dataset_input(summary.folds)])
+        tags = {RACE: summary.race, MLFLOW_RUN_NOTE: summary.note, CONTENT: None if summary.finished else content}
+        self._set_tags(self.client.get_run(parent), tags)
+        if summary.finished:
+            self._end(parent, RunStatus.FINISHED, summary.ended, content)
+        else:
+            self.client.update_run(parent, RunStatus.to_string(RunStatus.RUNNING))
 
-    def log_race(self, spec: MemberSpec, metrics: Mapping[str, float], lost: bool, ended: int | None = None) -> None:
-        parent = self._parent(spec)
-        self._log(parent, metrics, {}, [], ended)
-        self.client.set_tag(parent, "prefens.race", "lost" if lost else "stays")
-        self.client.set_tag(parent, MLFLOW_RUN_NOTE, _raced(metrics, lost))
-        if lost:
-            self.client.set_terminated(parent, end_time=ended)
+    def has_blend(self, content: str) -> bool:
+        """Whether the blend whose predictions have this digest is logged, wholly."""
+        return bool(self.home.find(f"tags.`{CONTENT}` = '{content}'"))
 
     def log_blend(
         self,
         name: str,
+        content: str,
         metrics: Mapping[str, float],
         tags: Mapping[str, str],
         files: Sequence[Path],
         tables: Mapping[str, Rows],
         model: Path | None = None,
-        folds: Folds | Mapping[str, str] | None = None,
-        attempt: str | None = None,
-        started: int | None = None,
+        folds: Folds | None = None,
+    ) -> str:
+        """Log a blend of the rows of `folds`, with tables to look at; return the id of its run.
+
+        Its model becomes the registered one. `content` is the digest of its predictions.
+        """
+        with self.home.lock(f"blend-{content[:16]}"):
+            known = self.home.find(f"tags.`prefens.blend` = '{content}'")
+            identity = {"prefens.role": "blend", "prefens.blend": content}
+            run = str(known[0].info.run_id) if known else self._create(name, dict(tags) | identity)
+            if not known or known[0].data.tags.get(CONTENT) != content:
+                self._log_blend(run, metrics, files, tables, folds)
+            if model is not None:
+                model_registry.register(self.home, self.registered, model, run, tags)
+            self._end(run, RunStatus.FINISHED, None, content)
+        return run
+
+    def _log_blend(
+        self,
+        run: str,
+        metrics: Mapping[str, float],
+        files: Sequence[Path],
+        tables: Mapping[str, Rows],
+        folds: Folds | None,
     ) -> None:
-        run = self._run(name, {"prefens.role": "blend", **tags}, attempt, started)
-        self._describe(run, metrics, folds)
-        self._log(run, metrics, {}, files, started)
+        self._log(run, metrics, self.client.get_run(run).info.start_time / 1000, files)
+        self.client.set_tag(run, MLFLOW_RUN_NOTE, score_note(metrics))
+        if folds is not None:
+            self.client.log_inputs(run, [dataset_input(folds)])
         logged = {item.path for item in self.client.list_artifacts(run, "tables")}
         for title, rows in tables.items():
             if f"tables/{title}.json" not in logged:  # MLflow would append the rows to those that are there
                 self.client.log_table(run, _columns(rows), f"tables/{title}.json")
-        if model is not None:
-            try:
-                model_registry.register(self.home, self.registered, model, run, tags)
-            except (OSError, MlflowException) as error:
-                if not self.home.local:
-                    raise  # to be sent again
-                log.warning("the model in %s is not registered: %s", model, error)
-        self.client.set_terminated(run)
 
-    def log_report(
-        self,
-        name: str,
-        tags: Mapping[str, str],
-        files: Sequence[Path],
-        attempt: str | None = None,
-        started: int | None = None,
-    ) -> None:
+    def log_report(self, name: str, tags: Mapping[str, str], files: Sequence[Path]) -> str:
+        """Log a report's files to the latest blend with these tags, or else to a run of their own; return its id."""
         wanted = {"prefens.role": "blend", **tags}
         condition = " and ".join(f"tags.`{tag}` = '{value}'" for tag, value in wanted.items())
         known = self.home.find(condition, latest=True)
-        if known:
-            self._log(known[0].info.run_id, {}, {}, files, started)
-            return
-        run = self._run(name, {**tags, "prefens.role": "report"}, attempt, started)
-        self._log(run, {}, {}, files, started)
-        self.client.set_terminated(run)
+        run = str(known[0].info.run_id) if known else self._create(name, {**tags, "prefens.role": "report"})
+        self._log(run, {}, time.time(), files)
+        if not known:
+            self.client.set_terminated(run)
+        return run
 
     def find_model(self, place: str) -> Path:
         """Return the folder of a saved model; see `model_registry.find_model`."""
         return model_registry.find_model(self.home, place)
 
-    def deliver(self) -> None:
-        """Nothing is kept back."""
+    def _lock(self, spec: MemberSpec) -> AbstractContextManager[None]:
+        return self.home.lock(f"member-{spec.key(0).member_digest[:16]}")
 
-    def _run(self, name: str, tags: Mapping[str, str], attempt: str | None, started: int | None) -> str:
-        """Get or create the run of an attempt."""
-        if attempt is not None:
-            known = self.home.find(f"tags.`prefens.attempt` = '{attempt}'")
-            if known:
-                return str(known[0].info.run_id)
-            tags = {**tags, "prefens.attempt": attempt}
-        run = self.client.create_run(self.experiment_id, started, dict(tags), name)
-        return str(run.info.run_id)
+    def _create(self, name: str, tags: Mapping[str, str], started: float | None = None) -> str:
+        began = None if started is None else _milliseconds(started)
+        return str(self.client.create_run(self.experiment_id, began, dict(tags), name).info.run_id)
 
-    def _parent(self, spec: MemberSpec) -> str:
+    def _parent(self, spec: MemberSpec, started: float) -> str:
         """Get or create the member's run.
 
         MLflow has no such call. On one disk a lock makes one of two; machines that share only the server may make
         several at once: each of them then sees all, keeps the earliest, and merges the others into it.
         """
         condition = f"{_of_member(spec)} and tags.`prefens.role` = 'member'"
-        with self.home.lock(f"member-{spec.key(0).member_digest[:16]}"):
+        with self._lock(spec):
             known = self.home.find(condition, BATCH)
             if not known:
-                self.client.create_run(self.experiment_id, tags=_tags("member", spec), run_name=spec.name)
+                self._create(spec.name, _tags("member", spec), started)
                 known = self.home.find(condition, BATCH)
             keep, *doubles = [str(run.info.run_id) for run in known]
             for double in doubles:
@@ -199,36 +212,50 @@ class MlflowTracker:
         for child in self.home.find(condition, BATCH):
             self.client.set_tag(child.info.run_id, PARENT, parent)
 
-    def _describe(self, run: str, metrics: Mapping[str, float], folds: Folds | Mapping[str, str] | None) -> None:
-        """Say on a run's page what its score is, and name the data that it is on as its input."""
-        told = "Out-of-fold log loss **{:.4f} ± {:.4f}** nats".format(
-            *(metrics.get(f"oof_{name}", float("nan")) for name in ("log_loss", "log_loss_se"))
-        )
-        self.client.set_tag(run, MLFLOW_RUN_NOTE, told)
-        if folds is not None:
-            self.client.log_inputs(run, [dataset_input(folds)])
+    def _set_tags(self, run: Run, tags: Mapping[str, str | None]) -> None:
+        """Set a run's tags; None deletes one."""
+        for name, value in tags.items():
+            if value is not None:
+                self.client.set_tag(run.info.run_id, name, value)
+            elif name in run.data.tags:
+                self.client.delete_tag(run.info.run_id, name)
 
-    def _end(self, run: str, reason: str, status: int, ended: int | None = None) -> None:
-        self.client.set_tag(run, "prefens.error", reason[:PARAM_LENGTH])
-        self.client.set_terminated(run, RunStatus.to_string(status), end_time=ended)
+    def _end(self, run: str, status: int, ended: float | None, content: str) -> None:
+        """End a run, and say what it was logged from: that comes last, as a run without it is logged again."""
+        at = None if ended is None else _milliseconds(ended)
+        self.client.set_terminated(run, RunStatus.to_string(status), at)
+        self.client.set_tag(run, CONTENT, content)
 
     def _log(
         self,
         run: str,
         metrics: Mapping[str, float],
-        curves: Mapping[str, Sequence[float]],
+        at: float,
         files: Sequence[Path],
-        at: int | None,
+        curves: Mapping[str, Sequence[float]] = MappingProxyType({}),
     ) -> None:
-        now = int(time.time() * 1000) if at is None else at  # sent again at the same time, they are the same points
-        points = [Metric(name, float(value), now, 0) for name, value in metrics.items()]
+        """Log scores, curves by step, and files. Logged again with the same time, they are the same points."""
+        time_ = _milliseconds(at)
+        points = [Metric(name, float(value), time_, 0) for name, value in metrics.items()]
         points += [
-            Metric(name, float(value), now, step) for name, curve in curves.items() for step, value in enumerate(curve)
+            Metric(name, float(value), time_, step)
+            for name, curve in curves.items()
+            for step, value in enumerate(curve)
         ]
         for start in range(0, len(points), BATCH):
             self.client.log_batch(run, metrics=points[start : start + BATCH])
         for path in files:
             self.client.log_artifact(run, str(path), "figures" if path.suffix == ".png" else None)
+
+
+def score_note(metrics: Mapping[str, float]) -> str:
+    """Return what a run's page says of its score, Markdown."""
+    score, error = (metrics.get(f"oof_{name}", float("nan")) for name in ("log_loss", "log_loss_se"))
+    return f"Out-of-fold log loss **{score:.4f} ± {error:.4f}** nats"
+
+
+def _milliseconds(seconds: float) -> int:
+    return int(seconds * 1000)
 
 
 def _columns(rows: Rows) -> dict[str, list[Any]]:
@@ -242,16 +269,6 @@ def _columns(rows: Rows) -> dict[str, list[Any]]:
         for row in rows
     ]
     return {name: [row.get(name) for row in plain] for name in names}
-
-
-def _raced(metrics: Mapping[str, float], lost: bool) -> str:
-    """Say what a race made of a member."""
-    gain, low, high, least = (metrics[f"race_{name}"] for name in ("gain", "low", "high", "least"))
-    verdict = "Given up after its first fold" if lost else "Stays in the race"
-    return (
-        f"{verdict}: mixed into the blend so far it gains **{gain:.4f}** nats [{low:.4f}, {high:.4f}]; "
-        f"{least:g} were asked for."
-    )
 
 
 def _of_member(spec: MemberSpec) -> str:

@@ -20,14 +20,14 @@ ALIAS = "best"  # of the registered model: the latest blend's
 
 
 def register(home: Home, name: str, folder: Path, run: str, tags: Mapping[str, str]) -> None:
-    """Log a model folder to its run, and make it the newest version of the registered model, and the best.
-
-    A run that has a model is left as it is.
-    """
+    """Log a model folder to its run, unless it has one, and make that the best version of the registered model."""
     from prefens.store.tracking.pyfunc import place_model  # imports more of mlflow, which takes a second
 
     client, outputs = home.client, home.client.get_run(run).outputs
     if outputs is not None and outputs.model_outputs:
+        model = client.get_logged_model(outputs.model_outputs[0].model_id)
+        (link,) = json.loads(model.tags[MLFLOW_MODEL_VERSIONS])
+        client.set_registered_model_alias(name, ALIAS, link["version"])
         return
     logged = client.create_logged_model(home.experiment_id, "model", run, tags=dict(tags))
     if home.local:

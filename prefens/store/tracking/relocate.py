@@ -16,7 +16,7 @@ PLACES = (
 
 def relocate(database: Path, artifacts: str) -> None:
     """Point all that an SQLite file knows of to where its artifacts now are (a file: address)."""
-    with sqlite3.connect(database, timeout=20) as connection:
+    with sqlite3.connect(database, timeout=10) as connection:
         rows = connection.execute(
             "SELECT DISTINCT artifact_location FROM experiments WHERE artifact_location LIKE 'file:%/artifacts'"
         )

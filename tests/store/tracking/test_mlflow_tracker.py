@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from prefens.core.shutdown import Stopped
+from prefens.store.failures import Failure
 from prefens.store.tracking.mlflow_tracker import MlflowTracker
 from tests.helpers.examples import SPEC
+from tests.helpers.trackers import SUMMARY, log_fold
 
 
 @pytest.fixture(scope="module")
@@ -20,18 +21,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def log_fold(tracker: MlflowTracker, fold: int, file: Path) -> str:
-    run = tracker.start_fold(SPEC, SPEC.key(fold))
-    tracker.finish_fold(run, {"log_loss": 1.0}, {"train_loss": [1.1, 1.0]}, [file])
-    return run
-
-
 def test_parents_children_curves_and_files(made: Path, tmp_path: Path) -> None:
     tracker = MlflowTracker(made, "nested")
     file = tmp_path / "run.json"
     file.write_text("{}")
-    children = [log_fold(tracker, fold, file) for fold in range(3)]
-    tracker.finish_member(SPEC, {"oof_log_loss": 1.0}, [])
+    children = [log_fold(tracker, fold, [file]) for fold in range(3)]
+    tracker.log_member(SPEC, SUMMARY, "c")
     runs = tracker.client.search_runs([tracker.experiment_id])
     parents = [run for run in runs if run.data.tags["prefens.role"] == "member"]
     assert len(parents) == 1
@@ -48,17 +43,27 @@ def test_parents_children_curves_and_files(made: Path, tmp_path: Path) -> None:
 
 def test_the_commit_of_a_hub_backbone_is_a_tag(made: Path) -> None:
     spec, tracker = replace(SPEC, recipe={**SPEC.recipe, "commit": "c" * 40}), MlflowTracker(made, "hub")
-    assert tracker.client.get_run(tracker.start_fold(spec, spec.key(0))).data.tags["prefens.commit"] == "c" * 40
-    assert "prefens.commit" not in tracker.client.get_run(tracker.start_fold(SPEC, SPEC.key(0))).data.tags
+    assert tracker.client.get_run(tracker.start_fold(spec, spec.key(0), 1.0)).data.tags["prefens.commit"] == "c" * 40
+    assert "prefens.commit" not in tracker.client.get_run(tracker.start_fold(SPEC, SPEC.key(0), 1.0)).data.tags
 
 
 def test_a_failed_fold_is_marked(made: Path) -> None:
     tracker = MlflowTracker(made, "failed")
-    run = tracker.start_fold(SPEC, SPEC.key(0))
-    tracker.fail_fold(run, ValueError("no good"))
+    run = tracker.start_fold(SPEC, SPEC.key(0), 1.0)
+    tracker.log_failure(SPEC, SPEC.key(0), Failure("ValueError", "no good", 1.0, 2.0, "host", 1))
     found = tracker.client.get_run(run)
-    assert found.info.status == "FAILED"
+    assert (found.info.status, found.info.end_time) == ("FAILED", 2000)
     assert found.data.tags["prefens.error"] == "no good"
+
+
+def test_the_next_attempt_at_a_fold_takes_the_place_of_the_last(made: Path) -> None:
+    tracker = MlflowTracker(made, "attempts")
+    tracker.start_fold(SPEC, SPEC.key(0), 1.0)
+    other = log_fold(tracker, 1)
+    second = tracker.start_fold(SPEC, SPEC.key(0), 2.0)
+    assert tracker.start_fold(SPEC, SPEC.key(0), 2.0) == second
+    folds = tracker.home.find("tags.`prefens.role` = 'fold'", 10)
+    assert {run.info.run_id for run in folds} == {other, second}
 
 
 def test_member_runs_that_two_machines_made_are_merged_into_the_earliest(made: Path) -> None:
@@ -78,7 +83,7 @@ def test_member_runs_that_two_machines_made_are_merged_into_the_earliest(made: P
         )
         for parent in (earlier, later)
     ]
-    tracker.finish_member(SPEC, {"oof_log_loss": 1.0}, [])
+    tracker.log_member(SPEC, SUMMARY, "c")
     runs = {run.info.run_id: run for run in tracker.client.search_runs([tracker.experiment_id])}
     assert {*runs} == {earlier, *(child.info.run_id for child in children)}
     assert {runs[child.info.run_id].data.tags["mlflow.parentRunId"] for child in children} == {earlier}
@@ -87,13 +92,11 @@ def test_member_runs_that_two_machines_made_are_merged_into_the_earliest(made: P
 
 def test_runs_of_dead_processes_are_marked_and_no_others(made: Path) -> None:
     tracker = MlflowTracker(made, "abandoned")
-    dead, other = (tracker.start_fold(SPEC, SPEC.key(fold)) for fold in (0, 1))
-    tracker.abandon_fold(SPEC.key(0))
+    dead, other = (tracker.start_fold(SPEC, SPEC.key(fold), 1.0) for fold in (0, 1))
+    tracker.close_fold(SPEC.key(0))
     found = tracker.client.get_run(dead)
-    assert (found.info.status, found.data.tags["prefens.error"]) == ("KILLED", "its process died")
+    assert (found.info.status, found.data.tags["prefens.error"]) == ("KILLED", "its process died, or was stopped")
     assert tracker.client.get_run(other).info.status == "RUNNING"
-    tracker.fail_fold(other, Stopped("asked to stop", 143))
-    assert tracker.client.get_run(other).info.status == "KILLED"
 
 
 def test_a_moved_root_keeps_its_artifacts(made: Path, tmp_path: Path) -> None:
@@ -101,12 +104,12 @@ def test_a_moved_root_keeps_its_artifacts(made: Path, tmp_path: Path) -> None:
     MlflowTracker(made, "moved")
     shutil.copytree(made, here)
     (tmp_path / "run.json").write_text("{}")
-    run = log_fold(MlflowTracker(here, "moved"), 0, tmp_path / "run.json")
+    run = log_fold(MlflowTracker(here, "moved"), 0, [tmp_path / "run.json"])
     here.rename(there)
     moved = MlflowTracker(there, "moved")
     assert moved.client.get_run(run).info.artifact_uri.startswith(there.as_uri())
     assert Path(moved.client.download_artifacts(run, "run.json")).read_text() == "{}"
-    log_fold(moved, 1, tmp_path / "run.json")
+    log_fold(moved, 1, [tmp_path / "run.json"])
     assert len(list(there.rglob("run.json"))) == len(list(made.rglob("run.json"))) + 2
     assert not here.exists()
 
@@ -116,10 +119,11 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from tests.helpers.examples import SPEC
+from tests.helpers.trackers import SUMMARY, log_fold
 from prefens.store.tracking.mlflow_tracker import MlflowTracker
 tracker = MlflowTracker(Path(sys.argv[1]), "race")
-tracker.finish_fold(tracker.start_fold(SPEC, SPEC.key(int(sys.argv[2]))), {"log_loss": 1.0}, {}, [])
-tracker.finish_member(SPEC, {"oof_log_loss": 1.0}, [])
+log_fold(tracker, int(sys.argv[2]))
+tracker.log_member(SPEC, SUMMARY, "c")
 """
 
 

@@ -1,0 +1,36 @@
+"""python -m prefens.sync: log all that the store holds and MLflow lacks. See --help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prefens.runner import app, config
+from prefens.runner.schemas import SyncConfig
+
+
+def main() -> None:
+    app.run("sync", sync)
+
+
+def sync(settings: SyncConfig) -> app.Rows:
+    """Make MLflow equal to the store; print how many runs it lacked."""
+    from prefens.core.errors import ConfigError, StoreError
+    from prefens.runner.sync import sync_store
+    from prefens.store.oof_store import OOFStore
+    from prefens.store.tracking.factory import Tracking, make_tracker
+
+    tracking = config.build(settings.tracking, Tracking)
+    tracker = make_tracker(tracking)
+    if tracker is None:
+        raise ConfigError("tracking=none", "an MLflow to log to", "set tracking=local, or tracking=server")
+    count = sync_store(OOFStore(Path(tracking.root)), tracker)
+    if tracker.behind:
+        raise StoreError(
+            f"{count} runs logged, and not all", f"MLflow at {tracking.uri or tracking.root}", "mend it and sync again"
+        )
+    print(f"{count} runs logged: MLflow has all of {tracking.root}")
+    return []
+
+
+if __name__ == "__main__":
+    main()
