@@ -138,7 +138,7 @@ class Predictor:
         carried: dict[str, Path] = {}
         for spec in self.specs():
             for folder in self.model_folders(spec):  # checks that there is one for each fold
-                carried |= member_class(spec).carried(folder, self.backbones)
+                carried |= member_class(spec).required_backbones(folder, self.backbones)
             link_tree(self.store.member_dir(spec.name), members / spec.name, leave_out=TRAINING_FILES)
         for name, directory in carried.items():
             (backbones / name).mkdir(parents=True)
@@ -201,7 +201,7 @@ class Predictor:
         for spec in specs:
             folders = self.model_folders(spec)  # what is missing is named before the first member starts to work
             if spec.name not in self.loaded:
-                member_class(spec).carried(folders[0], self.backbones)
+                member_class(spec).required_backbones(folders[0], self.backbones)
         stacked = np.full((len(self.members), len(pairs), len(self.prior)), 1.0 / len(self.prior))
         for spec in specs:
             log.info("predicting with %s", spec.name)

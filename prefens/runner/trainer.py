@@ -23,7 +23,7 @@ from prefens.core.metrics import accuracy, log_loss
 from prefens.core.types import Fold
 from prefens.data.corpus import Corpus
 from prefens.members.base import Context, FitReport, Member
-from prefens.members.training.distributed import from_main
+from prefens.members.training.distributed import broadcast
 from prefens.runner import early_discard
 from prefens.runner.early_discard import Race
 from prefens.runner.sync import sync_fold, sync_member
@@ -183,7 +183,7 @@ class Trainer:
         pairs = self.corpus.pairs
         valid, n = pairs.take(fold.valid), len(fold.valid)
         unseen = pairs.take(np.concatenate([fold.valid, fold.holdout]))
-        from_main(fold.index)  # the others, where there are any, help with the same
+        broadcast(fold.index)  # the others, where there are any, help with the same
         report = fit_fold(self.corpus, fold, member, key, self.root, checkpoint)
         probabilities = member.predict_proba(unseen)
         predictions = FoldPredictions(key, unseen.ids[:n], probabilities[:n], unseen.ids[n:], probabilities[n:])
@@ -195,7 +195,7 @@ class Trainer:
             threads=resources.thread_count(),
             train_rows=len(self.corpus.train_rows(fold)),
             valid_rows=len(valid),
-            metadata={name: value for name, value in report.facts.items() if value == value},  # NaN is no JSON
+            metadata={name: value for name, value in report.metrics.items() if value == value},  # NaN is no JSON
             curves={name: list(curve) for name, curve in report.curves.items()},
         )
 
