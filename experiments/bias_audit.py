@@ -19,10 +19,10 @@ from prefens.core.types import Pairs
 from prefens.data.folds import FoldSettings, make_folds
 from prefens.data.load import load_pairs
 from prefens.members.style import StyleMember
-from prefens.reporting.bias.audit import bias_section
+from prefens.reporting.bias.section import bias_section
 from prefens.reporting.leak_audit import leak_section, out_of_fold
-from prefens.reporting.plots import save
-from prefens.reporting.section import Section, Table
+from prefens.reporting.plots import save_plot
+from prefens.reporting.section import ReportTable, Section
 from prefens.reporting.style_audit import style_section
 
 
@@ -45,7 +45,7 @@ def shown(cell: Any, digits: int) -> str:
     return f"{cell:.{digits}f}" if isinstance(cell, float) else str(cell)
 
 
-def markdown(table: Table) -> str:
+def markdown(table: ReportTable) -> str:
     """Return a table in Markdown, without rows that nothing is known of."""
     names = list(table.rows[0])
     lines = ["| " + " | ".join(names) + " |", "|---" * len(names) + "|"]
@@ -63,7 +63,7 @@ def report(section: Section, figures: Path | None, only: list[str]) -> None:
     for plot in section.plots:
         print(f"\nFigure {plot.name}: {plot.finding}")
         if figures is not None and plot.name in only:
-            save(plot, figures)
+            save_plot(plot, figures)
 
 
 def main() -> None:

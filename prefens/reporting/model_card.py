@@ -8,19 +8,31 @@ from prefens.core.hashing import short
 from prefens.core.metrics import outcome_shares
 from prefens.core.types import Outcome
 from prefens.ensemble.blend import Blend
-from prefens.reporting.html import render
-from prefens.reporting.plots import NAMES
+from prefens.reporting.html import render_template
+from prefens.reporting.plots import OUTCOME_NAMES
 
 
 def model_card(blend: Blend, biases: Sequence[str], swap: str, version: str) -> str:
-    """Return the card of a blend; `biases` and `swap` say what was measured."""
+    """Return the model card of a blend, in Markdown.
+
+    Parameters
+    ----------
+    blend : Blend
+        The blend.
+    biases : sequence of str
+        Sentences on its biases; none where they were not measured.
+    swap : str
+        What exchanging A and B does to its predictions.
+    version : str
+        That of prefens.
+    """
     best, folds, expected = blend.best, blend.folds, blend.expected
     if expected is None:
         score = "Honest log loss not known: two folds leave none to choose the method on"
     else:
         score = f"Honest log loss **{expected.honest:.4f} ± {expected.honest_se:.4f}** nats (lower is better)"
     if blend.choice is not None:
-        score += ", the choice of the method made anew without each scored fold"
+        score += ", the method chosen anew without each scored fold"
     scores = {f"of `{best.method}` alone": f"{best.honest:.4f} ± {best.honest_se:.4f}"}
     scores |= {"on the rows it was fitted on": f"{best.fitted:.4f}, too good by construction"}
     if best.holdout is not None:
@@ -34,7 +46,7 @@ def model_card(blend: Blend, biases: Sequence[str], swap: str, version: str) -> 
         {"backbone": info.backbone, "seed": info.seed, **row.as_dict()}
         for info, row in zip(blend.stack.members, blend.members(), strict=True)
     ]
-    return render(
+    return render_template(
         "model_card.md.j2",
         title=f"{best.method} of {len(members)} members",
         version=version,
@@ -45,7 +57,7 @@ def model_card(blend: Blend, biases: Sequence[str], swap: str, version: str) -> 
         data_digest=short(folds.data_digest),
         fold_digest=short(folds.digest),
         folds=f"{folds.k} {folds.settings['scheme']} folds, seed {folds.settings['seed']}",
-        shares=", ".join(f"{NAMES[outcome]} {shares[outcome]:.1%}" for outcome in Outcome),
+        shares=", ".join(f"{OUTCOME_NAMES[outcome]} {shares[outcome]:.1%}" for outcome in Outcome),
         members=sorted(members, key=lambda member: -float(member["weight"])),
         biases=biases,
         swap=swap,
