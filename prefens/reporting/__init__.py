@@ -1,4 +1,4 @@
-"""The report: sections with their tables and figures, one page of them, the model card, and audits of data and votes."""
+"""The report: sections with their tables and figures, the page, the model card, and audits of data and votes."""
 
 from typing import TYPE_CHECKING
 
@@ -8,11 +8,11 @@ if TYPE_CHECKING:
     from prefens.reporting.bias.section import bias_section
     from prefens.reporting.data_profile.section import data_section
     from prefens.reporting.error_analysis import errors_section
-    from prefens.reporting.folds_section import folds_section
+    from prefens.reporting.folds import folds_section
     from prefens.reporting.html import Page, Tile, render_page
     from prefens.reporting.leaderboard.section import leaderboard_section
     from prefens.reporting.leak_audit import leak_section
-    from prefens.reporting.model_card import model_card
+    from prefens.reporting.model_card import render_model_card
     from prefens.reporting.plots import calibration_plot, save_plot, to_png
     from prefens.reporting.reliability import calibration_section
     from prefens.reporting.report import Report, blend_report, data_report, write_report
@@ -37,7 +37,7 @@ __all__ = [
     "folds_section",
     "leaderboard_section",
     "leak_section",
-    "model_card",
+    "render_model_card",
     "render_page",
     "save_plot",
     "style_section",

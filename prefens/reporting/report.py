@@ -26,12 +26,12 @@ from prefens.reporting.bias.section import bias_section
 from prefens.reporting.data_profile.section import data_section
 from prefens.reporting.data_profile.token_counts import minilm_counter
 from prefens.reporting.error_analysis import errors_section
-from prefens.reporting.folds_section import folds_section
+from prefens.reporting.folds import folds_section
 from prefens.reporting.html import Page, Tile, render_page
 from prefens.reporting.leaderboard.fold_runs import FoldRuns
 from prefens.reporting.leaderboard.section import leaderboard_section, swap_sentence
 from prefens.reporting.leak_audit import leak_section
-from prefens.reporting.model_card import model_card
+from prefens.reporting.model_card import render_model_card
 from prefens.reporting.plots import save_plot
 from prefens.reporting.reliability import UNCALIBRATED, calibration_section
 from prefens.reporting.section import Section
@@ -119,7 +119,7 @@ def blend_report(
         {"data": short(folds.data_digest), "folds": short(folds.digest), **_version_and_date()},
         {"Model card": "model_card.md", "Figures": "figures/"},
     )
-    return Report(page, model_card(blend, biases, swap, __version__), blend_tags(blend))
+    return Report(page, render_model_card(blend, biases, swap, __version__), blend_tags(blend))
 
 
 def data_sections(given: Given, digest: str, backbones: Path, folds: Folds | None = None) -> list[Section]:

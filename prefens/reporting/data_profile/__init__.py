@@ -6,7 +6,7 @@ from prefens.core.lazy import lazy_attribute
 
 if TYPE_CHECKING:
     from prefens.reporting.data_profile.duplicates import expected_leaked_rows, find_repeats, leaked_rows
-    from prefens.reporting.data_profile.model_records import ModelRecord, model_records
+    from prefens.reporting.data_profile.model_record import ModelRecord, model_records
     from prefens.reporting.data_profile.profile import DataProfile, data_profile
     from prefens.reporting.data_profile.section import data_section
     from prefens.reporting.data_profile.token_counts import minilm_counter

@@ -8,7 +8,7 @@ import numpy as np
 
 from prefens.core.metrics import outcome_shares
 from prefens.core.types import Outcome, Pairs
-from prefens.reporting.data_profile.model_records import ModelRecord
+from prefens.reporting.data_profile.model_record import ModelRecord
 from prefens.reporting.data_profile.tables import MAX_MODELS
 from prefens.reporting.language_id import LANGUAGE_INDEX, LANGUAGES
 from prefens.reporting.plots import ACCENT, MUTED, OUTCOME_COLORS, OUTCOME_NAMES, log_x_axis, new_axes

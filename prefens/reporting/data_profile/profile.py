@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from prefens.core.errors import DataError
 from prefens.core.types import Folds, Ints, Pairs, Strings
 from prefens.reporting.data_profile.duplicates import expected_leaked_rows, find_repeats, group_sizes, leaked_rows
-from prefens.reporting.data_profile.model_records import ModelRecord, model_records
+from prefens.reporting.data_profile.model_record import ModelRecord, model_records
 from prefens.reporting.text_stats import TextStats, text_stats
 
 DEFAULT_K = 5  # folds, where the pairs are not split

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from prefens.core.metrics import outcome_counts
 from prefens.core.types import Ints, Outcome, Pairs
 from prefens.data.text.style_counts import SCRIPTS
-from prefens.reporting.data_profile.model_records import ModelRecord
+from prefens.reporting.data_profile.model_record import ModelRecord
 from prefens.reporting.language_id import LANGUAGES, NO_LETTERS, UNCLEAR
 from prefens.reporting.plots import OUTCOME_NAMES
 from prefens.reporting.section import ReportTable

@@ -5,14 +5,12 @@ from typing import TYPE_CHECKING
 from prefens.core.lazy import lazy_attribute
 
 if TYPE_CHECKING:
-    from prefens.reporting.leaderboard.blend_plots import blend_plots
     from prefens.reporting.leaderboard.fold_runs import Cost, FoldRun, load_fold_runs, total_cost
     from prefens.reporting.leaderboard.section import leaderboard_section
 
 __all__ = [
     "Cost",
     "FoldRun",
-    "blend_plots",
     "leaderboard_section",
     "load_fold_runs",
     "total_cost",

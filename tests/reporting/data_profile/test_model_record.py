@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from prefens.data.synthetic.generator import generate
-from prefens.reporting.data_profile.model_records import model_records
+from prefens.reporting.data_profile.model_record import model_records
 from tests.helpers.examples import column, make_pairs
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from prefens.reporting.folds_section import folds_section
+from prefens.reporting.folds import folds_section
 from tests.helpers.examples import random_stack
 
 FOLDS = random_stack(members=1, rows=120, seed=0).folds
