@@ -56,8 +56,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     split = OOFStore(folder / "runs").put_folds(corpus.folds)
     for kind in (StyleMember, TextCnnMember):
         name = kind.__name__.removesuffix("Member").lower()
-        target = f"{kind.__module__}.{kind.__name__}"
-        spec = MemberSpec(name, target, {}, 0, corpus.folds.data_digest, corpus.folds.digest)
+        spec = MemberSpec(name, kind.kind, {}, 0, corpus.folds.data_digest, corpus.folds.digest)
         trainer = Trainer(corpus, split, NoTracker(), folder / "runs")
         trainer.train_member(spec, lambda name=name: make_member(name), range(2))
     make_blend(split, {spec.name: 0.5 for spec in split.members()})

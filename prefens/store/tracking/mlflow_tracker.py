@@ -117,7 +117,7 @@ class MlflowTracker:
             self.client.update_run(parent, RunStatus.to_string(RunStatus.RUNNING))
 
     def has_blend(self, content: str) -> bool:
-        """Whether the blend whose blend.json has this digest is logged, wholly."""
+        """Whether the blend whose predictions have this digest is logged, wholly."""
         return bool(self.home.find(f"tags.`{CONTENT}` = '{content}'"))
 
     def log_blend(
@@ -133,9 +133,7 @@ class MlflowTracker:
     ) -> str:
         """Log a blend of the rows of `folds`, with tables to look at; return the id of its run.
 
-        Its model becomes the registered one.
-
-        `content` is the digest of its blend.json.
+        Its model becomes the registered one. `content` is the digest of its predictions.
         """
         with self.home.lock(f"blend-{content[:16]}"):
             known = self.home.find(f"tags.`prefens.blend` = '{content}'")
