@@ -19,7 +19,7 @@ TURN_BREAK = "\n\n\N{EM DASH} next turn \N{EM DASH}\n\n"
 DOT = " \N{MIDDLE DOT} "
 
 
-def errors_section(stack: OOFStack, name: str, probabilities: Floats, pairs: Pairs, shown: int = 10) -> Section:
+def errors_section(stack: OOFStack, name: str, probabilities: Floats, pairs: Pairs, count: int = 10) -> Section:
     """Return the section on the errors of one method.
 
     Parameters
@@ -32,11 +32,11 @@ def errors_section(stack: OOFStack, name: str, probabilities: Floats, pairs: Pai
         Its honest predictions.
     pairs : Pairs
         Those of the stack's rows, and maybe more, in any order.
-    shown : int
+    count : int
         How many pairs of each kind the section shows.
     """
     losses = row_losses(probabilities, stack.folds.label)
-    worst = np.argsort(-losses, kind="stable")[:shown]
+    worst = np.argsort(-losses, kind="stable")[:count]
     tables = [_table("The most confident mistakes", stack, probabilities, worst, {"log loss": losses})]
     texts = [_text("Mistake", rank, stack, probabilities, pairs, row) for rank, row in enumerate(worst, 1)]
     summary = [
@@ -48,7 +48,7 @@ def errors_section(stack: OOFStack, name: str, probabilities: Floats, pairs: Pai
     ]
     if len(stack.members) > 1:
         divergence = disagreement(stack.probabilities)
-        most = np.argsort(-divergence, kind="stable")[:shown]
+        most = np.argsort(-divergence, kind="stable")[:count]
         tables.append(_table("The most disputed pairs", stack, probabilities, most, {"disagreement": divergence}))
         texts += [_text("Dispute", rank, stack, probabilities, pairs, row) for rank, row in enumerate(most, 1)]
         summary.append(

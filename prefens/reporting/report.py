@@ -61,26 +61,26 @@ class Report:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
-def data_report(given: Given, backbones: Path) -> Report:
+def data_report(data: Given, backbones: Path) -> Report:
     """Return the report on labelled pairs alone.
 
     Parameters
     ----------
-    given : Given
+    data : Given
         The pairs.
     backbones : Path
         The folder of backbones, in which the tokenizer is looked for.
     """
-    digest = data_digest(given.pairs)
-    sections = data_sections(given, digest, backbones)
+    digest = data_digest(data.pairs)
+    sections = data_sections(data, digest, backbones)
     metadata = {"data": short(digest), **_version_and_date()}
-    page = Page("Which responses people preferred", f"{len(given.pairs):,} pairs", sections, metadata=metadata)
+    page = Page("Which responses people preferred", f"{len(data.pairs):,} pairs", sections, metadata=metadata)
     return Report(page, tags={"prefens.data_digest": digest})
 
 
 def blend_report(
     blend: Blend,
-    given: Given | None,
+    data: Given | None,
     runs: FoldRuns,
     swap_gaps: Mapping[str, float],
     backbones: Path,
@@ -93,7 +93,7 @@ def blend_report(
     ----------
     blend : Blend
         The blend.
-    given : Given or None
+    data : Given or None
         Its pairs; None leaves out the sections that need texts.
     runs : mapping from str to sequence of FoldRun
         From a member to its fold runs.
@@ -107,7 +107,7 @@ def blend_report(
         Of prompts, for the intervals of the bias audit.
     """
     folds = blend.folds
-    sections = blend_sections(blend, given, runs, swap_gaps, backbones, texts, resamples)
+    sections = blend_sections(blend, data, runs, swap_gaps, backbones, texts, resamples)
     biases = [sentence for section in sections if section.name == "bias" for sentence in section.summary]
     swap = f"exchanging A and B {swap_sentence([*swap_gaps.values()])}" if swap_gaps else "not measured here"
     page = Page(
@@ -122,13 +122,13 @@ def blend_report(
     return Report(page, render_model_card(blend, biases, swap, __version__), blend_tags(blend))
 
 
-def data_sections(given: Given, digest: str, backbones: Path, folds: Folds | None = None) -> list[Section]:
+def data_sections(data: Given, digest: str, backbones: Path, folds: Folds | None = None) -> list[Section]:
     """Return the sections on the pairs, in the order of the page; `digest` is the data digest."""
-    pairs = given.pairs
+    pairs = data.pairs
     group = prompt_groups(pairs) if folds is None else folds.group
     counter = minilm_counter(backbones)
     return [
-        *_attempt("data profile", lambda: data_section(pairs, group, folds, given.repaired, counter)),
+        *_attempt("data profile", lambda: data_section(pairs, group, folds, data.repaired, counter)),
         *_attempt("style audit", lambda: style_section(pairs)),
         *_attempt("leak audit", lambda: leak_section(pairs)),
         folds_section(pairs.labels, group, digest, folds),
@@ -137,7 +137,7 @@ def data_sections(given: Given, digest: str, backbones: Path, folds: Folds | Non
 
 def blend_sections(
     blend: Blend,
-    given: Given | None,
+    data: Given | None,
     runs: FoldRuns,
     swap_gaps: Mapping[str, float],
     backbones: Path,
@@ -147,16 +147,16 @@ def blend_sections(
     """Return all sections, in the order of the page; parameters are those of `blend_report`."""
     folds, stack, best = blend.folds, blend.stack, blend.best
     sections = [leaderboard_section(blend, runs, swap_gaps), _calibration(blend)]
-    if given is None:
+    if data is None:
         log.info("no texts: give data.path for the sections that need them")
         return [*sections, folds_section(folds.label, folds.group, folds.data_digest, folds)]
     members = {blend.names[index]: stack.probabilities[index] for index in _ranked(blend)}
     predictions = {best.method: best.probabilities, **members}
     return [
         *sections,
-        *_attempt("bias audit", lambda: bias_section(given.pairs, stack.folds, predictions, resamples)),
-        errors_section(stack, best.method, best.probabilities, given.pairs, texts),
-        *data_sections(given, folds.data_digest, backbones, folds),
+        *_attempt("bias audit", lambda: bias_section(data.pairs, stack.folds, predictions, resamples)),
+        errors_section(stack, best.method, best.probabilities, data.pairs, texts),
+        *data_sections(data, folds.data_digest, backbones, folds),
     ]
 
 

@@ -21,7 +21,7 @@ def test_errors_are_the_worst_rows_with_their_texts() -> None:
     probabilities = STACK.probabilities[0]
     losses = row_losses(probabilities, STACK.folds.label)
     pairs = pairs_of([f"<script>{id_}</script>" for id_ in STACK.folds.ids])
-    section = errors_section(STACK, "m0", probabilities, pairs.take(np.arange(120)[::-1]), shown=4)
+    section = errors_section(STACK, "m0", probabilities, pairs.take(np.arange(120)[::-1]), count=4)
     worst = STACK.folds.ids[np.argsort(-losses)[:4]]
     assert [row["id"] for row in section.tables[0].rows] == [*worst]
     assert len(section.texts) == 8
@@ -31,7 +31,7 @@ def test_errors_are_the_worst_rows_with_their_texts() -> None:
     disagreements = [row["disagreement"] for row in section.tables[1].rows]
     assert disagreements == sorted(disagreements, reverse=True)
     alone = replace(STACK, members=STACK.members[:1], probabilities=STACK.probabilities[:1])
-    assert len(errors_section(alone, "m0", probabilities, pairs, shown=200).texts) == 120
+    assert len(errors_section(alone, "m0", probabilities, pairs, count=200).texts) == 120
 
 
 def test_disagreement_is_zero_for_copies_and_at_most_ln_3() -> None:
