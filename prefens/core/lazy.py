@@ -24,7 +24,7 @@ def lazy_attribute(package: str, name: str) -> object:
     AttributeError
         The package has no such public name.
     """
-    if name not in sys.modules[package].__all__:  # as `__wrapped__`, which getsource asks for: its source isn't needed
+    if name not in sys.modules[package].__all__:  # before the source is read: getsource asks for `__wrapped__`
         raise AttributeError(f"module {package!r} has no attribute {name!r}")
     value: object = getattr(import_module(_modules(package)[name]), name)
     setattr(sys.modules[package], name, value)  # found without this function from now on
