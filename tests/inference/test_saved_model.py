@@ -111,6 +111,7 @@ def test_the_model_holds_code_and_plain_files_alone(split: SplitStore) -> None:
         ".j2",
         ".js",
         ".css",
+        ".typed",
     }
     assert Path("code/prefens/inference/saved_model.py") in parts
 
