@@ -153,7 +153,7 @@ def _results(split: SplitStore, spec: MemberSpec) -> list[RunRecord]:
 def _summary(
     split: SplitStore, spec: MemberSpec, runs: list[RunRecord], race: Mapping[str, Any] | None, scratch: Path
 ) -> MemberSummary:
-    from prefens.reporting.plots import calibration_plot, save  # matplotlib takes a while to import
+    from prefens.reporting.plots import calibration_plot, save_plot  # matplotlib takes a while to import
     from prefens.store.tracking.mlflow_tracker import score_note
 
     metrics = {} if race is None else {f"race_{name}": race[name] for name in ("gain", "low", "high", "least")}
@@ -170,7 +170,7 @@ def _summary(
             for name, value in scores(holdout.probabilities[0], holdout.folds).as_dict().items()
         }
     metrics["seconds"] = sum(run.seconds for run in runs)
-    files = [save(calibration_plot(stack.probabilities[0], stack.folds.label, spec.name), scratch)]
+    files = [save_plot(calibration_plot(stack.probabilities[0], stack.folds.label, spec.name), scratch)]
     started, ended = min(run.started for run in runs), max(run.ended for run in runs)
     return MemberSummary(metrics, score_note(metrics), verdict, started, ended, True, split.folds, files)
 
