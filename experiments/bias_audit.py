@@ -19,10 +19,10 @@ from prefens.core.types import Pairs
 from prefens.data.folds import FoldSettings, make_folds
 from prefens.data.load import load_pairs
 from prefens.members.style import StyleMember
-from prefens.reporting.bias.audit import bias_section
+from prefens.reporting.bias.section import bias_section
 from prefens.reporting.leak_audit import leak_section, out_of_fold
-from prefens.reporting.plots import save
-from prefens.reporting.section import Section, Table
+from prefens.reporting.plots import save_plot
+from prefens.reporting.section import ReportTable, Section
 from prefens.reporting.style_audit import style_section
 
 
@@ -31,12 +31,12 @@ def read(path: Path, meta: Path | None, keep: str | None) -> Pairs:
     pairs = load_pairs(path).pairs
     if meta is not None and keep is not None:
         column, value = keep.split("=", 1)
-        about = pd.read_csv(meta, dtype=str).set_index("id")[column]
-        pairs = pairs.take(np.array([about[name] == value for name in pairs.ids]))
+        values = pd.read_csv(meta, dtype=str).set_index("id")[column]
+        pairs = pairs.take(np.array([values[name] == value for name in pairs.ids]))
     return pairs.take(np.argsort(pairs.ids))
 
 
-def shown(cell: Any, digits: int) -> str:
+def format_cell(cell: Any, digits: int) -> str:
     """Return a table's cell as text."""
     if cell is None:
         return ""
@@ -45,25 +45,25 @@ def shown(cell: Any, digits: int) -> str:
     return f"{cell:.{digits}f}" if isinstance(cell, float) else str(cell)
 
 
-def markdown(table: Table) -> str:
-    """Return a table in Markdown, without rows that nothing is known of."""
+def markdown(table: ReportTable) -> str:
+    """Return a table in Markdown, without rows that have no estimate."""
     names = list(table.rows[0])
     lines = ["| " + " | ".join(names) + " |", "|---" * len(names) + "|"]
-    known = [row for row in table.rows if any(isinstance(cell, tuple | float) for cell in row.values())]
-    lines += ["| " + " | ".join(shown(cell, table.digits) for cell in row.values()) + " |" for row in known]
+    estimated = [row for row in table.rows if any(isinstance(cell, tuple | float) for cell in row.values())]
+    lines += ["| " + " | ".join(format_cell(cell, table.digits) for cell in row.values()) + " |" for row in estimated]
     return f"\n### {table.title}\n\n" + "\n".join(lines)
 
 
 def report(section: Section, figures: Path | None, only: list[str]) -> None:
     """Print a section, and save those of its figures that are asked for."""
     print(f"\n## {section.title}\n")
-    print("\n".join(f"- {said}" for said in section.summary))
+    print("\n".join(f"- {sentence}" for sentence in section.summary))
     for table in section.tables:
         print(markdown(table))
     for plot in section.plots:
         print(f"\nFigure {plot.name}: {plot.finding}")
         if figures is not None and plot.name in only:
-            save(plot, figures)
+            save_plot(plot, figures)
 
 
 def main() -> None:

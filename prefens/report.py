@@ -22,7 +22,8 @@ def report(settings: ReportConfig) -> app.Rows:
     from prefens.data.folds import data_digest
     from prefens.ensemble.blend_files import read_blend
     from prefens.inference.checks import swap_gaps
-    from prefens.reporting.report import blend_report, data_report, fold_runs, write_report
+    from prefens.reporting.leaderboard.fold_runs import load_fold_runs
+    from prefens.reporting.report import blend_report, data_report, write_report
     from prefens.runner.blend_inputs import check_data, given_data
     from prefens.runner.sync import open_tracker
     from prefens.store.oof_store import OOFStore
@@ -42,7 +43,7 @@ def report(settings: ReportConfig) -> app.Rows:
         if given is not None:
             check_data(blend.folds, data_digest(given.pairs))
         split = store.find(blend.folds)
-        specs, runs = fold_runs(blend, split)
+        specs, runs = load_fold_runs(blend, split)
         gaps = swap_gaps(split, specs, given.pairs, settings.swaps, backbones) if split and given else {}
         made = blend_report(blend, given, runs, gaps, backbones, settings.texts, settings.resamples)
     page, *others = files = write_report(made, Path(settings.out))

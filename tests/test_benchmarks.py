@@ -1,4 +1,4 @@
-"""The training benchmark is fair: its rivals take our optimiser steps."""
+"""The training benchmark is fair: its rivals take our optimizer steps."""
 
 import copy
 import importlib.util

@@ -87,14 +87,14 @@ def member_on(backbone: Path, max_length: int) -> EncoderMember:
 def forward(member: EncoderMember, pairs: Pairs, cache: Path) -> float:
     """Read all pairs into an empty cache; return the seconds of it, those of tokenizing left out."""
     taken: list[float] = []
-    fill = precompute._fill
+    fill = precompute.fill_features
 
     def timed(*arguments: Any) -> None:
         started = now()
         fill(*arguments)
         taken.append(now() - started)
 
-    with patch.object(precompute, "_fill", timed):
+    with patch.object(precompute, "fill_features", timed):
         member.fit(pairs.take(np.arange(8)), None, Context(0, np.zeros(8, dtype=np.int8), cache))
     return taken[0]
 

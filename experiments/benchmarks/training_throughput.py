@@ -1,6 +1,6 @@
 """Training speed beside Hugging Face's Trainer: python experiments/benchmarks/training_throughput.py
 
-All train the same pair model from the same weights on the same pairs, in the same optimiser steps (rows, order,
+All train the same pair model from the same weights on the same pairs, in the same optimizer steps (rows, order,
 AdamW groups, learning rates, cosine schedule, clipping). The Trainer gets dynamic padding and the attention that it
 takes by default, in its default precision and in bf16. Every repeat runs all of them in turn, so that whatever else
 the machine does falls on all; the ratios are medians over repeats.
@@ -26,15 +26,15 @@ from torch.nn.functional import cross_entropy
 from prefens.core import resources
 from prefens.core.types import Ints
 from prefens.data.text.tokens import PairTokens, Sequences, tokenize_pairs
-from prefens.data.text.truncation import Audit
+from prefens.data.text.truncation import TruncationAudit
 from prefens.members.backbone_files import find_minilm
 from prefens.members.nn.heads import HeadSettings
 from prefens.members.nn.pair_model import PairModel, pair_batch
 from prefens.members.training import loop
-from prefens.members.training.batching import steps
+from prefens.members.training.batching import plan_steps
 from prefens.members.training.dataset import Examples
-from prefens.members.training.optimizer import make_optimiser
-from prefens.members.training.precision import Precision, arithmetic, name_of
+from prefens.members.training.optimizer import make_optimizer
+from prefens.members.training.precision import Precision, compute_dtype, dtype_name
 from prefens.members.training.settings import TrainingSettings
 
 BASE = {"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "intermediate_size": 3072}
@@ -65,7 +65,7 @@ class Task:
 
     @property
     def plan(self) -> list[Ints]:
-        return steps(self.train, self.settings.batch_pairs, self.settings.epochs, seed=1)
+        return plan_steps(self.train, self.settings.batch_pairs, self.settings.epochs, seed=1)
 
     @property
     def rows(self) -> Ints:
@@ -89,12 +89,12 @@ class Rival(nn.Module):
 
     def __init__(self, model: PairModel) -> None:
         super().__init__()
-        self.encoder, self.head, self.segments = model.encoder, model.head, model.segments
+        self.encoder, self.head, self.token_types = model.encoder, model.head, model.token_types
 
     def forward(self, labels: torch.Tensor, **batch: torch.Tensor) -> dict[str, torch.Tensor]:
-        read = {name: batch[name] for name in ("input_ids", "attention_mask", *["token_type_ids"] * self.segments)}
+        read = {name: batch[name] for name in ("input_ids", "attention_mask", *["token_type_ids"] * self.token_types)}
         states = self.encoder(**read).last_hidden_state
-        logits: torch.Tensor = self.head(*self.head.read(states, batch["attention_mask"]).chunk(2))
+        logits: torch.Tensor = self.head(*self.head.pool(states, batch["attention_mask"]).chunk(2))
         return {"loss": cross_entropy(logits.float(), labels), "logits": logits}
 
 
@@ -109,9 +109,9 @@ class InOrder(transformers.Trainer):
 
 def train_rival(model: PairModel, task: Task, bf16: bool) -> list[float]:
     settings, plan = task.settings, task.plan
-    optimiser = make_optimiser(model, settings)
+    optimizer = make_optimizer(model, settings)
     warmup = round(settings.warmup * len(plan))
-    schedule = transformers.get_cosine_schedule_with_warmup(optimiser, warmup, len(plan))
+    schedule = transformers.get_cosine_schedule_with_warmup(optimizer, warmup, len(plan))
     losses: list[float] = []
 
     def collate(rows: list[int]) -> dict[str, torch.Tensor]:
@@ -130,7 +130,7 @@ def train_rival(model: PairModel, task: Task, bf16: bool) -> list[float]:
         )  # fmt: skip
         trainer = InOrder(
             Rival(model), arguments, data_collator=collate, train_dataset=range(task.train),
-            optimizers=(optimiser, schedule), callbacks=[Noted()],
+            optimizers=(optimizer, schedule), callbacks=[Noted()],
         )  # fmt: skip
         trainer.order = np.concatenate(plan).tolist()
         trainer.remove_callback(transformers.PrinterCallback)
@@ -139,10 +139,10 @@ def train_rival(model: PairModel, task: Task, bf16: bool) -> list[float]:
 
 
 def train_ours(model: PairModel, task: Task) -> list[float]:
-    model.arithmetic = arithmetic(task.settings.precision, loop.device())
+    model.compute_dtype = compute_dtype(task.settings.precision, loop.device())
     label = task.label[: task.train].astype(np.int8)
-    examples = Examples(task.tokens, task.rows, label, task.padding, model.both)
-    return loop.train(model, examples, task.settings, 1).curve
+    examples = Examples(task.tokens, task.rows, label, task.padding, model.needs_both)
+    return loop.train(model, examples, task.settings, 1).train_losses
 
 
 def measured(model: PairModel, task: Task, way: Callable[[PairModel, Task], list[float]]) -> Result:
@@ -168,7 +168,7 @@ def measured(model: PairModel, task: Task, way: Callable[[PairModel, Task], list
 
 def held_out(model: PairModel, task: Task) -> float:
     """Log loss on the held-out pairs, in fp32 whatever the training was in."""
-    model.arithmetic = torch.float32
+    model.compute_dtype = torch.float32
     rows = np.arange(task.train, len(task.label))
     probabilities = loop.predict(model, task.tokens, rows, task.settings.token_budget, task.padding)
     return -float(np.log(probabilities[np.arange(len(rows)), task.label[rows]]).mean())
@@ -204,7 +204,7 @@ def generated(pairs: int, max_length: int, vocabulary: int) -> tuple[PairTokens,
         lengths = np.clip(firsts + response, 16, max_length).astype(np.int64)
         tokens = generator.integers(5, vocabulary, size=int(lengths.sum())).astype(np.int32)
         sides.append(Sequences(tokens, np.concatenate([[0], np.cumsum(lengths)]), firsts))
-    return PairTokens(sides[0], sides[1], Audit({}, {})), label
+    return PairTokens(sides[0], sides[1], TruncationAudit({}, {})), label
 
 
 def read(path: Path, backbone: Path, pairs: int, max_length: int) -> tuple[PairTokens, Ints]:
@@ -267,7 +267,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="labelled pairs, with --backbone; else generated ones")
     parser.add_argument("--pairs", type=int, default=128)
     parser.add_argument("--held-out", type=int, default=64)
-    parser.add_argument("--batch", type=int, default=16, help="pairs in an optimiser step")
+    parser.add_argument("--batch", type=int, default=16, help="pairs in an optimizer step")
     parser.add_argument("--max-length", type=int, default=512)
     parser.add_argument("--token-budget", type=int, default=16384)
     parser.add_argument("--repeat", type=int, default=1)
@@ -279,7 +279,7 @@ def main() -> None:
     transformers.utils.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     model = make_model(arguments)
     task = make_task(arguments, model)
-    ours = name_of(arithmetic(Precision.auto, loop.device()))
+    ours = dtype_name(compute_dtype(Precision.auto, loop.device()))
     ways: dict[str, Callable[[PairModel, Task], list[float]]] = {
         "Trainer, its default precision": lambda model, task: train_rival(model, task, bf16=False),
         "Trainer, bf16": lambda model, task: train_rival(model, task, bf16=True),

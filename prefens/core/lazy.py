@@ -24,10 +24,9 @@ def lazy_attribute(package: str, name: str) -> object:
     AttributeError
         The package has no such public name.
     """
-    module = _modules(package).get(name)
-    if module is None:
+    if name not in sys.modules[package].__all__:  # before the source is read: getsource asks for `__wrapped__`
         raise AttributeError(f"module {package!r} has no attribute {name!r}")
-    value: object = getattr(import_module(module), name)
+    value: object = getattr(import_module(_modules(package)[name]), name)
     setattr(sys.modules[package], name, value)  # found without this function from now on
     return value
 

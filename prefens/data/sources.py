@@ -1,4 +1,4 @@
-"""Where pairs come from: the `_target_`s of conf/data/."""
+"""Sources of pairs: the `_target_`s of conf/data/."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from prefens.core.errors import ConfigError
-from prefens.data.load import Loaded, load_pairs
+from prefens.data.load import LoadedPairs, load_pairs
 
 log = logging.getLogger(__name__)
 
@@ -21,25 +21,33 @@ class Source(ABC):
 
     Attributes
     ----------
-    extra : files of labelled pairs that are trained on and never scored.
-    strict : refuse malformed test rows, rather than leave them out and list them; labelled rows are always refused.
+    extra : list of str
+        Files of labelled pairs that are trained on and never scored.
+    strict : bool
+        Whether malformed test rows are refused, rather than left out and listed. Labelled ones are always refused.
     """
 
     extra: list[str] = field(default_factory=list)
     strict: bool = False
 
     @abstractmethod
-    def load(self, labelled: bool = True) -> Loaded:
-        """Load all pairs; errors as in `load_pairs`. With `labelled` False, labels and models are not read."""
+    def load(self, labelled: bool = True) -> LoadedPairs:
+        """Return all pairs; `labelled` and errors as in `load_pairs`."""
 
 
 @dataclass
 class FileSource(Source):
-    """A CSV or parquet file in the competition's format."""
+    """A CSV or parquet file in the competition's format.
+
+    Attributes
+    ----------
+    path : str or None
+        The file; None is refused when it is loaded.
+    """
 
     path: str | None = None
 
-    def load(self, labelled: bool = True) -> Loaded:
+    def load(self, labelled: bool = True) -> LoadedPairs:
         if not self.path:
             raise ConfigError("data.path is not set", "the path of a CSV or parquet file", "add data.path=FILE")
         return load_pairs(Path(self.path), labelled, strict=labelled or self.strict)
@@ -47,7 +55,17 @@ class FileSource(Source):
 
 @dataclass
 class SyntheticSource(Source):
-    """Generated pairs whose outcome probabilities are known; see `synthetic.Effects`."""
+    """Generated pairs whose outcome probabilities are known.
+
+    Attributes
+    ----------
+    rows : int
+        How many, at least 1.
+    seed : int
+        Of all draws.
+    verbosity, position, tie : float
+        As in `Effects`.
+    """
 
     rows: int = 2000
     seed: int = 0
@@ -55,24 +73,30 @@ class SyntheticSource(Source):
     position: float = 0.15
     tie: float = 1.4
 
-    def load(self, labelled: bool = True) -> Loaded:
+    def load(self, labelled: bool = True) -> LoadedPairs:
         from prefens.data.synthetic.generator import Effects, floors, generate
 
         pairs = generate(self.rows, self.seed, Effects(self.verbosity, self.position, self.tie))
         bayes, symmetric = floors(pairs)
         log.info("expected log loss of the true probabilities: %.4f; of swap-symmetric ones: %.4f", bayes, symmetric)
-        return Loaded(pairs if labelled else pairs.unlabelled(), pairs.ids, np.arange(len(pairs)))
+        return LoadedPairs(pairs if labelled else pairs.unlabelled(), pairs.ids, np.arange(len(pairs)))
 
 
 @dataclass
 class HubSource(Source):
-    """A Hugging Face data set with the competition's columns, or a local folder of such files."""
+    """A Hugging Face data set with the competition's columns, or a local folder of such files.
+
+    Attributes
+    ----------
+    name, split, revision : str, str, and str or None
+        As in `load_hub`.
+    """
 
     name: str = "lmarena-ai/arena-human-preference-55k"
     split: str = "train"
     revision: str | None = None
 
-    def load(self, labelled: bool = True) -> Loaded:
+    def load(self, labelled: bool = True) -> LoadedPairs:
         from prefens.data.hub import load_hub
 
         return load_hub(self.name, self.split, self.revision, labelled, strict=labelled or self.strict)

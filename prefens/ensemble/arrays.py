@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from prefens.core.errors import ConfigError, DataError
 from prefens.core.hashing import digest
 from prefens.core.types import TOLERANCE, Floats, MemberInfo, OOFStack, Outcome, Strings, n_outcomes
-from prefens.data.folds import FoldSettings, Labelled, split_rows
+from prefens.data.folds import FoldSettings, LabelledRows, split_rows
 from prefens.ensemble.base import Blender
 from prefens.ensemble.calibration import Calibration
 from prefens.ensemble.crossfit import cross_fit, fit_all, score_method
@@ -190,7 +190,7 @@ def _check_probabilities(name: str, values: ArrayLike) -> Floats:
     return array
 
 
-def _label_rows(labels: ArrayLike, groups: Iterable[object] | None, n: int) -> Labelled:
+def _label_rows(labels: ArrayLike, groups: Iterable[object] | None, n: int) -> LabelledRows:
     """Return n labelled rows, whose ids sort as the rows do, after checking labels and groups."""
     label = np.asarray(labels)
     if label.shape != (n,):
@@ -210,7 +210,7 @@ def _label_rows(labels: ArrayLike, groups: Iterable[object] | None, n: int) -> L
     group = ids if groups is None else _check_groups([*groups], n)
     label = label.astype(np.int8)
     content = digest([label.tolist(), group.tolist()])
-    return Labelled(ids, label, group, content, grouped=groups is not None)
+    return LabelledRows(ids, label, group, content, grouped=groups is not None)
 
 
 def _check_groups(groups: Sequence[object], n: int) -> Strings:

@@ -15,7 +15,7 @@ from prefens.core.errors import StoreError
 from prefens.core.files import link, link_tree, write_json
 from prefens.core.metrics import outcome_shares
 from prefens.core.types import Floats, Pairs
-from prefens.data.load import Loaded
+from prefens.data.load import LoadedPairs
 from prefens.ensemble.base import Blender
 from prefens.ensemble.registry import restore
 from prefens.inference.fold_models import load_model, member_class
@@ -23,7 +23,7 @@ from prefens.members.backbone_files import backbone_files
 from prefens.members.base import Member
 from prefens.members.style import all_features
 from prefens.store.member_spec import MemberSpec
-from prefens.store.oof_store import SplitStore
+from prefens.store.split_store import SplitStore
 
 log = logging.getLogger(__name__)
 
@@ -135,12 +135,12 @@ class Predictor:
         StoreError
             If a member has no stored model.
         """
-        carried: dict[str, Path] = {}
+        required: dict[str, Path] = {}
         for spec in self.specs():
             for folder in self.model_folders(spec):  # checks that there is one for each fold
-                carried |= member_class(spec).carried(folder, self.backbones)
+                required |= member_class(spec).required_backbones(folder, self.backbones)
             link_tree(self.store.member_dir(spec.name), members / spec.name, leave_out=TRAINING_FILES)
-        for name, directory in carried.items():
+        for name, directory in required.items():
             (backbones / name).mkdir(parents=True)
             for path in backbone_files(directory):
                 link(str(path), str(backbones / name / path.name))
@@ -180,7 +180,7 @@ class Predictor:
         """Load all models into memory and keep them there: for a server, which predicts again and again."""
         self.loaded.update({spec.name: list(self.models(spec)) for spec in self.specs()})
 
-    def predict_rows(self, loaded: Loaded) -> Floats:
+    def predict_rows(self, loaded: LoadedPairs) -> Floats:
         """Return (n, K) probabilities for all rows of the input; malformed ones get the class prior."""
         probabilities = np.tile(self.prior, (len(loaded.ids), 1))
         if len(loaded.pairs):
@@ -201,7 +201,7 @@ class Predictor:
         for spec in specs:
             folders = self.model_folders(spec)  # what is missing is named before the first member starts to work
             if spec.name not in self.loaded:
-                member_class(spec).carried(folders[0], self.backbones)
+                member_class(spec).required_backbones(folders[0], self.backbones)
         stacked = np.full((len(self.members), len(pairs), len(self.prior)), 1.0 / len(self.prior))
         for spec in specs:
             log.info("predicting with %s", spec.name)

@@ -1,4 +1,4 @@
-"""The backbone of a fold model that is stored without it: which one it was, and where its files are found again."""
+"""A reference to the backbone of a fold model that is stored without it."""
 
 from __future__ import annotations
 
@@ -10,20 +10,25 @@ from typing import Self
 from prefens.core.errors import BackboneError
 from prefens.core.files import write_json
 from prefens.core.hashing import short
-from prefens.members.backbone_files import find_hub, fingerprint
+from prefens.members.backbone_files import find_hub_model, fingerprint
 
-NAME = "backbone.json"
+FILE_NAME = "backbone.json"
 
 
 @dataclass(frozen=True)
-class StoredBackbone:
-    """Names a backbone by its content.
+class BackboneRef:
+    """Names a backbone, and identifies it by its content.
 
     Attributes
     ----------
-    name : its hub id; commit : the hub's, or None for a local directory.
-    path : the local directory that it was read from, or None for the hub.
-    fingerprint : the digest of its weights, config and tokenizer, which its files must have wherever they are found.
+    name : str
+        Its hub id.
+    commit : str or None
+        The hub's commit, or None for a local directory.
+    path : str or None
+        The local directory that it was read from, or None for the hub.
+    fingerprint : str
+        The digest of its weights, config and tokenizer, which its files must have in whatever directory.
     """
 
     name: str
@@ -33,31 +38,40 @@ class StoredBackbone:
 
     @property
     def folder(self) -> str:
-        """The name of its folder among backbone files that travel with models."""
+        """The name of its folder among backbone files that are copied along with models."""
         return f"{self.name.rsplit('/', 1)[-1]}-{short(self.fingerprint)}"
 
     def write(self, model: Path) -> None:
-        write_json(model / NAME, asdict(self))
+        """Write the reference into a fold model's folder."""
+        write_json(model / FILE_NAME, asdict(self))
 
     @classmethod
     def read(cls, model: Path) -> Self | None:
-        """Return what was written into a fold model's folder; None for one that holds all its weights."""
-        if not (model / NAME).is_file():
+        """Return the reference in a fold model's folder, or None where the model holds all its weights."""
+        if not (model / FILE_NAME).is_file():
             return None
-        return cls(**json.loads((model / NAME).read_text("utf-8")))
+        return cls(**json.loads((model / FILE_NAME).read_text("utf-8")))
 
     def find(self, backbones: Path | None) -> Path:
         """Return the directory of its files: in `backbones`, else the one it was read from, else the hub's.
 
-        BackboneError where they are not found, or have changed.
+        Parameters
+        ----------
+        backbones : Path or None
+            A folder of backbone files that were copied along with models.
+
+        Raises
+        ------
+        BackboneError
+            The files are missing, or have changed.
         """
         directory = self._directory(backbones)
-        seen = fingerprint(directory)
-        if seen != self.fingerprint:
+        current = fingerprint(directory)
+        if current != self.fingerprint:
             raise BackboneError(
-                f"the backbone in {directory} has changed: its files have the fingerprint {short(seen)}",
+                f"the backbone in {directory} has changed: its files have the fingerprint {short(current)}",
                 f"{short(self.fingerprint)}, of the files that the stored model was trained on",
-                f"restore the files, or put a copy of them into {self._place(backbones)}",
+                f"restore the files, or put a copy of them into {self._copy_directory(backbones)}",
             )
         return directory
 
@@ -67,12 +81,12 @@ class StoredBackbone:
         if self.path is not None and Path(self.path).is_dir():
             return Path(self.path)
         if self.commit is not None:
-            return find_hub(self.name, self.commit)[0]
+            return find_hub_model(self.name, self.commit)[0]
         raise BackboneError(
             f"the backbone {self.name} of the stored model is not at {self.path}",
             "the files that its head or its adapters were trained on",
-            f"put a copy of them into {self._place(backbones)}",
+            f"put a copy of them into {self._copy_directory(backbones)}",
         )
 
-    def _place(self, backbones: Path | None) -> Path:
+    def _copy_directory(self, backbones: Path | None) -> Path:
         return (backbones or Path("backbones")) / self.folder

@@ -1,8 +1,19 @@
-"""What a member is: anything that fits on pairs, predicts outcome probabilities, and can be kept on disk."""
+"""The contract of members: fit on labelled pairs, predict outcome probabilities, save, load.
+
+To add a kind of member:
+
+1. Write a file in this folder with a dataclass that derives from `Member`. Its fields are its settings, `name` first.
+   Set `kind` to a short word, and implement `fit`, `predict_proba`, `save` and `load`; `style.py` is an example. A
+   network derives from `NetworkMember` in `network.py`, which implements these four; `textcnn.py` is an example.
+2. Add the word and the class to `BUILT_IN` in `registry.py`. (A package of your own does it by the entry point group
+   "prefens.members" instead.)
+3. Write conf/backbone/NAME.yaml, whose `_target_` names the class and which lists each field with a comment.
+4. Add a line to `MEMBERS` in tests/members/test_base.py, which tests the contract on every kind: probabilities, swap
+   symmetry, the same bits from the same seed, and save followed by load.
+"""
 
 from __future__ import annotations
 
-import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,8 +25,6 @@ from numpy.typing import NDArray
 
 from prefens.core.types import SWAP, Floats, Pairs
 
-log = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True)
 class Context:
@@ -23,12 +32,18 @@ class Context:
 
     Attributes
     ----------
-    seed : 32 bits; all of the member's randomness derives from it.
-    inner : (n_train,) the inner fold of each training row, in [0, inner_k), grouped by prompt and
-        stratified: for choices (regularisation, stopping) that must not see the held-out fold.
-    cache : a folder for files that every fold, seed and process may share, or None to keep nothing.
-    checkpoint : a file of this fold run's own, for a half-trained fit to go on from, or None to keep nothing; whoever
-        stores the result deletes it. key : the fold run's digest, by which a foreign file is known.
+    seed : int, 32 bits
+        All of the member's randomness derives from it.
+    inner : int8 array, shape (n_train,)
+        The inner fold of each training row, grouped by prompt and stratified: for choices, such as regularization or
+        early stopping, that must not see the held-out fold.
+    cache : Path or None
+        A folder for files that every fold, seed and process may share, or None to keep nothing.
+    checkpoint : Path or None
+        This fold run's own file, from which a fit that was interrupted continues, or None to keep nothing. Whoever
+        stores the result deletes it.
+    key : str
+        The digest of the fold run; a checkpoint with another key belongs to another run.
     """
 
     seed: int
@@ -40,18 +55,22 @@ class Context:
 
 @dataclass(frozen=True)
 class FitReport:
-    """What a fit tells the tracker.
+    """What a fit reports to the store and the tracker.
 
     Attributes
     ----------
-    curves : name -> values by step, such as the training loss in nats.
-    facts : name -> scalar worth comparing, such as the chosen regularisation.
-    seconds : that interrupted attempts had spent before, on what this one went on from.
-    device : where most of the work was done, "cpu" or "cuda".
+    curves : mapping of str to sequence of float
+        Values by step, such as the training loss in nats.
+    metrics : mapping of str to float, int or str
+        Scalars worth comparing, such as the chosen regularization.
+    seconds : float
+        The time of interrupted attempts that this fit continued; 0 where it started afresh.
+    device : str
+        Where most of the work was done, "cpu" or "cuda".
     """
 
     curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
-    facts: Mapping[str, float | int | str] = field(default_factory=dict)
+    metrics: Mapping[str, float | int | str] = field(default_factory=dict)
     seconds: float = 0.0
     device: str = "cpu"
 
@@ -59,54 +78,126 @@ class FitReport:
 class Member(ABC):
     """A recipe with a seed, fitted on the training rows of one fold.
 
-    A new kind of member is a subclass in one file, its word in `registry`, and a YAML under
-    conf/backbone/ whose `_target_` names it; the constructor takes the YAML's other fields.
+    The constructor takes the settings, as fields of a dataclass, and checks them: ConfigError for one out of range.
+
+    Attributes
+    ----------
+    kind : str
+        The word by which recipes and stored files name the class; see `registry`.
+    version : int
+        Raised where equal settings give other predictions than before. It enters recipes above 1.
     """
 
-    kind: ClassVar[str]  # the word that recipes and stored files name the class by; see `registry`
-    version: ClassVar[int] = 1  # raised where equal settings give other predictions than before
+    kind: ClassVar[str]
+    version: ClassVar[int] = 1
 
     @abstractmethod
     def fit(self, train: Pairs, valid: Pairs | None, context: Context) -> FitReport:
-        """Fit on labelled pairs. `valid` may be looked at for curves, never for choices."""
+        """Fit on labelled pairs.
+
+        Parameters
+        ----------
+        train : Pairs
+            The training rows of a fold, with labels.
+        valid : Pairs or None
+            The held-out rows; they may serve for curves, never for choices.
+        context : Context
+            Seed, inner folds and folders.
+
+        Raises
+        ------
+        TrainingError
+            The fit failed, or learned nothing (CollapseError).
+        """
 
     @abstractmethod
     def predict_proba(self, pairs: Pairs) -> Floats:
-        """Return (n, K) float64 probabilities, swap-symmetric: p(a | A, B) = p(b | B, A)."""
+        """Return (n, K) float64 probabilities, swap-symmetric: p(a | A, B) = p(b | B, A).
+
+        Raises
+        ------
+        ValueError
+            The member is neither fitted nor loaded.
+        """
 
     @abstractmethod
     def save(self, directory: Path) -> None:
-        """Write what prediction needs into an existing, empty folder (no pickles)."""
+        """Write what prediction needs into an existing, empty folder, without pickles.
+
+        Raises
+        ------
+        ValueError
+            The member is not fitted.
+        """
 
     @classmethod
     @abstractmethod
     def load(cls, directory: Path, backbones: Path | None = None) -> Self:
-        """Read what `save` wrote. `backbones` is a folder of backbone files that go before the usual places."""
+        """Return the member that `save` wrote.
+
+        Parameters
+        ----------
+        directory : Path
+            The folder given to `save`.
+        backbones : Path or None
+            A folder of backbone files, which is searched before the usual places.
+
+        Raises
+        ------
+        BackboneError
+            The backbone's files are missing or have changed.
+        """
 
     @classmethod
-    def carried(cls, directory: Path, backbones: Path | None = None) -> dict[str, Path]:
-        """Return the backbone files that `load` needs beside what `save` wrote: folder in `backbones` -> where it is.
+    def required_backbones(cls, directory: Path, backbones: Path | None = None) -> dict[str, Path]:
+        """Return the backbone files that `load` needs beside what `save` wrote.
 
-        They are copied to where the machine may have no other source, once for all models that share them.
+        They are copied along with models to machines that may have no other source, once for all models that share
+        them.
+
+        Parameters
+        ----------
+        directory : Path
+            As in `load`.
+        backbones : Path or None
+            As in `load`.
+
+        Returns
+        -------
+        dict of str to Path
+            The name of a folder in `backbones` -> the directory where its files are now.
+
+        Raises
+        ------
+        BackboneError
+            The files are missing or have changed.
         """
         return {}
 
     @classmethod
     def kind_fields(cls) -> dict[str, Any]:
-        """Return what a recipe and the key of a feature cache hold of the class: its kind, and its version above 1."""
+        """Return the class's part of a recipe and of the keys of feature caches: its kind, and its version above 1."""
         return {"kind": cls.kind} | ({} if cls.version == 1 else {"kind_version": cls.version})
 
     @classmethod
     def cache_signature(cls, *parts: object) -> str:
-        """Return the key of a feature cache: the kind, and `parts`, which say what else decides the features."""
+        """Return the key of a feature cache: the kind, and `parts`, whatever else the features depend on."""
         return " ".join(map(str, [*cls.kind_fields().values(), *parts]))
 
     def identity(self) -> dict[str, Any]:
-        """Return what decides predictions beyond the config, such as the digest of a local backbone's files."""
+        """Return what decides predictions beyond the settings, such as the digest of a local backbone's files.
+
+        Raises
+        ------
+        BackboneError
+            The backbone is missing, or of a kind that can't be used.
+        ConfigError
+            The settings don't fit the backbone.
+        """
         return {}
 
 
-def swap_average(there: Floats, back: Floats) -> Floats:
-    """Average (n, K) predictions for (A, B) with those for (B, A): symmetric whatever the inputs."""
-    averaged: Floats = (there + back[:, SWAP]) / 2.0
-    return averaged
+def swap_average(probabilities: Floats, swapped: Floats) -> Floats:
+    """Return the average of (n, K) predictions for (A, B) with those for (B, A): symmetric whatever the inputs."""
+    average: Floats = (probabilities + swapped[:, SWAP]) / 2.0
+    return average

@@ -1,4 +1,4 @@
-"""The fine-tuned encoders of the Hugging Face hub."""
+"""The `encoder` member: an encoder of the Hugging Face hub, fine-tuned."""
 
 from __future__ import annotations
 
@@ -8,17 +8,12 @@ from typing import Any, ClassVar
 
 from prefens.core.errors import ConfigError
 from prefens.core.types import Pairs
-from prefens.members.backbone_files import check_directory, find_hub, fingerprint
-from prefens.members.backbone_ref import StoredBackbone
+from prefens.members.backbone_files import check_directory, find_hub_model, fingerprint
+from prefens.members.backbone_ref import BackboneRef
 from prefens.members.network import NetworkMember
 from prefens.members.network_inputs import TokenReader
 from prefens.members.nn.frozen_encoder import FrozenEncoder
-from prefens.members.nn.pretrained import (
-    empty_encoder,
-    load_encoder,
-    load_tokenizer,
-    longest_sequence,
-)
+from prefens.members.nn.pretrained import encoder_from_config, load_encoder, load_tokenizer, max_sequence_length
 from prefens.members.training.settings import Mode
 
 
@@ -28,8 +23,22 @@ class EncoderMember(NetworkMember):
 
     Parameters
     ----------
-    name : hub id; path : a local directory that is read instead; revision : a hub commit, to pin the files.
-    prompt_prefix, response_prefix : what the backbone was pretrained to see before a query and a passage.
+    name : str
+        The hub id.
+    text : TextSettings
+        What of the texts is read.
+    pairing : PairingSettings
+        Which two sequences a pair is.
+    head : HeadSettings
+        From token states to logits.
+    training : TrainingSettings
+        How the weights are trained.
+    prompt_prefix, response_prefix : str
+        What is put before each prompt and each response.
+    path : str or None
+        A local directory that is read instead of the hub.
+    revision : str or None
+        A hub commit, to pin the files; None for the newest.
     """
 
     kind: ClassVar = "encoder"
@@ -38,13 +47,17 @@ class EncoderMember(NetworkMember):
     revision: str | None = None
 
     def identity(self) -> dict[str, Any]:
-        """A local directory is known by its content, a hub model by its commit.
+        """Return the digest of a local directory's files, or the commit of a hub model.
 
-        Whatever the backbone can't do is found here, before anything is trained: ConfigError for longer sequences than
-        it reads, BackboneError for what is no encoder.
+        Raises
+        ------
+        BackboneError
+            The backbone is missing, or no encoder.
+        ConfigError
+            `text.max_length` is longer than the encoder reads.
         """
         if self.path is None:
-            commit = find_hub(self.name, self.revision)[1]
+            commit = find_hub_model(self.name, self.revision)[1]
             self._check_length()
             return {"commit": commit}
         check_directory(Path(self.path))
@@ -52,37 +65,37 @@ class EncoderMember(NetworkMember):
         return {"files": fingerprint(Path(self.path))}
 
     def _check_length(self) -> None:
-        longest = longest_sequence(self._directory())
+        longest = max_sequence_length(self._directory())
         if longest is not None and self.text.max_length > longest:
             raise ConfigError(
                 f"text.max_length={self.text.max_length}",
-                f"at most {longest}, the positions that {self.name} knows",
+                f"at most {longest}, the positions that {self.name} has",
                 f"set text.max_length={longest}",
             )
 
     def _directory(self) -> Path:
-        return Path(self.path) if self.path is not None else find_hub(self.name, self.revision)[0]
+        return Path(self.path) if self.path is not None else find_hub_model(self.name, self.revision)[0]
 
-    def _tokenizer_for(self, train: Pairs) -> Any:
+    def _make_tokenizer(self, train: Pairs) -> Any:
         self._check_length()
         return load_tokenizer(self._directory())
 
-    def _backbone(self) -> StoredBackbone:
-        commit = None if self.path is not None else find_hub(self.name, self.revision)[1]
+    def _backbone_ref(self) -> BackboneRef:
+        commit = None if self.path is not None else find_hub_model(self.name, self.revision)[1]
         path = None if self.path is None else str(Path(self.path).absolute())
-        return StoredBackbone(self.name, commit, path, fingerprint(self._directory()))
+        return BackboneRef(self.name, commit, path, fingerprint(self._directory()))
 
-    def _encoder(self, reader: TokenReader) -> Any:
+    def _make_encoder(self, reader: TokenReader) -> Any:
         if self.training.mode is Mode.frozen:
             return FrozenEncoder(self._directory(), self.head.learns_pooling)
         return load_encoder(self._directory())
 
-    def _empty_encoder(self, directory: Path, reader: TokenReader) -> Any:
-        return empty_encoder(directory)
+    def _encoder_from_config(self, directory: Path, reader: TokenReader) -> Any:
+        return encoder_from_config(directory)
 
-    def _save_shape(self, directory: Path) -> None:
+    def _save_config(self, directory: Path) -> None:
         if self.model is not None:
             self.model.encoder.config.save_pretrained(directory)
 
-    def _without_places(self) -> dict[str, Any]:
+    def _local_fields(self) -> dict[str, Any]:
         return {"path": None}

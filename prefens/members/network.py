@@ -1,4 +1,4 @@
-"""Members that are pair models in torch: one path for tokens, training, prediction and saving."""
+"""The base class of members that are pair models in torch: tokens, training, prediction and saving."""
 
 from __future__ import annotations
 
@@ -14,37 +14,58 @@ from prefens.core.errors import ConfigError
 from prefens.core.types import Floats, Outcome, Pairs
 from prefens.data.text.settings import TextSettings
 from prefens.data.text.tokens import PairTokens
-from prefens.members.backbone_ref import StoredBackbone
+from prefens.members.backbone_ref import BackboneRef
 from prefens.members.base import Context, FitReport, Member
 from prefens.members.network_files import load_weights, save_weights
 from prefens.members.network_inputs import TokenReader, frozen_features
 from prefens.members.nn.deberta_kernels import install
-from prefens.members.nn.encoder_features import EncodedPairs
+from prefens.members.nn.encoder_features import EncoderFeatures
 from prefens.members.nn.frozen_encoder import FrozenEncoder
 from prefens.members.nn.heads import HeadSettings
 from prefens.members.nn.lora import add_adapters
 from prefens.members.nn.pair_model import PairModel
 from prefens.members.nn.pairing import PairingSettings
 from prefens.members.nn.pretrained import load_encoder, load_tokenizer
-from prefens.members.nn.trainable_state import load_trained_weights
+from prefens.members.nn.trainable_state import load_trainable_state_dict
 from prefens.members.serialization import load_settings, save_settings
 from prefens.members.style_inputs import StyleInputs
 from prefens.members.training import loop
-from prefens.members.training.checkpoint import Checkpoint, Progress
+from prefens.members.training.checkpoint import Checkpoint
 from prefens.members.training.dataset import Examples
-from prefens.members.training.precision import arithmetic, name_of
+from prefens.members.training.precision import compute_dtype, dtype_name
 from prefens.members.training.prior import class_prior
 from prefens.members.training.settings import Mode, Save, TrainingSettings
+from prefens.members.training.state import TrainingState
 
 
 @dataclass(eq=False)
 class NetworkMember(Member):
-    """A pair model of any pairing and head; subclasses say where its tokenizer and its encoder come from.
+    """A pair model of any pairing and head; a subclass gives the tokenizer and the encoder.
+
+    A subclass implements `_make_tokenizer`, `_make_encoder`, `_encoder_from_config` and `_save_config`; one with a
+    pretrained backbone also `_backbone_ref`. `textcnn.py` is the shortest complete example.
+
+    Parameters
+    ----------
+    name : str
+        The member's name in tables.
+    text : TextSettings
+        What of the texts is read.
+    pairing : PairingSettings
+        Which two sequences a pair is.
+    head : HeadSettings
+        From token states to logits.
+    training : TrainingSettings
+        How the weights are trained.
+    prompt_prefix, response_prefix : str
+        What is put before each prompt and each response, as the backbone was pretrained.
 
     Attributes
     ----------
-    model : the fitted or loaded network, or None before.
-    reader : makes its inputs, or None before.
+    model : PairModel or None
+        The fitted or loaded network, None before.
+    reader : TokenReader or None
+        Makes its inputs, None before.
     """
 
     name: str
@@ -58,53 +79,53 @@ class NetworkMember(Member):
     def __post_init__(self) -> None:
         self.model: PairModel | None = None
         self.reader: TokenReader | None = None
-        self._base: StoredBackbone | None = None
-        self._merged = False  # whether adapters were added to the weights, and can no longer be told from them
+        self._backbone: BackboneRef | None = None
+        self._merged = False  # whether adapters were merged into the encoder's weights, and can't be saved on their own
 
     @abstractmethod
-    def _tokenizer_for(self, train: Pairs) -> Any:
+    def _make_tokenizer(self, train: Pairs) -> Any:
         """Return the tokenizer, learned from the training rows or fixed."""
 
     @abstractmethod
-    def _encoder(self, reader: TokenReader) -> Any:
-        """Return the encoder to start training from; torch is seeded."""
+    def _make_encoder(self, reader: TokenReader) -> Any:
+        """Return the encoder to train; torch is seeded."""
 
     @abstractmethod
-    def _empty_encoder(self, directory: Path, reader: TokenReader) -> Any:
-        """Return an encoder of the stored model's shape, for weights that are loaded afterwards."""
+    def _encoder_from_config(self, directory: Path, reader: TokenReader) -> Any:
+        """Return an encoder of the stored model's shape, to load its weights into."""
 
-    def _backbone(self) -> StoredBackbone | None:
-        """Return the pretrained backbone that training starts from, or None for a network from scratch."""
+    def _backbone_ref(self) -> BackboneRef | None:
+        """Return a reference to the pretrained backbone, or None for a network from scratch."""
         return None
 
     @abstractmethod
-    def _save_shape(self, directory: Path) -> None:
-        """Write what `_empty_encoder` needs."""
+    def _save_config(self, directory: Path) -> None:
+        """Write what `_encoder_from_config` needs."""
 
     def fit(self, train: Pairs, valid: Pairs | None, context: Context) -> FitReport:
-        self._base = self._backbone()
+        self._backbone = self._backbone_ref()
         self._check_mode()
         style = StyleInputs.fit(train) if self.head.style else None
-        self.reader = reader = self._token_reader(self._tokenizer_for(train), style, context.cache)
+        self.reader = reader = self._token_reader(self._make_tokenizer(train), style, context.cache)
         tokens, rows = reader.read(train)
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
             torch.manual_seed(context.seed)
-            self.model = model = self._fresh_model(train, reader)
-            inputs: PairTokens | EncodedPairs = tokens
+            self.model = model = self._new_model(train, reader)
+            inputs: PairTokens | EncoderFeatures = tokens
             if self.training.mode is Mode.frozen:
-                inputs = self._features(model, reader, train, tokens)
-                model.encoder.release()  # a loaded model keeps it: a server is asked again and again
-            examples = Examples(inputs, rows, train.labels, reader.padding, model.both)
-            run = loop.train(model, examples, self.training, context.seed, self._checkpoint(context), context.inner)
-        return FitReport(run.curves(), self._metrics(model, run, tokens), run.seconds, loop.device().type)
+                inputs = self._encoder_features(model, reader, train, tokens)
+                model.encoder.release()  # a loaded member keeps it: a server predicts again and again
+            examples = Examples(inputs, rows, train.labels, reader.padding, model.needs_both)
+            state = loop.train(model, examples, self.training, context.seed, self._checkpoint(context), context.inner)
+        return FitReport(state.curves(), self._metrics(model, state, tokens), state.seconds, loop.device().type)
 
     def predict_proba(self, pairs: Pairs) -> Floats:
         if self.model is None or self.reader is None:
             raise ValueError("predict_proba before fit or load")
         tokens, rows = self.reader.read(pairs)
-        inputs: PairTokens | EncodedPairs = tokens
+        inputs: PairTokens | EncoderFeatures = tokens
         if self.training.mode is Mode.frozen and (self.reader.cache is not None or not self.head.learns_pooling):
-            inputs = self._features(self.model, self.reader, pairs, tokens)
+            inputs = self._encoder_features(self.model, self.reader, pairs, tokens)
         return loop.predict(self.model, inputs, rows, self.training.token_budget, self.reader.padding)
 
     def save(self, directory: Path) -> None:
@@ -112,42 +133,42 @@ class NetworkMember(Member):
             raise ValueError("save before fit; a loaded model with adapters is saved by copying its folder")
         if self.training.save is Save.none:
             return
-        save_settings(replace(self, **self._without_places()), directory)
+        save_settings(replace(self, **self._local_fields()), directory)
         save_weights(self.model, self.training, directory)
         if self.reader.style is not None:
             self.reader.style.save(directory)
-        if self.training.mode is not Mode.full and self._base is not None:
-            self._base.write(directory)  # its files are found again; they hold the encoder's shape and the tokenizer
+        if self.training.mode is not Mode.full and self._backbone is not None:
+            self._backbone.write(directory)  # the backbone's files hold the config and the tokenizer
         else:
-            self._save_shape(directory)
+            self._save_config(directory)
             self.reader.tokenizer.save_pretrained(directory)
 
     @classmethod
     def load(cls, directory: Path, backbones: Path | None = None) -> Self:
         member, weights = load_settings(cls, directory), load_weights(directory)
         style = StyleInputs.load(directory) if member.head.style else None
-        member._base = StoredBackbone.read(directory)
-        place = directory if member._base is None else member._base.find(backbones)
-        member.reader = reader = member._token_reader(load_tokenizer(place), style)
-        if member._base is None:
-            member.model = member._pair_model(member._empty_encoder(directory, reader), reader)
-            member._made_fast(member.model).load_state_dict(weights)  # copied into fp32 weights
+        member._backbone = BackboneRef.read(directory)
+        source = directory if member._backbone is None else member._backbone.find(backbones)
+        member.reader = reader = member._token_reader(load_tokenizer(source), style)
+        if member._backbone is None:
+            member.model = member._pair_model(member._encoder_from_config(directory, reader), reader)
+            member._configure_for_device(member.model).load_state_dict(weights)  # copied into fp32
             return member
         frozen = member.training.mode is Mode.frozen
-        encoder = FrozenEncoder(place, member.head.learns_pooling) if frozen else load_encoder(place)
+        encoder = FrozenEncoder(source, member.head.learns_pooling) if frozen else load_encoder(source)
         member.model = member._pair_model(encoder, reader)
-        load_trained_weights(member.model, weights, member.training.lora)
-        member._made_fast(member.model)
+        load_trainable_state_dict(member.model, weights, member.training.lora)
+        member._configure_for_device(member.model)
         member._merged = member.training.mode is Mode.lora
         return member
 
     @classmethod
-    def carried(cls, directory: Path, backbones: Path | None = None) -> dict[str, Path]:
-        backbone = StoredBackbone.read(directory)
+    def required_backbones(cls, directory: Path, backbones: Path | None = None) -> dict[str, Path]:
+        backbone = BackboneRef.read(directory)
         return {} if backbone is None else {backbone.folder: backbone.find(backbones)}
 
     def _check_mode(self) -> None:
-        if self.training.mode is not Mode.full and self._base is None:
+        if self.training.mode is not Mode.full and self._backbone is None:
             raise ConfigError(
                 f"training.mode={self.training.mode.name} and backbone {self.name}, which is trained from scratch",
                 "a pretrained backbone, whose weights are worth keeping as they are",
@@ -158,48 +179,50 @@ class NetworkMember(Member):
         prefixes = (self.prompt_prefix, self.response_prefix)
         return TokenReader(tokenizer, self.text, self.pairing.kind, prefixes, self.cache_signature(), style, cache)
 
-    def _fresh_model(self, train: Pairs, reader: TokenReader) -> PairModel:
-        """Return the model to train, whose head gives the class prior of the training rows; torch is seeded."""
-        model = self._pair_model(self._encoder(reader), reader)
+    def _new_model(self, train: Pairs, reader: TokenReader) -> PairModel:
+        """Return the model to train, whose head predicts the class prior of the training rows; torch is seeded."""
+        model = self._pair_model(self._make_encoder(reader), reader)
         prior = np.log(class_prior(train.labels, symmetric=True, smoothing=self.training.label_smoothing))
-        model.head.start_at(float(prior[Outcome.A_WINS]), float(prior[Outcome.TIE]))
+        model.head.init_to_prior(float(prior[Outcome.A_WINS]), float(prior[Outcome.TIE]))
         if self.training.mode is Mode.lora:
             add_adapters(model.encoder, self.training.lora)
-        return self._made_fast(model)
+        return self._configure_for_device(model)
 
     def _pair_model(self, encoder: Any, reader: TokenReader) -> PairModel:
         sizes = (0, 0) if reader.style is None else reader.style.sizes
         return PairModel(encoder, self.head, self.pairing.kind, sizes)
 
-    def _made_fast(self, model: PairModel) -> PairModel:
-        """Choose arithmetic and attention for this machine; it may renew parameters, and so precedes the optimiser."""
-        model.arithmetic = arithmetic(self.training.precision, loop.device())
+    def _configure_for_device(self, model: PairModel) -> PairModel:
+        """Set precision and attention for this machine; it may replace parameters, so it precedes the optimizer."""
+        model.compute_dtype = compute_dtype(self.training.precision, loop.device())
         model.compiled = self.training.compile
         if self.training.mode is not Mode.frozen:
             install(model.encoder, loop.device())
         return model
 
-    def _features(self, model: PairModel, reader: TokenReader, pairs: Pairs, tokens: PairTokens) -> EncodedPairs:
-        if self._base is None:
-            raise ValueError("features of a frozen encoder without a pretrained backbone")
-        return frozen_features(model, self._base.fingerprint, reader, pairs, tokens, self.training.token_budget)
+    def _encoder_features(
+        self, model: PairModel, reader: TokenReader, pairs: Pairs, tokens: PairTokens
+    ) -> EncoderFeatures:
+        if self._backbone is None:
+            raise ValueError("encoder features without a pretrained backbone")
+        return frozen_features(model, self._backbone.fingerprint, reader, pairs, tokens, self.training.token_budget)
 
     def _checkpoint(self, context: Context) -> Checkpoint | None:
         if context.checkpoint is None:
             return None
         return Checkpoint(context.checkpoint, context.key, self.training.checkpoint_minutes)
 
-    def _metrics(self, model: PairModel, run: Progress, tokens: PairTokens) -> dict[str, float | int | str]:
-        """Return numbers of parameters, what the training chose, and the share of the tokens that were cut off."""
+    def _metrics(self, model: PairModel, state: TrainingState, tokens: PairTokens) -> dict[str, float | int | str]:
+        """Return the numbers of parameters, the precision, the training's metrics, and the shares of tokens cut off."""
         weights = list(model.parameters())
         return {
             "parameters": sum(weight.numel() for weight in weights),
             "trained_parameters": sum(weight.numel() for weight in weights if weight.requires_grad),
-            "precision": name_of(model.arithmetic),
-            **run.facts(),
+            "precision": dtype_name(model.compute_dtype),
+            **state.metrics(),
             **{f"{part}_tokens_lost": share for part, share in tokens.audit.lost().items()},
         }
 
-    def _without_places(self) -> dict[str, Any]:
-        """Return the fields to change before the settings are stored: paths mean nothing elsewhere."""
+    def _local_fields(self) -> dict[str, Any]:
+        """Return replacements of settings, such as paths, that are not stored since they have no meaning elsewhere."""
         return {}

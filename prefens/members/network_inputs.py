@@ -1,4 +1,4 @@
-"""What a network reads of pairs: their tokens, or what a frozen encoder gives for these."""
+"""The inputs of networks: tokens of pairs, or the features that a frozen encoder gives for them."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from prefens.core.feature_cache import shared
+from prefens.core.feature_cache import cached_features
 from prefens.core.hashing import short
 from prefens.core.types import Ints, Pairs
 from prefens.data.text.settings import TextSettings
 from prefens.data.text.token_cache import cached_tokens
 from prefens.data.text.tokens import PairTokens, tokenize_pairs
 from prefens.data.text.truncation import warn_of_losses
-from prefens.members.nn.encoder_features import EncodedPairs
+from prefens.members.nn.encoder_features import EncoderFeatures
 from prefens.members.nn.pair_model import PairModel
 from prefens.members.nn.pairing import Pairing
 from prefens.members.style_inputs import StyleInputs
-from prefens.members.training.precompute import encoded
+from prefens.members.training.precompute import precompute
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,13 +30,20 @@ class TokenReader:
 
     Attributes
     ----------
-    tokenizer : of transformers.
-    text : the budgets of a sequence's parts.
-    pairing : whether a sequence holds one response or both.
-    prefixes : what stands before a prompt and before a response.
-    kind : of the member, with its version; a part of the keys of caches.
-    style : the style features that the head reads beside the tokens, or None.
-    cache : a folder for the tokens, or None to keep them in memory alone.
+    tokenizer : transformers tokenizer
+        A fast one.
+    text : TextSettings
+        The budgets of a sequence's parts.
+    pairing : Pairing
+        Whether a sequence holds one response or both.
+    prefixes : tuple of str
+        What is put before each prompt, and before each response.
+    kind : str
+        Of the member, with its version; a part of the keys of caches.
+    style : StyleInputs or None
+        The style features that the head reads beside the tokens.
+    cache : Path or None
+        A folder for the tokens, or None to keep them in memory alone.
     """
 
     tokenizer: Any
@@ -54,14 +61,27 @@ class TokenReader:
 
     @cached_property
     def signature(self) -> str:
-        """The key of the tokens in caches: all that decides them but the texts."""
+        """The key of the tokens in caches: everything that decides them but the texts."""
         vocabulary = f"{self.tokenizer.backend_tokenizer.to_str()} {sorted(self.tokenizer.special_tokens_map.items())}"
         digest = short(hashlib.sha256(vocabulary.encode()).hexdigest())
         prompt, response = self.prefixes
         return f"{self.kind} tokens {digest} {self.pairing.name} {self.text} {prompt!r} {response!r}"
 
     def read(self, pairs: Pairs) -> tuple[PairTokens, Ints]:
-        """Return the tokens of all pairs that `pairs` were taken from, and the (n,) places of `pairs` in them."""
+        """Return the tokens of all pairs that some pairs were taken from.
+
+        Parameters
+        ----------
+        pairs : Pairs
+            n pairs.
+
+        Returns
+        -------
+        tokens : PairTokens
+            With style features where the head reads them.
+        rows : int64 array, shape (n,)
+            The places of `pairs` in them.
+        """
 
         def compute(part: Pairs) -> PairTokens:
             return tokenize_pairs(self.tokenizer, part, self.text, *self.prefixes, cross=self.pairing is Pairing.cross)
@@ -71,29 +91,40 @@ class TokenReader:
             warn_of_losses(tokens.audit, self.text)
             return tokens
 
-        tokens, rows = shared(pairs, self.signature, load)
+        tokens, rows = cached_features(pairs, self.signature, load)
         if self.style is not None:
-            tokens = replace(tokens, style=self.style.of_base(pairs))
+            tokens = replace(tokens, style=self.style.base_features(pairs))
         return tokens, np.arange(len(pairs)) if isinstance(rows, slice) else rows
 
 
 def frozen_features(
     model: PairModel, fingerprint: str, reader: TokenReader, pairs: Pairs, tokens: PairTokens, token_budget: int
-) -> EncodedPairs:
-    """Return what the frozen encoder of a model gives for all pairs that `pairs` were taken from.
+) -> EncoderFeatures:
+    """Return the features that a model's frozen encoder gives for all pairs that some pairs were taken from.
+
+    They are computed once for all folds and seeds of a process.
 
     Parameters
     ----------
-    fingerprint : of the encoder's files.
-    tokens : of those pairs, as `reader` gives them.
-    token_budget : real tokens in a forward pass.
+    model : PairModel
+        With a `FrozenEncoder`.
+    fingerprint : str
+        Of the encoder's files.
+    reader : TokenReader
+        Of the model.
+    pairs : Pairs
+        The pairs.
+    tokens : PairTokens
+        What `reader` returns for them.
+    token_budget : int
+        Real tokens in a forward pass.
     """
     head = model.settings
-    kept = "states" if head.learns_pooling else head.pooling.name
-    signature = f"encoded {fingerprint} {token_budget} {model.arithmetic} {kept} {reader.signature}"
+    form = "states" if head.learns_pooling else head.pooling.name
+    signature = f"encoder features {fingerprint} {token_budget} {model.compute_dtype} {form} {reader.signature}"
 
-    def compute(_: Pairs) -> EncodedPairs:
-        return encoded(model, tokens, reader.padding, token_budget, fingerprint, reader.cache)
+    def compute(_: Pairs) -> EncoderFeatures:
+        return precompute(model, tokens, reader.padding, token_budget, fingerprint, reader.cache)
 
-    features, _ = shared(pairs, signature, compute)
+    features, _ = cached_features(pairs, signature, compute)
     return replace(features, style=tokens.style)

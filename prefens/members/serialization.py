@@ -9,27 +9,28 @@ from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 T = TypeVar("T")
-NAME = "settings.json"
+FILE_NAME = "settings.json"
 
 
 def save_settings(member: Any, directory: Path) -> None:
-    """Write the fields of a dataclass instance; choices by name."""
-    (directory / NAME).write_text(json.dumps(asdict(member), default=lambda choice: choice.name, indent=2), "utf-8")
+    """Write the fields of a dataclass instance; enum values by name."""
+    text = json.dumps(asdict(member), default=lambda value: value.name, indent=2)
+    (directory / FILE_NAME).write_text(text, "utf-8")
 
 
-def load_settings(kind: type[T], directory: Path) -> T:
-    """Return an instance of the dataclass `kind` with the fields that `save_settings` wrote."""
-    return restore(kind, json.loads((directory / NAME).read_text("utf-8")))
+def load_settings(cls: type[T], directory: Path) -> T:
+    """Return an instance of the dataclass `cls` with the fields that `save_settings` wrote."""
+    return restore(cls, json.loads((directory / FILE_NAME).read_text("utf-8")))
 
 
-def restore(kind: type[T], values: dict[str, Any]) -> T:
-    """Return an instance of a dataclass from JSON values, nested dataclasses and choices included.
+def restore(cls: type[T], values: dict[str, Any]) -> T:
+    """Return an instance of a dataclass from JSON values, nested dataclasses and enums included.
 
-    A field that did not exist when they were written has its default.
+    A field that `values` lacks, since it did not exist when they were written, gets its default.
     """
-    hints = get_type_hints(kind)
-    made: dict[str, Any] = {}
-    for item in fields(kind):  # type: ignore[arg-type]
+    hints = get_type_hints(cls)
+    arguments: dict[str, Any] = {}
+    for item in fields(cls):  # type: ignore[arg-type]
         if item.name not in values:
             continue
         hint, value = hints[item.name], values[item.name]
@@ -37,5 +38,5 @@ def restore(kind: type[T], values: dict[str, Any]) -> T:
             value = hint[value]
         elif is_dataclass(hint) and isinstance(hint, type):
             value = restore(hint, value)
-        made[item.name] = value
-    return kind(**made)
+        arguments[item.name] = value
+    return cls(**arguments)

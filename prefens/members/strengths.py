@@ -1,4 +1,4 @@
-"""The regularisation of members' logistic regressions, chosen on inner folds."""
+"""The regularization of members' logistic regressions, chosen on inner folds."""
 
 from __future__ import annotations
 
@@ -12,54 +12,81 @@ from prefens.core.metrics import row_losses
 from prefens.core.symmetric_logistic import Matrix, SymmetricLogistic, fit_lbfgs
 from prefens.members.base import FitReport
 
-ONE_FOLD_ROWS = 20_000  # rows from which one inner fold tells regularisations apart
+ONE_FOLD_ROWS = 20_000  # from this number of rows on, one inner fold is enough to compare strengths
 
 
-def check_strengths(grid: Sequence[float]) -> None:
-    """Raise ConfigError for a grid that is empty, not positive or not ascending."""
-    if not grid or min(grid) <= 0 or list(grid) != sorted(grid):
+def check_strengths(strengths: Sequence[float]) -> None:
+    """Check the setting `backbone.strengths`.
+
+    Raises
+    ------
+    ConfigError
+        The strengths are none, not positive, or not ascending.
+    """
+    if not strengths or min(strengths) <= 0 or list(strengths) != sorted(strengths):
         raise ConfigError(
-            f"backbone.strengths={list(grid)}", "positive numbers, ascending", "set [0.01, 0.1, 1.0], say"
+            f"backbone.strengths={list(strengths)}", "positive numbers, ascending", "set [0.01, 0.1, 1.0], say"
         )
 
 
 def fit_best(
-    odd: Matrix, even: Matrix, label: NDArray[np.int8], inner: NDArray[np.int8], grid: Sequence[float]
+    odd: Matrix, even: Matrix, label: NDArray[np.int8], inner: NDArray[np.int8], strengths: Sequence[float]
 ) -> tuple[SymmetricLogistic, FitReport]:
-    """Fit all rows at the strength that `choose_strength` returns for the same arguments; report both."""
-    strength, loss = choose_strength(odd, even, label, inner, grid)
+    """Fit all rows at the best strength; the parameters are those of `choose_strength`.
+
+    Returns
+    -------
+    model : SymmetricLogistic
+        Fitted on all rows.
+    report : FitReport
+        The curve "train_objective"; the metrics "strength", "inner_log_loss" (nats) and "parameters".
+    """
+    strength, loss = choose_strength(odd, even, label, inner, strengths)
     curve: list[float] = []
     model = fit_lbfgs(odd, even, label, strength, curve=curve)
-    facts = {"strength": strength, "inner_log_loss": loss, "parameters": model.size}
-    return model, FitReport({"train_objective": curve}, facts)
+    metrics = {"strength": strength, "inner_log_loss": loss, "parameters": model.size}
+    return model, FitReport({"train_objective": curve}, metrics)
 
 
 def choose_strength(
-    odd: Matrix, even: Matrix, label: NDArray[np.int8], inner: NDArray[np.int8], grid: Sequence[float]
+    odd: Matrix, even: Matrix, label: NDArray[np.int8], inner: NDArray[np.int8], strengths: Sequence[float]
 ) -> tuple[float, float]:
-    """Return the strength with the lowest inner cross-validated log loss, and that loss in nats.
+    """Return the strength with the lowest inner cross-validated log loss, and that loss.
 
     Parameters
     ----------
-    odd, even, label : as in `fit_lbfgs`.
-    inner : (n,) inner fold of each row; for ONE_FOLD_ROWS rows one of them is scored, else all. Where there is a
-        single one, nothing can be compared: the strongest regularisation is taken, with a loss of NaN.
-    grid : strengths to try, ascending; the search ends at the first that is worse than the one before.
+    odd : matrix, shape (n, p)
+        Features that change sign when A and B change places.
+    even : matrix, shape (n, q)
+        Features that stay.
+    label : int8 array, shape (n,)
+        Outcomes.
+    inner : int8 array, shape (n,)
+        The inner fold of each row. From ONE_FOLD_ROWS rows on, one fold is scored, else all.
+    strengths : sequence of float
+        Inverse regularizations to try, ascending; the search ends at the first that is worse than the one before.
+
+    Returns
+    -------
+    strength : float
+        With a single inner fold nothing can be compared: it is the first one, the strongest regularization.
+    loss : float, nats
+        NaN with a single inner fold.
     """
     numbers = np.unique(inner)
     if len(numbers) < 2:
-        return grid[0], float("nan")
+        return strengths[0], float("nan")
     scored = numbers[: 1 if len(label) >= ONE_FOLD_ROWS else None]
     models: dict[int, SymmetricLogistic | None] = dict.fromkeys(scored.tolist())
-    best, lowest = grid[0], np.inf
-    for strength in grid:
+    best, lowest = strengths[0], np.inf
+    for strength in strengths:
         losses = []
-        for index in models:
-            train, valid = np.flatnonzero(inner != index), np.flatnonzero(inner == index)
-            start = models[index]
+        for number in models:
+            train, valid = np.flatnonzero(inner != number), np.flatnonzero(inner == number)
+            start = models[number]
             model = fit_lbfgs(odd[train], even[train], label[train], strength, start=start, tolerance=1e-4)
             losses.append(row_losses(model.predict_proba(odd[valid], even[valid]), label[valid]))
-            models[index] = model
+            models[number] = model
         loss = float(np.concatenate(losses).mean())
         if loss > lowest:
             break

@@ -1,4 +1,4 @@
-"""The `style` member: what can be said about a pair without understanding it."""
+"""The `style` member: length, format, tone and overlap of a pair's texts, and a small model on them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from prefens.core.feature_cache import shared
+from prefens.core.feature_cache import cached_features
 from prefens.core.feature_scaling import Block, PairScaling
 from prefens.core.parallel import map_chunks
 from prefens.core.symmetric_logistic import SymmetricLogistic
@@ -18,14 +18,22 @@ from prefens.core.types import SWAP, Floats, PairFeatures, Pairs
 from prefens.members.base import Context, FitReport, Member, swap_average
 from prefens.members.serialization import load_settings, save_settings
 from prefens.members.strengths import check_strengths, fit_best
-from prefens.members.style_features import features
+from prefens.members.style_features import extract_features
 
-CHUNK = 1000  # pairs per piece of parallel work
-FLOOR = 1e-4  # least probability of any outcome: trees may call impossible what they have not seen
+CHUNK_PAIRS = 1000  # in a piece of parallel work
+MIN_PROBABILITY = 1e-4  # of any outcome: trees may call impossible what they have not seen
 
 
 class StyleModel(Enum):
-    """logistic: coefficients can be read; boosting: interactions, for larger data."""
+    """The model on the style features.
+
+    Attributes
+    ----------
+    logistic
+        Logistic regression, whose coefficients can be read.
+    boosting
+        Gradient boosting, which sees interactions; for larger data.
+    """
 
     logistic = "logistic"
     boosting = "boosting"
@@ -37,9 +45,27 @@ class StyleMember(Member):
 
     Parameters
     ----------
-    model : the kind of model on them.
-    strengths : inverse regularisations of the logistic model to choose from, on inner folds; ascending.
-    rounds, learning_rate, leaves, min_rows, l2 : of the gradient boosting.
+    name : str
+        The member's name in tables.
+    model : StyleModel
+        The kind of model on the features.
+    strengths : list of float
+        Inverse regularizations of the logistic model to choose from on inner folds, ascending.
+    rounds : int
+        Trees of the boosting.
+    learning_rate : float
+        Of the boosting.
+    leaves : int
+        Leaves of a tree, at most.
+    min_rows : int
+        Pairs in a leaf, at least.
+    l2 : float
+        L2 regularization of the boosting.
+
+    Raises
+    ------
+    ConfigError
+        `strengths` are not positive and ascending.
     """
 
     kind: ClassVar = "style"
@@ -71,8 +97,8 @@ class StyleMember(Member):
     def predict_proba(self, pairs: Pairs) -> Floats:
         odd, even = self._features(pairs)
         if self._boosting is not None:
-            there, back = (self._boosted(np.hstack([side, even]), pairs.n_outcomes) for side in (odd, -odd))
-            return swap_average(there, back)
+            original, swapped = (self._boosted(np.hstack([side, even]), pairs.n_outcomes) for side in (odd, -odd))
+            return swap_average(original, swapped)
         if self._logistic is None:
             raise ValueError("predict_proba before fit or load")
         scaling, model = self._logistic
@@ -104,8 +130,8 @@ class StyleMember(Member):
         return member
 
     def _features(self, pairs: Pairs) -> tuple[Floats, Floats]:
-        found, rows = shared(pairs, "style features", all_features)
-        return found.odd[rows], found.even[rows]
+        features, rows = cached_features(pairs, "style features", all_features)
+        return features.odd[rows], features.even[rows]
 
     def _fit_boosting(self, odd: Floats, even: Floats, label: NDArray[np.int8], seed: int) -> FitReport:
         from sklearn.ensemble import HistGradientBoostingClassifier
@@ -123,25 +149,25 @@ class StyleMember(Member):
             random_state=seed,
         )
         self._boosting = booster.fit(inputs, targets)
-        return FitReport(facts={"rounds": self.rounds})
+        return FitReport(metrics={"rounds": self.rounds})
 
     def _boosted(self, inputs: Floats, outcomes: int) -> Floats:
-        """Return (n, K) probabilities; an outcome that was absent from the training rows keeps its column, at FLOOR."""
+        """Return (n, K) probabilities; an outcome that no training row had gets MIN_PROBABILITY."""
         probabilities = np.zeros((len(inputs), outcomes))
         seen = self._boosting.classes_
         if len(seen) == 1:
             probabilities[:, seen] = 1.0
         elif len(inputs):
             probabilities[:, seen] = self._boosting.predict_proba(inputs)
-        probabilities = np.clip(probabilities, FLOOR, None)
-        normalised: Floats = probabilities / probabilities.sum(axis=1, keepdims=True)
-        return normalised
+        probabilities = np.clip(probabilities, MIN_PROBABILITY, None)
+        normalized: Floats = probabilities / probabilities.sum(axis=1, keepdims=True)
+        return normalized
 
 
 def all_features(pairs: Pairs) -> PairFeatures:
-    """Return the style features of all pairs, computed on all granted cores."""
+    """Return the style features of all pairs, computed on all cores of this process's share."""
     rows = np.arange(len(pairs))
-    chunks = [pairs.unlabelled().take(part).unlabelled() for part in np.split(rows, rows[CHUNK::CHUNK])]
+    chunks = [pairs.unlabelled().take(part).unlabelled() for part in np.split(rows, rows[CHUNK_PAIRS::CHUNK_PAIRS])]
     parts = map_chunks(chunk_features, chunks, 1)
     return PairFeatures(
         parts[0].names_odd,
@@ -153,4 +179,4 @@ def all_features(pairs: Pairs) -> PairFeatures:
 
 def chunk_features(chunk: list[Pairs]) -> PairFeatures:
     """Return the features of the one piece of work in `chunk`."""
-    return features(chunk[0])
+    return extract_features(chunk[0])

@@ -1,8 +1,8 @@
 """Interpretable features of a pair, for a model that cannot tell which response is shown first.
 
-Odd features are differences A - B of what each response has, and change sign when A and B change places. Even
-features are sums, absolute differences, similarities and what the prompt asks for, and stay. Logarithms, shares
-and indicators keep outliers tame; nothing is standardised.
+Odd features are differences A - B between the responses, and change sign when A and B change places. Even features are
+sums, absolute differences, similarities and what the prompt asks for, and stay. Logarithms, shares and indicators bound
+the influence of outliers; nothing is standardized.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from prefens.data.text.style_counts import (
     PROMPT_COUNTS,
     SCRIPTS,
     Words,
-    content_words,
-    describe,
-    describe_prompt,
-    read,
+    content_word_count,
+    prompt_counts,
+    response_counts,
+    words_of,
 )
 
 Columns = dict[str, Floats]  # name -> (n,)
@@ -53,41 +53,39 @@ SUMS = ("log_words", "prompt_used", "pairs_from_prompt", "repeated_pairs", "refu
 GAPS = (*SUMS, "log_own_words")
 
 
-def features(pairs: Pairs) -> PairFeatures:
-    """Return the features of all pairs; `extract` does the same for a chunk in another process."""
-    return extract(pairs.prompt, pairs.response_a, pairs.response_b)
-
-
-def extract(prompt: Strings, response_a: Strings, response_b: Strings) -> PairFeatures:
-    """Return the features of n pairs, each text being (n,) of tuple[str, ...]; a row depends on its own texts only."""
-    asked, first, second, similar = _measure(prompt, response_a, response_b)
-    a, b = _style(first, asked), _style(second, asked)
+def extract_features(pairs: Pairs) -> PairFeatures:
+    """Return the features of n pairs; a row depends on its own texts only."""
+    prompt, first, second, similarity = _count(pairs.prompt, pairs.response_a, pairs.response_b)
+    a, b = _style(first, prompt), _style(second, prompt)
     difference = {name: a[name] - b[name] for name in a}
-    odd = difference | _interactions(difference, np.minimum(a["log_words"], b["log_words"]), asked)
-    even = _even(difference, a, b) | similar | {"near_copies": similar["pairs_shared"] ** 2} | _request(asked)
+    odd = difference | _interactions(difference, np.minimum(a["log_words"], b["log_words"]), prompt)
+    near_copies = {"near_copies": similarity["pairs_shared"] ** 2}
+    even = _even(difference, a, b) | similarity | near_copies | _prompt_features(prompt)
     matrices = [np.column_stack(list(columns.values())) for columns in (odd, even)]
     return PairFeatures(tuple(odd), tuple(even), *matrices)
 
 
-def _measure(prompt: Strings, response_a: Strings, response_b: Strings) -> tuple[Columns, Columns, Columns, Columns]:
-    """The only loop over texts: what the prompt asks, what either response has, and how similar they are."""
+def _count(prompt: Strings, response_a: Strings, response_b: Strings) -> tuple[Columns, Columns, Columns, Columns]:
+    """Return counts of prompts and of both responses, and similarities of the responses: the only loop over texts."""
     names = (PROMPT, RESPONSE, RESPONSE, SIMILARITIES)
     tables = [np.empty((len(prompt), len(columns))) for columns in names]
-    for row, (asked, a, b) in enumerate(zip(prompt, response_a, response_b, strict=True)):
-        p, x, y = read(asked), read(a), read(b)
+    for row, (question, a, b) in enumerate(zip(prompt, response_a, response_b, strict=True)):
+        p, x, y = words_of(question), words_of(a), words_of(b)
         shared = x.distinct & y.distinct
-        common = content_words(shared)
-        tables[0][row] = (*describe_prompt(asked, p), *_tasks(p))
-        tables[1][row] = (*describe(a, x), *_relations(p, x, common))
-        tables[2][row] = (*describe(b, y), *_relations(p, y, common))
+        common = content_word_count(shared)
+        tables[0][row] = (*prompt_counts(question, p), *_tasks(p))
+        tables[1][row] = (*response_counts(a, x), *_relations(p, x, common))
+        tables[2][row] = (*response_counts(b, y), *_relations(p, y, common))
         starts = {"".join(turns[:1])[:20] for turns in (a, b)}
         tables[3][row] = (*_similarity(x, y, len(shared), common), len(starts) == 1)
-    prompts, first, second, similar = (dict(zip(n, t.T, strict=True)) for n, t in zip(names, tables, strict=True))
-    return prompts, first, second, similar
+    prompts, first, second, similarity = (
+        dict(zip(columns, table.T, strict=True)) for columns, table in zip(names, tables, strict=True)
+    )
+    return prompts, first, second, similarity
 
 
 def _tasks(prompt: Words) -> tuple[int, ...]:
-    """Whether each of `TASKS` is asked for, and the prompt's only number from 2 to 30 (0: none or several)."""
+    """Return whether each of `TASKS` is asked for, and the prompt's only number from 2 to 30 (0: none or several)."""
     numbers = {int(word) for word in filter(str.isdecimal, prompt.distinct) if len(word) <= 2}
     numbers |= {NUMBER_WORDS[word] for word in prompt.distinct & NUMBER_WORDS.keys()}
     plausible = [number for number in numbers if 2 <= number <= 30]
@@ -98,8 +96,8 @@ def _tasks(prompt: Words) -> tuple[int, ...]:
 
 
 def _relations(prompt: Words, response: Words, common: int) -> tuple[float, ...]:
-    """What `RELATIONS` names; `common` is the number of content words shared with the other response."""
-    used = content_words(prompt.distinct & response.distinct)
+    """Return the values of `RELATIONS`; `common` is the number of content words shared with the other response."""
+    used = content_word_count(prompt.distinct & response.distinct)
     pairs = len(prompt.pairs & response.pairs)
     return (
         _share(used, prompt.content), _share(used, response.content), _share(pairs, len(prompt.pairs)),
@@ -108,6 +106,7 @@ def _relations(prompt: Words, response: Words, common: int) -> tuple[float, ...]
 
 
 def _similarity(x: Words, y: Words, shared: int, common: int) -> tuple[float, ...]:
+    """Return the values of `SIMILARITIES` but the last; `shared` and `common` count shared words and content words."""
     pairs = len(x.pairs & y.pairs)
     return (
         _share(shared, len(x.distinct) + len(y.distinct) - shared), _share(common, x.content + y.content - common),
@@ -120,13 +119,13 @@ def _share(part: int, whole: int) -> float:
     return part / whole if whole else 0.0
 
 
-def _style(c: Columns, asked: Columns) -> Columns:
-    """Each response's own features: what is compared between A and B."""
+def _style(c: Columns, prompt: Columns) -> Columns:
+    """Return the features of one response of each pair, from its counts and the prompt's."""
     words, marks = c["words"], ("periods", "full_stops", "questions", "exclamations")
     sentences = np.maximum(np.sum([c[name] for name in marks], axis=0), c["lines"])
-    letters, scripts, expected = _letters(c), _scripts(c), _scripts(asked)
+    letters, scripts, expected = _letters(c), _scripts(c), _scripts(prompt)
     items = c["bullets"] + c["numbered"]
-    given = np.where(items > 1, items, c["lines"])
+    listed = np.where(items > 1, items, c["lines"])
     out = {f"log_{name}": np.log1p(c[name]) for name in LOGGED}
     out |= {name: np.minimum(c[name], 1.0) for name in FLAGS}
     out |= {name: c[name] for name in RELATIONS if name not in LOGGED}
@@ -148,7 +147,7 @@ def _style(c: Columns, asked: Columns) -> Columns:
         "capital_share": _divide(c["capitals"], letters),
         "breaks_off": c["unfinished"] * (words > 20),
         "other_script": mismatch * (words > 0),
-        "items_missed": np.where(asked["number"] > 0, np.abs(np.log1p(given) - np.log1p(asked["number"])), 0.0),
+        "items_missed": np.where(prompt["number"] > 0, np.abs(np.log1p(listed) - np.log1p(prompt["number"])), 0.0),
     }
     return out
 
@@ -167,21 +166,21 @@ def _scripts(c: Columns) -> Columns:
     return {name: _divide(c[name], _letters(c)) for name in SCRIPTS}
 
 
-def _interactions(difference: Columns, shorter: Floats, asked: Columns) -> Columns:
-    """How much length counts: less and less as the ratio grows, and by what the prompt asks for."""
+def _interactions(difference: Columns, shorter: Floats, prompt: Columns) -> Columns:
+    """Return how much length counts: less and less as the ratio grows, and depending on the task."""
     longer = np.tanh(difference["log_words"])
     out = {
         "longer": longer,
         "clearly_longer": np.tanh(3.0 * difference["log_words"]),
         "says_more": np.tanh(difference["log_own_words"]),
-        "longer_after_long_prompt": longer * (np.log1p(asked["words"]) - 4.0),
+        "longer_after_long_prompt": longer * (np.log1p(prompt["words"]) - 4.0),
         "longer_than_long": longer * (shorter - 3.5),
     }
-    return out | {f"longer_for_{task}": longer * asked[task] for task in LENGTH_TASKS}
+    return out | {f"longer_for_{task}": longer * prompt[task] for task in LENGTH_TASKS}
 
 
 def _even(difference: Columns, a: Columns, b: Columns) -> Columns:
-    """How far apart the responses are, and how much of it both have."""
+    """Return absolute differences between the responses, and sums over both."""
     shorter = np.minimum(a["log_words"], b["log_words"])
     out = {f"gap_{name}": np.abs(difference[name]) for name in GAPS}
     out |= {f"sum_{name}": a[name] + b[name] for name in SUMS}
@@ -192,12 +191,12 @@ def _even(difference: Columns, a: Columns, b: Columns) -> Columns:
     }
 
 
-def _request(asked: Columns) -> Columns:
+def _prompt_features(prompt: Columns) -> Columns:
     return {
-        "prompt_log_words": np.log1p(asked["words"]),
-        "prompt_log_turns": np.log1p(asked["turns"]),
-        "prompt_has_code": np.minimum(asked["code_blocks"], 1.0),
-        "prompt_has_question": np.minimum(asked["questions"], 1.0),
-        "prompt_has_number": np.minimum(asked["number"], 1.0),
-        **{f"prompt_{task}": asked[task] for task in TASKS},
+        "prompt_log_words": np.log1p(prompt["words"]),
+        "prompt_log_turns": np.log1p(prompt["turns"]),
+        "prompt_has_code": np.minimum(prompt["code_blocks"], 1.0),
+        "prompt_has_question": np.minimum(prompt["questions"], 1.0),
+        "prompt_has_number": np.minimum(prompt["number"], 1.0),
+        **{f"prompt_{task}": prompt[task] for task in TASKS},
     }

@@ -1,7 +1,7 @@
-"""Style features as inputs of a network's head, scaled by what its training rows showed, and bounded.
+"""Style features as inputs of a network's head, scaled by the training rows and bounded.
 
-Features are scaled and then squashed by tanh, which leaves small ones alone, keeps signs and order, and ends at 1. A
-rare feature can lie dozens of spreads out; heads multiply and bet on what they never saw in training.
+Features are scaled and then squashed by tanh, which hardly changes small ones, keeps signs and order, and stays within
+[-1, 1]. A rare feature can lie dozens of standard deviations out, where a head would extrapolate from nothing.
 """
 
 from __future__ import annotations
@@ -13,44 +13,58 @@ from typing import Self
 import numpy as np
 
 from prefens.core.errors import ConfigError
-from prefens.core.feature_cache import shared
+from prefens.core.feature_cache import cached_features
 from prefens.core.feature_scaling import Block, PairScaling
 from prefens.core.types import PairFeatures, Pairs
 from prefens.members.style import all_features
 
-NAME = "style_inputs.safetensors"
-CLIPPED = "style.safetensors"  # the file of models whose features were clipped instead
+FILE_NAME = "style_inputs.safetensors"
+CLIPPED_FILE_NAME = "style.safetensors"  # of older models, whose features were clipped
 
 
 @dataclass(frozen=True)
 class StyleInputs:
-    """The features of the style member with the scales of one fold's training rows."""
+    """The features of the style member with the scales of one fold's training rows.
+
+    Attributes
+    ----------
+    scaling : PairScaling
+        The scales of the odd and of the even features.
+    """
 
     scaling: PairScaling
 
     @classmethod
     def fit(cls, train: Pairs) -> Self:
-        """Measure the scales on the training rows alone."""
-        found, rows = shared(train, "style features", all_features)
-        return cls(PairScaling.fit([Block(found.odd[rows])], [Block(found.even[rows])]))
+        """Return the inputs with the scales of the training rows alone."""
+        features, rows = cached_features(train, "style features", all_features)
+        return cls(PairScaling.fit([Block(features.odd[rows])], [Block(features.even[rows])]))
 
     @property
     def sizes(self) -> tuple[int, int]:
-        """How many odd and even features there are."""
+        """The numbers of odd and of even features."""
         return len(self.scaling.odd_scale), len(self.scaling.even_scale)
 
-    def of_base(self, pairs: Pairs) -> PairFeatures:
-        """Return the features, in [-1, 1], of all pairs that `pairs` were taken from: tokens have their rows there."""
-        found, _ = shared(pairs, "style features", all_features)
-        odd, even = self.scaling.apply([Block(found.odd)], [Block(found.even)])
-        return replace(found, odd=np.tanh(odd), even=np.tanh(even))
+    def base_features(self, pairs: Pairs) -> PairFeatures:
+        """Return the features, in [-1, 1], of all pairs that `pairs` were taken from, row by row as their tokens."""
+        features, _ = cached_features(pairs, "style features", all_features)
+        odd, even = self.scaling.apply([Block(features.odd)], [Block(features.even)])
+        return replace(features, odd=np.tanh(odd), even=np.tanh(even))
 
     def save(self, directory: Path) -> None:
-        self.scaling.save(directory / NAME)
+        """Write the scales into a model's folder."""
+        self.scaling.save(directory / FILE_NAME)
 
     @classmethod
     def load(cls, directory: Path) -> Self:
-        if (directory / CLIPPED).exists():
+        """Return what `save` wrote.
+
+        Raises
+        ------
+        ConfigError
+            The model's head reads clipped features, as that of an older version.
+        """
+        if (directory / CLIPPED_FILE_NAME).exists():
             came, expected = f"{directory}, whose head reads clipped style features", "a model that reads bounded ones"
             raise ConfigError(came, expected, "train its recipe again, a new member now, and blend without this one")
-        return cls(PairScaling.load(directory / NAME))
+        return cls(PairScaling.load(directory / FILE_NAME))

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from prefens.core.feature_cache import shared
+from prefens.core.feature_cache import cached_features
 from prefens.core.feature_scaling import Block, PairScaling
 from prefens.core.parallel import map_chunks
 from prefens.core.symmetric_logistic import SymmetricLogistic
@@ -22,25 +22,38 @@ from prefens.members.rotation import rotate
 from prefens.members.serialization import load_settings, save_settings
 from prefens.members.strengths import check_strengths, fit_best
 
-CHUNK = 2000  # texts per piece of parallel work
+CHUNK_TEXTS = 2000  # in a piece of parallel work
 COSINE_WEIGHT = 0.3  # of each cosine feature, against 1 for all n-grams together
-TOKEN = r"(?u)\w+|[^\w\s]|\n"  # words, punctuation and line breaks: how a response looks counts too
+TOKEN_PATTERN = r"(?u)\w+|[^\w\s]|\n"  # words, punctuation and line breaks: how a response looks counts too
 
 
 @dataclass(eq=False)
 class TfidfMember(Member):
-    """Logistic regression on what the two responses say differently.
+    """Logistic regression on the differences of the responses' TF-IDF vectors.
 
-    N-grams are hashed, which needs no vocabulary: their presence is noted once for all folds, and only the inverse
-    document frequencies come from the training rows of each fold. Odd features: the difference of the responses'
-    vectors, which are not normalised, so that they tell length too, and of their cosines to the prompt. Even ones:
-    the sum of the vectors, the cosine between the responses, the sum and difference of those to the prompt.
+    N-grams are hashed, which needs no vocabulary: their presence is computed once for all folds, and only the inverse
+    document frequencies come from the training rows of each fold. Odd features are the differences of the responses'
+    vectors, which are not normalized, so that they contain length too, and of their cosines to the prompt. Even
+    features are the sum of the vectors, the cosine between the responses, and the sum and the absolute difference of
+    the cosines to the prompt.
 
     Parameters
     ----------
-    word_ngrams, char_ngrams : shortest and longest n-gram, of words and of characters inside words.
-    bits : log2 of the number of hashed features of each kind.
-    strengths : inverse regularisations to choose from, on inner folds; ascending.
+    name : str
+        The member's name in tables.
+    word_ngrams : list of int, (shortest, longest)
+        N-grams of words.
+    char_ngrams : list of int, (shortest, longest)
+        N-grams of characters inside words.
+    bits : int
+        log2 of the number of hashed features of each kind.
+    strengths : list of float
+        Inverse regularizations to choose from on inner folds, ascending.
+
+    Raises
+    ------
+    ConfigError
+        `strengths` are not positive and ascending.
     """
 
     kind: ClassVar = "tfidf"
@@ -54,24 +67,24 @@ class TfidfMember(Member):
     def __post_init__(self) -> None:
         check_strengths(self.strengths)
         self._idf: NDArray[np.float32] = np.empty(0, dtype=np.float32)
-        self._sizes: Floats = np.ones(2)  # root mean square norms of n-gram differences and sums
+        self._norms: Floats = np.ones(2)  # root mean squares, of n-gram differences and of sums
         self._scaling: PairScaling | None = None
         self._model: SymmetricLogistic | None = None
 
     def fit(self, train: Pairs, valid: Pairs | None, context: Context) -> FitReport:
-        self._idf = self._frequencies(train)
-        ngrams, cosines = self._parts(train)
-        self._sizes = np.array([max(_norm(part), 1e-9) for part in ngrams])
+        self._idf = self._inverse_frequencies(train)
+        ngrams, cosines = self._ngrams_and_cosines(train)
+        self._norms = np.array([max(_norm(part), 1e-9) for part in ngrams])
         self._scaling = PairScaling.fit(*([block] for block in cosines))
-        odd, even = (rotate(part) for part in self._assembled(ngrams, cosines))
+        odd, even = (rotate(part) for part in self._features(ngrams, cosines))
         rotated, report = fit_best(odd.rows, even.rows, train.labels, context.inner, self.strengths)
         self._model = SymmetricLogistic(odd.back(rotated.odd), even.back(rotated.even), rotated.intercept)
-        return replace(report, facts={**report.facts, "parameters": self._model.size})
+        return replace(report, metrics={**report.metrics, "parameters": self._model.size})
 
     def predict_proba(self, pairs: Pairs) -> Floats:
         if self._model is None:
             raise ValueError("predict_proba before fit or load")
-        return self._model.predict_proba(*self._assembled(*self._parts(pairs)))
+        return self._model.predict_proba(*self._features(*self._ngrams_and_cosines(pairs)))
 
     def save(self, directory: Path) -> None:
         from safetensors.numpy import save_file
@@ -79,7 +92,7 @@ class TfidfMember(Member):
         if self._model is None or self._scaling is None:
             raise ValueError("save before fit")
         save_settings(self, directory)
-        save_file({"idf": self._idf, "sizes": self._sizes}, directory / "ngrams.safetensors")
+        save_file({"idf": self._idf, "sizes": self._norms}, directory / "ngrams.safetensors")
         self._scaling.save(directory / "scaling.safetensors")
         self._model.save(directory / "model.safetensors")
 
@@ -89,24 +102,25 @@ class TfidfMember(Member):
 
         member = load_settings(cls, directory)
         tensors = load_file(directory / "ngrams.safetensors")
-        member._idf, member._sizes = tensors["idf"], tensors["sizes"]
+        member._idf, member._norms = tensors["idf"], tensors["sizes"]
         member._scaling = PairScaling.load(directory / "scaling.safetensors")
         member._model = SymmetricLogistic.load(directory / "model.safetensors")
         return member
 
     def _counts(self, pairs: Pairs) -> tuple[list[sparse.csr_matrix], Any]:
+        """Return `_count_all` of all pairs that `pairs` were taken from, and the rows of `pairs` in it."""
         signature = self.cache_signature("counts", self.word_ngrams, self.char_ngrams, self.bits)
-        return shared(pairs, signature, self._count_all)
+        return cached_features(pairs, signature, self._count_all)
 
-    def _frequencies(self, train: Pairs) -> NDArray[np.float32]:
-        """Return the (2 * 2^bits,) inverse document frequencies in responses, words and characters evened out."""
+    def _inverse_frequencies(self, train: Pairs) -> NDArray[np.float32]:
+        """Return the (2 * 2^bits,) inverse document frequencies in responses; words and characters get equal weight."""
         counts, rows = self._counts(train)
         responses = sparse.vstack([part[rows] for part in counts[1:]], format="csr")
         present = np.bincount(responses.indices, minlength=responses.shape[1])
         idf: Floats = np.log((1.0 + responses.shape[0]) / (1.0 + present)) + 1.0
-        half = 2**self.bits
-        for kind in (slice(None, half), slice(half, None)):
-            idf[kind] /= max(1e-9, np.sqrt((present[kind] * idf[kind] ** 2).sum() / responses.shape[0]))
+        n_words = 2**self.bits
+        for part in (slice(None, n_words), slice(n_words, None)):
+            idf[part] /= max(1e-9, np.sqrt((present[part] * idf[part] ** 2).sum() / responses.shape[0]))
         return idf.astype(np.float32)
 
     def _count_all(self, pairs: Pairs) -> list[sparse.csr_matrix]:
@@ -114,28 +128,29 @@ class TfidfMember(Member):
         settings = (tuple(self.word_ngrams), tuple(self.char_ngrams), self.bits)
         columns = (pairs.prompt, pairs.response_a, pairs.response_b)
         texts = [joined(turns) for column in columns for turns in column]
-        parts = map_chunks(count_ngrams, texts, CHUNK, settings)
-        whole, n = sparse.vstack(parts, format="csr"), len(pairs)
-        return [whole[start : start + n] for start in (0, n, 2 * n)]
+        parts = map_chunks(count_ngrams, texts, CHUNK_TEXTS, settings)
+        counts, n = sparse.vstack(parts, format="csr"), len(pairs)
+        return [counts[start : start + n] for start in (0, n, 2 * n)]
 
-    def _parts(self, pairs: Pairs) -> tuple[list[sparse.csr_matrix], list[Block]]:
+    def _ngrams_and_cosines(self, pairs: Pairs) -> tuple[list[sparse.csr_matrix], list[Block]]:
         """Return difference and sum of the TF-IDF vectors, and the odd and even cosines."""
         counts, rows = self._counts(pairs)
         prompt, a, b = (_weighted(part[rows], self._idf) for part in counts)
-        to_a, to_b, between = _cosine(prompt, a), _cosine(prompt, b), _cosine(a, b)
-        even = np.column_stack([between, to_a + to_b, np.abs(to_a - to_b)])
-        return [a - b, a + b], [Block((to_a - to_b)[:, None], COSINE_WEIGHT), Block(even, COSINE_WEIGHT)]
+        prompt_a, prompt_b, a_b = _cosine(prompt, a), _cosine(prompt, b), _cosine(a, b)
+        odd = (prompt_a - prompt_b)[:, None]
+        even = np.column_stack([a_b, prompt_a + prompt_b, np.abs(prompt_a - prompt_b)])
+        return [a - b, a + b], [Block(odd, COSINE_WEIGHT), Block(even, COSINE_WEIGHT)]
 
-    def _assembled(
+    def _features(
         self, ngrams: list[sparse.csr_matrix], cosines: list[Block]
     ) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
         """Return (n, p) odd and (n, q) even features, n-grams and cosines on comparable scales."""
         if self._scaling is None:
             raise ValueError("features before fit or load")
         scaled = self._scaling.apply(*([block] for block in cosines))
-        parts = zip(ngrams, self._sizes, scaled, strict=True)
+        parts = zip(ngrams, self._norms, scaled, strict=True)
         odd, even = (
-            sparse.hstack([part / size, sparse.csr_matrix(dense)], format="csr") for part, size, dense in parts
+            sparse.hstack([ngram / norm, sparse.csr_matrix(cosine)], format="csr") for ngram, norm, cosine in parts
         )
         return odd, even
 
@@ -143,11 +158,26 @@ class TfidfMember(Member):
 def count_ngrams(
     texts: Sequence[str], words: tuple[int, int], characters: tuple[int, int], bits: int
 ) -> sparse.csr_matrix:
-    """Return (n, 2 * 2^bits) float32 ones where a text has a hashed word or character n-gram."""
+    """Return ones where a text has a hashed n-gram.
+
+    Parameters
+    ----------
+    texts : sequence of str
+        n texts.
+    words, characters : tuple of int, (shortest, longest)
+        N-grams of words, and of characters inside words.
+    bits : int
+        log2 of the number of hashed features of each kind.
+
+    Returns
+    -------
+    float32 CSR matrix, shape (n, 2 * 2^bits)
+        Words first.
+    """
     from sklearn.feature_extraction.text import HashingVectorizer
 
     common = {"n_features": 2**bits, "norm": None, "alternate_sign": False, "binary": True, "dtype": np.float32}
-    of_words = HashingVectorizer(analyzer="word", token_pattern=TOKEN, ngram_range=words, **common)
+    of_words = HashingVectorizer(analyzer="word", token_pattern=TOKEN_PATTERN, ngram_range=words, **common)
     of_characters = HashingVectorizer(analyzer="char_wb", ngram_range=characters, **common)
     return sparse.hstack([of_words.transform(texts), of_characters.transform(texts)], format="csr")
 

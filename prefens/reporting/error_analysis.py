@@ -1,8 +1,8 @@
-"""Errors worth reading: the most confident mistakes and the pairs that members disagree about most."""
+"""Error analysis: the most confident mistakes, and the pairs that members disagree about most."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,20 +10,33 @@ from scipy.special import entr
 
 from prefens.core.metrics import row_losses
 from prefens.core.types import Floats, Ints, OOFStack, Outcome, Pairs
-from prefens.reporting.plots import NAMES
-from prefens.reporting.section import Section, Table, Text
+from prefens.reporting.plots import OUTCOME_NAMES
+from prefens.reporting.section import ReportTable, Section, Text
 
-LONGEST = 3000  # characters of a text that are shown; longer ones lose their middle
-TURNS = "\n\n\N{EM DASH} next turn \N{EM DASH}\n\n"
+MAX_CHARS = 3000  # of a text that is shown; longer ones lose their middle
+MAX_MEMBERS = 20  # whose probabilities are shown with a text
+TURN_BREAK = "\n\n\N{EM DASH} next turn \N{EM DASH}\n\n"
+DOT = " \N{MIDDLE DOT} "
 
 
-def errors_section(stack: OOFStack, name: str, probabilities: Floats, pairs: Pairs, shown: int = 10) -> Section:
-    """Return the section for the (n, K) honest probabilities of the method `name`; `shown` pairs of each kind.
+def errors_section(stack: OOFStack, name: str, probabilities: Floats, pairs: Pairs, count: int = 10) -> Section:
+    """Return the section on the errors of one method.
 
-    `pairs` are those of the stack's rows and maybe more, in any order.
+    Parameters
+    ----------
+    stack : OOFStack
+        The members on n rows.
+    name : str
+        The method.
+    probabilities : ndarray of float, shape (n, K)
+        Its honest predictions.
+    pairs : Pairs
+        Those of the stack's rows, and maybe more, in any order.
+    count : int
+        How many pairs of each kind the section shows.
     """
     losses = row_losses(probabilities, stack.folds.label)
-    worst = np.argsort(-losses, kind="stable")[:shown]
+    worst = np.argsort(-losses, kind="stable")[:count]
     tables = [_table("The most confident mistakes", stack, probabilities, worst, {"log loss": losses})]
     texts = [_text("Mistake", rank, stack, probabilities, pairs, row) for rank, row in enumerate(worst, 1)]
     summary = [
@@ -34,9 +47,9 @@ def errors_section(stack: OOFStack, name: str, probabilities: Floats, pairs: Pai
         "long ones.",
     ]
     if len(stack.members) > 1:
-        apart = disagreement(stack.probabilities)
-        most = np.argsort(-apart, kind="stable")[:shown]
-        tables.append(_table("The most disputed pairs", stack, probabilities, most, {"disagreement": apart}))
+        divergence = disagreement(stack.probabilities)
+        most = np.argsort(-divergence, kind="stable")[:count]
+        tables.append(_table("The most disputed pairs", stack, probabilities, most, {"disagreement": divergence}))
         texts += [_text("Dispute", rank, stack, probabilities, pairs, row) for rank, row in enumerate(most, 1)]
         summary.append(
             "disagreement: the mean divergence of members from their average, in nats (0: all say the same; at most "
@@ -46,52 +59,79 @@ def errors_section(stack: OOFStack, name: str, probabilities: Floats, pairs: Pai
 
 
 def disagreement(probabilities: Floats) -> Floats:
-    """Return (n,) in [0, ln 3] nats: the entropy of the mean of (M, n, K) less their mean entropy (Jensen-Shannon)."""
-    together = entr(probabilities.mean(axis=0)).sum(axis=1)
-    apart: Floats = np.maximum(together - entr(probabilities).sum(axis=2).mean(axis=0), 0.0)
-    return apart
+    """Return how much members disagree on each row: the Jensen-Shannon divergence of their predictions.
+
+    It is the entropy of their mean, less the mean of their entropies (Lin 1991).
+
+    Parameters
+    ----------
+    probabilities : ndarray of float, shape (M, n, K)
+        Those of M members.
+
+    Returns
+    -------
+    divergence : ndarray of float, shape (n,), in [0, ln K] nats
+        0 where all members predict the same.
+    """
+    of_mean = entr(probabilities.mean(axis=0)).sum(axis=1)
+    divergence: Floats = np.maximum(of_mean - entr(probabilities).sum(axis=2).mean(axis=0), 0.0)
+    return divergence
 
 
-def shortened(text: str, longest: int = LONGEST) -> str:
-    """Return a text of at most about `longest` characters: head and tail, and how many are missing between them."""
-    if len(text) <= longest:
+def shorten(text: str, max_chars: int = MAX_CHARS) -> str:
+    """Return the head and tail of a text that is longer than `max_chars`, with the number of characters left out."""
+    if len(text) <= max_chars:
         return text
-    head, tail = longest * 2 // 3, longest // 3
+    head, tail = max_chars * 2 // 3, max_chars // 3
     gap = f"[\N{HORIZONTAL ELLIPSIS} {len(text) - head - tail:,} characters left out \N{HORIZONTAL ELLIPSIS}]"
     return f"{text[:head]}\n\n{gap}\n\n{text[-tail:]}"
 
 
-def _table(title: str, stack: OOFStack, probabilities: Floats, rows: Ints, values: dict[str, Floats]) -> Table:
-    cells = []
-    for rank, row in enumerate(rows, 1):
-        shown: dict[str, Any] = {"rank": rank, "id": str(stack.folds.ids[row])}
-        shown |= {"happened": NAMES[Outcome(stack.folds.label[row])]}
-        shown |= {f"p({NAMES[outcome]})": float(probabilities[row, outcome]) for outcome in Outcome}
-        cells.append(shown | {name: float(value[row]) for name, value in values.items()})
-    return Table(title, cells, digits=3)
+def _table(
+    title: str, stack: OOFStack, probabilities: Floats, rows: Ints, columns: Mapping[str, Floats]
+) -> ReportTable:
+    cells: list[dict[str, Any]] = [
+        {
+            "rank": rank,
+            "id": str(stack.folds.ids[row]),
+            "label": OUTCOME_NAMES[Outcome(stack.folds.label[row])],
+            **{f"p({OUTCOME_NAMES[outcome]})": float(probabilities[row, outcome]) for outcome in Outcome},
+            **{name: float(values[row]) for name, values in columns.items()},
+        }
+        for rank, row in enumerate(rows, 1)
+    ]
+    return ReportTable(title, cells, digits=3)
 
 
 def _text(kind: str, rank: int, stack: OOFStack, probabilities: Floats, pairs: Pairs, row: int) -> Text:
     id_, label = stack.folds.ids[row], Outcome(stack.folds.label[row])
-    told = ", ".join(f"{NAMES[outcome]} {probabilities[row, outcome]:.2f}" for outcome in Outcome)
-    place = int(np.flatnonzero(pairs.ids == id_)[0])
-    names = {"response A": pairs.model_a, "response B": pairs.model_b}
-    parts = {"prompt": pairs.prompt[place]}
-    for side, column, outcome in (
-        ("response A", pairs.response_a, Outcome.A_WINS),
-        ("response B", pairs.response_b, Outcome.B_WINS),
+    predicted = ", ".join(f"{OUTCOME_NAMES[outcome]} {probabilities[row, outcome]:.2f}" for outcome in Outcome)
+    title = DOT.join([f"{kind} {rank}", f"id {id_}", f"label {OUTCOME_NAMES[label]}, predicted: {predicted}"])
+    parts = _texts_of_pair(pairs, int(np.flatnonzero(pairs.ids == id_)[0]), label)
+    return Text(title, parts | _members(stack, row))
+
+
+def _texts_of_pair(pairs: Pairs, index: int, label: Outcome) -> dict[str, str]:
+    """Return the prompt and both responses, each under its name, its model and whether it was preferred."""
+    parts = {"prompt": pairs.prompt[index]}
+    for side, responses, models, wins in (
+        ("response A", pairs.response_a, pairs.model_a, Outcome.A_WINS),
+        ("response B", pairs.response_b, pairs.model_b, Outcome.B_WINS),
     ):
-        model = names[side]
-        by = "" if model is None or not model[place] else f" \N{MIDDLE DOT} {model[place]}"
-        parts[f"{side}{by}{' (preferred)' if label is outcome else ''}"] = column[place]
-    title = f"{kind} {rank} \N{MIDDLE DOT} id {id_} \N{MIDDLE DOT} {NAMES[label]} happened, predicted: {told}"
-    return Text(title, {name: shortened(TURNS.join(turns)) for name, turns in parts.items()} | _members(stack, row))
+        model = f"{DOT}{models[index]}" if models is not None and models[index] else ""
+        parts[f"{side}{model}{' (preferred)' if label is wins else ''}"] = responses[index]
+    return {name: shorten(TURN_BREAK.join(turns)) for name, turns in parts.items()}
 
 
-def _members(stack: OOFStack, row: int, most: int = 20) -> dict[str, str]:
-    """Return what the members said, as lines; of many, those that are furthest from the others."""
-    said = stack.probabilities[:, row]
-    order: Sequence[int] = np.argsort(-np.abs(said - said.mean(axis=0)).sum(axis=1), kind="stable")[:most].tolist()
-    width = max(len(stack.members[place].name) for place in order)
-    lines = [f"{stack.members[place].name:{width}}  " + "  ".join(f"{p:.2f}" for p in said[place]) for place in order]
+def _members(stack: OOFStack, row: int) -> dict[str, str]:
+    """Return the members' probabilities as lines; of many members, those that are furthest from the mean."""
+    probabilities = stack.probabilities[:, row]
+    distance = np.abs(probabilities - probabilities.mean(axis=0)).sum(axis=1)
+    order: Sequence[int] = np.argsort(-distance, kind="stable")[:MAX_MEMBERS].tolist()
+    names = [stack.members[index].name for index in order]
+    width = max(map(len, names))
+    lines = [
+        f"{name:{width}}  " + "  ".join(f"{p:.2f}" for p in probabilities[index])
+        for name, index in zip(names, order, strict=True)
+    ]
     return {"members (A wins, B wins, tie)": "\n".join(lines)}

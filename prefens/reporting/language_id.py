@@ -1,14 +1,14 @@
 """A guess at the language of a text: by its script, and by function words where the script is Latin.
 
-It is right for most texts of more than a dozen words, says "unclear" rather than guess where no function word is met,
-and knows no other Latin languages than those of `STOP_WORDS`: the texts of others go to the closest, or are unclear.
+It is right for most texts of more than a dozen words. A Latin text without a known function word is "unclear". Latin
+languages that are not in `STOP_WORDS` are taken for the closest one, or are unclear.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prefens.data.text.style_counts import SCRIPTS, tokens
+from prefens.data.text.style_counts import SCRIPTS, split_words
 
 STOP_WORDS = {
     "English": "the and is of to in that it you for are with this what how not can be have from a an do my me write",
@@ -20,32 +20,41 @@ STOP_WORDS = {
     "Dutch": "de het een en van is dat niet op te zijn voor met die in ik wat hoe je aan er wie",
     "Polish": "i w na nie się jest to z do że jak co o po czy dla od przez jaki jakie napisz",
 }
-WORDS = tuple(frozenset(words.split()) for words in STOP_WORDS.values())
-OF_SCRIPT = {"cyrillic": "Cyrillic script", "arabic": "Arabic script", "han": "Chinese", "hangul": "Korean"}
+STOP_WORD_SETS = tuple(frozenset(words.split()) for words in STOP_WORDS.values())
+LANGUAGE_OF_SCRIPT = {"cyrillic": "Cyrillic script", "arabic": "Arabic script", "han": "Chinese", "hangul": "Korean"}
 UNCLEAR, NO_LETTERS, JAPANESE, OTHER = "unclear", "no letters", "Japanese", "other scripts"
-LANGUAGES = (UNCLEAR, NO_LETTERS, *STOP_WORDS, *OF_SCRIPT.values(), JAPANESE, OTHER)
-PLACE = {name: place for place, name in enumerate(LANGUAGES)}
-START = 300  # characters that are looked at
-KANA = 0.05  # share of the letters from which a text of Chinese characters is Japanese
+LANGUAGES = (UNCLEAR, NO_LETTERS, *STOP_WORDS, *LANGUAGE_OF_SCRIPT.values(), JAPANESE, OTHER)
+LANGUAGE_INDEX = {name: index for index, name in enumerate(LANGUAGES)}
+FIRST_LATIN = LANGUAGE_INDEX["English"]
+MAX_CHARS = 300  # at the start of the text, in which function words are looked for
+MIN_KANA_SHARE = 0.05  # of the letters of a text in Chinese characters that is Japanese
 
 
 def main_script(letters: Sequence[int]) -> int:
-    """Return the place in SCRIPTS of the script with the most letters, or -1; `letters` in the order of SCRIPTS."""
+    """Return the index in SCRIPTS of the script with the most letters, -1 for none; `letters` are counts by script."""
     most = max(letters)
     return letters.index(most) if most else -1
 
 
-def language(text: str, letters: Sequence[int]) -> int:
-    """Return the place in LANGUAGES of a text's language; `letters` are its letters by script."""
-    script = main_script(letters)
-    if script < 0:
-        return PLACE[NO_LETTERS]
-    name = SCRIPTS[script]
-    if name == "kana" or (name == "han" and letters[SCRIPTS.index("kana")] > KANA * sum(letters)):
-        return PLACE[JAPANESE]
-    if name != "latin":
-        return PLACE[OF_SCRIPT.get(name, OTHER)]
-    words = set(tokens(text[:START]))
-    met = [len(words & known) for known in WORDS]
-    most = max(met)
-    return PLACE[UNCLEAR] if most == 0 or met.count(most) > 1 else 2 + met.index(most)
+def guess_language(text: str, letters: Sequence[int]) -> int:
+    """Return the index in LANGUAGES of a text's language.
+
+    Parameters
+    ----------
+    text : str
+        The text.
+    letters : sequence of int
+        The number of its letters in each of SCRIPTS.
+    """
+    index = main_script(letters)
+    if index < 0:
+        return LANGUAGE_INDEX[NO_LETTERS]
+    script = SCRIPTS[index]
+    if script == "kana" or (script == "han" and letters[SCRIPTS.index("kana")] > MIN_KANA_SHARE * sum(letters)):
+        return LANGUAGE_INDEX[JAPANESE]
+    if script != "latin":
+        return LANGUAGE_INDEX[LANGUAGE_OF_SCRIPT.get(script, OTHER)]
+    words = set(split_words(text[:MAX_CHARS]))
+    hits = [len(words & stop_words) for stop_words in STOP_WORD_SETS]
+    most = max(hits)
+    return LANGUAGE_INDEX[UNCLEAR] if most == 0 or hits.count(most) > 1 else FIRST_LATIN + hits.index(most)

@@ -1,4 +1,4 @@
-"""A piece of the report: what was found, in sentences, tables and figures; how it looks is the template's business."""
+"""The parts that a report is made of: sections of sentences, tables, figures and texts."""
 
 from __future__ import annotations
 
@@ -14,12 +14,23 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, eq=False)
-class Table:
-    """Rows under one title; all rows have the same keys, in the order of the columns.
+class ReportTable:
+    """A table of a section.
 
-    Cells are text, numbers, None, or (value, low, high): a number with its 95 % interval. `digits` is for the numbers,
-    `column_digits` for those of columns that want another count. A row's cell `_kind` is not shown: it sets the row
-    off ("best", "choice", "reference").
+    Attributes
+    ----------
+    title : str
+        The caption.
+    rows : sequence of mapping from str
+        One mapping from column to value per row; all rows have the same keys, in the order of the columns. A value is
+        text, a number, None for an empty cell, or (value, low, high): a number with its 95 % interval. The key `_kind`
+        is not shown: it sets a row off ("best", "choice" or "reference").
+    note : str
+        What the columns mean.
+    digits : int
+        Decimals of the numbers.
+    column_digits : mapping from str to int
+        Decimals of the columns that have other ones.
     """
 
     title: str
@@ -31,7 +42,17 @@ class Table:
 
 @dataclass(frozen=True, eq=False)
 class Plot:
-    """A figure: `name` is its file's stem, `finding` the one line above it."""
+    """A figure of a section.
+
+    Attributes
+    ----------
+    name : str
+        The stem of its file.
+    finding : str
+        What the figure shows, in one sentence: its title.
+    figure : matplotlib.figure.Figure
+        The figure, without its finding.
+    """
 
     name: str
     finding: str
@@ -39,7 +60,7 @@ class Plot:
 
     @cached_property
     def pixels(self) -> NDArray[np.uint8]:
-        """The figure, (height, width, 4), without its finding: drawn once for the page and the file."""
+        """The figure without its finding, (height, width, 4); it is drawn once, for the page and for the file."""
         canvas = FigureCanvasAgg(self.figure)
         canvas.draw()  # type: ignore[no-untyped-call]
         return np.array(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
@@ -47,7 +68,15 @@ class Plot:
 
 @dataclass(frozen=True, eq=False)
 class Text:
-    """Something of the data to read, shown as it is: label -> text. Never trusted: it is escaped."""
+    """Texts of the data to read. They are untrusted: the page escapes them.
+
+    Attributes
+    ----------
+    title : str
+        The line that opens the texts.
+    parts : mapping from str to str
+        From a label to its text.
+    """
 
     title: str
     parts: Mapping[str, str]
@@ -55,11 +84,27 @@ class Text:
 
 @dataclass(frozen=True, eq=False)
 class Section:
-    """`name` is the anchor in the page; `summary` are sentences, the most important first."""
+    """A section of the report.
+
+    Attributes
+    ----------
+    name : str
+        Its anchor in the page.
+    title : str
+        Its heading.
+    summary : sequence of str
+        What was found, in sentences, the most important first.
+    tables : sequence of ReportTable
+        The first one is shown above the figures, the others below them.
+    plots : sequence of Plot
+        The figures.
+    texts : sequence of Text
+        Texts of the data, folded until they are opened.
+    """
 
     name: str
     title: str
     summary: Sequence[str] = ()
-    tables: Sequence[Table] = ()
+    tables: Sequence[ReportTable] = ()
     plots: Sequence[Plot] = ()
     texts: Sequence[Text] = ()

@@ -1,4 +1,4 @@
-"""What the data study and the bias audit count in texts, in one pass: shared out over cores, once for a data set."""
+"""Counts in texts for the data profile and the bias audit: one pass over all texts, on all cores, kept in memory."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from prefens.core.feature_cache import shared
+from prefens.core.feature_cache import cached_features
 from prefens.core.parallel import map_chunks
-from prefens.core.types import Floats, Ints, Pairs, Strings
-from prefens.data.text.style_counts import EDGE, LAYOUT, SCRIPTS, WORD, characters, flat, layout
+from prefens.core.types import Floats, Ints, Pairs
+from prefens.data.text.style_counts import EDGE, LAYOUT, SCRIPTS, WORD, character_counts, layout_counts, normalize
 from prefens.reporting.bias.model_families import own_names
-from prefens.reporting.language_id import LANGUAGES, language, main_script
+from prefens.reporting.language_id import guess_language, main_script
 
-CHUNK = 4000  # texts per piece of parallel work
+CHUNK_TEXTS = 4000  # texts per piece of parallel work
 COLUMNS = (
     "turns", "chars", "words", "lists", "headings", "bold", "code_blocks", "refusals", "as_ai", "own_name", "praise",
     "blank_turns", "script", "language",
 )  # fmt: skip
-PARTS = ("prompt", "response_a", "response_b")
-# In texts in lower case without apostrophes; a refusal is looked for at the start of a turn only.
+PROMPT, RESPONSE_A, RESPONSE_B = range(3)
+# These patterns are for texts in lower case without apostrophes; refusals are looked for at the start of turns.
 REFUSAL = re.compile(
     r"\bi (?:can(?:not|t| not)|wont|will not|am (?:unable|not able)|(?:must|have to) decline)\b"
     r"|\bim (?:unable|not able)\b|\b(?:im|i am|im very|im really) (?:so )?sorry,? but\b|\bi apologi[sz]e,? but\b"
@@ -37,75 +37,92 @@ PRAISE = re.compile(
     r"knowledgeable|state-of-the-art|cutting-edge|helpful)\b"
     r"|\bmy (?:answer|response) is (?:better|best|correct|accurate)\b"
 )
-FIRST_PERSON = ("i am ", " im ", "my answer", "my response")  # what PRAISE finds has one of these, after a space
+FIRST_PERSON = ("i am ", " im ", "my answer", "my response")  # every match of PRAISE has one of these, after a space
 LISTS = tuple(LAYOUT.index(name) for name in ("bullets", "numbered"))
 HEADINGS, BOLD, CODE = (LAYOUT.index(name) for name in ("headings", "bold", "code_blocks"))
 
 
 @dataclass(frozen=True, eq=False)
-class Reading:
-    """(3, n, len(COLUMNS)) int64 counts: of prompts, of responses A and of responses B."""
+class TextStats:
+    """Counts in the texts of n pairs.
 
-    values: Ints
+    Attributes
+    ----------
+    counts : ndarray of int64, shape (3, n, len(COLUMNS))
+        Those of prompts, of responses A and of responses B. "script" and "language" are indices into SCRIPTS (-1 for
+        no letters) and LANGUAGES.
+    """
 
-    def of(self, part: int, name: str) -> Ints:
-        """Return one column, (n,), of the part 0 prompt, 1 response A or 2 response B."""
-        column: Ints = self.values[part, :, COLUMNS.index(name)]
-        return column
+    counts: Ints
 
-    def responses(self, name: str) -> tuple[Ints, Ints]:
-        """Return the columns of A and of B, each (n,)."""
-        return self.of(1, name), self.of(2, name)
+    def prompt(self, column: str) -> Ints:
+        """Return a column of the prompts, shape (n,)."""
+        return self._column(PROMPT, column)
 
-    def log_ratio(self) -> Floats:
-        """Return (n,) natural logarithms of the ratio of words, A to B; an empty response counts as one word."""
-        a, b = (np.log(np.maximum(side, 1)) for side in self.responses("words"))
+    def responses(self, column: str) -> tuple[Ints, Ints]:
+        """Return a column of responses A and of responses B, each of shape (n,)."""
+        return self._column(RESPONSE_A, column), self._column(RESPONSE_B, column)
+
+    def log_length_ratio(self) -> Floats:
+        """Return the natural logarithm of A's words over B's, shape (n,); an empty response counts as one word."""
+        a, b = (np.log(np.maximum(words, 1)) for words in self.responses("words"))
         ratio: Floats = a - b
         return ratio
 
-    def spoken(self) -> Strings:
-        """Return (n,) the languages of the prompts."""
-        return np.array(LANGUAGES, dtype=object)[self.of(0, "language")]
+    def take(self, rows: NDArray[Any] | slice) -> TextStats:
+        """Return the counts of the pairs at `rows` (positions, booleans or a slice)."""
+        return replace(self, counts=self.counts[:, rows])
 
-    def take(self, rows: NDArray[Any] | slice) -> Reading:
-        """Return the reading of the pairs at `rows`."""
-        return replace(self, values=self.values[:, rows])
-
-
-def read_pairs(pairs: Pairs) -> Reading:
-    """Return what `COLUMNS` names of all texts; rows depend on their own texts and model names only."""
-    found, rows = shared(pairs, "reading of texts", _read_all)
-    return found.take(rows)
+    def _column(self, part: int, name: str) -> Ints:
+        column: Ints = self.counts[part, :, COLUMNS.index(name)]
+        return column
 
 
-def _read_all(pairs: Pairs) -> Reading:
-    nobody = [""] * len(pairs)
-    models = (nobody, *(nobody if model is None else model for model in (pairs.model_a, pairs.model_b)))
+def text_stats(pairs: Pairs) -> TextStats:
+    """Return the counts in all texts of pairs; a pair's depend on its own texts and model names only."""
+    stats, rows = cached_features(pairs, "text stats", _count_pairs)
+    return stats.take(rows)
+
+
+def _count_pairs(pairs: Pairs) -> TextStats:
+    no_models = [""] * len(pairs)
+    models = (no_models, *(no_models if model is None else model for model in (pairs.model_a, pairs.model_b)))
     columns = (pairs.prompt, pairs.response_a, pairs.response_b)
     texts = [item for column, names in zip(columns, models, strict=True) for item in zip(column, names, strict=True)]
-    parts = map_chunks(read_texts, texts, CHUNK)
-    return Reading(np.concatenate(parts).reshape(len(PARTS), len(pairs), len(COLUMNS)))
+    chunks = map_chunks(count_texts, texts, CHUNK_TEXTS)
+    return TextStats(np.concatenate(chunks).reshape(len(columns), len(pairs), len(COLUMNS)))
 
 
-def read_texts(texts: Sequence[tuple[tuple[str, ...], str]]) -> Ints:
-    """Return (m, len(COLUMNS)) counts of m texts, each with the name of the model that wrote it, or ""."""
-    return np.array([_read(turns, model) for turns, model in texts], dtype=np.int64).reshape(-1, len(COLUMNS))
+def count_texts(texts: Sequence[tuple[tuple[str, ...], str]]) -> Ints:
+    """Return the counts in m texts.
+
+    Parameters
+    ----------
+    texts : sequence of (turns, model)
+        The turns of each text, and the name of the model that wrote it, or "".
+
+    Returns
+    -------
+    counts : ndarray of int64, shape (m, len(COLUMNS))
+        One row a text.
+    """
+    return np.array([_count_text(turns, model) for turns, model in texts], dtype=np.int64).reshape(-1, len(COLUMNS))
 
 
 def count_words(text: str) -> int:
-    """Return the words between spaces; where a script has no spaces, its characters."""
+    """Return the number of words between spaces; in a script without spaces, of its characters."""
     return len(text.split()) if text.isascii() else len(WORD.findall(text))
 
 
-def _read(turns: tuple[str, ...], model: str) -> tuple[int, ...]:
+def _count_text(turns: tuple[str, ...], model: str) -> tuple[int, ...]:
     text = "\n\n".join(turns)
-    looks, letters, lower = layout(text), characters(text)[: len(SCRIPTS)], flat(text)
-    words = own_names(model)
-    named = any(word in lower for word in words) and re.search(rf"\b(?:{'|'.join(words)})\b", lower) is not None
-    refused = any(REFUSAL.search(flat(turn[:EDGE])) for turn in turns)
+    marks, letters, lower = layout_counts(text), character_counts(text)[: len(SCRIPTS)], normalize(text)
+    names = own_names(model)
+    own_name = any(name in lower for name in names) and re.search(rf"\b(?:{'|'.join(names)})\b", lower) is not None
+    refusal = any(REFUSAL.search(normalize(turn[:EDGE])) for turn in turns)
     praise = any(phrase in f" {lower}" for phrase in FIRST_PERSON) and PRAISE.search(lower) is not None
     return (
-        len(turns), len(text), count_words(text), sum(looks[place] for place in LISTS), looks[HEADINGS], looks[BOLD],
-        looks[CODE], refused, any(phrase in lower for phrase in AS_AI), named, praise,
-        sum(not turn.strip() for turn in turns), main_script(letters), language(text, letters),
+        len(turns), len(text), count_words(text), sum(marks[index] for index in LISTS), marks[HEADINGS], marks[BOLD],
+        marks[CODE], refusal, any(phrase in lower for phrase in AS_AI), own_name, praise,
+        sum(not turn.strip() for turn in turns), main_script(letters), guess_language(text, letters),
     )  # fmt: skip

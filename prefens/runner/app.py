@@ -32,8 +32,8 @@ def run(name: str, task: Callable[[Any], Rows], finish: Callable[[Rows], None] |
     or its error, in a file, so that jobs in other processes are counted too; `finish` receives the rows of all.
     Exit codes: 1 for failures, 130 after Ctrl-C, 143 after SIGTERM, 75 where the time budget is spent.
     """
-    if name != "train" and distributed.count() > 1:  # they would wait for each other
-        together = f"prefens.{name} in {distributed.count()} processes that train together"
+    if name != "train" and distributed.world_size() > 1:  # they would wait for each other
+        together = f"prefens.{name} in {distributed.world_size()} processes that train together"
         sys.exit(f"\nfailed: {ConfigError(together, 'prefens.train, or one process', 'leave out accelerate launch')}")
     shutdown.install()
     SweepCallback.sweep = None

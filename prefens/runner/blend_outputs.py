@@ -41,10 +41,10 @@ def record(blend: Blend, gathered: BlendInputs, tracking: Tracking, out: Path, m
 def draw(blend: Blend, folder: Path) -> list[Path]:
     """Draw the figures of a blend into a folder and return their paths."""
     from prefens.reporting.leaderboard.blend_plots import blend_plots  # matplotlib takes a while to import
-    from prefens.reporting.plots import save
+    from prefens.reporting.plots import save_plot
 
     plots = blend_plots(blend.names, blend.diagnosis, blend.best, blend.stack.folds.label)
-    return [save(plot, folder) for plot in plots]
+    return [save_plot(plot, folder) for plot in plots]
 
 
 def _store(

@@ -47,8 +47,8 @@ class SweepCallback(Callback):
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Begin the sweep, or go on with it where a worker was killed, in one folder wherever its jobs run."""
-        if distributed.count() > 1:
-            together = f"-m in {distributed.count()} processes that train together"
+        if distributed.world_size() > 1:
+            together = f"-m in {distributed.world_size()} processes that train together"
             sys.exit(f"\nfailed: {ConfigError(together, 'one job at a time', 'leave out -m, or accelerate launch')}")
         self.on_run_start(config)
         if SweepCallback.sweep is None:

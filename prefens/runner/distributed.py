@@ -23,7 +23,7 @@ from prefens.core.errors import PrefensError
 from prefens.core.shutdown import Stopped
 from prefens.data.corpus import Corpus
 from prefens.members.base import Member
-from prefens.members.training.distributed import from_main, rank
+from prefens.members.training.distributed import broadcast, rank
 from prefens.runner.trainer import fit_fold
 from prefens.store.member_spec import MemberSpec
 
@@ -45,19 +45,19 @@ def leading(corpus: Corpus, spec: MemberSpec, make: Callable[[], Member], root: 
     """
     if rank() > 0:
         _follow(corpus, spec, make, root)
-    from_main((socket.gethostname(), os.getpid()))
+    broadcast((socket.gethostname(), os.getpid()))
     try:
         yield
     except (PrefensError, Stopped) as error:
-        from_main(Ending(getattr(error, "code", 1)))
+        broadcast(Ending(getattr(error, "code", 1)))
         raise
-    from_main(Ending(0))
+    broadcast(Ending(0))
 
 
 def _follow(corpus: Corpus, spec: MemberSpec, make: Callable[[], Member], root: Path) -> NoReturn:
     """Help the main process to train fold runs of a member until it ends; then end with the same exit status."""
-    host, pid = from_main(None)
-    while not isinstance(word := from_main(None), Ending):
+    host, pid = broadcast(None)
+    while not isinstance(word := broadcast(None), Ending):
         if not isinstance(word, int):  # the main process has begun what this one could not
             _leave(1, host, pid)
         try:

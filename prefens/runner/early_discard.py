@@ -14,7 +14,7 @@ from prefens.core.files import write_json
 from prefens.ensemble.complementarity import MarginalGain, marginal_gain
 from prefens.store.assemble import make_stack
 from prefens.store.member_spec import MemberSpec
-from prefens.store.oof_store import SplitStore
+from prefens.store.split_store import SplitStore
 
 log = logging.getLogger(__name__)
 

@@ -15,6 +15,7 @@ from prefens.core.errors import ConfigError
 from prefens.core.leases import Holder, holder_of, is_live
 from prefens.runner.sweep import latest
 from prefens.store.failures import Failure, failure_of
+from prefens.store.oof_store import OOFStore
 
 
 class FoldState(Enum):
@@ -145,7 +146,7 @@ def sweep_status(root: Path) -> dict[str, Any]:
 def split_statuses(root: Path) -> list[SplitStatus]:
     """Return the status of every part of the store under a tracking root; external members are left out."""
     leases = _leases(root)
-    return [_split_status(path.parent, leases) for path in sorted(root.glob("store/*/folds.parquet"))]
+    return [_split_status(split.path, leases) for split in OOFStore(root).splits()]
 
 
 def _leases(root: Path) -> dict[tuple[str, str, int], tuple[Holder, bool]]:
@@ -154,7 +155,7 @@ def _leases(root: Path) -> dict[tuple[str, str, int], tuple[Holder, bool]]:
     for path in root.glob("locks/fold-*.json"):
         holder = holder_of(path)
         if holder is not None:
-            about = holder.about
+            about = holder.metadata
             found[about["split"], about["member"], about["fold"]] = holder, is_live(path, holder)
     return found
 
@@ -166,7 +167,7 @@ def _split_status(split: Path, leases: Mapping[tuple[str, str, int], tuple[Holde
     for path in sorted(split.glob("members/*/member.json")):
         about = orjson.loads(path.read_bytes())
         name = path.parent.name
-        if about.get("foreign") is None:
+        if about.get("external") is None:
             backbones[name] = about["backbone"]
             known = [_fold(path.parent / f"fold-{fold}", leases.get((split.name, name, fold))) for fold in range(k)]
             discarded = _discarded(path.parent / "race.json")

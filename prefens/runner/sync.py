@@ -23,7 +23,9 @@ from prefens.runner.early_discard import read_race
 from prefens.store.assemble import make_stack
 from prefens.store.failures import failure_of
 from prefens.store.member_spec import MemberSpec
-from prefens.store.oof_store import OOFStore, SplitStore
+from prefens.store.oof_store import OOFStore
+from prefens.store.run_record import RunRecord
+from prefens.store.split_store import SplitStore
 from prefens.store.tracking.factory import make_tracker
 from prefens.store.tracking.tracker import MemberSummary, NoTracker, Tracker
 
@@ -90,7 +92,7 @@ def sync_member(split: SplitStore, spec: MemberSpec, tracker: MlflowTracker) -> 
     StoreError where its probabilities can't be scored.
     """
     logged, count = tracker.logged(spec), 0
-    for fold in range(split.folds.k) if spec.foreign is None else ():
+    for fold in range(split.folds.k) if spec.external is None else ():
         key = spec.key(fold)
         if logged.get(key.digest) != _fold_content(split, spec, fold) and not is_held(fold_lease(split.root, key)):
             count += sync_fold(split, spec, fold, tracker)
@@ -104,7 +106,7 @@ def sync_fold(split: SplitStore, spec: MemberSpec, fold: int, tracker: MlflowTra
     if damage is not None:
         log.warning("%s fold %d is not logged to MLflow: %s", spec.name, fold, damage)
     elif split.has(spec, fold):
-        tracker.log_fold(spec, key, split.facts(spec, fold), [folder / "predictions.parquet", folder / "run.json"])
+        tracker.log_fold(spec, key, split.record(spec, fold), [folder / "predictions.parquet", folder / "run.json"])
         return 1
     elif (failure := failure_of(folder)) is not None:
         tracker.log_failure(spec, key, failure)
@@ -117,7 +119,7 @@ def _fold_content(split: SplitStore, spec: MemberSpec, fold: int) -> str | None:
     """Return the digest of what `sync_fold` logs, or None for nothing."""
     try:
         if split.has(spec, fold):
-            return digest(split.facts(spec, fold))
+            return split.record(spec, fold).digest
     except StoreError:
         return "damaged"
     failure = failure_of(split.fold_dir(spec.name, fold))
@@ -127,7 +129,7 @@ def _fold_content(split: SplitStore, spec: MemberSpec, fold: int) -> str | None:
 def _sync_scores(split: SplitStore, spec: MemberSpec, tracker: MlflowTracker, logged: str | None) -> int:
     """Log the scores of a member whose folds are all there, and its early-discard verdict, unless they are logged."""
     runs, race = _results(split, spec), read_race(split, spec)
-    content = digest([[run["ended"] for run in runs], race])
+    content = digest([[run.ended for run in runs], race])
     if content == logged or not (runs or race or logged):
         return 0
     damage = next((each for fold in range(len(runs)) if (each := split.damage(spec, fold))), None)
@@ -139,19 +141,19 @@ def _sync_scores(split: SplitStore, spec: MemberSpec, tracker: MlflowTracker, lo
     return 1
 
 
-def _results(split: SplitStore, spec: MemberSpec) -> list[dict[str, Any]]:
+def _results(split: SplitStore, spec: MemberSpec) -> list[RunRecord]:
     """Return the run.json of all folds of a member; nothing where one is missing or damaged."""
     folds = range(split.folds.k)
     try:
-        return [split.facts(spec, fold) for fold in folds] if split.finished_folds(spec) == list(folds) else []
+        return [split.record(spec, fold) for fold in folds] if split.finished_folds(spec) == list(folds) else []
     except StoreError:
         return []
 
 
 def _summary(
-    split: SplitStore, spec: MemberSpec, runs: list[dict[str, Any]], race: Mapping[str, Any] | None, scratch: Path
+    split: SplitStore, spec: MemberSpec, runs: list[RunRecord], race: Mapping[str, Any] | None, scratch: Path
 ) -> MemberSummary:
-    from prefens.reporting.plots import calibration_plot, save  # matplotlib takes a while to import
+    from prefens.reporting.plots import calibration_plot, save_plot  # matplotlib takes a while to import
     from prefens.store.tracking.mlflow_tracker import score_note
 
     metrics = {} if race is None else {f"race_{name}": race[name] for name in ("gain", "low", "high", "least")}
@@ -167,9 +169,9 @@ def _summary(
             f"holdout_{name}": value
             for name, value in scores(holdout.probabilities[0], holdout.folds).as_dict().items()
         }
-    metrics["seconds"] = sum(run["seconds"] for run in runs)
-    files = [save(calibration_plot(stack.probabilities[0], stack.folds.label, spec.name), scratch)]
-    started, ended = min(run["started"] for run in runs), max(run["ended"] for run in runs)
+    metrics["seconds"] = sum(run.seconds for run in runs)
+    files = [save_plot(calibration_plot(stack.probabilities[0], stack.folds.label, spec.name), scratch)]
+    started, ended = min(run.started for run in runs), max(run.ended for run in runs)
     return MemberSummary(metrics, score_note(metrics), verdict, started, ended, True, split.folds, files)
 
 

@@ -16,19 +16,21 @@ import numpy as np
 
 from prefens.core import resources, shutdown
 from prefens.core.errors import CollapseError
-from prefens.core.files import clear_abandoned, mend
-from prefens.core.leases import POLL, Busy, fold_lease, held, holder_of, is_live
+from prefens.core.files import recover, remove_stale_tmp
+from prefens.core.fold_run import FoldPredictions, RunKey
+from prefens.core.leases import POLL_SECONDS, Busy, acquire, fold_lease, holder_of, is_live
 from prefens.core.metrics import accuracy, log_loss
-from prefens.core.types import Fold, FoldPredictions, RunKey
+from prefens.core.types import Fold
 from prefens.data.corpus import Corpus
 from prefens.members.base import Context, FitReport, Member
-from prefens.members.training.distributed import from_main
+from prefens.members.training.distributed import broadcast
 from prefens.runner import early_discard
 from prefens.runner.early_discard import Race
 from prefens.runner.sync import sync_fold, sync_member
 from prefens.store.failures import failure_of, note_failure
 from prefens.store.member_spec import MemberSpec
-from prefens.store.oof_store import SplitStore
+from prefens.store.run_record import RunResult
+from prefens.store.split_store import SplitStore
 from prefens.store.tracking.tracker import Tracker
 
 log = logging.getLogger(__name__)
@@ -76,7 +78,7 @@ class Trainer:
         self.split.put_member(spec)
         if not self.force:
             self._refuse_collapsed(spec, folds)
-        clear_abandoned(self.split.member_dir(spec.name))
+        remove_stale_tmp(self.split.member_dir(spec.name))
         if self.race is None or self.force:
             early_discard.forget(self.split, spec)
         rows: dict[int, dict[str, Any]] = {}
@@ -116,8 +118,8 @@ class Trainer:
         leases = [self._lease(spec, fold) for fold in folds]
         while all((holder := holder_of(lease)) and is_live(lease, holder) for lease in leases):
             shutdown.check()
-            time.sleep(POLL)
-        time.sleep(POLL)
+            time.sleep(POLL_SECONDS)
+        time.sleep(POLL_SECONDS)
 
     def _lease(self, spec: MemberSpec, fold: int) -> Path:
         return fold_lease(self.root, spec.key(fold))
@@ -126,15 +128,15 @@ class Trainer:
         trained = False
         if self.force or not self._settled(spec, fold.index):
             about = {"member": spec.name, "fold": fold.index, "split": self.split.path.name}
-            with held(self._lease(spec, fold.index), about) as dead:
+            with acquire(self._lease(spec, fold.index), about) as dead:
                 if dead is not None:
                     log.warning("%s fold %d: taken over, %s has died", spec.name, fold.index, dead.where)
-                mend(self.split.fold_dir(spec.name, fold.index))
+                recover(self.split.fold_dir(spec.name, fold.index))
                 trained = self._complete(spec, make, fold)
-        facts = self.split.facts(spec, fold.index)
-        shown = {name: facts[name] for name in ("log_loss", "accuracy", "seconds")}
+        record = self.split.record(spec, fold.index)
+        shown = {name: getattr(record, name) for name in ("log_loss", "accuracy", "seconds")}
         done = "" if trained else " (was finished)"
-        log.info("%s fold %d: log loss %.4f%s", spec.name, fold.index, facts["log_loss"], done)
+        log.info("%s fold %d: log loss %.4f%s", spec.name, fold.index, record.log_loss, done)
         named = {"member": spec.name, "backbone": spec.backbone, "seed": spec.seed, "fold": fold.index}
         named["tuned_on_oof"] = self.split.is_tuned(spec)
         return {**named, **shown, "trained": trained}
@@ -161,43 +163,41 @@ class Trainer:
         started, key = time.time(), spec.key(fold.index)
         self.tracker.attempt(lambda tracker: tracker.start_fold(spec, key, started))
         checkpoint = self.root / "checkpoints" / f"{key.digest[:16]}.pt"
-        mend(checkpoint)
+        recover(checkpoint)
         with self._failing(spec, fold.index, started):
             try:
-                predictions, facts = self._fit(spec, member, fold, checkpoint)
+                predictions, result = self._fit(spec, member, fold, checkpoint)
             except CollapseError:
                 checkpoint.unlink(missing_ok=True)  # of weights that are no good
                 raise
         with shutdown.defer(), self._failing(spec, fold.index, started):
-            self.split.put(spec, predictions, {"started": started, **facts}, member.save)
+            self.split.put(spec, predictions, result, member.save, started)
             checkpoint.unlink(missing_ok=True)
             self._sync(spec, fold.index)
 
     def _sync(self, spec: MemberSpec, fold: int) -> None:
         self.tracker.attempt(partial(sync_fold, self.split, spec, fold))
 
-    def _fit(
-        self, spec: MemberSpec, member: Member, fold: Fold, checkpoint: Path
-    ) -> tuple[FoldPredictions, dict[str, Any]]:
+    def _fit(self, spec: MemberSpec, member: Member, fold: Fold, checkpoint: Path) -> tuple[FoldPredictions, RunResult]:
         key, started = spec.key(fold.index), time.perf_counter()
         pairs = self.corpus.pairs
         valid, n = pairs.take(fold.valid), len(fold.valid)
         unseen = pairs.take(np.concatenate([fold.valid, fold.holdout]))
-        from_main(fold.index)  # the others, where there are any, help with the same
+        broadcast(fold.index)  # the others, where there are any, help with the same
         report = fit_fold(self.corpus, fold, member, key, self.root, checkpoint)
         probabilities = member.predict_proba(unseen)
         predictions = FoldPredictions(key, unseen.ids[:n], probabilities[:n], unseen.ids[n:], probabilities[n:])
-        return predictions, {
-            "log_loss": log_loss(predictions.probabilities, valid.labels),
-            "accuracy": accuracy(predictions.probabilities, valid.labels),
-            "seconds": report.seconds + time.perf_counter() - started,
-            "device": report.device,
-            "threads": resources.thread_count(),
-            "train_rows": len(self.corpus.train_rows(fold)),
-            "valid_rows": len(valid),
-            "facts": {name: value for name, value in report.facts.items() if value == value},  # NaN is no JSON
-            "curves": {name: list(curve) for name, curve in report.curves.items()},
-        }
+        return predictions, RunResult(
+            log_loss=log_loss(predictions.probabilities, valid.labels),
+            accuracy=accuracy(predictions.probabilities, valid.labels),
+            seconds=report.seconds + time.perf_counter() - started,
+            device=report.device,
+            threads=resources.thread_count(),
+            train_rows=len(self.corpus.train_rows(fold)),
+            valid_rows=len(valid),
+            metadata={name: value for name, value in report.metrics.items() if value == value},  # NaN is no JSON
+            curves={name: list(curve) for name, curve in report.curves.items()},
+        )
 
     @contextmanager
     def _failing(self, spec: MemberSpec, fold: int, started: float) -> Iterator[None]:

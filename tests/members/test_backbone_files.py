@@ -8,7 +8,7 @@ import pytest
 
 from prefens.core.errors import BackboneError, ConfigError
 from prefens.data.text.settings import TextSettings
-from prefens.members.backbone_files import MINILM_SHA256, find_hub, find_minilm, fingerprint
+from prefens.members.backbone_files import MINILM_SHA256, find_hub_model, find_minilm, fingerprint
 from prefens.members.encoder import EncoderMember
 from tests.helpers.examples import LENGTHS, make_tiny_encoder
 
@@ -28,7 +28,7 @@ def test_other_weights_are_refused(tmp_path: Path) -> None:
     assert caught.value.expected == MINILM_SHA256
 
 
-def test_a_carried_folder_goes_first(tmp_path: Path) -> None:
+def test_a_folder_of_backbones_goes_first(tmp_path: Path) -> None:
     shutil.copytree(find_minilm(), tmp_path / "minilm-l6")
     assert find_minilm(tmp_path) == tmp_path / "minilm-l6"
 
@@ -42,12 +42,12 @@ def test_the_local_copy_is_used_when_the_hub_is_away(
         shutil.copytree(tiny_bert, snapshots / commit)
         os.utime(snapshots / commit, (1e9 - age, 1e9 - age))
     (snapshots / "partial").mkdir()
-    assert find_hub("some/model", None) == (snapshots / "new", "new")
-    assert find_hub("some/model", "old") == (snapshots / "old", "old")
+    assert find_hub_model("some/model", None) == (snapshots / "new", "new")
+    assert find_hub_model("some/model", "old") == (snapshots / "old", "old")
     assert EncoderMember("some/model", text=TextSettings(max_length=64)).identity() == {"commit": "new"}
     for name, revision in (("some/model", "other"), ("other/model", None)):
         with pytest.raises(BackboneError, match=name):
-            find_hub(name, revision)
+            find_hub_model(name, revision)
 
 
 def test_the_fingerprint_is_of_the_content(tiny_bert: Path, tmp_path: Path) -> None:

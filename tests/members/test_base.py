@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from prefens.core.types import SWAP, Pairs
 from prefens.data.text.settings import TextSettings
 from prefens.members.base import Context, Member
 from prefens.members.encoder import EncoderMember
-from prefens.members.frozen import FrozenMember
+from prefens.members.minilm import MiniLmMember
 from prefens.members.network import NetworkMember
 from prefens.members.nn.heads import HeadKind, HeadSettings
 from prefens.members.nn.pairing import Pairing, PairingSettings
@@ -26,31 +28,42 @@ Make = Callable[[], Member]
 QUICK = TrainingSettings(lr=1e-3, head_lr=1e-2, epochs=1, batch_pairs=8, token_budget=600, save=Save.fp32)
 
 
-QUICKLY = ("bert", "deberta-v2")  # one family that reads packed sequences, and one that reads padded ones
-KINDS = ["style", "boosting", "tfidf", "minilm-l6", "textcnn", "cross", *QUICKLY]
-KINDS += [pytest.param(family, marks=pytest.mark.slow) for family in FAMILIES if family not in QUICKLY]
+def encoder(family: str, folder: Path, **settings: Any) -> EncoderMember:
+    """Return a member on a tiny encoder of a family, which is made in the folder at the first call."""
+    if not (folder / "config.json").exists():
+        make_tiny_encoder(family, folder)
+    defaults = {"text": TextSettings(max_length=64), "head": HeadSettings(hidden=8), "training": QUICK}
+    return EncoderMember(family, path=str(folder), **(defaults | settings))
 
 
-@pytest.fixture(scope="module", params=KINDS)
+def textcnn(folder: Path) -> TextCnnMember:
+    sizes: dict[str, Any] = {"vocabulary": 100, "dimension": 8, "filters": 4, "widths": [1, 3]}
+    return TextCnnMember("textcnn", text=TextSettings(max_length=64), training=QUICK, **sizes)
+
+
+CROSS = {
+    "text": TextSettings(max_length=128), "pairing": PairingSettings(Pairing.cross),
+    "head": HeadSettings(HeadKind.mlp, Pooling.attention, hidden=8, style=True),
+}  # fmt: skip
+MEMBERS: dict[str, Callable[[Path], Member]] = {  # a small member of each kind; an encoder's files are in the folder
+    "style": lambda folder: StyleMember("style", strengths=[0.01, 0.1]),
+    "boosting": lambda folder: StyleMember("style", StyleModel.boosting, rounds=10, min_rows=5),
+    "tfidf": lambda folder: TfidfMember("tfidf", bits=10, strengths=[0.1, 1.0]),
+    "minilm": lambda folder: MiniLmMember("minilm-l6", max_length=32, layer=2, strengths=[0.1, 1.0]),
+    "textcnn": textcnn,
+    "cross": lambda folder: encoder("bert", folder, **CROSS),
+    **{family: partial(encoder, family) for family in FAMILIES},
+}
+FAST_FAMILIES = ("bert", "deberta-v2")  # one family that reads packed sequences, and one that reads padded ones
+SLOW = set(FAMILIES) - set(FAST_FAMILIES)
+
+
+@pytest.fixture(
+    scope="module", params=[pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in MEMBERS]
+)
 def make(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Make:
-    kind = request.param
-    if kind == "style":
-        return lambda: StyleMember("style", strengths=[0.01, 0.1])
-    if kind == "boosting":
-        return lambda: StyleMember("style", StyleModel.boosting, rounds=10, min_rows=5)
-    if kind == "tfidf":
-        return lambda: TfidfMember("tfidf", bits=10, strengths=[0.1, 1.0])
-    if kind == "minilm-l6":
-        return lambda: FrozenMember("minilm-l6", max_length=32, layer=2, strengths=[0.1, 1.0])
-    if kind == "textcnn":
-        small = {"vocabulary": 100, "dimension": 8, "filters": 4, "widths": [1, 3]}
-        return lambda: TextCnnMember("textcnn", text=TextSettings(max_length=64), training=QUICK, **small)
-    text, head, pairing = TextSettings(max_length=64), HeadSettings(hidden=8), PairingSettings()
-    if kind == "cross":
-        kind, text, pairing = "bert", TextSettings(max_length=128), PairingSettings(Pairing.cross)
-        head = HeadSettings(HeadKind.mlp, Pooling.attention, hidden=8, style=True)
-    path = str(make_tiny_encoder(kind, tmp_path_factory.mktemp(kind)))
-    return lambda: EncoderMember(kind, text, pairing, head, QUICK, path=path)
+    folder = tmp_path_factory.mktemp(request.param)
+    return lambda: MEMBERS[request.param](folder)
 
 
 @pytest.fixture(scope="module")
@@ -106,8 +119,8 @@ def test_predicts_probabilities(fitted: Member, train: Pairs) -> None:
 
 def test_swap_symmetry(fitted: Member, train: Pairs, odd_pairs: Pairs) -> None:
     for pairs in (train, odd_pairs):
-        there, back = fitted.predict_proba(pairs), fitted.predict_proba(pairs.swapped())
-        np.testing.assert_allclose(there, back[:, SWAP], atol=1e-6)
+        predicted, swapped = fitted.predict_proba(pairs), fitted.predict_proba(pairs.swapped())
+        np.testing.assert_allclose(predicted, swapped[:, SWAP], atol=1e-6)
 
 
 def test_survives_any_text(fitted: Member, odd_pairs: Pairs) -> None:
@@ -127,10 +140,10 @@ def test_saved_and_loaded_predicts_the_same(fitted: Member, train: Pairs, tmp_pa
     np.testing.assert_allclose(again.predict_proba(train), fitted.predict_proba(train), atol=1e-6)
 
 
-def test_same_entropy_same_bits(make: Make, fitted: Member, train: Pairs, context: Context) -> None:
+def test_same_seed_same_bits(make: Make, fitted: Member, train: Pairs, context: Context) -> None:
     again = make()
-    facts = again.fit(train, None, context).facts
-    assert "rounds" in facts or int(facts["parameters"]) > 0  # what a report compares; boosted trees have none
+    metrics = again.fit(train, None, context).metrics
+    assert "rounds" in metrics or int(metrics["parameters"]) > 0  # what a report compares; boosted trees have none
     np.testing.assert_array_equal(again.predict_proba(train), fitted.predict_proba(train))
 
 
@@ -149,8 +162,8 @@ def test_fp16_moves_probabilities_little(train: Pairs, context: Context, tiny_be
     member = EncoderMember("bert", path=str(tiny_bert), text=TextSettings(max_length=64), training=settings)
     member.fit(train, None, context)
     member.save(tmp_path)
-    moved = EncoderMember.load(tmp_path).predict_proba(train) - member.predict_proba(train)
-    assert 0 < np.abs(moved).max() < 1e-3
+    difference = EncoderMember.load(tmp_path).predict_proba(train) - member.predict_proba(train)
+    assert 0 < np.abs(difference).max() < 1e-3
 
 
 def planted(count: int, seed: int) -> Pairs:
@@ -178,21 +191,21 @@ def test_labels_reach_the_model_the_right_way_round(make: Make, tmp_path: Path) 
     fresh = planted(100, 2)
     predicted = member.predict_proba(fresh)
     decided = fresh.labels != 2
-    right = (predicted[decided, 0] > predicted[decided, 1]) == (fresh.labels[decided] == 0)
-    assert right.mean() > 0.9
+    correct = (predicted[decided, 0] > predicted[decided, 1]) == (fresh.labels[decided] == 0)
+    assert correct.mean() > 0.9
 
 
-def test_a_second_process_would_read_the_tokens_of_the_first(make: Make, tmp_path: Path) -> None:
+def test_a_second_process_reads_the_tokens_of_the_first(make: Make, tmp_path: Path) -> None:
     """Fresh pairs stand for another process: nothing of them is in memory."""
     member = make()
     if not isinstance(member, NetworkMember):
         pytest.skip("reads no tokens")
     inner = (np.arange(60) % 5).astype(np.int8)
-    outcomes = []
+    predictions = []
     for cache in (tmp_path, tmp_path, None):
         again, pairs = make(), make_pairs(60)
         again.fit(pairs, None, Context(seed=7, inner=inner, cache=cache))
-        outcomes.append(again.predict_proba(pairs))
-    np.testing.assert_array_equal(outcomes[0], outcomes[1])
-    np.testing.assert_array_equal(outcomes[0], outcomes[2])
+        predictions.append(again.predict_proba(pairs))
+    np.testing.assert_array_equal(predictions[0], predictions[1])
+    np.testing.assert_array_equal(predictions[0], predictions[2])
     assert len(list(tmp_path.glob("tokens/*/content.json"))) == 1

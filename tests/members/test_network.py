@@ -18,7 +18,7 @@ from prefens.members.encoder import EncoderMember
 from prefens.members.nn.heads import HeadKind, HeadSettings
 from prefens.members.nn.pairing import Pairing, PairingSettings
 from prefens.members.nn.pooling import Pooling
-from prefens.members.style_inputs import CLIPPED, NAME, StyleInputs
+from prefens.members.style_inputs import CLIPPED_FILE_NAME, FILE_NAME, StyleInputs
 from prefens.members.textcnn import TextCnnMember
 from prefens.members.training.settings import Save, TrainingSettings
 from tests.helpers.examples import column, make_pairs
@@ -59,8 +59,8 @@ def test_members_are_symmetric_and_come_back_from_disk(
 def test_members_of_every_family_are_symmetric(tiny_encoder: Path, pairing: Pairing) -> None:
     member = fit(member_of(tiny_encoder, pairing, small(HeadKind.mlp, Pooling.mean, style=True)), make_pairs(24))
     fresh = make_pairs(12, seed=1)
-    there, back = member.predict_proba(fresh), member.predict_proba(fresh.swapped())
-    np.testing.assert_allclose(there, back[:, SWAP], atol=1e-6)
+    predicted, swapped = member.predict_proba(fresh), member.predict_proba(fresh.swapped())
+    np.testing.assert_allclose(predicted, swapped[:, SWAP], atol=1e-6)
     # A row alone, whose length no other decides, has the same style features and probabilities.
     alone = np.concatenate([member.predict_proba(fresh.take(np.array([row]))) for row in range(12)])
     np.testing.assert_allclose(member.predict_proba(fresh), alone, atol=1e-5)
@@ -84,11 +84,11 @@ def test_style_is_scaled_by_the_training_rows_alone() -> None:
     inputs, alone = StyleInputs.fit(train), StyleInputs.fit(train.unlabelled())
     for name, scale in vars(inputs.scaling).items():
         np.testing.assert_array_equal(scale, getattr(alone.scaling, name))
-    scaled = inputs.of_base(train)
+    scaled = inputs.base_features(train)
     assert len(scaled.odd) == 40  # as the tokens: of all pairs that the training rows were taken from
     assert (scaled.odd.shape[1], scaled.even.shape[1]) == inputs.sizes
     assert max(np.abs(scaled.odd).max(), np.abs(scaled.even).max()) <= 1.0
-    mirrored = inputs.of_base(pairs.swapped())
+    mirrored = inputs.base_features(pairs.swapped())
     np.testing.assert_allclose(mirrored.odd, -scaled.odd, atol=1e-12)
     np.testing.assert_allclose(mirrored.even, scaled.even, atol=1e-12)
 
@@ -115,15 +115,15 @@ def test_style_beyond_what_was_seen_in_training_is_no_more_than_its_edge(tiny_be
     far, farther = (
         replace(row, response_a=column([("Why? - No! " * times,)]), base=None, rows=None) for times in (300, 30000)
     )
-    features = [member.reader.style.of_base(pairs) for pairs in (far, farther)]  # type: ignore[union-attr]
-    assert max(np.abs(side).max() for found in features for side in (found.odd, found.even)) <= 1.0
+    features = [member.reader.style.base_features(pairs) for pairs in (far, farther)]  # type: ignore[union-attr]
+    assert max(np.abs(side).max() for inputs in features for side in (inputs.odd, inputs.even)) <= 1.0
     np.testing.assert_allclose(member.predict_proba(far), member.predict_proba(farther), atol=1e-3)
 
 
 def test_models_that_read_clipped_style_are_refused(tiny_bert: Path, tmp_path: Path) -> None:
     head = small(HeadKind.linear, Pooling.mean, style=True)
     fit(member_of(tiny_bert, Pairing.siamese, head), make_pairs(24)).save(tmp_path)
-    (tmp_path / NAME).rename(tmp_path / CLIPPED)
+    (tmp_path / FILE_NAME).rename(tmp_path / CLIPPED_FILE_NAME)
     with pytest.raises(ConfigError, match="blend without this one"):
         EncoderMember.load(tmp_path)
 

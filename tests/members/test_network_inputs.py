@@ -1,4 +1,4 @@
-"""Heads on a frozen encoder: texts are read once, a fold's bits are its own, and only the head is stored."""
+"""Heads on a frozen encoder: it runs once, a fold's bits don't depend on other folds, and only the head is stored."""
 
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -43,35 +43,35 @@ def member_on(path: Path, head: HeadSettings = HEADS[0]) -> EncoderMember:
     return EncoderMember("hub/tiny", path=str(path), text=TextSettings(max_length=64), head=head, training=training)
 
 
-def context_of(cache: Path | None, entropy: int = 7) -> Context:
-    return Context(seed=entropy, inner=(np.arange(COUNT) % 5).astype(np.int8), cache=cache)
+def context_of(cache: Path | None, seed: int = 7) -> Context:
+    return Context(seed=seed, inner=(np.arange(COUNT) % 5).astype(np.int8), cache=cache)
 
 
 @pytest.fixture
-def reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+def loads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The directories of the encoders that are loaded during a test."""
-    seen: list[Path] = []
+    directories: list[Path] = []
     load = frozen_encoder.load_encoder
-    monkeypatch.setattr(frozen_encoder, "load_encoder", lambda place: seen.append(place) or load(place))
-    return seen
+    monkeypatch.setattr(frozen_encoder, "load_encoder", lambda path: directories.append(path) or load(path))
+    return directories
 
 
 @pytest.mark.parametrize("head", HEADS, ids=lambda head: f"{head.kind.name}-{head.pooling.name}")
-@pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.parametrize("cached", [True, False])
 def test_what_is_loaded_predicts_what_was_trained(
-    tiny_bert: Path, tmp_path: Path, head: HeadSettings, kept: bool
+    tiny_bert: Path, tmp_path: Path, head: HeadSettings, cached: bool
 ) -> None:
-    assert_comes_back(tiny_bert, tmp_path, head, kept)
+    assert_same_after_loading(tiny_bert, tmp_path, head, cached)
 
 
 @pytest.mark.parametrize("head", [HEADS[0], HEADS[4]], ids=["pooled", "states"])
 def test_every_family_is_loaded_as_it_was_trained(tiny_encoder: Path, tmp_path: Path, head: HeadSettings) -> None:
-    assert_comes_back(tiny_encoder, tmp_path, head, kept=True)
+    assert_same_after_loading(tiny_encoder, tmp_path, head, cached=True)
 
 
-def assert_comes_back(encoder: Path, tmp_path: Path, head: HeadSettings, kept: bool) -> None:
+def assert_same_after_loading(encoder: Path, tmp_path: Path, head: HeadSettings, cached: bool) -> None:
     pairs, member, model = make_pairs(COUNT), member_on(encoder, head), tmp_path / "model"
-    member.fit(pairs, None, context_of(tmp_path / "cache" if kept else None))
+    member.fit(pairs, None, context_of(tmp_path / "cache" if cached else None))
     model.mkdir()
     member.save(model)
     style = {"style_inputs.safetensors"} if head.style else set()
@@ -85,7 +85,7 @@ def assert_comes_back(encoder: Path, tmp_path: Path, head: HeadSettings, kept: b
 
 
 @pytest.mark.parametrize("head", HEADS, ids=lambda head: f"{head.kind.name}-{head.pooling.name}")
-def test_kept_features_change_nothing(tiny_bert: Path, tmp_path: Path, head: HeadSettings) -> None:
+def test_cached_features_change_nothing(tiny_bert: Path, tmp_path: Path, head: HeadSettings) -> None:
     """A head that reads features predicts what the same head on the encoder itself does."""
     pairs, member = make_pairs(COUNT), member_on(tiny_bert, head)
     member.fit(pairs, None, context_of(tmp_path))
@@ -96,27 +96,27 @@ def test_kept_features_change_nothing(tiny_bert: Path, tmp_path: Path, head: Hea
     np.testing.assert_allclose(member.predict_proba(pairs), whole, atol=1e-5)
 
 
-def test_texts_are_read_once_for_all_folds_and_seeds(tiny_bert: Path, tmp_path: Path, reads: list[Path]) -> None:
+def test_the_encoder_is_loaded_once_for_all_folds_and_seeds(tiny_bert: Path, tmp_path: Path, loads: list[Path]) -> None:
     pairs = make_pairs(COUNT)
-    for entropy in (1, 2):
+    for seed in (1, 2):
         for fold in range(3):
             member = member_on(tiny_bert)
             rows = np.flatnonzero(np.arange(COUNT) % 3 != fold)
-            member.fit(pairs.take(rows), None, replace(context_of(tmp_path, entropy), inner=np.zeros(len(rows), "i1")))
+            member.fit(pairs.take(rows), None, replace(context_of(tmp_path, seed), inner=np.zeros(len(rows), "i1")))
             member.predict_proba(pairs.take(np.flatnonzero(np.arange(COUNT) % 3 == fold)))
-    assert reads == [tiny_bert]
+    assert loads == [tiny_bert]
     member_on(tiny_bert).fit(make_pairs(COUNT), None, context_of(tmp_path))  # another process finds the file
-    assert reads == [tiny_bert]
+    assert loads == [tiny_bert]
     member_on(tiny_bert, HeadSettings(hidden=8, pooling=Pooling.cls)).fit(pairs, None, context_of(tmp_path))
-    assert len(reads) == 2
+    assert len(loads) == 2
     other = make_pairs(COUNT, seed=1)
     member_on(tiny_bert).fit(other, None, context_of(tmp_path))
-    assert len(reads) == 3
+    assert len(loads) == 3
 
 
 @pytest.mark.parametrize("head", [HEADS[0], HEADS[4]], ids=["pooled", "states"])
-def test_a_loaded_model_reads_its_encoder_once(
-    tiny_bert: Path, tmp_path: Path, reads: list[Path], head: HeadSettings
+def test_a_loaded_model_loads_its_encoder_once(
+    tiny_bert: Path, tmp_path: Path, loads: list[Path], head: HeadSettings
 ) -> None:
     """A server keeps its models and is asked again and again."""
     member, model = member_on(tiny_bert, head), tmp_path / "model"
@@ -124,10 +124,10 @@ def test_a_loaded_model_reads_its_encoder_once(
     model.mkdir()
     member.save(model)
     again = EncoderMember.load(model)
-    reads.clear()
+    loads.clear()
     for seed in range(3):
         again.predict_proba(make_pairs(4, seed=seed))
-    assert reads == [tiny_bert]
+    assert loads == [tiny_bert]
 
 
 def test_settings_of_the_encoders_training_have_no_effect(tiny_bert: Path) -> None:
@@ -167,12 +167,12 @@ def test_two_processes_at_once_leave_one_file(tiny_bert: Path, tmp_path: Path) -
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
         first, second = pool.map(fit_and_predict, [tiny_bert] * 2, [tmp_path] * 2)
     np.testing.assert_array_equal(first, second)
-    assert len(list((tmp_path / "encoded").glob("*.npy"))) == 1
+    assert len(list((tmp_path / "encoder_features").glob("*.npy"))) == 1
 
 
 def test_a_damaged_file_is_made_again(tiny_bert: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     first = fit_and_predict(tiny_bert, tmp_path)
-    (path,) = (tmp_path / "encoded").glob("*.npy")
+    (path,) = (tmp_path / "encoder_features").glob("*.npy")
     path.write_bytes(path.read_bytes()[:1000])
     np.testing.assert_array_equal(fit_and_predict(tiny_bert, tmp_path), first)
     assert "is damaged" in caplog.text
@@ -186,13 +186,13 @@ def test_a_full_disk_costs_the_file_alone(tiny_bert: Path, tmp_path: Path, monke
 
     monkeypatch.setattr("os.posix_fallocate", full, raising=False)
     np.testing.assert_array_equal(fit_and_predict(tiny_bert, tmp_path / "full"), first)
-    assert not list((tmp_path / "full" / "encoded").glob("*.npy"))
+    assert not list((tmp_path / "full" / "encoder_features").glob("*.npy"))
 
 
 def test_more_states_than_a_disk_should_hold_are_refused(
     tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("prefens.members.training.precompute.LARGEST", 1000)
+    monkeypatch.setattr("prefens.members.training.precompute.MAX_STATES_BYTES", 1000)
     fit_and_predict(tiny_bert, tmp_path)
     with pytest.raises(ConfigError, match=r"head\.pooling=attention"):
         member_on(tiny_bert, HeadSettings(pooling=Pooling.attention)).fit(make_pairs(COUNT), None, context_of(tmp_path))

@@ -11,9 +11,9 @@ def test_rotated_features_give_the_same_fit(generator: np.random.Generator) -> N
     dense = generator.normal(size=(60, 400)) * (generator.random((60, 400)) < 0.1)
     odd, even = sparse.csr_matrix(dense), sparse.csr_matrix(np.abs(dense[:, :100]))
     label = generator.integers(0, 3, size=60).astype(np.int8)
-    turned = rotate(odd), rotate(even)
+    rotated_odd, rotated_even = rotate(odd), rotate(even)
     rows = np.arange(40)  # a part of the rows lies in the same span
     plain = fit_lbfgs(odd[rows], even[rows], label[rows], 0.5, tolerance=1e-9)
-    found = fit_lbfgs(turned[0].rows[rows], turned[1].rows[rows], label[rows], 0.5, tolerance=1e-9)
-    np.testing.assert_allclose(turned[0].back(found.odd), plain.odd, atol=1e-5)
-    np.testing.assert_allclose(turned[1].back(found.even), plain.even, atol=1e-5)
+    rotated = fit_lbfgs(rotated_odd.rows[rows], rotated_even.rows[rows], label[rows], 0.5, tolerance=1e-9)
+    np.testing.assert_allclose(rotated_odd.back(rotated.odd), plain.odd, atol=1e-5)
+    np.testing.assert_allclose(rotated_even.back(rotated.even), plain.even, atol=1e-5)

@@ -1,4 +1,4 @@
-"""Inner folds choose the regularisation."""
+"""Inner folds choose the regularization."""
 
 import numpy as np
 
@@ -18,4 +18,4 @@ def test_strength_is_chosen_by_inner_folds(generator: np.random.Generator) -> No
     noise, _ = choose_strength(generator.normal(size=(300, 50)), even[:, :0], label, inner, [1e-4, 0.1, 1.0])
     assert noise == 1e-4
     _, report = fit_best(odd, even, label, inner, [1e-4, 0.1, 1.0])
-    assert (report.facts["strength"], report.facts["inner_log_loss"]) == (useful, loss)
+    assert (report.metrics["strength"], report.metrics["inner_log_loss"]) == (useful, loss)

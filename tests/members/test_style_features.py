@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prefens.core.types import PairFeatures, Pairs, Strings
-from prefens.data.text.style_counts import COUNTS, WORD, describe, read, tokens
-from prefens.members.style_features import FLAGS, extract, features
+from prefens.data.text.style_counts import COUNTS, WORD, response_counts, split_words, words_of
+from prefens.members.style_features import FLAGS, extract_features
 
 Turns = tuple[str, ...]
 
@@ -67,22 +67,22 @@ def make(rows: list[tuple[Turns, Turns, Turns]]) -> Pairs:
 
 
 def odd_of(prompt: str, a: str, b: str) -> dict[str, float]:
-    found = features(make([((prompt,), (a,), (b,))]))
-    return dict(zip(found.names_odd, found.odd[0].tolist(), strict=True))
+    values = extract_features(make([((prompt,), (a,), (b,))]))
+    return dict(zip(values.names_odd, values.odd[0].tolist(), strict=True))
 
 
 def even_of(prompt: str, a: str, b: str) -> dict[str, float]:
-    found = features(make([((prompt,), (a,), (b,))]))
-    return dict(zip(found.names_even, found.even[0].tolist(), strict=True))
+    values = extract_features(make([((prompt,), (a,), (b,))]))
+    return dict(zip(values.names_even, values.even[0].tolist(), strict=True))
 
 
 def count(*turns: str) -> dict[str, int]:
-    return dict(zip(COUNTS, describe(turns, read(turns)), strict=True))
+    return dict(zip(COUNTS, response_counts(turns, words_of(turns)), strict=True))
 
 
-def assert_sound(found: PairFeatures, rows: int) -> None:
-    assert (found.odd.shape, found.even.shape) == ((rows, len(found.names_odd)), (rows, len(found.names_even)))
-    for matrix in (found.odd, found.even):
+def assert_sound(values: PairFeatures, rows: int) -> None:
+    assert (values.odd.shape, values.even.shape) == ((rows, len(values.names_odd)), (rows, len(values.names_even)))
+    for matrix in (values.odd, values.even):
         assert matrix.dtype == np.float64
         assert np.isfinite(matrix).all()
         assert np.abs(matrix).max(initial=0.0) < 100.0  # logarithms, shares and indicators are tame
@@ -92,18 +92,18 @@ def assert_sound(found: PairFeatures, rows: int) -> None:
 @settings(max_examples=60)
 def test_swapping_negates_the_odd_features_and_keeps_the_even_ones(rows: list[tuple[Turns, Turns, Turns]]) -> None:
     pairs = make(rows)
-    found, swapped = features(pairs), features(pairs.swapped())
-    assert_sound(found, len(rows))
-    np.testing.assert_array_equal(swapped.odd, -found.odd)
-    np.testing.assert_array_equal(swapped.even, found.even)
+    values, swapped = extract_features(pairs), extract_features(pairs.swapped())
+    assert_sound(values, len(rows))
+    np.testing.assert_array_equal(swapped.odd, -values.odd)
+    np.testing.assert_array_equal(swapped.even, values.even)
 
 
 @given(triples)
 @settings(max_examples=20)
 def test_a_row_depends_on_its_own_texts_only(rows: list[tuple[Turns, Turns, Turns]]) -> None:
-    whole = features(make(rows))
+    whole = extract_features(make(rows))
     for place, row in enumerate(rows):
-        alone = features(make([row]))
+        alone = extract_features(make([row]))
         np.testing.assert_allclose(alone.odd[0], whole.odd[place], atol=1e-12)
         np.testing.assert_allclose(alone.even[0], whole.even[place], atol=1e-12)
 
@@ -111,32 +111,32 @@ def test_a_row_depends_on_its_own_texts_only(rows: list[tuple[Turns, Turns, Turn
 @given(triples)
 @settings(max_examples=20)
 def test_equal_responses_differ_in_nothing(rows: list[tuple[Turns, Turns, Turns]]) -> None:
-    found = features(make([(prompt, a, a) for prompt, a, _ in rows]))
-    assert not found.odd.any()
-    assert found.even[:, found.names_even.index("same_words")].all()
+    values = extract_features(make([(prompt, a, a) for prompt, a, _ in rows]))
+    assert not values.odd.any()
+    assert values.even[:, values.names_even.index("same_words")].all()
 
 
 @given(st.text(st.characters(max_codepoint=127)))
 def test_both_tokenisers_agree_where_both_apply(ascii_text: str) -> None:
-    assert tokens(ascii_text) == WORD.findall(ascii_text.lower().replace("'", ""))
+    assert split_words(ascii_text) == WORD.findall(ascii_text.lower().replace("'", ""))
 
 
 def test_every_combination_of_hostile_texts_is_finite() -> None:
     sides: list[Turns] = [(), ("", ""), *((text,) for text in SIGNS + SCRIPTS)]
     rows = [(sides[(i * j) % len(sides)], a, b) for i, a in enumerate(sides) for j, b in enumerate(sides)]
-    assert_sound(features(make(rows)), len(rows))
+    assert_sound(extract_features(make(rows)), len(rows))
 
 
 @pytest.mark.parametrize("unit", LONG)
 def test_a_megabyte_on_end_takes_linear_time(unit: str) -> None:
     long = (unit * (MEGABYTE // len(unit.encode())),)
     start = time.process_time()
-    assert_sound(features(make([(("hi",), long, ("no",)), (long, ("hi",), ("no",))])), 2)
+    assert_sound(extract_features(make([(("hi",), long, ("no",)), (long, ("hi",), ("no",))])), 2)
     assert time.process_time() - start < 5.0  # a quadratic step would take minutes
 
 
 def test_no_pairs_give_empty_matrices_with_the_same_names() -> None:
-    nothing, something = features(make([])), features(make([(("p",), ("a",), ("b",))]))
+    nothing, something = extract_features(make([])), extract_features(make([(("p",), ("a",), ("b",))]))
     assert_sound(nothing, 0)
     assert (nothing.names_odd, nothing.names_even) == (something.names_odd, something.names_even)
     assert len({*nothing.names_odd}) == len(nothing.names_odd)
@@ -144,7 +144,7 @@ def test_no_pairs_give_empty_matrices_with_the_same_names() -> None:
 
 
 def test_worker_processes_can_be_given_the_work() -> None:
-    assert pickle.loads(pickle.dumps(extract)) is extract
+    assert pickle.loads(pickle.dumps(extract_features)) is extract_features
 
 
 def test_layout_is_counted_outside_code_blocks() -> None:
@@ -152,8 +152,8 @@ def test_layout_is_counted_outside_code_blocks() -> None:
     text = f"# Title\n\n- one\n* two\n1. three\n12) four\n\n```{code}```\n|a|b|\n**bold** and `code`"
     expected = {"headings": 1, "bullets": 2, "numbered": 2, "table_rows": 1, "bold": 1, "inline_code": 1, "lines": 7}
     expected |= {"code_blocks": 1, "code_chars": len(code)}
-    found = count(text)
-    assert {name: found[name] for name in expected} == expected
+    values = count(text)
+    assert {name: values[name] for name in expected} == expected
 
 
 @pytest.mark.parametrize(
@@ -170,37 +170,37 @@ def test_layout_is_counted_outside_code_blocks() -> None:
         ("Four.", set()),
     ],
 )
-def test_manners_are_recognised(text: str, names: set[str]) -> None:
-    found = count(text)
-    assert {name for name in (*FLAGS, "apologies") if found[name]} == names
+def test_manners_are_recognized(text: str, names: set[str]) -> None:
+    values = count(text)
+    assert {name for name in (*FLAGS, "apologies") if values[name]} == names
 
 
 def test_every_turn_can_open_with_a_refusal_and_only_the_last_can_break_off() -> None:
-    found = count("I cannot say", "I am unable to. Done.")
-    assert (found["turns"], found["refusals"], found["unfinished"]) == (2, 2, 0)
+    values = count("I cannot say", "I am unable to. Done.")
+    assert (values["turns"], values["refusals"], values["unfinished"]) == (2, 2, 0)
 
 
 def test_characters_are_counted_by_script_and_kind() -> None:
     expected = {"latin": 2, "cyrillic": 2, "han": 2, "kana": 1, "hangul": 1, "arabic": 1, "capitals": 2, "digits": 2}
     expected |= {"questions": 1, "parentheses": 1}
-    found = count("Ab \u0416\u0436 \u4f60\u597d \u3053 \ud55c \u0645 12 (?)")
-    assert {name: found[name] for name in expected} == expected
+    values = count("Ab \u0416\u0436 \u4f60\u597d \u3053 \ud55c \u0645 12 (?)")
+    assert {name: values[name] for name in expected} == expected
 
 
 def test_words_of_any_script() -> None:
-    assert tokens("Don\u2019t \u4f60\u597d, e\u0301t\u00e9!") == ["dont", "\u4f60", "\u597d", "e\u0301t\u00e9"]
-    assert tokens("\u0939\u093f\u0928\u094d\u0926\u0940 \u0645\u0631\u062d\u0628\u0627\u061f") == [
+    assert split_words("Don\u2019t \u4f60\u597d, e\u0301t\u00e9!") == ["dont", "\u4f60", "\u597d", "e\u0301t\u00e9"]
+    assert split_words("\u0939\u093f\u0928\u094d\u0926\u0940 \u0645\u0631\u062d\u0628\u0627\u061f") == [
         "\u0939\u093f\u0928\u094d\u0926\u0940",
         "\u0645\u0631\u062d\u0628\u0627",
     ]
 
 
 def test_odd_features_of_small_examples() -> None:
-    found = odd_of("Name two rivers.", "- Rhine\n- Rhine", "Name two")
+    values = odd_of("Name two rivers.", "- Rhine\n- Rhine", "Name two")
     expected = {"has_list": 1.0, "log_words": 0.0, "distinct_share": -0.5, "repeated_lines": 0.5, "repeated_pairs": 0.0}
     expected |= {"prompt_used": -2 / 3, "pairs_from_prompt": -1.0, "log_own_words": np.log(2 / 3)}
     expected |= {"items_missed": -np.log(3 / 2)}
-    assert {name: found[name] for name in expected} == pytest.approx(expected)
+    assert {name: values[name] for name in expected} == pytest.approx(expected)
     assert odd_of("Hi", "\u041f\u0440\u0438\u0432\u0435\u0442", "Hello")["other_script"] == 1.0
     assert odd_of("Hi", "\u200b", "Hello")["wordless"] == 1.0
 
@@ -212,10 +212,10 @@ def test_length_counts_by_what_the_prompt_asks_for() -> None:
 
 
 def test_even_features_of_small_examples() -> None:
-    found = even_of("List 3 birds, e.g. `owl`?", "Red robin", "red Wren")
+    values = even_of("List 3 birds, e.g. `owl`?", "Red robin", "red Wren")
     expected = {"words_shared": 1 / 3, "pairs_shared": 0.0, "gap_log_words": 0.0, "sum_log_words": 2 * np.log(3)}
     expected |= {"prompt_list": 1.0, "prompt_has_question": 1.0, "prompt_has_number": 1.0, "prompt_code": 0.0}
-    assert {name: found[name] for name in expected} == pytest.approx(expected)
-    assert found["same_words"] == found["same_start"] == 0.0
+    assert {name: values[name] for name in expected} == pytest.approx(expected)
+    assert values["same_words"] == values["same_start"] == 0.0
     same = even_of("Hi", "Hello there, Ann.", "Hello there, Ann.")
     assert same["words_shared"] == same["near_copies"] == same["same_start"] == same["same_words"] == 1.0

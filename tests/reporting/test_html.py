@@ -6,27 +6,27 @@ import re
 import numpy as np
 import pytest
 
-from prefens.reporting.html import Page, Tile, cell, html
-from prefens.reporting.plots import blank, calibration_plot
-from prefens.reporting.section import Plot, Section, Table, Text
+from prefens.reporting.html import Page, Tile, html_cell, render_page
+from prefens.reporting.plots import new_axes
+from prefens.reporting.section import Plot, ReportTable, Section, Text
 from tests.helpers.pages import HOSTILE, Elements
 
 
 def line_plot(name: str, finding: str) -> Plot:
-    figure, axes = blank(3.0, 2.0)
+    figure, axes = new_axes(3.0, 2.0)
     axes.plot([0, 1], [1, 0])
     return Plot(name, finding, figure)
 
 
 @pytest.fixture(scope="module")
 def page() -> str:
-    table = Table(HOSTILE, [{HOSTILE: HOSTILE, "value": (0.25, 0.1, 0.4), "_kind": "best"}], HOSTILE)
+    table = ReportTable(HOSTILE, [{HOSTILE: HOSTILE, "value": (0.25, 0.1, 0.4), "_kind": "best"}], HOSTILE)
     sections = [
         Section("one", "One", ["First.", HOSTILE], [table, table], [line_plot("a", HOSTILE), line_plot("b", "Falls")]),
         Section("two", HOSTILE, texts=[Text(HOSTILE, {"prompt": HOSTILE, HOSTILE: "x" * 50})]),
-        Section("empty", "Empty", tables=[Table("Nothing", [])]),
+        Section("empty", "Empty", tables=[ReportTable("Nothing", [])]),
     ]
-    return html(
+    return render_page(
         Page(HOSTILE, HOSTILE, sections, [Tile(HOSTILE, HOSTILE, HOSTILE)], {"data": HOSTILE}, {"Card": "card.md"})
     )
 
@@ -44,8 +44,8 @@ def test_nothing_is_fetched(page: str) -> None:
     elements = Elements(page)
     for _, attributes in elements.found:
         for name in ("src", "href", "srcset", "data", "action"):
-            place = attributes.get(name) or ""
-            assert re.match(r"data:|#[a-z]+$|[a-z_]+\.md$|$", place), place
+            address = attributes.get(name) or ""
+            assert re.match(r"data:|#[a-z]+$|[a-z_]+\.md$|$", address), address
     policy = elements.of("meta")[1]["content"] or ""
     assert policy.startswith("default-src 'none'; img-src data:;")
     style = page.split("<style>")[1].split("</style>")[0]
@@ -83,7 +83,7 @@ def test_tables_have_aligned_numbers_intervals_and_buttons_to_sort_by(page: str)
 
 
 @pytest.mark.parametrize(
-    ("value", "shown", "key"),
+    ("value", "text", "sort_key"),
     [
         (None, "", None),
         (float("nan"), "", None),
@@ -96,26 +96,6 @@ def test_tables_have_aligned_numbers_intervals_and_buttons_to_sort_by(page: str)
         (True, "True", None),
     ],
 )
-def test_cells(value: object, shown: str, key: float | None) -> None:
-    made = cell(value, 3)
-    assert (made.shown, made.key) == (shown, key)
-
-
-def test_the_same_figure_is_drawn_with_and_without_its_finding() -> None:
-    from prefens.reporting.plots import png
-
-    probabilities = np.random.default_rng(0).dirichlet(np.ones(3), 60)
-    plot = calibration_plot(probabilities, np.arange(60).astype(np.int8) % 3, "x")
-    bare, titled, again = png(plot, titled=False), png(plot), png(plot, titled=False)
-    assert bare == again != titled
-
-
-def test_a_long_finding_is_not_cut() -> None:
-    from prefens.reporting.plots import heading
-
-    for words in (3, 20, 60):
-        figure = heading(line_plot("long", "M wide words " * words)).figure
-        box = figure.texts[0].get_window_extent()
-        assert box.x0 >= 0 <= box.y0
-        assert box.x1 <= figure.bbox.width
-        assert box.y1 <= figure.bbox.height
+def test_cells(value: object, text: str, sort_key: float | None) -> None:
+    cell = html_cell(value, 3)
+    assert (cell.text, cell.sort_key) == (text, sort_key)

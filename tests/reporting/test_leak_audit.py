@@ -9,7 +9,7 @@ import numpy as np
 from prefens.core.types import Pairs
 from prefens.data.folds import FoldSettings, prompt_groups
 from prefens.members.style import StyleMember
-from prefens.reporting.leak_audit import draw_prompts, leak_section
+from prefens.reporting.leak_audit import leak_section, sample_prompts
 from tests.helpers.examples import column, make_pairs
 from tests.helpers.pages import check_section
 
@@ -26,9 +26,9 @@ def noise(prompts: int, copies: int) -> Pairs:
 def test_a_leak_is_found() -> None:
     section = leak_section(noise(60, 4), settings=FoldSettings(k=3), resamples=200)
     check_section(section)
-    whole = section.tables[0].rows[0]
-    assert whole["plain less grouped"][2] < -0.02
-    assert whole["grouped folds"] > 0.6  # ln 2 = 0.69: a coin can be predicted by chance only
+    all_rows = section.tables[0].rows[0]
+    assert all_rows["plain less grouped"][2] < -0.02
+    assert all_rows["grouped folds"] > 0.6  # ln 2 = 0.69: a coin can be predicted by chance only
     assert "lower" in section.summary[0]
     assert "less than grouped ones" in section.plots[0].finding
 
@@ -44,11 +44,11 @@ def test_without_shared_prompts_nothing_leaks() -> None:
 
 def test_whole_prompts_are_drawn() -> None:
     pairs = noise(50, 3)
-    sample = draw_prompts(pairs, 30, seed=1)
+    sample = sample_prompts(pairs, 30, seed=1)
     _, sizes = np.unique(prompt_groups(sample).astype(str), return_counts=True)
     assert (sizes == 3).all()
     assert 30 <= len(sample) <= 33
     assert sample.base is None
-    assert draw_prompts(pairs, 150, seed=1) is pairs
+    assert sample_prompts(pairs, 150, seed=1) is pairs
     section = leak_section(pairs, lambda: StyleMember("style", strengths=[0.01]), FoldSettings(k=2), 60, 20)
-    assert any(said.startswith("Measured on 60 of 150 rows") for said in section.summary)
+    assert any(sentence.startswith("Measured on 60 of 150 rows") for sentence in section.summary)

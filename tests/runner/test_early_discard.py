@@ -17,7 +17,8 @@ from prefens.members.base import Context, FitReport, Member
 from prefens.runner.sweep_status import FoldState, split_statuses
 from prefens.runner.trainer import Trainer
 from prefens.store.member_spec import MemberSpec
-from prefens.store.oof_store import OOFStore, SplitStore
+from prefens.store.oof_store import OOFStore
+from prefens.store.split_store import SplitStore
 from prefens.store.tracking.mlflow_tracker import MlflowTracker
 from prefens.store.tracking.tracker import NoTracker, Tracker
 from tests.helpers.commands import prefens
@@ -160,12 +161,12 @@ def test_the_verdict_and_its_numbers_are_logged(sweep: Sweep) -> None:
     sweep.train("late", 0.1, race=0.01)
     run = run_of("late")
     assert run.info.status == "FINISHED"
-    assert run.data.tags["prefens.race"] == "lost"
+    assert run.data.tags["prefens.early_discard"] == "lost"
     assert run.data.tags["mlflow.note.content"].startswith("Given up after its first fold")
     assert 0 <= run.data.metrics["race_gain"] <= run.data.metrics["race_high"] < run.data.metrics["race_least"]
     sweep.train("late", 0.1)  # the race is called off
     run = run_of("late")
-    assert (run.info.status, run.data.tags.get("prefens.race")) == ("FINISHED", None)
+    assert (run.info.status, run.data.tags.get("prefens.early_discard")) == ("FINISHED", None)
     assert run.data.tags["mlflow.note.content"].startswith("Out-of-fold log loss")
 
 

@@ -14,15 +14,17 @@ import numpy as np
 import psutil
 import pytest
 
+from prefens.core.fold_run import FoldPredictions
 from prefens.core.leases import Holder
-from prefens.core.types import FoldPredictions, Folds, Pairs
+from prefens.core.types import Folds, Pairs
 from prefens.runner.sweep import JobOutcome, Sweep, latest
 from prefens.runner.sweep_status import FoldState, split_statuses
 from prefens.store.failures import note_failure
 from prefens.store.member_spec import MemberSpec
-from prefens.store.oof_store import OOFStore, SplitStore
+from prefens.store.oof_store import OOFStore
+from prefens.store.split_store import SplitStore
 from tests.helpers.commands import prefens
-from tests.helpers.examples import folds_of
+from tests.helpers.examples import folds_of, run_result
 
 
 class CollapseError(Exception):
@@ -42,12 +44,17 @@ def folds(pairs: Pairs) -> Folds:
 def finish(tmp_path: Path, folds: Folds) -> Callable[..., SplitStore]:
     split = OOFStore(tmp_path).put_folds(folds)
 
-    def done(spec: MemberSpec, fold: int, **facts: object) -> SplitStore:
+    def done(spec: MemberSpec, fold: int, **fields: object) -> SplitStore:
         split.put_member(spec)
         rows = folds.split(fold)
         values = np.full((len(rows.valid), 3), 1 / 3)
         none = np.empty(0, dtype=object), np.empty((0, 3))
-        split.put(spec, FoldPredictions(spec.key(fold), folds.ids[rows.valid], values, *none), facts, lambda _: None)
+        split.put(
+            spec,
+            FoldPredictions(spec.key(fold), folds.ids[rows.valid], values, *none),
+            run_result(**fields),
+            lambda _: None,
+        )
         return split
 
     return done
@@ -56,7 +63,7 @@ def finish(tmp_path: Path, folds: Folds) -> Callable[..., SplitStore]:
 def lease(root: Path, split: SplitStore, spec: MemberSpec, fold: int, holder: Holder) -> None:
     (root / "locks").mkdir(exist_ok=True)
     about = {"split": split.path.name, "member": spec.name, "fold": fold}
-    (root / "locks" / f"fold-{fold}.json").write_text(json.dumps({**vars(holder), "about": about}))
+    (root / "locks" / f"fold-{fold}.json").write_text(json.dumps({**vars(holder), "metadata": about}))
 
 
 def test_every_state_is_told(tmp_path: Path, folds: Folds, finish: Callable[..., SplitStore]) -> None:

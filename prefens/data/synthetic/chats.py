@@ -1,4 +1,4 @@
-"""The synthetic conversations: which topics come up how often, and how people wrap what they ask."""
+"""Synthetic conversations: the shares of topics, and the sentences around a question."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ TOPICS: tuple[tuple[Callable[[Draws], Task], float], ...] = (
     (tasks.vocabulary, 0.11),
     (tasks.creative, 0.09),
     (tasks.unsafe, 0.04),
-    (tasks.touchy, 0.04),
-    (partial(tasks.foreign, language="spanish"), 0.02),
-    (partial(tasks.foreign, language="french"), 0.015),
-    (partial(tasks.foreign, language="german"), 0.015),
+    (tasks.often_refused, 0.04),
+    (partial(tasks.other_language, language="spanish"), 0.02),
+    (partial(tasks.other_language, language="french"), 0.015),
+    (partial(tasks.other_language, language="german"), 0.015),
 )
 
 
 def draw_conversation(draws: Draws) -> tuple[Task, ...]:
-    """Return the turns of one conversation, all on one topic; nothing is asked twice."""
+    """Draw the turns of a conversation, all on one topic; no question occurs twice."""
     topic, turns = draws.weighted(TOPICS), draws.weighted(TURNS)
     chat: list[Task] = []
     while len(chat) < turns:
@@ -42,7 +42,7 @@ def draw_conversation(draws: Draws) -> tuple[Task, ...]:
 
 
 def draw_other(draws: Draws, task: Task) -> Task:
-    """Return a task on another topic than `task`, for answers that miss the point."""
+    """Draw a task on another topic, for answers that are off topic."""
     other = draws.weighted(TOPICS)(draws)
     while other.topic in (task.topic, "unsafe"):
         other = draws.weighted(TOPICS)(draws)

@@ -1,8 +1,8 @@
-"""DeBERTa's attention on GPUs: the kernels of the package disentangled-flash, on sequences without padding.
+"""DeBERTa's attention on GPUs by the kernels of the package disentangled-flash, on sequences without padding.
 
-DeBERTa adds relative positions to its scores (He et al. 2021, "DeBERTa", section 3.1), so the attention functions of
-transformers and torch don't fit it. transformers' own eager attention is the reference, and the way wherever there
-is no GPU, no package (`pip install 'prefens[gpu]'`), or a model that the kernels don't take.
+DeBERTa adds relative positions to its attention scores (He et al. 2021, "DeBERTa", section 3.1), so the attention
+functions of transformers and torch don't fit it. Without a GPU, without the package (`pip install 'prefens[gpu]'`), or
+with a model that the kernels don't support, the eager attention of transformers runs; it is also the reference.
 """
 
 from __future__ import annotations
@@ -19,58 +19,89 @@ from prefens.members.nn.packed_attention import Segments
 
 log = logging.getLogger(__name__)
 
-HEAD_SIZES = (32, 64, 128)  # of the kernels
+HEAD_SIZES = (32, 64, 128)  # units of an attention head that the kernels support
 
 
 def install(encoder: Any, device: torch.device) -> bool:
-    """Replace the attention of a DeBERTa by the kernels where they can run; whether so.
+    """Replace the attention of a DeBERTa by the kernels where they can run; other encoders stay as they are.
 
-    It makes new parameters, equal to the old ones and of the same names: it comes before the optimiser.
+    The parameters are replaced by equal ones of the same names, so this comes before the optimizer is made.
+
+    Parameters
+    ----------
+    encoder : transformers model
+        Any encoder.
+    device : torch.device
+        Where it will run.
+
+    Returns
+    -------
+    bool
+        Whether the encoder now has the kernels.
     """
     config = encoder.config
-    if getattr(config, "model_type", None) != "deberta-v2" or device.type != "cuda" or installed(encoder):
-        return installed(encoder)
-    reason = _hindrance(encoder)
+    if getattr(config, "model_type", None) != "deberta-v2" or device.type != "cuda" or has_kernels(encoder):
+        return has_kernels(encoder)
+    reason = _unsupported_reason(encoder)
     if reason is not None:
-        _tell(reason)
+        log_fallback(reason)
         return False
     from disentangled_flash import optimize_deberta_training
 
     optimize_deberta_training(encoder, backend="triton")
-    return installed(encoder)
+    return has_kernels(encoder)
 
 
-def _hindrance(encoder: Any) -> str | None:
-    """Why the kernels can't be used for a DeBERTa on a GPU, or None."""
+def _unsupported_reason(encoder: Any) -> str | None:
+    """Return why the kernels can't run a DeBERTa on a GPU, or None where they can."""
     if find_spec("disentangled_flash") is None:
         return "pip install 'prefens[gpu]' makes it faster"
     if hasattr(encoder, "peft_config"):
-        return "the fast kernels multiply by the weights themselves, past adapters"
+        return "the fast kernels multiply by the weights directly and would ignore the adapters"
     size = encoder.config.hidden_size // encoder.config.num_attention_heads
     if size not in HEAD_SIZES:
         return f"the fast kernels take heads of {HEAD_SIZES} units, not {size}"
     return None
 
 
-@cache
-def _tell(reason: str) -> None:
+@cache  # each reason is logged once
+def log_fallback(reason: str) -> None:
     log.info("DeBERTa runs with transformers' eager attention: %s", reason)
 
 
-def installed(encoder: Any) -> bool:
-    """Whether an encoder has the kernels."""
+def has_kernels(encoder: Any) -> bool:
+    """Return whether an encoder has the kernels."""
     return hasattr(getattr(encoder, "encoder", None), "forward_packed")
 
 
-def packed_states(encoder: Any, read: dict[str, torch.Tensor], segments: Segments) -> torch.Tensor:
-    """Return (1, T, d) states of (1, T) "input_ids", "position_ids" and, if the encoder has them, "token_type_ids"."""
+def packed_states(encoder: Any, inputs: dict[str, torch.Tensor], segments: Segments) -> torch.Tensor:
+    """Return the last hidden states of packed sequences, for an encoder that has the kernels.
+
+    Parameters
+    ----------
+    encoder : transformers model
+        A DeBERTa with the kernels.
+    inputs : dict of str to torch.Tensor, shape (1, T)
+        "input_ids", "position_ids" and, where the encoder reads them, "token_type_ids".
+    segments : Segments
+        Where each sequence lies among the T tokens.
+
+    Returns
+    -------
+    torch.Tensor, shape (1, T, d)
+
+    Raises
+    ------
+    BackboneError
+        The encoder has adapters.
+    """
     if hasattr(encoder, "peft_config"):
         raise BackboneError(
             "adapters on a DeBERTa that has the fast kernels",
-            "either of them: the kernels would pass the adapters by",
-            "add the adapters before disentangled.install, which then leaves the model as it is",
+            "one of the two: the kernels ignore adapters",
+            "add the adapters before deberta_kernels.install, which then leaves the model as it is",
         )
-    states = encoder.embeddings(**read)[0]
+    embeddings = encoder.embeddings(**inputs)[0]
     longest = max(segments.lengths)
-    found: torch.Tensor = encoder.encoder.forward_packed(states, segments.starts, longest).last_hidden_state
-    return found.unsqueeze(0)
+    states: torch.Tensor = encoder.encoder.forward_packed(embeddings, segments.starts, longest).last_hidden_state
+    return states.unsqueeze(0)

@@ -1,4 +1,4 @@
-"""What a frozen encoder gave for pairs: the features that heads are trained on, in memory or mapped from a file."""
+"""The features that a frozen encoder gives for pairs: what heads are trained on, in memory or mapped from a file."""
 
 from __future__ import annotations
 
@@ -11,30 +11,40 @@ from numpy.typing import NDArray
 
 from prefens.core.types import Ints, PairFeatures
 
-Features = NDArray[np.floating[Any]]
+FeatureArray = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True, eq=False)
-class EncodedSide:
-    """lengths: (n,) how many states are kept of each of n sequences: its tokens, or 1 where they were pooled."""
+class SideFeatures:
+    """The features of one sequence of each pair.
+
+    Attributes
+    ----------
+    lengths : int64 array, shape (n,)
+        Stored states of each sequence: one per token, or 1 where the sequence was pooled.
+    """
 
     lengths: Ints
 
 
 @dataclass(frozen=True, eq=False)
-class EncodedPairs:
-    """Features of n pairs' two sequences each; it stands where `PairTokens` stands for a model that reads texts.
+class EncoderFeatures:
+    """The encoder features of n pairs, two sequences each; a head reads them in place of `PairTokens`.
 
     Attributes
     ----------
-    values : (s, d) the states of all sequences end to end, those of a first; float32 vectors where they were pooled,
-        float16 token states where the head pools by itself.
-    starts : (2n + 1,) where each sequence begins, the n of a before the n of b.
-    pooled : whether each sequence is one vector, which the head reads as it is.
-    style : the scaled style features of the pairs, where a head reads them.
+    values : floating array, shape (s, d)
+        The states of all sequences end to end, those of a first: float32 vectors where the sequences were pooled,
+        float16 token states where the head learns its pooling.
+    starts : int64 array, shape (2n + 1,)
+        Where each sequence begins in `values`, the n of a before the n of b.
+    pooled : bool
+        Whether each sequence is one pooled vector.
+    style : PairFeatures or None
+        The scaled style features of the pairs, where the head reads them.
     """
 
-    values: Features
+    values: FeatureArray
     starts: Ints
     pooled: bool
     style: PairFeatures | None = None
@@ -43,17 +53,28 @@ class EncodedPairs:
         return len(self.starts) // 2
 
     @property
-    def a(self) -> EncodedSide:
-        return EncodedSide(np.diff(self.starts[: len(self) + 1]))
+    def a(self) -> SideFeatures:
+        """The features of the n first sequences."""
+        return SideFeatures(np.diff(self.starts[: len(self) + 1]))
 
     @property
-    def b(self) -> EncodedSide:
-        return EncodedSide(np.diff(self.starts[len(self) :]))
+    def b(self) -> SideFeatures:
+        """The features of the n second sequences."""
+        return SideFeatures(np.diff(self.starts[len(self) :]))
 
     def batch(self, sequences: Ints) -> dict[str, torch.Tensor]:
-        """Return what `PairModel` reads of m sequences (places in `starts`).
+        """Return the inputs of a `PairModel` for some sequences.
 
-        Pooled: vectors "pooled" (m, d). Else "states" (m, longest, d) and "attention_mask" (m, longest).
+        Parameters
+        ----------
+        sequences : int64 array, shape (m,)
+            Places in `starts`.
+
+        Returns
+        -------
+        dict of str to torch.Tensor
+            "pooled" (m, d) where the sequences were pooled, else "states" (m, t, d), padded to the longest sequence,
+            and "attention_mask" (m, t).
         """
         if self.pooled:
             return {"pooled": torch.from_numpy(np.asarray(self.values[sequences]))}

@@ -1,7 +1,7 @@
-"""From a padded batch of tokens to states, by the fastest way that the encoder and the machine have.
+"""The forward pass of an encoder on a padded batch, by the fastest path that the encoder and the machine have.
 
-Whatever the way, the states are those of the padded batch, and pairs that are shown swapped take the same arithmetic
-path to the bit: sequences are first put into an order that depends on nothing but their tokens.
+Every path gives the states of the padded batch. Sequences are first sorted by an order that depends on their tokens
+alone, so a pair and the same pair swapped are computed by the same operations, to the bit.
 """
 
 from __future__ import annotations
@@ -14,95 +14,118 @@ import torch
 
 from prefens.core.types import Ints
 from prefens.members.nn import deberta_kernels, packed_attention
-from prefens.members.nn.compiled import compiled_states_of, states_of
+from prefens.members.nn.compiled import compiled_last_hidden_states, last_hidden_states
 from prefens.members.nn.packed_attention import Segments
 
-Run = Callable[[Any, Mapping[str, Any]], torch.Tensor]
-SLACK = 0.75  # of the longest sequence of a padded group, that its shortest has at least
+Forward = Callable[[Any, Mapping[str, Any]], torch.Tensor]
+MIN_LENGTH_RATIO = 0.75  # of the shortest to the longest sequence of a padded group
 
 
-def encode(
+def forward_states(
     encoder: Any,
     batch: dict[str, torch.Tensor],
-    types: bool,
-    arithmetic: torch.dtype = torch.float32,
+    token_types: bool,
+    compute_dtype: torch.dtype = torch.float32,
     compiled: bool = False,
 ) -> torch.Tensor:
-    """Return (n, t, d) fp32 states of n sequences padded to t tokens, zeros where there is padding.
+    """Return the encoder's last hidden states of n sequences that are padded to t tokens.
 
     Parameters
     ----------
-    batch : "input_ids", "attention_mask" and "token_type_ids", each (n, t); padding is on the right.
-    types : whether the encoder reads "token_type_ids"; arithmetic : fp32, or bf16 for the encoder's products.
-    compiled : whether the encoder runs through torch.compile, which draws dropout in its own way.
+    encoder : transformers model or TextCnn
+        The encoder, on the device of the batch.
+    batch : dict of str to torch.Tensor, shape (n, t)
+        "input_ids", "attention_mask" and "token_type_ids"; padding is on the right.
+    token_types : bool
+        Whether the encoder reads "token_type_ids".
+    compute_dtype : torch.dtype
+        float32, or bfloat16 for matrix products under autocast.
+    compiled : bool
+        Whether the encoder runs through torch.compile, which draws other dropout masks.
+
+    Returns
+    -------
+    torch.Tensor, shape (n, t, d)
+        float32; zeros where there is padding.
     """
     order, lengths = canonical_order(batch)
-    names = ("input_ids", "attention_mask", *(("token_type_ids",) if types else ()))
-    place = batch["input_ids"].device
-    rows = torch.from_numpy(order).to(place)
+    names = ("input_ids", "attention_mask", *(("token_type_ids",) if token_types else ()))
+    device = batch["input_ids"].device
+    rows = torch.from_numpy(order).to(device)
     ordered = {name: batch[name][rows] for name in names}
-    with torch.autocast(place.type, torch.bfloat16, enabled=arithmetic is torch.bfloat16):
-        packed = deberta_kernels.installed(encoder) or packed_attention.enable(encoder)
-        run = compiled_states_of() if compiled else states_of
-        states = _packed(encoder, ordered, lengths, run) if packed else _padded(encoder, ordered, lengths, run)
-    found = torch.empty_like(rows)
-    found[rows] = torch.arange(len(rows), device=place)
-    return states.index_select(0, found)
+    with torch.autocast(device.type, torch.bfloat16, enabled=compute_dtype is torch.bfloat16):
+        packed = deberta_kernels.has_kernels(encoder) or packed_attention.enable(encoder)
+        forward = compiled_last_hidden_states() if compiled else last_hidden_states
+        states = _packed(encoder, ordered, lengths, forward) if packed else _padded(encoder, ordered, lengths, forward)
+    inverse = torch.empty_like(rows)
+    inverse[rows] = torch.arange(len(rows), device=device)
+    return states.index_select(0, inverse)
 
 
 def canonical_order(batch: dict[str, torch.Tensor]) -> tuple[Ints, Ints]:
-    """Return the order of the sequences by length, then by what they hold, longest first; and the lengths so."""
+    """Return the order of the sequences by length, longest first, then by content; and their lengths in that order.
+
+    Parameters
+    ----------
+    batch : dict of str to torch.Tensor, shape (n, t)
+        "input_ids", "attention_mask" and "token_type_ids".
+
+    Returns
+    -------
+    order, lengths : int64 array, shape (n,)
+        Rows of the batch, and tokens of these rows.
+    """
     lengths = batch["attention_mask"].sum(dim=1).cpu().numpy()
-    ids, seconds = batch["input_ids"].cpu().numpy(), batch["token_type_ids"].sum(dim=1).tolist()
+    ids, second_lengths = batch["input_ids"].cpu().numpy(), batch["token_type_ids"].sum(dim=1).tolist()
     keys = [
-        (-int(length), second, row[:length].tobytes())
-        for length, second, row in zip(lengths, seconds, ids, strict=True)
+        (-int(length), second_length, row[:length].tobytes())
+        for length, second_length, row in zip(lengths, second_lengths, ids, strict=True)
     ]
     order = np.array(sorted(range(len(keys)), key=keys.__getitem__), dtype=np.int64)
     return order, lengths[order]
 
 
-def _packed(encoder: Any, batch: dict[str, torch.Tensor], lengths: Ints, run: Run) -> torch.Tensor:
-    """States from one pass over the real tokens of all sequences, end to end."""
+def _packed(encoder: Any, batch: dict[str, torch.Tensor], lengths: Ints, forward: Forward) -> torch.Tensor:
+    """Return (n, t, d) states from one pass over the real tokens of all sequences, end to end."""
     ids, real = batch["input_ids"], batch["attention_mask"].bool()
     starts = torch.from_numpy(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)).to(ids.device)
-    read = {"input_ids": ids[real][None], "position_ids": positions(encoder, ids)[real][None]}
+    inputs = {"input_ids": ids[real][None], "position_ids": position_ids(encoder, ids)[real][None]}
     if "token_type_ids" in batch:
-        read["token_type_ids"] = batch["token_type_ids"][real][None]
+        inputs["token_type_ids"] = batch["token_type_ids"][real][None]
     segments = Segments(tuple(lengths.tolist()), starts)
-    if deberta_kernels.installed(encoder):
-        states = deberta_kernels.packed_states(encoder, read, segments).float()
+    if deberta_kernels.has_kernels(encoder):
+        states = deberta_kernels.packed_states(encoder, inputs, segments).float()
     else:
-        states = run(encoder, {**read, "segments": segments}).float()
+        states = forward(encoder, {**inputs, "segments": segments}).float()
     padded = states.new_zeros((*ids.shape, states.shape[-1]))
     padded[real] = states[0]
     return padded
 
 
-def positions(encoder: Any, ids: torch.Tensor) -> torch.Tensor:
-    """Return the (n, t) position ids that the encoder itself gives to (n, t) tokens."""
+def position_ids(encoder: Any, ids: torch.Tensor) -> torch.Tensor:
+    """Return the (n, t) position ids that an encoder gives to (n, t) token ids."""
     embeddings = encoder.embeddings
     if hasattr(embeddings, "create_position_ids_from_input_ids"):  # RoBERTa's kind counts from the padding id on
-        own: torch.Tensor = embeddings.create_position_ids_from_input_ids(ids, embeddings.padding_idx)
-        return own
+        positions: torch.Tensor = embeddings.create_position_ids_from_input_ids(ids, embeddings.padding_idx)
+        return positions
     return torch.arange(ids.shape[1], device=ids.device).expand(ids.shape)
 
 
-def _padded(encoder: Any, batch: dict[str, torch.Tensor], lengths: Ints, run: Run) -> torch.Tensor:
-    """States from padded groups of similar length, one pass each."""
-    whole = batch["input_ids"].shape[1]
+def _padded(encoder: Any, batch: dict[str, torch.Tensor], lengths: Ints, forward: Forward) -> torch.Tensor:
+    """Return (n, t, d) states from one pass over each group of sequences of similar length."""
+    longest = batch["input_ids"].shape[1]
     parts = []
-    for rows in groups(lengths):
+    for rows in length_groups(lengths):
         group = {name: tensor[rows, : int(lengths[rows.start])] for name, tensor in batch.items()}
-        states = run(encoder, group).float() * group["attention_mask"].unsqueeze(-1)
-        parts.append(torch.nn.functional.pad(states, (0, 0, 0, whole - states.shape[1])))
+        states = forward(encoder, group).float() * group["attention_mask"].unsqueeze(-1)
+        parts.append(torch.nn.functional.pad(states, (0, 0, 0, longest - states.shape[1])))
     return torch.cat(parts)
 
 
-def groups(lengths: Ints) -> Iterator[slice]:
-    """Yield slices of descending lengths; in each, the shortest has at least SLACK of the longest's tokens."""
+def length_groups(lengths: Ints) -> Iterator[slice]:
+    """Yield slices of (n,) descending lengths; the shortest of each is at least MIN_LENGTH_RATIO of the longest."""
     start = 0
     while start < len(lengths):
-        stop = start + int((lengths[start:] >= SLACK * lengths[start]).sum())
+        stop = start + int((lengths[start:] >= MIN_LENGTH_RATIO * lengths[start]).sum())
         yield slice(start, stop)
         start = stop

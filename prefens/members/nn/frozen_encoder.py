@@ -1,4 +1,4 @@
-"""An encoder that never changes: read from its files when it is needed, and no part of the model that is trained."""
+"""An encoder that is never trained, loaded when it is needed, whose weights are no part of the model."""
 
 from __future__ import annotations
 
@@ -13,31 +13,38 @@ from prefens.members.nn.pretrained import load_encoder, read_config
 
 
 class FrozenEncoder(nn.Module):
-    """Stands where a trained encoder stands; to optimisers, checkpoints and files it has no weights.
+    """Takes the place of a trained encoder in a `PairModel`, without parameters and without state.
 
-    Fold models whose features are kept need the encoder's sizes alone, so nothing is loaded before it is asked for.
+    Fold models whose encoder features are cached need the encoder's config alone, so its weights are loaded on demand.
 
     Parameters
     ----------
-    directory : of the encoder's files.
-    rounded : whether its states are rounded to 16 bits, as those that are kept for a head that pools by itself are, so
-        that the head predicts from what it was trained on.
+    directory : Path
+        The encoder's files.
+    round_to_fp16 : bool
+        Whether states are rounded to 16 bits. Cached token states are; with the same rounding, a head predicts from
+        what it was trained on.
+
+    Attributes
+    ----------
+    config : transformers config
+        Read from the directory.
     """
 
-    def __init__(self, directory: Path, rounded: bool = False) -> None:
+    def __init__(self, directory: Path, round_to_fp16: bool = False) -> None:
         super().__init__()
-        self.directory, self.rounded = directory, rounded
+        self.directory, self.round_to_fp16 = directory, round_to_fp16
         self.config = read_config(directory)
-        self._held: list[Any] = []  # in a list, so that the module does not count as a part of this one
+        self._encoders: list[Any] = []  # at most one; in a list, so that torch does not register it as a submodule
 
-    def loaded(self, place: torch.device) -> Any:
-        """Return the encoder itself on a device, in evaluation mode; nothing of it is ever trained."""
-        if not self._held:
-            encoder = load_encoder(self.directory).eval().requires_grad_(False).to(place)
-            install(encoder, place)
-            self._held.append(encoder)
-        return self._held[0]
+    def on(self, device: torch.device) -> Any:
+        """Return the encoder on a device, in evaluation mode, without gradients."""
+        if not self._encoders:
+            encoder = load_encoder(self.directory).eval().requires_grad_(False).to(device)
+            install(encoder, device)
+            self._encoders.append(encoder)
+        return self._encoders[0]
 
     def release(self) -> None:
-        """Give the memory of the weights back; the next use loads them again."""
-        self._held.clear()
+        """Free the memory of the weights; the next use loads them again."""
+        self._encoders.clear()

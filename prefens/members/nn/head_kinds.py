@@ -1,7 +1,7 @@
-"""The heads: from a pair's one or two vectors to the logits of the outcomes.
+"""The heads: from the one or two vectors of a pair to the logits of its outcomes.
 
-A head reads token states into vectors first (`read`), since some convolve or weigh them. Where a pair has two
-vectors, they are those of the sequences in which A, and in which B, is the response or goes first.
+A head first pools token states (`pool`), since some heads convolve or weigh them. Where a pair has two vectors, the
+first is that of the sequence in which A is the response or comes first, the second that of B.
 """
 
 from __future__ import annotations
@@ -13,47 +13,78 @@ from torch import nn
 
 from prefens.core.types import Outcome, n_outcomes
 from prefens.members.nn.convolutions import Convolutions
-from prefens.members.nn.pooling import Pool
+from prefens.members.nn.pooling import PoolingLayer
 
 
 class Head(nn.Module):
-    """A head on pooled states of `pool`, and `style` numbers beside each vector.
+    """Base class of heads: pooling, then layers on the pooled vectors and the style features beside them.
 
-    A fresh one gives the same logits to all pairs: its last layer's weights are zero, and its first steps, in which
-    Adam moves every weight alike, are not spent on undoing random ones.
+    A new head gives the same logits to all pairs: its last layer's weights are zero, so its first steps, in which Adam
+    moves every weight by the same amount, are not spent on undoing random ones.
+
+    Parameters
+    ----------
+    pooling_layer : PoolingLayer
+        Makes a vector of each sequence's token states.
+    n_style : int
+        The number of style features beside each vector.
+    n_vectors : int
+        The number of vectors that `forward` takes, 1 or 2.
 
     Attributes
     ----------
-    symmetric : whether swapping the two vectors swaps the logits of A and B, for any weights; it needs both of them.
-    vectors : how many it reads, 1 or 2.
+    symmetric : bool
+        Whether swapping the two vectors swaps the logits of A and B, whatever the weights. Needs two vectors.
+    size : int
+        The size of each vector with its style features.
+    body : nn.Sequential
+        The layers that are trained; the last one is linear.
     """
 
     symmetric: ClassVar[bool] = False
     body: nn.Sequential
 
-    def __init__(self, pool: Pool, style: int, vectors: int) -> None:
+    def __init__(self, pooling_layer: PoolingLayer, n_style: int, n_vectors: int) -> None:
         super().__init__()
-        self.pool, self.vectors = pool, vectors
-        self.size = pool.size + style
+        self.pooling_layer, self.n_vectors = pooling_layer, n_vectors
+        self.size = pooling_layer.size + n_style
 
-    def read(self, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Return (m, pool.size) vectors from (m, t, d) token states and their (m, t) mask; pooled in fp32."""
-        pooled: torch.Tensor = self.pool(states.float(), mask)
+    def pool(self, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Return (m, pooling_layer.size) float32 vectors of (m, t, d) token states and their (m, t) mask."""
+        pooled: torch.Tensor = self.pooling_layer(states.float(), mask)
         return pooled
 
     @torch.no_grad()
-    def start_at(self, side: float, tie: float) -> None:
-        """Have a fresh head give all pairs the logits `side` for A and for B, and `tie`, but for what cancels."""
-        wanted = [tie if outcome is Outcome.TIE else side for outcome in Outcome]
-        cast(nn.Linear, self.body[-1]).bias.copy_(torch.tensor(wanted))
+    def init_to_prior(self, log_win: float, log_tie: float) -> None:
+        """Set the biases of a new head so that it predicts the class prior for every pair.
+
+        Parameters
+        ----------
+        log_win : float
+            The log probability that A wins, and that B wins.
+        log_tie : float
+            The log probability of a tie.
+        """
+        logits = [log_tie if outcome is Outcome.TIE else log_win for outcome in Outcome]
+        cast(nn.Linear, self.body[-1]).bias.copy_(torch.tensor(logits))
 
 
 class LinearHead(Head):
-    """Logits that are linear in the concatenated vectors."""
+    """Logits that are linear in the concatenated vectors.
 
-    def __init__(self, pool: Pool, style: int, vectors: int, dropout: float) -> None:
-        super().__init__(pool, style, vectors)
-        self.body = nn.Sequential(nn.Dropout(dropout), _last(vectors * self.size, n_outcomes()))
+    Parameters
+    ----------
+    pooling_layer : PoolingLayer
+        As in `Head`.
+    n_style, n_vectors : int
+        As in `Head`.
+    dropout : float in [0, 1)
+        The share of the inputs that a training step drops.
+    """
+
+    def __init__(self, pooling_layer: PoolingLayer, n_style: int, n_vectors: int, dropout: float) -> None:
+        super().__init__(pooling_layer, n_style, n_vectors)
+        self.body = nn.Sequential(nn.Dropout(dropout), _zero_linear(n_vectors * self.size, n_outcomes()))
 
     def forward(self, *vectors: torch.Tensor) -> torch.Tensor:
         """Return (n, K) logits for one or two (n, size) vectors."""
@@ -62,11 +93,23 @@ class LinearHead(Head):
 
 
 class MlpHead(Head):
-    """One hidden layer on the concatenated vectors."""
+    """One hidden layer on the concatenated vectors.
 
-    def __init__(self, pool: Pool, style: int, vectors: int, hidden: int, dropout: float) -> None:
-        super().__init__(pool, style, vectors)
-        self.body = _two_layers(vectors * self.size, hidden, n_outcomes(), dropout)
+    Parameters
+    ----------
+    pooling_layer : PoolingLayer
+        As in `Head`.
+    n_style, n_vectors : int
+        As in `Head`.
+    hidden : int
+        Hidden units.
+    dropout : float in [0, 1)
+        The share of the inputs and of the hidden units that a training step drops.
+    """
+
+    def __init__(self, pooling_layer: PoolingLayer, n_style: int, n_vectors: int, hidden: int, dropout: float) -> None:
+        super().__init__(pooling_layer, n_style, n_vectors)
+        self.body = _mlp(n_vectors * self.size, hidden, n_outcomes(), dropout)
 
     def forward(self, *vectors: torch.Tensor) -> torch.Tensor:
         """Return (n, K) logits for one or two (n, size) vectors."""
@@ -75,37 +118,71 @@ class MlpHead(Head):
 
 
 class CnnHead(MlpHead):
-    """As `MlpHead`, on states that convolutions have gone over; `pool` is of their channels."""
+    """Convolutions over the token states, pooling of their channels, then one hidden layer.
+
+    Parameters
+    ----------
+    convolutions : Convolutions
+        Read the token states; `pooling_layer` reads their channels.
+    pooling_layer : PoolingLayer
+        As in `Head`.
+    n_style, n_vectors : int
+        As in `Head`.
+    hidden : int
+        Hidden units.
+    dropout : float in [0, 1)
+        As in `MlpHead`.
+    """
 
     def __init__(
-        self, convolutions: Convolutions, pool: Pool, style: int, vectors: int, hidden: int, dropout: float
+        self,
+        convolutions: Convolutions,
+        pooling_layer: PoolingLayer,
+        n_style: int,
+        n_vectors: int,
+        hidden: int,
+        dropout: float,
     ) -> None:
-        super().__init__(pool, style, vectors, hidden, dropout)
+        super().__init__(pooling_layer, n_style, n_vectors, hidden, dropout)
         self.convolutions = convolutions
 
-    def read(self, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        return super().read(self.convolutions(states, mask), mask)
+    def pool(self, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        return super().pool(self.convolutions(states, mask), mask)
 
 
 class EquivariantHead(Head):
-    """Logits f(a, b), f(b, a) and g(a, b) + g(b, a): swapping a and b swaps the first two, for any weights."""
+    """Logits f(a, b), f(b, a) and g(a, b) + g(b, a): swapping a and b swaps the first two, whatever the weights.
+
+    Parameters
+    ----------
+    pooling_layer : PoolingLayer
+        As in `Head`.
+    n_style : int
+        As in `Head`.
+    hidden : int
+        Hidden units.
+    dropout : float in [0, 1)
+        As in `MlpHead`.
+    """
 
     symmetric = True
 
-    def __init__(self, pool: Pool, style: int, hidden: int, dropout: float) -> None:
-        super().__init__(pool, style, 2)
-        self.body = _two_layers(4 * self.size, hidden, 2, dropout)
+    def __init__(self, pooling_layer: PoolingLayer, n_style: int, hidden: int, dropout: float) -> None:
+        super().__init__(pooling_layer, n_style, n_vectors=2)
+        self.body = _mlp(4 * self.size, hidden, 2, dropout)
 
     @torch.no_grad()
-    def start_at(self, side: float, tie: float) -> None:
-        cast(nn.Linear, self.body[-1]).bias.copy_(torch.tensor([side, tie / 2.0]))  # it is added up over both orders
+    def init_to_prior(self, log_win: float, log_tie: float) -> None:
+        bias = torch.tensor([log_win, log_tie / 2.0])  # the tie's is added up over both orders
+        cast(nn.Linear, self.body[-1]).bias.copy_(bias)
 
     def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
         """Return (n, K) logits for two (n, size) vectors."""
-        there, back = self._score(a, b), self._score(b, a)
-        return _in_order(there[:, 0], back[:, 0], there[:, 1] + back[:, 1])
+        ab, ba = self._scores(a, b), self._scores(b, a)
+        return _stack_logits(ab[:, 0], ba[:, 0], ab[:, 1] + ba[:, 1])
 
-    def _score(self, own: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    def _scores(self, own: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+        """Return (n, 2): f and g of two (n, size) vectors."""
         scores: torch.Tensor = self.body(torch.cat([own, other, own - other, own * other], dim=1))
         return scores
 
@@ -114,39 +191,51 @@ class DavidsonHead(Head):
     """A reward r for each response and one tie parameter nu: logits r_a, r_b and (r_a + r_b) / 2 + log nu.
 
     Davidson 1970, "On extending the Bradley-Terry model to accommodate ties in paired comparison experiments",
-    section 2, with exp(r) as the strengths. In a cross pairing, the reward is that of the response that goes first.
+    section 2, with exp(r) as the strengths. In a cross pairing, the reward is that of the response that comes first.
+
+    Parameters
+    ----------
+    pooling_layer : PoolingLayer
+        As in `Head`.
+    n_style : int
+        As in `Head`.
+    hidden : int
+        Hidden units.
+    dropout : float in [0, 1)
+        As in `MlpHead`.
     """
 
     symmetric = True
 
-    def __init__(self, pool: Pool, style: int, hidden: int, dropout: float) -> None:
-        super().__init__(pool, style, 2)
-        self.body = _two_layers(self.size, hidden, 1, dropout, bias=False)  # it would cancel in the softmax
+    def __init__(self, pooling_layer: PoolingLayer, n_style: int, hidden: int, dropout: float) -> None:
+        super().__init__(pooling_layer, n_style, n_vectors=2)
+        self.body = _mlp(self.size, hidden, 1, dropout, bias=False)  # a bias would cancel in the softmax
         self.log_nu = nn.Parameter(torch.zeros(()))
 
     @torch.no_grad()
-    def start_at(self, side: float, tie: float) -> None:
-        self.log_nu.fill_(tie - side)
+    def init_to_prior(self, log_win: float, log_tie: float) -> None:
+        self.log_nu.fill_(log_tie - log_win)
 
     def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
         """Return (n, K) logits for two (n, size) vectors."""
         reward_a, reward_b = self.body(a)[:, 0], self.body(b)[:, 0]
-        return _in_order(reward_a, reward_b, (reward_a + reward_b) / 2 + self.log_nu)
+        return _stack_logits(reward_a, reward_b, (reward_a + reward_b) / 2 + self.log_nu)
 
 
-def _last(inputs: int, outputs: int, bias: bool = True) -> nn.Linear:
-    """Return a layer of zeros, after drawing as many random numbers as any other."""
+def _zero_linear(inputs: int, outputs: int, bias: bool = True) -> nn.Linear:
+    """Return a linear layer of zeros; torch's generator advances as for a random one."""
     layer = nn.Linear(inputs, outputs, bias=bias)
     for weight in layer.parameters():
         nn.init.zeros_(weight)
     return layer
 
 
-def _two_layers(inputs: int, hidden: int, outputs: int, dropout: float, bias: bool = True) -> nn.Sequential:
-    last = _last(hidden, outputs, bias)
+def _mlp(inputs: int, hidden: int, outputs: int, dropout: float, bias: bool = True) -> nn.Sequential:
+    last = _zero_linear(hidden, outputs, bias)
     return nn.Sequential(nn.Dropout(dropout), nn.Linear(inputs, hidden), nn.GELU(), nn.Dropout(dropout), last)
 
 
-def _in_order(a_wins: torch.Tensor, b_wins: torch.Tensor, tie: torch.Tensor) -> torch.Tensor:
+def _stack_logits(a_wins: torch.Tensor, b_wins: torch.Tensor, tie: torch.Tensor) -> torch.Tensor:
+    """Return (n, K) logits in the order of `Outcome` from three (n,) tensors."""
     logits = {Outcome.A_WINS: a_wins, Outcome.B_WINS: b_wins, Outcome.TIE: tie}
     return torch.stack([logits[outcome] for outcome in Outcome], dim=1)

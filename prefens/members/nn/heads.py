@@ -1,4 +1,4 @@
-"""Which head a pair model has, and its settings."""
+"""The settings of a pair model's head, and the head that they describe."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from prefens.core.errors import ConfigError
 from prefens.members.nn.convolutions import Convolutions
 from prefens.members.nn.head_kinds import CnnHead, DavidsonHead, EquivariantHead, Head, LinearHead, MlpHead
 from prefens.members.nn.pairing import Pairing
-from prefens.members.nn.pooling import Pool, Pooling
+from prefens.members.nn.pooling import Pooling, PoolingLayer
 
 
 class HeadKind(Enum):
-    """Which head; each is described at its class."""
+    """The kinds of heads; each is described at its class in `head_kinds`."""
 
     equivariant = "equivariant"
     linear = "linear"
@@ -24,10 +24,29 @@ class HeadKind(Enum):
 
 @dataclass
 class HeadSettings:
-    """What makes logits of token states; linear has no hidden units, and only cnn has filters.
+    """The settings of the group `head`.
 
-    kind; pooling of token states; hidden units, 1 or more; dropout in [0, 1); style: whether the head reads the
-    style features of a pair beside its vectors; filters of each width, 1 or more; widths: tokens under a filter.
+    Attributes
+    ----------
+    kind : HeadKind
+        Which head.
+    pooling : Pooling
+        How token states become one vector per sequence.
+    hidden : int, at least 1
+        Hidden units; linear has none.
+    dropout : float in [0, 1)
+        The share of the inputs and of the hidden units that a training step drops.
+    style : bool
+        Whether the head reads the style features of a pair beside its vectors.
+    filters : int, at least 1
+        Filters of each width; only cnn has them.
+    widths : list of int, each at least 1
+        Tokens under a filter; only cnn has them.
+
+    Raises
+    ------
+    ConfigError
+        A value is out of its range.
     """
 
     kind: HeadKind = HeadKind.equivariant
@@ -40,29 +59,42 @@ class HeadSettings:
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.dropout < 1.0:
-            raise ConfigError(f"head.dropout={self.dropout}", "a share from 0 up to 1, 1 not included", "correct it")
+            raise ConfigError(f"head.dropout={self.dropout}", "a share in [0, 1)", "correct head.dropout")
         for name, values in (("hidden", [self.hidden]), ("filters", [self.filters]), ("widths", self.widths)):
             if not values or min(values) < 1:
                 raise ConfigError(f"head.{name}={getattr(self, name)}", "1 or more", f"correct head.{name}")
 
     @property
     def learns_pooling(self) -> bool:
-        """Whether a sequence's vector depends on weights of the head, and not on the encoder alone."""
+        """Whether the vector of a sequence depends on weights of the head, and not on the encoder alone."""
         return self.kind is HeadKind.cnn or self.pooling is Pooling.attention
 
 
-def make_head(settings: HeadSettings, dimension: int, style: int, pairing: Pairing) -> Head:
-    """Return a fresh head on (n, t, dimension) states, with `style` numbers beside each vector."""
+def make_head(settings: HeadSettings, dimension: int, n_style: int, pairing: Pairing) -> Head:
+    """Return a new head; its random weights are drawn from torch's generator.
+
+    Parameters
+    ----------
+    settings : HeadSettings
+        Which head, and its sizes.
+    dimension : int
+        The size d of the encoder's token states.
+    n_style : int
+        The number of style features beside each vector, 0 for none.
+    pairing : Pairing
+        A head that is not symmetric reads both vectors of a siamese pairing, and one of a cross pairing.
+    """
     hidden, dropout = settings.hidden, settings.dropout
-    vectors = 2 if pairing is Pairing.siamese else 1
+    n_vectors = 2 if pairing is Pairing.siamese else 1
     if settings.kind is HeadKind.cnn:
         convolutions = Convolutions(dimension, settings.filters, settings.widths)
-        return CnnHead(convolutions, Pool(settings.pooling, convolutions.size), style, vectors, hidden, dropout)
-    pool = Pool(settings.pooling, dimension)
+        pooling_layer = PoolingLayer(settings.pooling, convolutions.size)
+        return CnnHead(convolutions, pooling_layer, n_style, n_vectors, hidden, dropout)
+    pooling_layer = PoolingLayer(settings.pooling, dimension)
     if settings.kind is HeadKind.linear:
-        return LinearHead(pool, style, vectors, dropout)
+        return LinearHead(pooling_layer, n_style, n_vectors, dropout)
     if settings.kind is HeadKind.mlp:
-        return MlpHead(pool, style, vectors, hidden, dropout)
+        return MlpHead(pooling_layer, n_style, n_vectors, hidden, dropout)
     symmetric = {HeadKind.equivariant: EquivariantHead, HeadKind.davidson: DavidsonHead}[settings.kind]
-    made: Head = symmetric(pool, style, hidden, dropout)
-    return made
+    head: Head = symmetric(pooling_layer, n_style, hidden, dropout)
+    return head

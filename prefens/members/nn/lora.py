@@ -16,19 +16,31 @@ from torch import nn
 from prefens.core.errors import BackboneError, ConfigError
 
 ALL_LINEAR = "all-linear"
-ATTENTION = {
-    "attention",
-    "attn",
-}  # the part of a layer's path that BERT, RoBERTa, DeBERTa, MPNet, ModernBERT, ... share
-LOW, HIGH = ".lora_A.default.weight", ".lora_B.default.weight"  # how peft names A and B
+# The part of a layer's path that BERT, RoBERTa, DeBERTa, MPNet, ModernBERT, ... share.
+ATTENTION = {"attention", "attn"}
+LORA_A, LORA_B = ".lora_A.default.weight", ".lora_B.default.weight"  # peft's names of A and B
 
 
 @dataclass
 class LoraSettings:
-    """rank of the adapters; alpha / rank scales them; dropout in [0, 1) of what they read.
+    """The settings of the group `training.lora`.
 
-    targets: the linear layers that get one, by the ends of their names; None for all of attention, [all-linear] for
-    every linear layer but the pooler.
+    Attributes
+    ----------
+    rank : int, at least 1
+        The rank of the adapters.
+    alpha : int, at least 1
+        alpha / rank scales what an adapter adds.
+    dropout : float in [0, 1)
+        The share of an adapter's inputs that a training step drops.
+    targets : list of str or None
+        The linear layers that get an adapter, by the ends of their names; None for those of attention, [all-linear]
+        for all but the pooler's.
+
+    Raises
+    ------
+    ConfigError
+        A value is out of its range.
     """
 
     rank: int = 8
@@ -46,56 +58,96 @@ class LoraSettings:
 
 
 def adapted_layers(encoder: nn.Module, targets: list[str] | None) -> list[str]:
-    """Return the names of the linear layers that get an adapter; BackboneError where there are none."""
+    """Return the names of the linear layers that get an adapter.
+
+    Parameters
+    ----------
+    encoder : nn.Module
+        The encoder without adapters.
+    targets : list of str or None
+        As in `LoraSettings`.
+
+    Raises
+    ------
+    BackboneError
+        No layer matches the targets.
+    """
     linear = [name for name, part in encoder.named_modules() if isinstance(part, nn.Linear)]
     used = [name for name in linear if "pooler" not in name.split(".")]  # nothing reads what the pooler gives
     if targets is None:
-        chosen = [name for name in used if ATTENTION & set(name.split("."))]
+        layers = [name for name in used if ATTENTION & set(name.split("."))]
     elif targets == [ALL_LINEAR]:
-        chosen = used
+        layers = used
     else:
-        chosen = [name for name in used if any(f".{name}".endswith(f".{target}") for target in targets)]
-    if not chosen:
+        layers = [name for name in used if any(f".{name}".endswith(f".{target}") for target in targets)]
+    if not layers:
         ends = sorted({name.rsplit(".", 1)[-1] for name in used})
         raise BackboneError(
             f"training.lora.targets={targets}: the encoder has no such linear layers",
             f"ends of names such as {', '.join(ends) or '(it has no linear layers at all)'}",
             "set training.lora.targets=[all-linear], or give names",
         )
-    return chosen
+    return layers
 
 
 def add_adapters(encoder: nn.Module, settings: LoraSettings) -> None:
-    """Put adapters into an encoder, in place, and freeze all its other weights. B starts at 0: nothing changes yet.
+    """Put adapters into an encoder, in place, and freeze all its other weights.
 
-    A is drawn from torch's generator, which the caller has seeded. ConfigError where peft is not installed.
+    A is drawn from torch's generator, which the caller has seeded. B is zero, so the encoder's states don't change.
+
+    Parameters
+    ----------
+    encoder : nn.Module
+        The plain encoder.
+    settings : LoraSettings
+        Rank, scale, dropout and layers.
+
+    Raises
+    ------
+    BackboneError
+        No layer matches `settings.targets`.
+    ConfigError
+        The package peft is not installed.
     """
     try:
         from peft import LoraConfig, inject_adapter_in_model
     except ImportError as error:
         raise ConfigError(
             "training.mode=lora, and the package peft is not installed",
-            "it, for training adapters (predicting with them does not need it)",
+            "peft, for training adapters (predicting with them does not need it)",
             "pip install 'prefens[lora]'",
         ) from error
     layers = adapted_layers(encoder, settings.targets)
-    chosen = LoraConfig(
+    config = LoraConfig(
         r=settings.rank, lora_alpha=settings.alpha, lora_dropout=settings.dropout, target_modules=layers
     )
-    inject_adapter_in_model(chosen, encoder)
+    inject_adapter_in_model(config, encoder)
 
 
-def merge_adapters(encoder: nn.Module, weights: Mapping[str, torch.Tensor], settings: LoraSettings) -> None:
+def merge_adapters(encoder: nn.Module, adapters: Mapping[str, torch.Tensor], settings: LoraSettings) -> None:
     """Add adapters to the weights of the plain encoder that they were trained on, in place and in fp32.
 
-    `weights` has them by the names that they had in the encoder. The result predicts what the encoder with its
-    adapters did, at the speed of one without, and peft is not needed. ValueError where other weights are among them.
+    The result predicts what the encoder with its adapters did, at the speed of one without, and needs no peft.
+
+    Parameters
+    ----------
+    encoder : nn.Module
+        The plain encoder.
+    adapters : mapping of str to torch.Tensor
+        A and B by their names in the encoder with adapters.
+    settings : LoraSettings
+        Those of the training.
+
+    Raises
+    ------
+    ValueError
+        Other weights are among the adapters.
     """
-    rest = {name for name in weights if not name.endswith((LOW, HIGH))}
-    if rest:
-        raise ValueError(f"not weights of adapters: {sorted(rest)[:3]}")
-    for name in [name for name in weights if name.endswith(LOW)]:
-        layer: Any = encoder.get_submodule(name.removesuffix(LOW))
-        low, high = weights[name].float(), weights[name.removesuffix(LOW) + HIGH].float()
+    others = {name for name in adapters if not name.endswith((LORA_A, LORA_B))}
+    if others:
+        raise ValueError(f"not weights of adapters: {sorted(others)[:3]}")
+    for name in [name for name in adapters if name.endswith(LORA_A)]:
+        layer: Any = encoder.get_submodule(name.removesuffix(LORA_A))
+        a, b = adapters[name].float(), adapters[name.removesuffix(LORA_A) + LORA_B].float()
         with torch.no_grad():
-            layer.weight += (settings.alpha / settings.rank) * (high @ low)
+            layer.weight += (settings.alpha / settings.rank) * (b @ a)

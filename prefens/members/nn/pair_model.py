@@ -1,4 +1,4 @@
-"""The pair model: an encoder reads the sequences of a pair, a head makes logits of their states."""
+"""The pair model: an encoder reads the sequences of a pair, and a head makes logits of their states."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from torch import nn
 from prefens.core.types import SWAP
 from prefens.data.text.tokens import PairTokens
 from prefens.data.text.truncation import Tokens
-from prefens.members.nn.encoder_features import EncodedPairs
-from prefens.members.nn.encoder_forward import encode
+from prefens.members.nn.encoder_features import EncoderFeatures
+from prefens.members.nn.encoder_forward import forward_states
 from prefens.members.nn.frozen_encoder import FrozenEncoder
 from prefens.members.nn.heads import HeadSettings, make_head
 from prefens.members.nn.pairing import Pairing
@@ -24,21 +24,35 @@ Batch = dict[str, torch.Tensor]
 
 
 class PairModel(nn.Module):
-    """An encoder of Hugging Face's kind and a head, for either pairing.
+    """An encoder and a head, for either pairing.
 
     Parameters
     ----------
-    style : how many odd and even style features the batches hold, (0, 0) where the head reads none.
+    encoder : transformers model, TextCnn or FrozenEncoder
+        Makes token states of sequences.
+    settings : HeadSettings
+        Describe the head.
+    pairing : Pairing
+        Which two sequences a pair is.
+    style : tuple of int, (p, q)
+        The numbers of odd and even style features in the batches, (0, 0) where the head reads none.
 
     Attributes
     ----------
-    both : whether training needs both sequences of a pair. Only a cross pairing with a head that is not symmetric by
-        form learns from one sequence; prediction reads both in any case.
-    arithmetic : that of the encoder's products, fp32 or bf16; pooling, head and weights are fp32 always.
-    compiled : whether the encoder is trained through torch.compile.
+    head : Head
+        Makes logits of states.
+    needs_both : bool
+        Whether training needs both sequences of a pair. Only a cross pairing with a head that is not symmetric learns
+        from one sequence; prediction reads both in any case.
+    token_types : bool
+        Whether the encoder reads "token_type_ids".
+    compute_dtype : torch.dtype
+        float32 or bfloat16, of the encoder's matrix products; weights, pooling and head are float32 always.
+    compiled : bool
+        Whether training runs the encoder through torch.compile.
     """
 
-    arithmetic: torch.dtype = torch.float32
+    compute_dtype: torch.dtype = torch.float32
     compiled: bool = False
 
     def __init__(
@@ -52,30 +66,29 @@ class PairModel(nn.Module):
         self.encoder = encoder
         self.settings = settings
         self.head = make_head(settings, encoder.config.hidden_size, sum(style), pairing)
-        self.both = pairing is Pairing.siamese or self.head.symmetric
-        self.segments = getattr(encoder.config, "type_vocab_size", 0) > 1
+        self.needs_both = pairing is Pairing.siamese or self.head.symmetric
+        self.token_types = getattr(encoder.config, "type_vocab_size", 0) > 1
 
     def forward(self, batch: Batch) -> torch.Tensor:
-        """Return (n, K) logits in the given order for a batch of n pairs, as `pair_batch` makes it."""
-        return self._judge(*self.vectors(batch))
+        """Return (n, K) logits for a batch of n pairs, as `pair_batch` makes it; A and B as the batch shows them."""
+        return self._logits(*self.vectors(batch))
 
     def log_probabilities(self, batch: Batch) -> torch.Tensor:
-        """Return (n, K) float64 log probabilities, swap-symmetric by construction, for a batch with both sequences.
+        """Return (n, K) float64 log probabilities for a batch with both sequences, swap-symmetric by construction.
 
-        A head that is not symmetric by form judges both orders, and the two are averaged in probability.
+        A head that is not symmetric predicts both orders, and the two predictions are averaged in probability.
         """
         a, b = self.vectors(batch)
-        there = self._judge(a, b).double().log_softmax(dim=1)
+        ab = self._logits(a, b).double().log_softmax(dim=1)
         if self.head.symmetric:
-            return there
-        back = self._judge(b, a).double().log_softmax(dim=1)
-        return torch.logaddexp(there, back[:, SWAP.tolist()]) - log(2.0)
+            return ab
+        ba = self._logits(b, a).double().log_softmax(dim=1)
+        return torch.logaddexp(ab, ba[:, SWAP.tolist()]) - log(2.0)
 
     def vectors(self, batch: Batch) -> tuple[torch.Tensor, ...]:
-        """Return the (n, size) vectors that the head reads: of the first sequences, and of the second if there are any.
+        """Return one (n, size) vector for each sequence of a pair in the batch: the head's inputs.
 
-        The style features stand beside them as the response sees them whose turn it is: odd ones change their sign
-        between the two.
+        Style features are appended as each response's own: odd ones change sign from the first vector to the second.
         """
         pooled = torch.split(self.pooled(batch).float(), len(batch["rows"]))
         if "odd" not in batch:
@@ -85,29 +98,42 @@ class PairModel(nn.Module):
         return tuple(torch.cat([vector, sign * odd, even], dim=1) for vector, sign in zip(pooled, signs, strict=True))
 
     def pooled(self, batch: Batch) -> torch.Tensor:
-        """Return (m, size) vectors of the batch's m sequences; a frozen encoder may have given them before."""
+        """Return (m, size) pooled vectors of the batch's m sequences; precomputed ones are returned as they are."""
         if "pooled" in batch:
             return batch["pooled"]
-        return self.head.read(self.states(batch), batch["attention_mask"])
+        return self.head.pool(self.states(batch), batch["attention_mask"])
 
     def states(self, batch: Batch) -> torch.Tensor:
-        """Return (m, t, d) token states of the batch's m sequences; a frozen encoder may have given them before."""
+        """Return (m, t, d) token states of the batch's m sequences; precomputed ones are returned as they are."""
         if "states" in batch:
             return batch["states"]
         frozen = isinstance(self.encoder, FrozenEncoder)
-        encoder = self.encoder.loaded(batch["input_ids"].device) if frozen else self.encoder
-        states = encode(encoder, batch, self.segments, self.arithmetic, self.compiled and self.training)
-        return states.half().float() if frozen and self.encoder.rounded else states
+        encoder = self.encoder.on(batch["input_ids"].device) if frozen else self.encoder
+        states = forward_states(encoder, batch, self.token_types, self.compute_dtype, self.compiled and self.training)
+        return states.half().float() if frozen and self.encoder.round_to_fp16 else states
 
-    def _judge(self, *vectors: torch.Tensor) -> torch.Tensor:
+    def _logits(self, *vectors: torch.Tensor) -> torch.Tensor:
         """Return the head's (n, K) logits; in fp32, since bf16 has no more than three digits for them."""
         with torch.autocast(vectors[0].device.type, enabled=False):
-            logits: torch.Tensor = self.head(*vectors[: self.head.vectors])
+            logits: torch.Tensor = self.head(*vectors[: self.head.n_vectors])
         return logits
 
 
 def pad(sequences: list[tuple[Tokens, int]], padding: int) -> Batch:
-    """Return (n, longest) tensors of token ids, mask and segments for n (tokens, length of the first segment)."""
+    """Return the padded batch of n token sequences.
+
+    Parameters
+    ----------
+    sequences : list of (int32 array, int)
+        Token ids, and the length of the first segment.
+    padding : int
+        The token id that fills shorter sequences.
+
+    Returns
+    -------
+    dict of str to torch.Tensor, shape (n, longest)
+        "input_ids", "attention_mask" and "token_type_ids".
+    """
     longest = max(len(tokens) for tokens, _ in sequences)
     ids = torch.full((len(sequences), longest), padding, dtype=torch.long)
     mask, types = torch.zeros_like(ids), torch.zeros_like(ids)
@@ -119,39 +145,47 @@ def pad(sequences: list[tuple[Tokens, int]], padding: int) -> Batch:
 
 
 def pair_batch(
-    tokens: PairTokens | EncodedPairs,
+    inputs: PairTokens | EncoderFeatures,
     rows: Sequence[int] | NDArray[np.int64],
     padding: int,
     swapped: NDArray[np.bool_] | None = None,
     both: bool = True,
 ) -> Batch:
-    """Return the padded batch of the n pairs at `rows`, as `PairModel` reads it.
+    """Return the padded batch of n pairs, as `PairModel` reads it.
 
     Parameters
     ----------
-    tokens : of pairs, or what a frozen encoder made of them; padding : the token id that fills shorter sequences.
-    swapped : (n,) whether a pair's two sequences change places, its style features with them; or None for no pair.
-    both : whether the batch holds both sequences of each pair, the first ones first, or the first ones alone.
+    inputs : PairTokens or EncoderFeatures
+        Tokens of pairs, or the features that a frozen encoder gives for them.
+    rows : int sequence, shape (n,)
+        Places in `inputs`.
+    padding : int
+        The token id that fills shorter sequences.
+    swapped : bool array, shape (n,), or None
+        Whether a pair's two sequences change places, its style features with them; None for no pair.
+    both : bool
+        Whether the batch holds both sequences of each pair, all first ones before all second ones, or the first alone.
 
     Returns
     -------
-    input_ids, attention_mask, token_type_ids (2n or n, longest), or what `EncodedPairs.batch` gives; rows (n,), as
-    given; odd (n, p) and even (n, q) where the tokens come with style features.
+    dict of str to torch.Tensor
+        "input_ids", "attention_mask" and "token_type_ids" (2n or n, longest), or what `EncoderFeatures.batch` returns;
+        "rows" (n,); "odd" (n, p) and "even" (n, q) where the inputs have style features.
     """
     places = np.asarray(rows, dtype=np.int64)
-    turned = np.zeros(len(places), dtype=bool) if swapped is None else np.asarray(swapped, dtype=bool)
-    orders = [turned, ~turned] if both else [turned]  # of which of a pair's two sequences are shown
-    if isinstance(tokens, EncodedPairs):
-        batch = tokens.batch(np.concatenate([places + len(tokens) * other for other in orders]))
+    second_first = np.zeros(len(places), dtype=bool) if swapped is None else np.asarray(swapped, dtype=bool)
+    orders = [second_first, ~second_first] if both else [second_first]  # which of a pair's two sequences is shown
+    if isinstance(inputs, EncoderFeatures):
+        batch = inputs.batch(np.concatenate([places + len(inputs) * second for second in orders]))
     else:
-        sides = (tokens.a, tokens.b)
-        chosen = [
-            (sides[int(other)], row) for others in orders for row, other in zip(places.tolist(), others, strict=True)
+        sides = (inputs.a, inputs.b)
+        sequences = [
+            (sides[int(second)], row) for order in orders for row, second in zip(places.tolist(), order, strict=True)
         ]
-        batch = pad([(side[row], int(side.firsts[row])) for side, row in chosen], padding)
+        batch = pad([(side[row], int(side.firsts[row])) for side, row in sequences], padding)
     batch["rows"] = torch.from_numpy(places)
-    if tokens.style is not None:
-        signs = np.where(turned, -1.0, 1.0)[:, None]
-        batch["odd"] = torch.from_numpy((tokens.style.odd[places] * signs).astype("float32"))
-        batch["even"] = torch.from_numpy(tokens.style.even[places].astype("float32"))
+    if inputs.style is not None:
+        signs = np.where(second_first, -1.0, 1.0)[:, None]
+        batch["odd"] = torch.from_numpy((inputs.style.odd[places] * signs).astype("float32"))
+        batch["even"] = torch.from_numpy(inputs.style.even[places].astype("float32"))
     return batch

@@ -1,14 +1,18 @@
-"""How an encoder reads a pair."""
+"""Which token sequences an encoder reads of a pair."""
 
 from dataclasses import dataclass
 from enum import Enum
 
 
 class Pairing(Enum):
-    """Which two sequences a pair is.
+    """The two sequences of a pair.
 
-    siamese: prompt + A and prompt + B, each on its own, with shared weights.
-    cross: prompt + A + B and prompt + B + A, so that the encoder compares the responses token by token.
+    Attributes
+    ----------
+    siamese
+        Prompt + A and prompt + B, each on its own, with shared weights.
+    cross
+        Prompt + A + B and prompt + B + A, so that the encoder compares the responses token by token.
     """
 
     siamese = "siamese"
@@ -17,6 +21,12 @@ class Pairing(Enum):
 
 @dataclass
 class PairingSettings:
-    """kind: one of `Pairing`."""
+    """The settings of the group `pairing`.
+
+    Attributes
+    ----------
+    kind : Pairing
+        Which two sequences a pair is.
+    """
 
     kind: Pairing = Pairing.siamese

@@ -1,4 +1,4 @@
-"""From token states to one vector a sequence."""
+"""Pooling: from token states to one vector per sequence."""
 
 from __future__ import annotations
 
@@ -9,11 +9,19 @@ from torch import nn
 
 
 class Pooling(Enum):
-    """What a sequence's vector is made of.
+    """How the token states of a sequence become one vector.
 
-    mean: over the real tokens; cls: the first token; max_mean: the largest value beside the mean, (n, 2d);
-    attention: a mean weighted by how well each state agrees with a learned query (Yang et al. 2016, "Hierarchical
-    attention networks for document classification", section 2.2, without their hidden layer).
+    Attributes
+    ----------
+    mean
+        The mean over the real tokens.
+    cls
+        The state of the first token.
+    max_mean
+        The maximum and the mean over the real tokens, concatenated: (n, 2d).
+    attention
+        A mean weighted by the agreement of each state with a learned query (Yang et al. 2016, "Hierarchical attention
+        networks for document classification", section 2.2, without their hidden layer).
     """
 
     mean = "mean"
@@ -23,12 +31,28 @@ class Pooling(Enum):
 
 
 def pool(states: torch.Tensor, mask: torch.Tensor, pooling: Pooling) -> torch.Tensor:
-    """Return (n, d) vectors, max_mean (n, 2d), from (n, t, d) states and an (n, t) mask; padding never counts.
+    """Return one vector per sequence, by a pooling without weights; padding never counts.
 
-    Only for poolings that have no weights of their own (ValueError for attention).
+    Parameters
+    ----------
+    states : torch.Tensor, shape (n, t, d)
+        Token states.
+    mask : torch.Tensor, shape (n, t)
+        1 at real tokens, 0 at padding.
+    pooling : Pooling
+        Any but attention.
+
+    Returns
+    -------
+    torch.Tensor, shape (n, d), or (n, 2d) for max_mean
+
+    Raises
+    ------
+    ValueError
+        The pooling is attention, whose query is learned.
     """
     if pooling is Pooling.attention:
-        raise ValueError("attention has a query to learn: use Pool")
+        raise ValueError("pool has no weights, and attention pooling learns a query: use PoolingLayer")
     if pooling is Pooling.cls:
         return states[:, 0]
     weights = mask.unsqueeze(-1).to(states.dtype)
@@ -39,12 +63,20 @@ def pool(states: torch.Tensor, mask: torch.Tensor, pooling: Pooling) -> torch.Te
     return torch.cat([largest, mean], dim=1)
 
 
-class Pool(nn.Module):
-    """Any pooling as a layer, with the weights that attention learns; it starts as the mean.
+class PoolingLayer(nn.Module):
+    """Any pooling as a layer; attention pooling starts as the mean.
+
+    Parameters
+    ----------
+    pooling : Pooling
+        The kind.
+    dimension : int
+        The size d of the token states.
 
     Attributes
     ----------
-    size : the length of the vectors that it gives.
+    size : int
+        The size of the pooled vectors: d, or 2d for max_mean.
     """
 
     def __init__(self, pooling: Pooling, dimension: int) -> None:
@@ -55,10 +87,10 @@ class Pool(nn.Module):
             self.query = nn.Parameter(torch.zeros(dimension))
 
     def forward(self, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Return (n, size) vectors from (n, t, d) states and an (n, t) mask."""
+        """Return (n, size) vectors of (n, t, d) states and their (n, t) mask."""
         if self.pooling is not Pooling.attention:
             return pool(states, mask, self.pooling)
         scores = (states @ self.query) / states.shape[-1] ** 0.5
         weights = scores.masked_fill(mask == 0, torch.finfo(scores.dtype).min).softmax(dim=1)
-        weighted: torch.Tensor = (states * weights.unsqueeze(-1)).sum(dim=1)
-        return weighted
+        pooled: torch.Tensor = (states * weights.unsqueeze(-1)).sum(dim=1)
+        return pooled

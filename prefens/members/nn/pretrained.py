@@ -15,7 +15,15 @@ from prefens.core.errors import BackboneError
 def load_encoder(directory: Path) -> Any:
     """Return the encoder of a model directory, with fp32 weights.
 
-    BackboneError where weights are missing, which transformers would draw at random; a pooler's are never used.
+    Parameters
+    ----------
+    directory : Path
+        config.json and safetensors.
+
+    Raises
+    ------
+    BackboneError
+        Weights are missing; transformers would draw them at random. Those of a pooler may be, since it is never used.
     """
     from transformers import AutoModel
     from transformers.utils.logging import disable_progress_bar
@@ -36,7 +44,7 @@ def load_encoder(directory: Path) -> Any:
 
 
 def _is_no_load_report(record: logging.LogRecord) -> bool:
-    """Whether a message is other than the table of unused weights, of which those that matter are told as an error."""
+    """Filter transformers' table of unused weights from the log: missing ones are an error already."""
     return " LOAD REPORT" not in record.getMessage()
 
 
@@ -47,20 +55,26 @@ def read_config(directory: Path) -> Any:
     return AutoConfig.from_pretrained(directory, trust_remote_code=False)
 
 
-def empty_encoder(directory: Path) -> Any:
-    """Return the encoder that a directory's config.json describes, for weights that are loaded afterwards."""
+def encoder_from_config(directory: Path) -> Any:
+    """Return the encoder that a directory's config.json describes, with random weights, to load others into."""
     from transformers import AutoModel
 
     return AutoModel.from_config(read_config(directory), dtype=torch.float32)  # type: ignore[no-untyped-call]
 
 
 def load_tokenizer(directory: Path) -> Any:
-    """Return the fast tokenizer of a model directory (BackboneError where there is none)."""
+    """Return the fast tokenizer of a model directory.
+
+    Raises
+    ------
+    BackboneError
+        There is none, or it has no vocabulary.
+    """
     from transformers import AutoTokenizer
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=False)
-    except (ValueError, ImportError, OSError, KeyError, TypeError) as error:  # as many ways as tokenizers have to fail
+    except (ValueError, ImportError, OSError, KeyError, TypeError) as error:  # each was seen
         raise BackboneError(
             f"the tokenizer of {directory}: {_first_line(error)}",
             "tokenizer.json, or a vocabulary that transformers turns into one",
@@ -77,11 +91,16 @@ def load_tokenizer(directory: Path) -> Any:
 
 
 @lru_cache
-def longest_sequence(directory: Path) -> int | None:
-    """Return how many tokens the encoder of a model directory can read, or None where nothing bounds them.
+def max_sequence_length(directory: Path) -> int | None:
+    """Return the number of tokens that the encoder of a model directory can read, or None where there is no limit.
 
-    Only config.json is read. BackboneError where it does not describe an encoder: a decoder's token knows nothing of
-    what follows it, and an encoder-decoder has no single sequence of states.
+    Only config.json is read.
+
+    Raises
+    ------
+    BackboneError
+        It does not describe an encoder: a decoder's token knows nothing of what follows it, and an encoder-decoder has
+        no single sequence of states.
     """
     from transformers import AutoConfig, AutoModel
 
@@ -102,16 +121,16 @@ def longest_sequence(directory: Path) -> int | None:
             "an encoder, whose every token sees the whole sequence",
             "choose an encoder, such as backbone=deberta-v3-xsmall",
         )
-    return _positions(model)
+    return _max_positions(model)
 
 
-def _positions(model: Any) -> int | None:
+def _max_positions(model: Any) -> int | None:
     table = getattr(getattr(model, "embeddings", None), "position_embeddings", None)
     if not getattr(model.config, "position_biased_input", True):
         return None  # DeBERTa: distances between tokens, far ones share a bucket
     if not isinstance(table, torch.nn.Embedding):  # rotary, sinusoidal: as far as it was trained
-        known = getattr(model.config, "max_position_embeddings", None)
-        return None if known is None else int(known)
+        positions = getattr(model.config, "max_position_embeddings", None)
+        return None if positions is None else int(positions)
     padding = table.padding_idx  # RoBERTa, XLM-R and MPNet count positions from the padding id on
     return table.num_embeddings - (0 if padding is None else padding + 1)
 

@@ -1,4 +1,4 @@
-"""Frozen encoders: one vector a text, from the mean of a layer's token states."""
+"""Sentence embeddings by a frozen encoder: the mean of a layer's token states, one vector per text."""
 
 from __future__ import annotations
 
@@ -18,49 +18,73 @@ from prefens.members.nn.pooling import Pooling, pool
 from prefens.members.nn.pretrained import load_encoder, load_tokenizer
 
 HEAD_SHARE = 0.6  # of a cut text's tokens, from its beginning
+CHUNK_TEXTS = 1000  # texts that the tokenizer reads at once
 
 
-class Precision(Enum):
-    """Arithmetic of the encoder."""
+class EmbeddingPrecision(Enum):
+    """The type of the encoder's matrix products: fp32, or bf16 under autocast."""
 
     fp32 = "fp32"
     bf16 = "bf16"
 
 
 def embed(
-    texts: Sequence[str], directory: Path, max_length: int, layer: int, precision: Precision, token_budget: int = 4096
+    texts: Sequence[str],
+    directory: Path,
+    max_length: int,
+    layer: int,
+    precision: EmbeddingPrecision,
+    token_budget: int = 4096,
 ) -> NDArray[np.float32]:
-    """Return (n, d) unit-length embeddings of n texts.
+    """Return unit-length embeddings of n texts.
 
     Parameters
     ----------
-    directory : a BERT-like model's files; layer : how many of its layers are run, from 1.
-    max_length : tokens of a text, special ones included; longer ones keep beginning and end.
-    token_budget : padded tokens in a forward pass.
+    texts : sequence of str
+        The n texts.
+    directory : Path
+        The files of a BERT-like encoder.
+    max_length : int
+        Tokens of a text, special ones included; longer texts keep their beginning and end.
+    layer : int, from 1
+        The number of the encoder's layers that are run.
+    precision : EmbeddingPrecision
+        Of the encoder.
+    token_budget : int
+        Padded tokens in a forward pass.
+
+    Returns
+    -------
+    float32 array, shape (n, d)
     """
     tokenizer, encoder = load_tokenizer(directory), load_encoder(directory).eval()
     encoder.encoder.layer = encoder.encoder.layer[:layer]
-    place = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    encoder.to(place)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    encoder.to(device)
     tokens = _tokenize(tokenizer, texts, max_length)
     order = np.argsort([-len(part) for part in tokens], kind="stable")
-    found = np.zeros((len(texts), encoder.config.hidden_size), dtype=np.float32)
-    with torch.inference_mode(), torch.autocast(place.type, torch.bfloat16, enabled=precision is Precision.bf16):
+    embeddings = np.zeros((len(texts), encoder.config.hidden_size), dtype=np.float32)
+    with (
+        torch.inference_mode(),
+        torch.autocast(device.type, torch.bfloat16, enabled=precision is EmbeddingPrecision.bf16),
+    ):
         for rows in progress(_batches(order, tokens, token_budget), "embedding"):
             batch = pad([(tokens[row], len(tokens[row])) for row in rows], tokenizer.pad_token_id)
-            ids, mask = batch["input_ids"].to(place), batch["attention_mask"].to(place)
+            ids, mask = batch["input_ids"].to(device), batch["attention_mask"].to(device)
             states = encoder(input_ids=ids, attention_mask=mask).last_hidden_state.float()
             pooled = torch.nn.functional.normalize(pool(states, mask, Pooling.mean), dim=1)
-            found[rows] = pooled.cpu().numpy()
-    return found
+            embeddings[rows] = pooled.cpu().numpy()
+    return embeddings
 
 
 def _tokenize(tokenizer: Any, texts: Sequence[str], max_length: int) -> list[Tokens]:
+    """Return each text's tokens with the special ones around; texts that are too long lose their middle."""
     tokens: list[Tokens] = []
     first, *_, last = tokenizer("a")["input_ids"]
-    for start in range(0, len(texts), 1000):
-        encoded = tokenizer(list(texts[start : start + 1000]), add_special_tokens=False, verbose=False)["input_ids"]
-        cut = [head_and_tail(np.array(ids, dtype=np.int32), max_length - 2, HEAD_SHARE) for ids in encoded]
+    for start in range(0, len(texts), CHUNK_TEXTS):
+        chunk = list(texts[start : start + CHUNK_TEXTS])
+        ids = tokenizer(chunk, add_special_tokens=False, verbose=False)["input_ids"]
+        cut = [head_and_tail(np.array(row, dtype=np.int32), max_length - 2, HEAD_SHARE) for row in ids]
         tokens += [np.array([first, *part, last], dtype=np.int32) for part in cut]
     return tokens
 

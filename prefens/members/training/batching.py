@@ -11,33 +11,57 @@ from prefens.core.types import Ints
 
 
 def steps_per_epoch(count: int, batch_pairs: int) -> int:
-    """Return how many optimiser steps a pass over `count` rows takes, at least 1."""
+    """Return the number of optimizer steps of `batch_pairs` pairs in a pass over `count` rows, at least 1."""
     return max(1, round(count / batch_pairs))
 
 
-def steps(count: int, batch_pairs: int, epochs: int, seed: int, min_steps: int = 0) -> list[Ints]:
-    """Return the rows of each optimiser step; every epoch holds each of `count` rows once, in random order.
+def plan_steps(count: int, batch_pairs: int, epochs: int, seed: int, min_steps: int = 0) -> list[Ints]:
+    """Return the rows of each optimizer step; every epoch holds each row once, in random order.
 
-    Steps of one epoch differ in size by at most one row, so that no step is a tiny remainder. There are more epochs
-    where `epochs` of them have fewer than `min_steps` steps.
+    Steps of one epoch differ in size by at most one row, so no step is a tiny remainder.
+
+    Parameters
+    ----------
+    count : int
+        The number of rows.
+    batch_pairs : int
+        Rows of a step, about.
+    epochs : int
+        Passes over the rows.
+    seed : int
+        Of the order.
+    min_steps : int
+        More epochs are added until there are as many steps.
+
+    Returns
+    -------
+    list of int64 array
+        Rows in [0, count), one array per step.
     """
     generator = np.random.default_rng(seed)
     per_epoch = steps_per_epoch(count, batch_pairs)
-    passes = max(epochs, -(-min_steps // per_epoch))
-    return [step for _ in range(passes) for step in np.array_split(generator.permutation(count), per_epoch)]
+    epochs = max(epochs, -(-min_steps // per_epoch))
+    return [step for _ in range(epochs) for step in np.array_split(generator.permutation(count), per_epoch)]
 
 
 def micro_batches(rows: Ints, lengths: NDArray[np.int64], token_budget: int) -> Iterator[Ints]:
-    """Yield `rows` cut into groups of similar length, longest first, whose real tokens fit into `token_budget`.
+    """Yield rows in groups of similar length, longest first, whose real tokens fit into a budget.
 
-    `lengths` ((n,)) is the tokens of each pair's two sequences together. A pair that is larger than the budget goes
-    alone. Encoders that need padding get it in groups of similar length, which adds a third at most
-    (`modeling.encoding`).
+    Encoders that need padding pad within smaller groups (`nn.encoder_forward`), which adds a third at most.
+
+    Parameters
+    ----------
+    rows : int64 array, shape (m,)
+        Places in `lengths`.
+    lengths : int64 array, shape (n,)
+        The tokens of each pair's sequences together.
+    token_budget : int
+        Tokens of a group; a pair that has more goes alone.
     """
     ordered = rows[np.argsort(lengths[rows], kind="stable")[::-1]]
     ends = np.cumsum(lengths[ordered])
-    start, before = 0, 0
+    start, tokens_before = 0, 0
     while start < len(ordered):
-        stop = max(start + 1, int(np.searchsorted(ends, before + token_budget, side="right")))
+        stop = max(start + 1, int(np.searchsorted(ends, tokens_before + token_budget, side="right")))
         yield ordered[start:stop]
-        start, before = stop, int(ends[stop - 1])
+        start, tokens_before = stop, int(ends[stop - 1])

@@ -1,4 +1,4 @@
-"""What stops a training that has gone wrong."""
+"""The guards that stop a training: losses that are not finite, and a collapse to the class prior."""
 
 from __future__ import annotations
 
@@ -12,38 +12,47 @@ from prefens.core.errors import CollapseError, TrainingError
 from prefens.core.types import Ints
 from prefens.members.training.prior import class_prior
 
-CHANCE = 1e-3  # nats that predictions about the class prior gain by chance on the thousands of pairs that are judged
+CHANCE_GAIN_NATS = 1e-3  # what predictions around the class prior gain by chance on the thousands of pairs judged
 
 
 def check_finite(value: float, name: str, step: str) -> None:
-    """TrainingError for a number that is NaN or infinite."""
+    """Check a number of a training step.
+
+    Raises
+    ------
+    TrainingError
+        It is NaN or infinite; the message has its name and its step.
+    """
     if not np.isfinite(value):
         raise TrainingError(f"{name} of {value} at {step}", "a finite number", "lower training.lr and training.head_lr")
 
 
 @dataclass(frozen=True)
 class CollapseGuard:
-    """Judges once, at half the schedule and not before enough pairs were seen, whether anything is learned.
+    """Judges once whether anything is learned: at half the schedule, and not before enough pairs were seen.
 
     Attributes
     ----------
-    sizes : pairs of each step of the schedule.
-    prior : the class prior's loss on the pairs of each step, in nats: that of a model that knows the labels' shares and
-        nothing else, as a fresh head does; with label smoothing it is as unsure as that makes the training.
-    enough : the number of steps that see enough pairs; beyond the schedule where none do.
+    step_pairs : sequence of int
+        The pairs of each step of the schedule.
+    prior_losses : sequence of float, nats
+        The loss of the class prior on the pairs of each step: that of a new head, which knows the outcomes' shares and
+        nothing else. With label smoothing, the prior is smoothed too.
+    min_steps : int
+        The number of steps that see enough pairs; beyond the schedule where no number does.
     """
 
-    sizes: Sequence[int]
-    prior: Sequence[float]
-    enough: int
+    step_pairs: Sequence[int]
+    prior_losses: Sequence[float]
+    min_steps: int
 
     @property
     def judged_at(self) -> int:
-        """After how many steps the training is judged."""
-        return max(self.enough, (len(self.sizes) + 1) // 2)
+        """The number of steps after which the training is judged."""
+        return max(self.min_steps, (len(self.step_pairs) + 1) // 2)
 
     @classmethod
-    def of(
+    def for_plan(
         cls,
         label: NDArray[np.int8],
         plan: Sequence[Ints],
@@ -51,28 +60,56 @@ class CollapseGuard:
         symmetric: bool = False,
         smoothing: float = 0.0,
     ) -> CollapseGuard:
-        """Return the guard of a training on `label` ((n,)) whose steps have the pairs at the places in `plan`.
+        """Return the guard of a training.
 
-        A training that is `symmetric` can't learn which side wins more often: its prior has equal shares for A and B.
+        Parameters
+        ----------
+        label : int8 array, shape (n,)
+            Outcomes of the training pairs.
+        plan : sequence of int64 array
+            The places in `label` of each step's pairs.
+        min_pairs : int
+            Pairs to see before the training is judged.
+        symmetric : bool
+            Whether the model can't learn which side wins more often; its prior has equal shares for A and B.
+        smoothing : float in [0, 1)
+            The label smoothing of the training.
         """
-        sizes = [len(step) for step in plan]
+        step_pairs = [len(step) for step in plan]
         losses = -np.log(class_prior(label, symmetric, smoothing)[label])
-        enough = int(np.searchsorted(np.cumsum(sizes), min_pairs)) + 1
-        return cls(sizes, [float(losses[step].mean()) for step in plan], enough)
+        min_steps = int(np.searchsorted(np.cumsum(step_pairs), min_pairs)) + 1
+        return cls(step_pairs, [float(losses[step].mean()) for step in plan], min_steps)
 
-    def check(self, curve: Sequence[float], over: bool = False) -> None:
-        """CollapseError where the last quarter of the training losses so far is no better than the class prior's.
+    def check(self, train_losses: Sequence[float], finished: bool = False) -> None:
+        """Judge a training, if it is time to.
 
-        The two are compared on the same pairs, and better is by more than `CHANCE`. A training that is `over` before it
-        was judged, since it was stopped early, is judged at its end.
+        The losses of the last quarter of the steps so far are compared with the class prior's on the same pairs; they
+        must be lower by more than CHANCE_GAIN_NATS.
+
+        Parameters
+        ----------
+        train_losses : sequence of float, nats
+            The unsmoothed training loss of each step so far.
+        finished : bool
+            Whether the training is over; where it stopped early, before it was judged, it is judged now.
+
+        Raises
+        ------
+        CollapseError
+            Nothing was learned.
         """
-        if len(curve) != self.judged_at and not (over and self.enough <= len(curve) < self.judged_at):
+        taken = len(train_losses)
+        if taken != self.judged_at and not (finished and self.min_steps <= taken < self.judged_at):
             return
-        last = slice(len(curve) - max(1, len(curve) // 4), len(curve))
-        loss, prior = (float(np.average(values[last], weights=self.sizes[last])) for values in (curve, self.prior))
-        if loss > prior - CHANCE:
+        last = slice(taken - max(1, taken // 4), taken)
+        loss, prior = (
+            float(np.average(losses[last], weights=self.step_pairs[last]))
+            for losses in (train_losses, self.prior_losses)
+        )
+        if loss > prior - CHANCE_GAIN_NATS:
+            limit = f"{prior - CHANCE_GAIN_NATS:.4f}"
             raise CollapseError(
-                f"a training loss of {loss:.4f} after {len(curve)} of {len(self.sizes)} steps: nothing is learned",
-                f"less than {prior - CHANCE:.4f}, the class prior's on the same pairs less {CHANCE}",
+                f"a training loss of {loss:.4f} after {taken} of {len(self.step_pairs)} steps: nothing is learned",
+                f"less than {limit}, the class prior's on the same pairs less {CHANCE_GAIN_NATS}",
                 "lower training.lr or lengthen training.warmup; for another try at the same settings: force=true",
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -12,23 +12,31 @@ from numpy.typing import NDArray
 from prefens.core.errors import TrainingError
 from prefens.core.types import SWAP, Ints
 from prefens.data.text.tokens import PairTokens
-from prefens.members.nn.encoder_features import EncodedPairs
+from prefens.members.nn.encoder_features import EncoderFeatures
 from prefens.members.training.settings import Swap, TrainingSettings
 
-INNER_FOLD = 0  # the one that is left out where choices are made
+INNER_FOLD = 0  # the inner fold that is left out of the training where choices are made
 
 
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """n labelled pairs.
+    """n labelled pairs, as rows of tokens or features that other pairs share.
 
     Attributes
     ----------
-    tokens : of these and other pairs; rows : (n,) places in it; label : (n,) int8; padding : the id of that token.
-    both : whether a pair is learned from both of its sequences, or from the first one alone.
+    inputs : PairTokens or EncoderFeatures
+        Of these pairs and others.
+    rows : int64 array, shape (n,)
+        The places of these pairs in `inputs`.
+    label : int8 array, shape (n,)
+        Their outcomes.
+    padding : int
+        The id of the padding token.
+    both : bool
+        Whether a pair is learned from both of its sequences, or from the first one alone.
     """
 
-    tokens: PairTokens | EncodedPairs
+    inputs: PairTokens | EncoderFeatures
     rows: Ints
     label: NDArray[np.int8]
     padding: int
@@ -40,29 +48,41 @@ class Examples:
     @cached_property
     def lengths(self) -> NDArray[np.int64]:
         """(n,) the tokens of each pair that go through the model in training."""
-        read = self.tokens.a.lengths + self.tokens.b.lengths if self.both else self.tokens.a.lengths
-        return read[self.rows]
+        first, second = self.inputs.a.lengths, self.inputs.b.lengths
+        return (first + second if self.both else first)[self.rows]
 
-    def target(self, places: Ints, swapped: NDArray[np.bool_]) -> torch.Tensor:
-        """Return the labels at `places`, those of swapped pairs mirrored."""
+    def targets(self, places: Ints, swapped: NDArray[np.bool_]) -> torch.Tensor:
+        """Return the (m,) outcomes of the pairs at `places` ((m,)), as seen where A and B are `swapped` ((n,))."""
         label = self.label[places]
         return torch.from_numpy(np.where(swapped[places], SWAP[label], label).astype(np.int64))
 
     def split(self, inner: NDArray[np.int8] | None) -> tuple[Examples, Examples]:
-        """Return the pairs to learn from and those of the inner fold that is left out, by their (n,) inner folds."""
-        out = np.zeros(len(self), dtype=bool) if inner is None else inner == INNER_FOLD
-        if inner is not None and (out.all() or not out.any()):
+        """Return the pairs to learn from, and those of the inner fold that is left out for choices.
+
+        Parameters
+        ----------
+        inner : int8 array, shape (n,), or None
+            The inner fold of each pair; None leaves nothing out.
+
+        Raises
+        ------
+        TrainingError
+            One of the two parts would be empty, since all pairs share a prompt.
+        """
+        left_out = np.zeros(len(self), dtype=bool) if inner is None else inner == INNER_FOLD
+        if inner is not None and (left_out.all() or not left_out.any()):
             raise TrainingError(
                 f"{len(self)} pairs that can't be split by prompt", "pairs to learn from and pairs to stop by",
                 "set training.patience=null and another training.schedule than plateau",
             )  # fmt: skip
-        return tuple(  # type: ignore[return-value]
-            Examples(self.tokens, self.rows[keep], self.label[keep], self.padding, self.both) for keep in (~out, out)
-        )
+        return self._take(~left_out), self._take(left_out)
+
+    def _take(self, mask: NDArray[np.bool_]) -> Examples:
+        return replace(self, rows=self.rows[mask], label=self.label[mask])
 
 
 def swapped_rows(count: int, settings: TrainingSettings, seed: int, epoch: int) -> NDArray[np.bool_]:
-    """Return (n,) which of the rows are shown with A and B exchanged in an epoch."""
+    """Return (count,): which rows are shown with A and B swapped in an epoch, drawn from the seed and the epoch."""
     if settings.swap is Swap.none:
         return np.zeros(count, dtype=bool)
     return np.random.default_rng([seed, epoch]).random(count) < 0.5

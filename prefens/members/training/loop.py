@@ -17,18 +17,19 @@ from prefens.core.progress import progress
 from prefens.core.shutdown import Stopped
 from prefens.core.types import Floats, Ints, n_outcomes
 from prefens.data.text.tokens import PairTokens
-from prefens.members.nn.encoder_features import EncodedPairs
+from prefens.members.nn.encoder_features import EncoderFeatures
 from prefens.members.nn.pair_model import Batch, PairModel, pair_batch
 from prefens.members.training import distributed
-from prefens.members.training.batching import micro_batches, steps, steps_per_epoch
-from prefens.members.training.checkpoint import Checkpoint, Progress
+from prefens.members.training.batching import micro_batches, plan_steps, steps_per_epoch
+from prefens.members.training.checkpoint import Checkpoint
 from prefens.members.training.collapse import CollapseGuard, check_finite
 from prefens.members.training.dataset import Examples, swapped_rows
-from prefens.members.training.ema import averaged
+from prefens.members.training.ema import ema_model
 from prefens.members.training.oom import TokenBudget
-from prefens.members.training.optimizer import make_optimiser, trainable
+from prefens.members.training.optimizer import make_optimizer, trained_parameters
 from prefens.members.training.schedule import LearningRates
 from prefens.members.training.settings import Mode, Swap, TrainingSettings
+from prefens.members.training.state import TrainingState
 
 device = distributed.device
 
@@ -40,160 +41,218 @@ def train(
     seed: int,
     checkpoint: Checkpoint | None = None,
     inner: NDArray[np.int8] | None = None,
-) -> Progress:
-    """Train in place; the curve is the unsmoothed training loss of each step, in nats.
-
-    The caller has seeded torch. Processes that train together call this with the same values.
+) -> TrainingState:
+    """Train a model in place; the caller has seeded torch. Processes that train together call this with equal values.
 
     Parameters
     ----------
-    examples : n labelled pairs.
-    seed : of the order of the rows, and of which are swapped.
-    checkpoint : a file to go on from, and to keep the training in now and then and before it is stopped.
-    inner : (n,) the inner fold of each pair; needed where `settings.selects`.
+    model : PairModel
+        A new model.
+    examples : Examples
+        n labelled pairs.
+    settings : TrainingSettings
+        How to train.
+    seed : int
+        Of the order of the rows, and of which are swapped.
+    checkpoint : Checkpoint or None
+        The file to continue from and to save to, when it is due and before the training is stopped.
+    inner : int8 array, shape (n,), or None
+        The inner fold of each pair; needed where `settings.selects`.
+
+    Returns
+    -------
+    TrainingState
+        With the losses of all steps; its model has the predicting weights.
 
     Raises
     ------
-    TrainingError, naming the step, where the loss or a gradient is not finite.
-    CollapseError where nothing is learned.
-    Stopped where the process was asked to stop.
+    TrainingError
+        A loss or a gradient is not finite, one pair does not fit into memory, or the pairs can't be split by prompt.
+    CollapseError
+        Nothing is learned.
+    ConfigError
+        The encoder has no gradient checkpointing, and the settings ask for it.
+    Stopped
+        The process was asked to stop.
     """
     examples, left_out = examples.split(inner if settings.selects else None)
-    plan = steps(len(examples), settings.batch_pairs, settings.epochs, seed, settings.min_steps)
+    plan = plan_steps(len(examples), settings.batch_pairs, settings.epochs, seed, settings.min_steps)
     per_epoch = steps_per_epoch(len(examples), settings.batch_pairs)
     symmetric = model.head.symmetric or settings.swap is Swap.random
-    guard = CollapseGuard.of(examples.label, plan, settings.guard.min_pairs, symmetric, settings.label_smoothing)
-    run = _begin(model, settings, len(plan), checkpoint)
+    guard = CollapseGuard.for_plan(examples.label, plan, settings.guard.min_pairs, symmetric, settings.label_smoothing)
+    state = _start(model, settings, len(plan), checkpoint)
     with shutdown.defer():
-        for number in progress(range(len(run.curve), len(plan)), "training steps"):
-            if run.is_over(settings.patience):
+        for step in progress(range(len(state.train_losses), len(plan)), "training steps"):
+            if state.should_stop(settings.patience):
                 break
-            swapped = swapped_rows(len(examples), settings, seed, number // per_epoch)
-            distributed.reseed(seed, number)
-            run.curve.append(_step(run, examples, plan[number], swapped, settings, f"step {number + 1} of {len(plan)}"))
-            guard.check(run.curve)
-            if len(left_out) and (number + 1) % per_epoch == 0:
-                run.end_epoch(inner_loss(run, left_out))
-            _keep(run, checkpoint)
-    guard.check(run.curve, over=True)
-    run.finish()
-    return run
+            swapped = swapped_rows(len(examples), settings, seed, step // per_epoch)
+            distributed.reseed(seed, step)
+            name = f"step {step + 1} of {len(plan)}"
+            state.train_losses.append(_optimizer_step(state, examples, plan[step], swapped, settings, name))
+            guard.check(state.train_losses)
+            if len(left_out) and (step + 1) % per_epoch == 0:
+                state.end_epoch(inner_loss(state, left_out))
+            _save_if_due(state, checkpoint)
+    guard.check(state.train_losses, finished=True)
+    state.finish()
+    return state
 
 
-def _begin(model: PairModel, settings: TrainingSettings, count: int, checkpoint: Checkpoint | None) -> Progress:
-    """Return a training of `count` steps as it begins, or as the checkpoint has kept it."""
+def _start(model: PairModel, settings: TrainingSettings, steps: int, checkpoint: Checkpoint | None) -> TrainingState:
+    """Return the state of a training of `steps` steps: that of the checkpoint, or a new one."""
     if settings.gradient_checkpointing and settings.mode is not Mode.frozen:
-        _forget_activations(model)
+        enable_gradient_checkpointing(model)
     model.to(device())
-    optimiser = make_optimiser(model, settings)
-    rates, average = LearningRates(optimiser, settings, count), averaged(model, settings.ema)
-    run = Progress(model, optimiser, rates, average, TokenBudget(settings.token_budget))
-    restored = checkpoint is not None and distributed.rank() == 0 and checkpoint.restore(run)
-    if distributed.count() > 1:  # only the main process reads the file
-        kept = distributed.from_main(run.state() if restored else None)
-        if kept is not None:
-            run.restore(kept)
-    return run
+    optimizer = make_optimizer(model, settings)
+    rates, average = LearningRates(optimizer, settings, steps), ema_model(model, settings.ema)
+    state = TrainingState(model, optimizer, rates, average, TokenBudget(settings.token_budget))
+    restored = checkpoint is not None and distributed.rank() == 0 and checkpoint.restore(state)
+    if distributed.world_size() > 1:  # only the main process reads the file
+        restored_state = distributed.broadcast(state.state_dict() if restored else None)
+        if restored_state is not None:
+            state.load_state_dict(restored_state)
+    return state
 
 
-def _forget_activations(model: PairModel) -> None:
-    """Have the encoder compute its layers' activations again for the gradients, instead of keeping them."""
+def enable_gradient_checkpointing(model: PairModel) -> None:
+    """Have the encoder recompute its layers' activations for the gradients, instead of keeping them.
+
+    Raises
+    ------
+    ConfigError
+        The encoder does not support it.
+    """
     names = ("activation_checkpointing_enable", "gradient_checkpointing_enable")  # of new transformers, and older ones
     enable = next((getattr(model.encoder, name) for name in names if hasattr(model.encoder, name)), None)
-    if enable is None or not getattr(model.encoder, "supports_gradient_checkpointing", False):  # MPNet can't
-        came, expected = "training.gradient_checkpointing=true", "an encoder of transformers, with layers to forget"
-        raise ConfigError(came, expected, "leave it at false for this backbone")
+    if enable is None or not getattr(model.encoder, "supports_gradient_checkpointing", False):  # MPNet does not
+        came, expected = "training.gradient_checkpointing=true", "an encoder of transformers that supports it"
+        raise ConfigError(came, expected, "set training.gradient_checkpointing=false for this backbone")
     enable({"use_reentrant": False})
 
 
-def _step(
-    run: Progress, examples: Examples, step: Ints, swapped: NDArray[np.bool_], settings: TrainingSettings, name: str
+def _optimizer_step(
+    state: TrainingState,
+    examples: Examples,
+    places: Ints,
+    swapped: NDArray[np.bool_],
+    settings: TrainingSettings,
+    name: str,
 ) -> float:
-    """Take an optimiser step on the pairs at the places `step`; return its mean unsmoothed loss, in nats."""
-    run.model.train()
+    """Take one step on the pairs at `places`; return their mean unsmoothed loss, in nats."""
+    state.model.train()
     losses: list[float] = []
 
-    def learn(part: Ints) -> None:
-        losses.append(_learn(run.model, examples, part, swapped, settings.label_smoothing, len(step)))
+    def backward(part: Ints) -> None:
+        losses.append(_backward(state.model, examples, part, swapped, settings.label_smoothing, len(places)))
 
     def undo() -> None:
         losses.clear()
-        run.optimiser.zero_grad(set_to_none=True)
+        state.optimizer.zero_grad(set_to_none=True)
 
-    run.budget.spend(learn, _own_share(step, examples), examples.lengths, undo, distributed.smallest)
-    (loss,) = distributed.total([sum(losses)])
+    state.budget.run(backward, _rank_share(places, examples), examples.lengths, undo, distributed.all_min)
+    loss = distributed.all_sum(sum(losses))
     check_finite(loss, "a training loss", name)
-    weights = trainable(run.model).values()
-    distributed.add_gradients(weights)
-    check_finite(float(nn.utils.clip_grad_norm_(weights, settings.clip)), "a gradient", name)
-    run.optimiser.step()
-    run.rates.step()
-    run.optimiser.zero_grad(set_to_none=True)
-    if run.averaged is not None:
-        run.averaged.update_parameters(run.model)
+    parameters = trained_parameters(state.model).values()
+    distributed.sum_gradients(parameters)
+    check_finite(float(nn.utils.clip_grad_norm_(parameters, settings.clip)), "a gradient", name)
+    state.optimizer.step()
+    state.learning_rates.step()
+    state.optimizer.zero_grad(set_to_none=True)
+    if state.ema_model is not None:
+        state.ema_model.update_parameters(state.model)
     return loss
 
 
-def _learn(
-    model: Any, examples: Examples, part: Ints, swapped: NDArray[np.bool_], smoothing: float, size: int
+def _backward(
+    model: Any, examples: Examples, part: Ints, swapped: NDArray[np.bool_], smoothing: float, step_pairs: int
 ) -> float:
-    """Add a micro-batch's share of the gradient of a step of `size` pairs; return that of the unsmoothed loss."""
-    batch = pair_batch(examples.tokens, examples.rows[part], examples.padding, swapped[part], model.both)
-    logits = model(moved(batch))
-    wanted = examples.target(part, swapped).to(logits.device)
-    loss = cross_entropy(logits, wanted, reduction="sum", label_smoothing=smoothing) / size
+    """Add the gradient of a micro-batch of a step of `step_pairs` pairs; return its share of the unsmoothed loss."""
+    batch = pair_batch(examples.inputs, examples.rows[part], examples.padding, swapped[part], model.needs_both)
+    logits = model(to_device(batch))
+    targets = examples.targets(part, swapped).to(logits.device)
+    loss = cross_entropy(logits, targets, reduction="sum", label_smoothing=smoothing) / step_pairs
     loss.backward()  # type: ignore[no-untyped-call]
-    return float(cross_entropy(logits.detach(), wanted, reduction="sum")) / size
+    return float(cross_entropy(logits.detach(), targets, reduction="sum")) / step_pairs
 
 
-def _own_share(step: Ints, examples: Examples) -> Ints:
-    """Return the places of a step that this process takes, as long as the others': all of them, where it is alone."""
-    if distributed.count() == 1:
-        return step
-    return step[np.argsort(examples.lengths[step], kind="stable")][distributed.rank() :: distributed.count()]
+def _rank_share(places: Ints, examples: Examples) -> Ints:
+    """Return this process's part of a step's places, about as many tokens as the others'; all of them where alone."""
+    if distributed.world_size() == 1:
+        return places
+    by_length = places[np.argsort(examples.lengths[places], kind="stable")]
+    return by_length[distributed.rank() :: distributed.world_size()]
 
 
-def inner_loss(run: Progress, left_out: Examples) -> float:
-    """Return the log loss of the pairs that were left out of the training, in nats."""
-    own = slice(distributed.rank(), None, distributed.count())
-    rows, label = left_out.rows[own], left_out.label[own]
-    probabilities = predict(run.predictor, left_out.tokens, rows, run.budget.tokens, left_out.padding)
-    (loss,) = distributed.total([float(row_losses(probabilities, label).sum())])
-    check_finite(loss, "a loss of the inner split", f"step {len(run.curve)}")
+def inner_loss(state: TrainingState, left_out: Examples) -> float:
+    """Return the log loss, in nats, of the pairs that were left out of the training.
+
+    Raises
+    ------
+    TrainingError
+        It is not finite.
+    """
+    share = slice(distributed.rank(), None, distributed.world_size())
+    rows, label = left_out.rows[share], left_out.label[share]
+    probabilities = predict(state.predictor, left_out.inputs, rows, state.budget.tokens, left_out.padding)
+    loss = distributed.all_sum(float(row_losses(probabilities, label).sum()))
+    check_finite(loss, "a loss of the inner split", f"step {len(state.train_losses)}")
     return loss / len(left_out)
 
 
-def _keep(run: Progress, checkpoint: Checkpoint | None) -> None:
-    """Write the checkpoint where it is due, and before the training is stopped, in all of its processes."""
+def _save_if_due(state: TrainingState, checkpoint: Checkpoint | None) -> None:
+    """Save the checkpoint when it is due; when any process was asked to stop, save it and stop all of them."""
     request = shutdown.requested()
-    code = distributed.largest(0 if request is None else request.code)
+    code = distributed.all_max(0 if request is None else request.code)
     if code and request is None:
         request = Stopped("another process of this training was asked to stop", code)
     if checkpoint is not None and distributed.rank() == 0 and (request is not None or checkpoint.due):
-        checkpoint.save(run)
+        checkpoint.save(state)
     if request is not None:
         raise request
 
 
-@torch.no_grad()  # not inference_mode: what a model keeps of a pass it may use in training
+@torch.no_grad()  # not inference_mode: what a model caches of a pass it may use in training
 def predict(
-    model: Any, tokens: PairTokens | EncodedPairs, rows: NDArray[np.int64], token_budget: int, padding: int
+    model: Any, inputs: PairTokens | EncoderFeatures, rows: NDArray[np.int64], token_budget: int, padding: int
 ) -> Floats:
-    """Return (n, K) float64 probabilities for the pairs at `rows` of `tokens`."""
+    """Return the outcome probabilities of some pairs.
+
+    Parameters
+    ----------
+    model : PairModel
+        The model; it is moved to this process's device.
+    inputs : PairTokens or EncoderFeatures
+        Of these pairs and others.
+    rows : int64 array, shape (n,)
+        The places of the pairs in `inputs`.
+    token_budget : int
+        Real tokens in a forward pass; halved where memory runs out.
+    padding : int
+        The id of the padding token.
+
+    Returns
+    -------
+    float64 array, shape (n, K)
+
+    Raises
+    ------
+    TrainingError
+        One pair does not fit into memory.
+    """
     model.to(device()).eval()
-    lengths = (tokens.a.lengths + tokens.b.lengths)[rows]
+    lengths = (inputs.a.lengths + inputs.b.lengths)[rows]
     probabilities = np.empty((len(rows), n_outcomes()))
 
     def fill(part: Ints) -> None:
-        found = model.log_probabilities(moved(pair_batch(tokens, rows[part], padding)))
-        probabilities[part] = found.exp().cpu().numpy()
+        logs = model.log_probabilities(to_device(pair_batch(inputs, rows[part], padding)))
+        probabilities[part] = logs.exp().cpu().numpy()
 
     budget = TokenBudget(token_budget)
     for part in progress(list(micro_batches(np.arange(len(rows)), lengths, token_budget)), "predicting"):
-        budget.spend(fill, part, lengths)
+        budget.run(fill, part, lengths)
     return probabilities
 
 
-def moved(batch: Batch) -> Batch:
-    """Return the batch on the device that models are on."""
+def to_device(batch: Batch) -> Batch:
+    """Return a batch on this process's device."""
     return {name: tensor.to(device(), non_blocking=True) for name, tensor in batch.items()}

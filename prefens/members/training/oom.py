@@ -1,4 +1,4 @@
-"""When memory runs out: the same work again in smaller parts."""
+"""Running out of memory: the same work again, in smaller micro-batches."""
 
 from __future__ import annotations
 
@@ -16,32 +16,50 @@ from prefens.members.training.batching import micro_batches
 
 log = logging.getLogger(__name__)
 
-Agree = Callable[[int], int]
-
 
 @dataclass
 class TokenBudget:
-    """How many real tokens go through the model at once; less after memory ran out."""
+    """How many tokens go through the model at once.
+
+    Attributes
+    ----------
+    tokens : int
+        Real tokens in a forward pass; lowered when memory runs out.
+    """
 
     tokens: int
 
-    def spend(
+    def run(
         self,
         work: Callable[[Ints], None],
         rows: Ints,
         lengths: NDArray[np.int64],
         undo: Callable[[], None] = lambda: None,
-        agree: Agree = int,
+        agree: Callable[[int], int] = int,
     ) -> None:
-        """Call `work` for the micro-batches of `rows`; where memory runs out, all over again in smaller ones.
+        """Call `work` for each micro-batch of `rows`; when memory runs out, start over with smaller ones.
 
-        `undo` takes back what `work` did, but for random numbers, which are drawn again as they were. `agree` returns
-        the smallest of the budgets that processes working together ask for. TrainingError where one pair is too much.
+        Parameters
+        ----------
+        work : callable
+            Takes the rows of a micro-batch.
+        rows : int64 array, shape (m,)
+            Places in `lengths`.
+        lengths : int64 array, shape (n,)
+            Tokens of each pair.
+        undo : callable
+            Takes back what `work` did, but for random numbers: these are drawn again as they were.
+        agree : callable
+            Returns the minimum of the budgets of processes that work together.
+
+        Raises
+        ------
+        TrainingError
+            A single pair does not fit.
         """
         while True:
-            before = _random_state()
-            wanted = self._try(work, rows, lengths)
-            agreed = agree(wanted)
+            random_state = _random_state()
+            agreed = agree(self._try(work, rows, lengths))
             if agreed == self.tokens:
                 return
             undo()
@@ -52,18 +70,18 @@ class TokenBudget:
                 )  # fmt: skip
             log.warning("out of memory with %d tokens at a time; going on with %d", self.tokens, agreed)
             self.tokens = agreed
-            _restore(before)
+            _set_random_state(random_state)
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
 
     def _try(self, work: Callable[[Ints], None], rows: Ints, lengths: NDArray[np.int64]) -> int:
-        """Return the budget to go on with: this one, a smaller one, or 0 where a pair on its own did not fit."""
+        """Return the budget to go on with: the same, a smaller one, or 0 where a single pair did not fit."""
         parts = list(micro_batches(rows, lengths, self.tokens))
         for part in parts:
             try:
                 work(part)
             except (RuntimeError, MemoryError) as error:
-                if not out_of_memory(error):
+                if not is_out_of_memory(error):
                     raise
                 if len(part) == 1:
                     return 0
@@ -76,8 +94,8 @@ class TokenBudget:
         return smaller
 
 
-def out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that the accelerator or the machine has no memory left."""
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error says that the accelerator or the machine has no memory left."""
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
 
 
@@ -85,7 +103,7 @@ def _random_state() -> tuple[torch.Tensor, torch.Tensor | None]:
     return torch.get_rng_state(), torch.cuda.get_rng_state() if torch.cuda.is_available() else None
 
 
-def _restore(state: tuple[torch.Tensor, torch.Tensor | None]) -> None:
+def _set_random_state(state: tuple[torch.Tensor, torch.Tensor | None]) -> None:
     torch.set_rng_state(state[0])
     if state[1] is not None:
         torch.cuda.set_rng_state(state[1])

@@ -8,28 +8,35 @@ import torch
 from torch import nn
 
 from prefens.members.nn.pair_model import PairModel
+from prefens.members.nn.trainable_state import ENCODER_PREFIX
 from prefens.members.training.settings import TrainingSettings
 
-ENCODER = "encoder."
 
-
-def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
-    """Return the weights that are trained, by name."""
+def trained_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
+    """Return the parameters that are trained, by name."""
     return {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
 
 
-def make_optimiser(model: PairModel, settings: TrainingSettings) -> torch.optim.Optimizer:
-    """Return AdamW (Loshchilov & Hutter 2019) over the weights that are trained.
+def make_optimizer(model: PairModel, settings: TrainingSettings) -> torch.optim.Optimizer:
+    """Return AdamW (Loshchilov & Hutter 2019) over the parameters that are trained.
 
-    The encoder has `lr`, less from layer to layer below (Howard & Ruder 2018, section 3.1), all else `head_lr`.
-    Weights are decayed in matrices only: never biases, norms and scalars.
+    The encoder's learning rate is `lr` at its top layer and lower from layer to layer (Howard & Ruder 2018, section
+    3.1); the head's is `head_lr`. Only matrices are decayed: never biases, norms and scalars.
+
+    Parameters
+    ----------
+    model : PairModel
+        On its device, with adapters where there are any.
+    settings : TrainingSettings
+        `lr`, `head_lr`, `layer_decay` and `weight_decay` are read.
     """
     depths = layer_depths(model.encoder)
     top = max(depths.values(), default=0)
     groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
-    for name, weight in trainable(model).items():
-        below = top - depths[name.removeprefix(ENCODER)] if name.startswith(ENCODER) else None
-        lr = settings.head_lr if below is None else settings.lr * settings.layer_decay**below
+    for name, weight in trained_parameters(model).items():
+        lr = settings.head_lr
+        if name.startswith(ENCODER_PREFIX):
+            lr = settings.lr * settings.layer_decay ** (top - depths[name.removeprefix(ENCODER_PREFIX)])
         groups.setdefault((lr, weight.ndim > 1), []).append(weight)
     return torch.optim.AdamW(
         {"params": weights, "lr": lr, "weight_decay": settings.weight_decay if matrices else 0.0}
@@ -40,14 +47,14 @@ def make_optimiser(model: PairModel, settings: TrainingSettings) -> torch.optim.
 def layer_depths(encoder: nn.Module) -> dict[str, int]:
     """Return the depth of each weight of an encoder, by name: 0 for embeddings, i for the i-th layer.
 
-    What is neither, such as a final norm or a pooler, counts with the top layer. An encoder without a list of as many
-    layers as its config says has depth 0 throughout.
+    Other weights, such as those of a final norm or a pooler, have the depth of the top layer. An encoder without a list
+    of as many layers as its config says has depth 0 throughout.
     """
-    place, count = _layers(encoder)
+    prefix, count = _layers(encoder)
     depths = {}
     for name, _ in encoder.named_parameters():
-        if count and name.startswith(place):
-            depths[name] = 1 + int(name[len(place) :].split(".")[0])
+        if count and name.startswith(prefix):
+            depths[name] = 1 + int(name[len(prefix) :].split(".")[0])
         else:
             depths[name] = 0 if not count or "embed" in name else count
     return depths
@@ -55,8 +62,8 @@ def layer_depths(encoder: nn.Module) -> dict[str, int]:
 
 def _layers(encoder: Any) -> tuple[str, int]:
     """Return the prefix of the names of the encoder's layers, and their number; ("", 0) for none."""
-    wanted = getattr(encoder.config, "num_hidden_layers", None)
+    count = getattr(encoder.config, "num_hidden_layers", None)
     for name, module in encoder.named_modules():
-        if isinstance(module, nn.ModuleList) and len(module) == wanted:
+        if isinstance(module, nn.ModuleList) and len(module) == count:
             return f"{name}.", len(module)
     return "", 0

@@ -1,4 +1,4 @@
-"""Reading every sequence once with a frozen encoder, and keeping what it gave."""
+"""The features of a frozen encoder, computed once for all folds and seeds and kept in a file."""
 
 from __future__ import annotations
 
@@ -14,129 +14,141 @@ from numpy.typing import DTypeLike
 
 from prefens.core import shutdown
 from prefens.core.errors import ConfigError
-from prefens.core.files import clear_abandoned, written_aside
+from prefens.core.files import atomic_write, remove_stale_tmp
 from prefens.core.hashing import digest, short
 from prefens.core.progress import progress
 from prefens.core.types import Ints
 from prefens.data.text.tokens import PairTokens
-from prefens.members.nn.encoder_features import EncodedPairs, Features
+from prefens.members.nn.encoder_features import EncoderFeatures, FeatureArray
 from prefens.members.nn.pair_model import PairModel, pad
 from prefens.members.training.batching import micro_batches
-from prefens.members.training.loop import device, moved
+from prefens.members.training.loop import device, to_device
 
 log = logging.getLogger(__name__)
 
-LARGEST = 32e9  # bytes of token states that are worth keeping; pooled vectors are far below
-FORMAT = 1  # of the files; raised when their content changes
+MAX_STATES_BYTES = 32e9  # of token states that are worth keeping; pooled vectors are far below
+FEATURES_FORMAT = 1  # of the files; raised when their content changes
 
 
-def encoded(
+def precompute(
     model: PairModel, tokens: PairTokens, padding: int, token_budget: int, backbone: str, cache: Path | None
-) -> EncodedPairs:
-    """Return the features of all pairs of `tokens`: computed, or read from the file of an earlier or another process.
+) -> EncoderFeatures:
+    """Return the encoder features of all pairs: computed, or read from the file of an earlier or another process.
 
-    Where the head pools in a way that it learns, all token states are kept, in 16 bits; else one vector a sequence.
+    Where the head learns its pooling, all token states are kept, in 16 bits; else one vector per sequence.
 
     Parameters
     ----------
-    model : with a `FrozenEncoder`; token_budget : real tokens in a forward pass.
-    backbone : the fingerprint of the encoder's files; cache : the folder of the files, or None to keep nothing.
+    model : PairModel
+        With a `FrozenEncoder`.
+    tokens : PairTokens
+        Of the n pairs.
+    padding : int
+        The id of the padding token.
+    token_budget : int
+        Real tokens in a forward pass.
+    backbone : str
+        The fingerprint of the encoder's files.
+    cache : Path or None
+        The folder of the files, or None to keep nothing.
 
     Raises
     ------
-    ConfigError where the states of all tokens would be too many.
+    ConfigError
+        The states of all tokens would be larger than MAX_STATES_BYTES.
+    Stopped
+        The process was asked to stop.
     """
     pooled = not model.settings.learns_pooling
     lengths = np.concatenate([tokens.a.lengths, tokens.b.lengths])
-    kept = np.ones_like(lengths) if pooled else lengths
-    starts = np.concatenate([[0], np.cumsum(kept)])
-    shape = (int(starts[-1]), model.head.pool.size if pooled else int(model.encoder.config.hidden_size))
+    starts = np.concatenate([[0], np.cumsum(np.ones_like(lengths) if pooled else lengths)])
+    size = model.head.pooling_layer.size if pooled else int(model.encoder.config.hidden_size)
+    shape, dtype = (int(starts[-1]), size), np.float32 if pooled else np.float16
     if not pooled:
         _check_size(2 * shape[0] * shape[1], model)
-    dtype = np.float32 if pooled else np.float16
 
-    def compute(values: Features) -> Features:
+    def compute(values: FeatureArray) -> FeatureArray:
         log.info("reading %d sequences with the frozen encoder", len(lengths))
-        _fill(values, starts, model, tokens, padding, token_budget)
+        fill_features(values, starts, model, tokens, padding, token_budget)
         return values
 
     if cache is None:
-        return EncodedPairs(compute(np.empty(shape, dtype)), starts, pooled)
-    what = [FORMAT, backbone, _content(tokens), model.settings.pooling.name if pooled else "states"]
-    how = [device().type, str(model.arithmetic), token_budget]  # the last bits depend on them
-    path = cache / "encoded" / f"{short(digest([what, how]))}.npy"
+        return EncoderFeatures(compute(np.empty(shape, dtype)), starts, pooled)
+    content = [FEATURES_FORMAT, backbone, _token_digest(tokens), model.settings.pooling.name if pooled else "states"]
+    rounding = [device().type, str(model.compute_dtype), token_budget]  # the last bits depend on them
+    path = cache / "encoder_features" / f"{short(digest([content, rounding]))}.npy"
     path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_suffix(".lock")):  # where two processes want the same, the second waits
+    with FileLock(path.with_suffix(".lock")):  # a second process that needs the same file waits
         if _read(path, shape, dtype) is None:
-            clear_abandoned(path.parent)
+            remove_stale_tmp(path.parent)
             try:
-                with written_aside(path) as aside:
-                    compute(_mapped(aside, shape, dtype)).flush()  # type: ignore[attr-defined]
+                with atomic_write(path) as tmp:
+                    compute(_create(tmp, shape, dtype)).flush()  # type: ignore[attr-defined]
             except OSError as error:
                 log.warning("features are not kept on disk (%s); the next process computes them again", error)
-        found = _read(path, shape, dtype)
-    return EncodedPairs(compute(np.empty(shape, dtype)) if found is None else found, starts, pooled)
+        values = _read(path, shape, dtype)
+    return EncoderFeatures(compute(np.empty(shape, dtype)) if values is None else values, starts, pooled)
 
 
-def _mapped(path: Path, shape: tuple[int, int], dtype: DTypeLike) -> Features:
-    """Return an array in a new file, whose place on the disk is taken: a full one is an error here, no crash later."""
-    made: Features = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+def _create(path: Path, shape: tuple[int, int], dtype: DTypeLike) -> FeatureArray:
+    """Return an array in a new file. Its disk space is allocated: a full disk is an error here, not a crash later."""
+    values: FeatureArray = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
     if hasattr(os, "posix_fallocate"):
         with path.open("r+b") as stream:
             os.posix_fallocate(stream.fileno(), 0, path.stat().st_size)
-    return made
+    return values
 
 
-def _read(path: Path, shape: tuple[int, int], dtype: DTypeLike) -> Features | None:
-    """Return the array in a file, or None where there is no such file; one of another form is told."""
+def _read(path: Path, shape: tuple[int, int], dtype: DTypeLike) -> FeatureArray | None:
+    """Return the array in a file, or None where there is none, or a damaged one, of which a warning is logged."""
     if not path.exists():
         return None
     try:
-        found: Features = np.load(path, mmap_mode="r")
-        if found.shape == shape and found.dtype == dtype:
-            return found
-        reason = f"shape {found.shape}, not {shape}"
+        values: FeatureArray = np.load(path, mmap_mode="r")
+        if values.shape == shape and values.dtype == dtype:
+            return values
+        reason = f"shape {values.shape}, not {shape}"
     except (OSError, ValueError, EOFError) as error:
         reason = str(error)
     log.warning("%s is damaged (%s); making it again", path, reason)
     return None
 
 
-def _fill(
-    values: Features, starts: Ints, model: PairModel, tokens: PairTokens, padding: int, token_budget: int
+def fill_features(
+    values: FeatureArray, starts: Ints, model: PairModel, tokens: PairTokens, padding: int, token_budget: int
 ) -> None:
-    """Write the features of every sequence to its place in `values`."""
+    """Compute the features of every sequence of `tokens` into `values`, at `starts`; the arguments of `precompute`."""
     n = len(tokens.a)
     lengths = np.concatenate([tokens.a.lengths, tokens.b.lengths])
     model.to(device()).eval()
     batches = list(micro_batches(np.arange(2 * n), lengths, token_budget))
-    for part in progress(batches, "encoding"):
+    for part in progress(batches, "encoder features"):
         shutdown.check()
         sides = [(tokens.a if row < n else tokens.b, row % n) for row in part.tolist()]
         batch = pad([(side[row], int(side.firsts[row])) for side, row in sides], padding)
         with torch.no_grad():
             if not model.settings.learns_pooling:
-                values[part] = model.pooled(moved(batch)).float().cpu().numpy()
+                values[part] = model.pooled(to_device(batch)).float().cpu().numpy()
                 continue
-            states = model.states(moved(batch)).half().cpu().numpy()
-        for row, kept in zip(part, states, strict=True):
-            values[starts[row] : starts[row + 1]] = kept[: lengths[row]]
+            states = model.states(to_device(batch)).half().cpu().numpy()
+        for row, padded in zip(part, states, strict=True):
+            values[starts[row] : starts[row + 1]] = padded[: lengths[row]]
 
 
-def _content(tokens: PairTokens) -> str:
+def _token_digest(tokens: PairTokens) -> str:
     """Return the digest of the token sequences."""
-    made = hashlib.sha256()
+    sha256 = hashlib.sha256()
     for side in (tokens.a, tokens.b):
         for array in (side.tokens, side.starts, side.firsts):
-            made.update(np.ascontiguousarray(array).data)
-    return made.hexdigest()
+            sha256.update(np.ascontiguousarray(array).data)
+    return sha256.hexdigest()
 
 
 def _check_size(size: float, model: PairModel) -> None:
-    if size > LARGEST:
+    if size > MAX_STATES_BYTES:
         head = f"head.kind={model.settings.kind.name} head.pooling={model.settings.pooling.name}"
         raise ConfigError(
             f"training.mode=frozen with {head}: the states of all tokens are {size / 1e9:.0f} GB",
-            f"at most {LARGEST / 1e9:.0f} GB",
+            f"at most {MAX_STATES_BYTES / 1e9:.0f} GB",
             "set head.pooling=mean with a head that needs no token states, a smaller text.max_length, or training=lora",
         )

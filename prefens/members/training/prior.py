@@ -1,4 +1,4 @@
-"""The class prior: what is known of a pair before it is read, where heads start and what collapsed ones end at."""
+"""The class prior of a training: what a new head predicts, and what a collapsed one returns to."""
 
 from __future__ import annotations
 
@@ -10,10 +10,21 @@ from prefens.core.types import SWAP, Floats, n_outcomes
 
 
 def class_prior(label: NDArray[np.int8], symmetric: bool, smoothing: float = 0.0) -> Floats:
-    """Return the (K,) shares of the outcomes among labels ((n,)); where `symmetric`, both sides win as often.
+    """Return the outcomes' shares among labels, smoothed so that no outcome is impossible (Laplace's rule).
 
-    Each outcome is counted once more than it was seen (Laplace's rule of succession), so that none is impossible.
-    Label `smoothing` in [0, 1) mixes the shares with equal ones, as it does what a training is told.
+    Parameters
+    ----------
+    label : int8 array, shape (n,)
+        Outcomes of the training pairs.
+    symmetric : bool
+        Whether A and B get equal shares.
+    smoothing : float in [0, 1)
+        Label smoothing: the weight of equal shares.
+
+    Returns
+    -------
+    float64 array, shape (K,)
+        Positive; sums to 1.
     """
     counts = outcome_counts(label, n_outcomes(label)) + 1.0
     if symmetric:

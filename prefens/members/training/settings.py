@@ -1,4 +1,4 @@
-"""How a pair model is trained."""
+"""The settings of the training of pair models."""
 
 from __future__ import annotations
 
@@ -12,7 +12,17 @@ from prefens.members.training.precision import Precision
 
 
 class Mode(Enum):
-    """What is trained: all weights; only the head, on an encoder that is read once; or adapters and the head."""
+    """What is trained.
+
+    Attributes
+    ----------
+    full
+        All weights.
+    frozen
+        The head alone, on the features of a frozen encoder.
+    lora
+        Adapters and the head.
+    """
 
     full = "full"
     frozen = "frozen"
@@ -20,7 +30,7 @@ class Mode(Enum):
 
 
 class Save(Enum):
-    """In which precision a fold model is kept for prediction, if at all."""
+    """The precision in which a fold model is kept for prediction; none keeps no model."""
 
     fp16 = "fp16"
     fp32 = "fp32"
@@ -28,7 +38,17 @@ class Save(Enum):
 
 
 class Schedule(Enum):
-    """How the learning rates go after the warm-up: down to zero, on as they are, or halved as the inner loss says."""
+    """The learning rates after the warm-up.
+
+    Attributes
+    ----------
+    cosine, linear
+        Down to zero.
+    constant
+        Unchanged.
+    plateau
+        Halved after each epoch that does not lower the loss on the inner split.
+    """
 
     cosine = "cosine"
     linear = "linear"
@@ -37,7 +57,15 @@ class Schedule(Enum):
 
 
 class Swap(Enum):
-    """Whether pairs are shown with A and B exchanged: never, or each with probability 1/2, drawn anew every epoch."""
+    """Whether pairs are shown with A and B swapped.
+
+    Attributes
+    ----------
+    none
+        Never.
+    random
+        Each pair with probability 1/2, drawn anew every epoch.
+    """
 
     none = "none"
     random = "random"
@@ -45,7 +73,18 @@ class Swap(Enum):
 
 @dataclass
 class GuardSettings:
-    """min_pairs: no training is judged a collapse before it has seen as many pairs."""
+    """The settings of the group `training.guard`.
+
+    Attributes
+    ----------
+    min_pairs : int, at least 0
+        No training is judged a collapse before it has seen as many pairs.
+
+    Raises
+    ------
+    ConfigError
+        A value is out of its range.
+    """
 
     min_pairs: int = 10000
 
@@ -55,20 +94,64 @@ class GuardSettings:
 
 @dataclass
 class TrainingSettings:
-    """Warm-up, then cosine decay to zero over a fixed number of steps, unless an inner split is asked for.
+    """The settings of the group `training`: warm-up, then a schedule over a fixed number of steps.
 
-    mode: what is trained; lr, head_lr: peak learning rates of the encoder's top layer and of the head; layer_decay in
-    (0, 1]: factor on lr from each layer to the one below; epochs: passes over the training rows; min_steps: more
-    epochs where these have fewer optimiser steps; batch_pairs: pairs in an optimiser step; token_budget: real tokens in
-    a forward pass; weight_decay: not on biases and norms; warmup: share of the steps, in [0, 1]; schedule: one of
-    `Schedule`; label_smoothing in [0, 1); clip: largest gradient norm; ema in [0, 1): decay of the average of the
-    weights, 0 for none; swap: one of `Swap`; patience: epochs without a better inner loss that end the training, None
-    for a fixed schedule; gradient_checkpointing: less memory, more time; precision: of the encoder's products;
-    compile: whether training runs the encoder through torch.compile; guard, lora: see there;
-    checkpoint_minutes: between two checkpoints, 0 for one after every step.
+    With `patience` or schedule=plateau, one of five inner folds is left out of the training, and the weights of the
+    epoch with the lowest loss on it are the result.
 
-    With `patience` or schedule=plateau one of five inner folds is left out of the training, and the weights of the
-    epoch with the best loss on it are the result.
+    Attributes
+    ----------
+    mode : Mode
+        What is trained.
+    lr : float, positive
+        Peak learning rate of the encoder's top layer, or of its adapters.
+    head_lr : float, positive
+        Peak learning rate of the head.
+    layer_decay : float in (0, 1]
+        Factor on `lr` from each layer to the one below.
+    epochs : int, at least 1
+        Passes over the training rows.
+    min_steps : int, at least 0
+        More epochs are added until there are as many optimizer steps.
+    batch_pairs : int, at least 1
+        Pairs in an optimizer step.
+    token_budget : int, at least 1
+        Real tokens in a forward pass.
+    weight_decay : float, at least 0
+        Weight decay of matrices; biases and norms have none.
+    warmup : float in [0, 1]
+        Share of the steps in which the learning rates rise.
+    schedule : Schedule
+        The learning rates after the warm-up.
+    label_smoothing : float in [0, 1)
+        Share of a label that is spread over all outcomes.
+    clip : float, positive
+        Largest gradient norm.
+    ema : float in [0, 1)
+        Decay of the moving average of the weights that predicts; 0 for none.
+    swap : Swap
+        Whether pairs are shown with A and B swapped.
+    patience : int, at least 1, or None
+        Epochs without a lower inner loss that end the training; None for a fixed schedule.
+    gradient_checkpointing : bool
+        Whether activations are recomputed: less memory, more time.
+    guard : GuardSettings
+        The test for a collapsed training.
+    lora : LoraSettings
+        The adapters of mode=lora.
+    precision : Precision
+        Of the encoder's matrix products.
+    compile : bool
+        Whether training runs the encoder through torch.compile.
+    save : Save
+        The precision of the fold model that is kept.
+    checkpoint_minutes : float, at least 0
+        Minutes between two checkpoints; 0 for one after every step.
+
+    Raises
+    ------
+    ConfigError
+        A value is out of its range.
     """
 
     mode: Mode = Mode.full
@@ -106,8 +189,8 @@ class TrainingSettings:
             _check(name, getattr(self, name), 0 <= getattr(self, name) < 1, "a number in [0, 1)")
         _check("warmup", self.warmup, 0 <= self.warmup <= 1, "a share of the steps, in [0, 1]")
         _check("layer_decay", self.layer_decay, 0 < self.layer_decay <= 1, "a factor in (0, 1], 1 for none")
-        patient = self.patience is None or self.patience >= 1
-        _check("patience", self.patience, patient, "1 or more epochs, or null for a fixed schedule")
+        positive = self.patience is None or self.patience >= 1
+        _check("patience", self.patience, positive, "1 or more epochs, or null for a fixed schedule")
 
     @property
     def selects(self) -> bool:
@@ -115,6 +198,6 @@ class TrainingSettings:
         return self.patience is not None or self.schedule is Schedule.plateau
 
 
-def _check(name: str, value: object, right: bool, expected: str) -> None:
-    if not right:
+def _check(name: str, value: object, valid: bool, expected: str) -> None:
+    if not valid:
         raise ConfigError(f"training.{name}={value}", expected, f"correct training.{name}")

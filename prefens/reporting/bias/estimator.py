@@ -1,4 +1,4 @@
-"""An effect on preference, and its one estimator: for votes, for predictions, and for the truth of generated pairs.
+"""Effects on preference, and their estimator for votes, for predictions and for the truth of synthetic pairs.
 
 An effect is a weighted mean of a linear function of the outcome probabilities p of each pair,
 
@@ -6,13 +6,15 @@ An effect is a weighted mean of a linear function of the outcome probabilities p
 
 With the contrast `MARGIN` it is a difference in win probability, P(the side with a trait wins) - P(the other side
 wins), in [-1, 1], where w_i is 1 if A alone has the trait, -1 if B alone has it, and 0 otherwise. Votes are one-hot
-probabilities; being linear, their effect has that of the true probabilities as its expectation, given the texts.
+probabilities. The effect is linear, so that of the votes has that of the true probabilities as its expectation, given
+the texts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,16 +22,28 @@ from numpy.typing import NDArray
 from prefens.core.bootstrap import GroupBootstrap, interval
 from prefens.core.types import Floats, Strings
 
-MARGIN = np.array([1.0, -1.0, 0.0])  # A wins less B wins
+MARGIN = np.array([1.0, -1.0, 0.0])  # P(A wins) - P(B wins)
 TIES = np.array([0.0, 0.0, 1.0])
 MIN_ROWS, MIN_GROUPS = 30, 20  # below which a percentile interval means little
-ROUNDING = 1e-9
-BLOCK = 512  # columns of sums at a time: 200 MB for 50,000 prompts
+ROUNDING_ERROR = 1e-9
+BLOCK_SIZE = 512  # effects times predictors whose sums are in memory at a time: 200 MB for 50,000 prompts
 
 
 @dataclass(frozen=True, eq=False)
 class Effect:
-    """What is estimated: `topic` and `name` say it, `weight` (n,) and `contrast` (K,) define it."""
+    """What is estimated.
+
+    Attributes
+    ----------
+    topic : str
+        What kind of effect it is, such as "verbosity".
+    name : str
+        The trait, so that "a response NAME" reads well.
+    weight : ndarray of float, shape (n,)
+        The weight of each pair; its sign says which side has the trait.
+    contrast : ndarray of float, shape (K,)
+        The linear function of a pair's probabilities.
+    """
 
     topic: str
     name: str
@@ -37,79 +51,117 @@ class Effect:
     contrast: Floats
 
     @property
-    def rows(self) -> int:
-        """The number of pairs that tell something."""
+    def n_pairs(self) -> int:
+        """The number of pairs whose weight is not 0."""
         return int(np.count_nonzero(self.weight))
 
-    def within(self, keep: NDArray[np.bool_], name: str) -> Effect:
-        """Return the same effect among the pairs where `keep` ((n,) booleans) is True."""
-        return replace(self, name=name, weight=np.where(keep, self.weight, 0.0))
+    def within(self, mask: NDArray[np.bool_], name: str) -> Effect:
+        """Return the same effect among the pairs where `mask`, shape (n,), is True."""
+        return replace(self, name=name, weight=np.where(mask, self.weight, 0.0))
 
 
 def margin(topic: str, name: str, weight: Floats | NDArray[np.int64]) -> Effect:
-    """Return an effect on winning; the sign of `weight` (n,) says which side has the trait."""
+    """Return an effect on winning; the sign of `weight`, shape (n,), says which side has the trait."""
     return Effect(topic, name, np.sign(weight).astype(np.float64), MARGIN)
+
+
+class Estimate(NamedTuple):
+    """An estimated number with its 95 % interval.
+
+    Attributes
+    ----------
+    value : float
+        The estimate.
+    low, high : float
+        The bounds of the interval.
+    """
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether the interval lies on one side of 0, by more than rounding."""
+        return self.low > ROUNDING_ERROR or self.high < -ROUNDING_ERROR
 
 
 @dataclass(frozen=True, eq=False)
 class Estimates:
-    """Effects of P predictors with bootstrap draws; NaN throughout where an effect has too few pairs.
+    """E effects of P predictors, with R bootstrap draws of each.
 
     Attributes
     ----------
-    value : (P, E); draws : (R, P, E).
+    effects : sequence of Effect
+        The E effects.
+    names : sequence of str
+        The P predictors.
+    values : ndarray of float, shape (P, E)
+        The estimates; NaN where an effect has too few pairs.
+    draws : ndarray of float, shape (R, P, E)
+        The estimates on resamples of the prompts; NaN where a resample has none of the effect's pairs.
     """
 
     effects: Sequence[Effect]
     names: Sequence[str]
-    value: Floats
+    values: Floats
     draws: Floats
 
-    def cell(self, name: str, effect: int) -> tuple[float, float, float] | None:
-        """Return (value, low, high) of a predictor's effect with its 95 % interval; None where it is not known."""
-        place = self.names.index(name)
-        return _cell(self.value[place, effect], self.draws[:, place, effect])
+    def estimate(self, name: str, effect: int) -> Estimate | None:
+        """Return a predictor's effect; None where it has too few pairs."""
+        predictor = self.names.index(name)
+        return _with_interval(self.values[predictor, effect], self.draws[:, predictor, effect])
 
-    def difference(self, name: str, other: str, effect: int) -> tuple[float, float, float] | None:
-        """Return (value, low, high) of the paired difference of two predictors' effects."""
-        one, two = self.names.index(name), self.names.index(other)
-        value = self.value[one, effect] - self.value[two, effect]
-        return _cell(value, self.draws[:, one, effect] - self.draws[:, two, effect])
+    def difference(self, name: str, reference: str, effect: int) -> Estimate | None:
+        """Return a predictor's effect minus that of another one, with the interval of their paired difference."""
+        one, other = self.names.index(name), self.names.index(reference)
+        value = self.values[one, effect] - self.values[other, effect]
+        return _with_interval(value, self.draws[:, one, effect] - self.draws[:, other, effect])
+
+    def estimated(self, name: str) -> list[int]:
+        """Return the indices of the effects that a predictor has an estimate of."""
+        indices: list[int] = np.flatnonzero(np.isfinite(self.values[self.names.index(name)])).tolist()
+        return indices
 
 
-def excludes_zero(cell: tuple[float, float, float] | None) -> bool:
-    """Whether an interval is known and lies on one side of 0, by more than rounding."""
-    return cell is not None and (cell[1] > ROUNDING or cell[2] < -ROUNDING)
-
-
-def _cell(value: float, draws: Floats) -> tuple[float, float, float] | None:
+def _with_interval(value: float, draws: Floats) -> Estimate | None:
     if not np.isfinite(value):
         return None
     low, high = interval(draws[np.isfinite(draws)])
-    return float(value), float(low), float(high)
+    return Estimate(float(value), float(low), float(high))
 
 
 def estimate(
     effects: Sequence[Effect], names: Sequence[str], probabilities: Sequence[Floats], bootstrap: GroupBootstrap
 ) -> Estimates:
-    """Estimate effects of several predictors' (n, K) probabilities on the same resamples of prompt groups.
+    """Estimate effects of several predictors on the same resamples of prompt groups.
 
-    An effect of fewer than MIN_ROWS pairs or MIN_GROUPS prompts is left out, as NaN. Percentile intervals (Davison &
-    Hinkley 1997, section 5.3.1).
+    Intervals are percentile intervals (Davison & Hinkley 1997, section 5.3.1).
+
+    Parameters
+    ----------
+    effects : sequence of Effect
+        The E effects. One of fewer than MIN_ROWS pairs or MIN_GROUPS prompts is not estimated.
+    names : sequence of str
+        The P predictors.
+    probabilities : sequence of ndarray of float, shape (n, K)
+        What each of them predicts.
+    bootstrap : GroupBootstrap
+        The resamples of the n pairs.
     """
     shape = (len(probabilities), len(effects))
-    known = [place for place, effect in enumerate(effects) if _enough(effect, bootstrap.group)]
-    value, draws = np.full(shape, np.nan), np.full((bootstrap.resamples, *shape), np.nan)
-    size = max(1, BLOCK // max(1, len(known)))
-    for first in range(0, len(probabilities) if known else 0, size):
-        part = slice(first, first + size)
-        top, weight = _sums([effects[place] for place in known], probabilities[part], bootstrap)
-        value[part, known] = (top.sum(axis=2) / weight.sum(axis=1)[:, None]).T
-        draws[:, part, known] = _resampled(top, weight, bootstrap)
-    return Estimates(effects, list(names), value, draws)
+    enough = [index for index, effect in enumerate(effects) if _has_enough_pairs(effect, bootstrap.group)]
+    values, draws = np.full(shape, np.nan), np.full((bootstrap.resamples, *shape), np.nan)
+    size = max(1, BLOCK_SIZE // max(1, len(enough)))
+    for first in range(0, len(probabilities) if enough else 0, size):
+        block = slice(first, first + size)
+        numerator, denominator = _sums([effects[index] for index in enough], probabilities[block], bootstrap)
+        values[block, enough] = (numerator.sum(axis=2) / denominator.sum(axis=1)[:, None]).T
+        draws[:, block, enough] = _resample(numerator, denominator, bootstrap)
+    return Estimates(effects, list(names), values, draws)
 
 
-def _enough(effect: Effect, group: Strings) -> bool:
+def _has_enough_pairs(effect: Effect, group: Strings) -> bool:
     rows = np.flatnonzero(effect.weight)
     return len(rows) >= MIN_ROWS and len(set(group[rows])) >= MIN_GROUPS
 
@@ -117,24 +169,26 @@ def _enough(effect: Effect, group: Strings) -> bool:
 def _sums(
     effects: Sequence[Effect], probabilities: Sequence[Floats], bootstrap: GroupBootstrap
 ) -> tuple[Floats, Floats]:
-    """Return an effect's numerator, (E, P, G), and denominator, (E, G), for each prompt group."""
-    place, groups = bootstrap.place, int(bootstrap.place.max()) + 1
+    """Return the effects' numerators, (E, P, G), and denominators, (E, G), summed over each prompt group."""
+    group, n_groups = bootstrap.group_index, int(bootstrap.group_index.max()) + 1
     contrasts = {tuple(effect.contrast): effect.contrast for effect in effects}
     scores = {key: [each @ contrast for each in probabilities] for key, contrast in contrasts.items()}
-    top, size = np.empty((len(effects), len(probabilities), groups)), np.empty((len(effects), groups))
-    for at, effect in enumerate(effects):
+    numerator = np.empty((len(effects), len(probabilities), n_groups))
+    denominator = np.empty((len(effects), n_groups))
+    for index, effect in enumerate(effects):
         rows = np.flatnonzero(effect.weight)
-        weight, where = effect.weight[rows], place[rows]
-        size[at] = np.bincount(where, weights=np.abs(weight), minlength=groups)
+        weight, row_group = effect.weight[rows], group[rows]
+        denominator[index] = np.bincount(row_group, weights=np.abs(weight), minlength=n_groups)
         for predictor, score in enumerate(scores[tuple(effect.contrast)]):
-            top[at, predictor] = np.bincount(where, weights=weight * score[rows], minlength=groups)
-    return top, size
+            numerator[index, predictor] = np.bincount(row_group, weights=weight * score[rows], minlength=n_groups)
+    return numerator, denominator
 
 
-def _resampled(top: Floats, size: Floats, bootstrap: GroupBootstrap) -> Floats:
-    """Return (R, P, E) effects of the resamples; NaN where none of its pairs were drawn."""
-    flat, found = top.reshape(-1, top.shape[2]), []
-    for drawn in bootstrap.draws():
+def _resample(numerator: Floats, denominator: Floats, bootstrap: GroupBootstrap) -> Floats:
+    """Return the effects on R resamples, (R, P, E); NaN where none of an effect's pairs were drawn."""
+    flat, parts = numerator.reshape(-1, numerator.shape[2]), []
+    for counts in bootstrap.draws():
         with np.errstate(invalid="ignore", divide="ignore"):
-            found.append((flat @ drawn.T).reshape(*top.shape[:2], -1) / (size @ drawn.T)[:, None, :])
-    return np.concatenate(found, axis=2).transpose(2, 1, 0)
+            sums = (flat @ counts.T).reshape(*numerator.shape[:2], -1)
+            parts.append(sums / (denominator @ counts.T)[:, None, :])
+    return np.concatenate(parts, axis=2).transpose(2, 1, 0)

@@ -1,4 +1,4 @@
-"""Which family a model is of, by its name, and by which words a response names its own family or maker."""
+"""Families of models by the models' names, and the words by which a response names its own family or maker."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ MAKERS = {
     "command": ("cohere",),
     "qwen": ("qwen", "alibaba", "tongyi"),
     "vicuna": ("vicuna", "lmsys"),
-    "koala": ("berkeley",),  # an animal of its own
+    "koala": ("berkeley",),  # not "koala": texts on the animal would count
     "alpaca": ("stanford",),
     "falcon": ("tii",),
 }
-NAMELESS = frozenset({"unknown", "model", "human", "none", "anonymous", "x", "y", ""})
-OF_NAME = {name: family for family, names in FAMILIES.items() for name in names}
+PLACEHOLDERS = frozenset({"unknown", "model", "human", "none", "anonymous", "x", "y", ""})
+FAMILY_OF_NAME = {name: family for family, names in FAMILIES.items() for name in names}
 
 
 @cache
-def family(model: str) -> str:
-    """Return a model's family: the first part of its name that is no size or version; "" for the unknown."""
+def model_family(model: str) -> str:
+    """Return a model's family: the first part of its name that is no size or version; "" for a placeholder."""
     parts = [part for part in re.split(r"[-_./\s]+", model.lower()) if not SIZE_OR_VERSION.fullmatch(part)]
     first = re.sub(r"\d+$", "", parts[0]) if parts else ""
-    return "" if first in NAMELESS else OF_NAME.get(first, first)
+    return "" if first in PLACEHOLDERS else FAMILY_OF_NAME.get(first, first)
 
 
 @cache
 def own_names(model: str) -> tuple[str, ...]:
-    """Return the words, in lower case, by which a response of this model names its family or maker."""
-    found = family(model)
-    return MAKERS.get(found, (found,)) if len(found) > 2 else ()
+    """Return the words, in lower case, by which a response of a model names its family or maker."""
+    family = model_family(model)
+    return MAKERS.get(family, (family,)) if len(family) > 2 else ()

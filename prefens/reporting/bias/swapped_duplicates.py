@@ -1,4 +1,4 @@
-"""Pairs that were judged in both orders: the one place where position shows without any assumption."""
+"""Swapped duplicates: pairs that were judged in both orders, and so show position bias without any assumption."""
 
 from __future__ import annotations
 
@@ -9,42 +9,74 @@ import numpy as np
 from prefens.core.types import SWAP, Floats, Ints, Outcome, Pairs
 
 
-def find_mates(pairs: Pairs) -> Ints:
-    """Return (n,) the row that shows the same pair in the other order, or -1.
+def find_swapped_duplicates(pairs: Pairs) -> Ints:
+    """Return each row's swapped duplicate: the row that shows the same pair in the other order.
 
-    Rows that repeat a pair in the same order are matched first with first, second with second; what is left over, and
-    pairs of identical responses, have no mate.
+    Rows that repeat a pair in the same order are matched first with first, second with second.
+
+    Parameters
+    ----------
+    pairs : Pairs
+        n pairs.
+
+    Returns
+    -------
+    duplicates : ndarray of int64, shape (n,)
+        The other row; -1 for rows without one, and for pairs of identical responses.
     """
-    waiting: dict[tuple[object, ...], list[int]] = defaultdict(list)
-    mates = np.full(len(pairs), -1, dtype=np.int64)
+    unmatched: dict[tuple[object, ...], list[int]] = defaultdict(list)
+    duplicates = np.full(len(pairs), -1, dtype=np.int64)
     for row, (prompt, a, b) in enumerate(zip(pairs.prompt, pairs.response_a, pairs.response_b, strict=True)):
-        others = waiting.get((prompt, b, a))
+        others = unmatched.get((prompt, b, a))
         if a != b and others:
-            mates[row] = others.pop(0)
-            mates[mates[row]] = row
+            duplicates[row] = others.pop(0)
+            duplicates[duplicates[row]] = row
         elif a != b:
-            waiting[prompt, a, b].append(row)
-    return mates
+            unmatched[prompt, a, b].append(row)
+    return duplicates
 
 
-def change_under_swap(probabilities: Floats, mates: Ints) -> Floats:
-    """Return (m,) shares of probability, in [0, 1], that move when A and B change places, for the m rows with a mate.
+def change_under_swap(probabilities: Floats, duplicates: Ints) -> Floats:
+    """Return by how much probabilities change when A and B change places.
 
-    They are total variation distances; for votes 1 where the verdict changes and 0 where it stays.
+    Parameters
+    ----------
+    probabilities : ndarray of float, shape (n, K)
+        Predictions, or one-hot votes.
+    duplicates : ndarray of int64, shape (n,)
+        As `find_swapped_duplicates` returns them.
+
+    Returns
+    -------
+    change : ndarray of float, shape (m,), in [0, 1]
+        Total variation distances, for the m rows with a duplicate; for votes 1 where the verdict changes.
     """
-    rows = np.flatnonzero(mates >= 0)
-    back = probabilities[mates[rows]][:, SWAP]
-    moved: Floats = np.abs(probabilities[rows] - back).sum(axis=1) / 2.0
-    return moved
+    rows = np.flatnonzero(duplicates >= 0)
+    swapped = probabilities[duplicates[rows]][:, SWAP]
+    change: Floats = np.abs(probabilities[rows] - swapped).sum(axis=1) / 2.0
+    return change
 
 
-def verdicts(votes: Floats, mates: Ints) -> dict[str, Floats]:
-    """Return what becomes of each pair of (n, K) one-hot votes with a mate: name -> (m,) of 0 and 1."""
-    rows = np.flatnonzero(mates >= 0)
-    here, there = votes[rows], votes[mates[rows]]
-    won, lost = Outcome.A_WINS, Outcome.B_WINS
-    same = (here * there[:, SWAP]).sum(axis=1)
-    first, second = here[:, won] * there[:, won], here[:, lost] * there[:, lost]
+def swapped_verdicts(votes: Floats, duplicates: Ints) -> dict[str, Floats]:
+    """Return how the votes of both orders of a pair go together.
+
+    Parameters
+    ----------
+    votes : ndarray of float, shape (n, K)
+        One-hot votes.
+    duplicates : ndarray of int64, shape (n,)
+        As `find_swapped_duplicates` returns them.
+
+    Returns
+    -------
+    verdicts : dict from str to ndarray of float, shape (m,)
+        Four exclusive cases: 1 for the rows with a duplicate that are one, 0 for the others.
+    """
+    rows = np.flatnonzero(duplicates >= 0)
+    one, other = votes[rows], votes[duplicates[rows]]
+    a, b = Outcome.A_WINS, Outcome.B_WINS
+    same = (one * other[:, SWAP]).sum(axis=1)
+    first, second = one[:, a] * other[:, a], one[:, b] * other[:, b]
     return {
         "the same verdict": same,
         "the first shown both times": first,

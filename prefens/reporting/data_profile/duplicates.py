@@ -7,52 +7,93 @@ from collections import Counter, defaultdict
 import numpy as np
 from numpy.typing import NDArray
 
-from prefens.core.types import SWAP, Pairs, Strings
+from prefens.core.types import SWAP, Ints, Pairs, Strings
 
 Mask = NDArray[np.bool_]
+CONTRADICTORY = "contradictory votes on the same pair"
 
 
-def group_sizes(group: Strings) -> NDArray[np.int64]:
-    """Return (n,) how many rows share each row's prompt group, itself included."""
-    _, place, sizes = np.unique(group.astype(str), return_inverse=True, return_counts=True)
-    shared: NDArray[np.int64] = sizes[place]
-    return shared
+def group_sizes(group: Strings) -> Ints:
+    """Return how many rows share each row's prompt group, itself included.
 
+    Parameters
+    ----------
+    group : ndarray of str, shape (n,)
+        The prompt group of each row.
 
-def leaked_rows(group: Strings, k: int) -> float:
-    """Return how many rows plain stratified folds would leak: those whose prompt lands in another fold too.
-
-    A row with g - 1 others of its prompt is spared with probability k ** -(g - 1), if rows fall into k equal folds at
-    random; stratification by label changes little of that.
+    Returns
+    -------
+    sizes : ndarray of int64, shape (n,)
+        1 or more.
     """
-    spared = np.power(float(k), 1.0 - group_sizes(group))
-    return float((1.0 - spared).sum())
+    _, index, counts = np.unique(group.astype(str), return_inverse=True, return_counts=True)
+    sizes: Ints = counts[index]
+    return sizes
 
 
-def leaked_by(group: Strings, fold: NDArray[np.int8]) -> Mask:
-    """Return (n,) True for rows whose prompt is also in another fold of this assignment."""
-    _, place = np.unique(group.astype(str), return_inverse=True)
-    lowest, highest = np.full(place.max() + 1, 127), np.full(place.max() + 1, -128)
-    np.minimum.at(lowest, place, fold)
-    np.maximum.at(highest, place, fold)
-    split: Mask = (lowest != highest)[place]
-    return split
+def expected_leaked_rows(group: Strings, k: int) -> float:
+    """Return how many rows plain stratified folds leak on average: their prompt is also in another fold.
+
+    A row with g - 1 others of its prompt is not leaked with probability k ** -(g - 1), if rows fall into k equal folds
+    at random; stratification by label changes little of that.
+
+    Parameters
+    ----------
+    group : ndarray of str, shape (n,)
+        The prompt group of each row.
+    k : int
+        The number of folds.
+    """
+    not_leaked = np.power(float(k), 1.0 - group_sizes(group))
+    return float((1.0 - not_leaked).sum())
+
+
+def leaked_rows(group: Strings, fold: NDArray[np.int8]) -> Mask:
+    """Return which rows these folds leak: their prompt is also in another fold.
+
+    Parameters
+    ----------
+    group : ndarray of str, shape (n,)
+        The prompt group of each row.
+    fold : ndarray of int8, shape (n,)
+        The fold of each row.
+
+    Returns
+    -------
+    leaked : ndarray of bool, shape (n,)
+        True for the rows that are leaked.
+    """
+    _, index = np.unique(group.astype(str), return_inverse=True)
+    lowest, highest = np.full(index.max() + 1, 127), np.full(index.max() + 1, -128)
+    np.minimum.at(lowest, index, fold)
+    np.maximum.at(highest, index, fold)
+    leaked: Mask = (lowest != highest)[index]
+    return leaked
 
 
 def find_repeats(pairs: Pairs) -> dict[str, Mask]:
-    """Return name -> (n,) True for rows whose very texts are met again, and for those with contradictory votes."""
+    """Return the rows whose texts are those of another row, by kind.
+
+    Returns
+    -------
+    repeats : dict from str to ndarray of bool, shape (n,)
+        Rows of the same pair in the same order, in the other order, and rows of pairs with contradictory votes.
+    """
     rows: dict[tuple[object, ...], list[int]] = defaultdict(list)
-    turned = np.zeros(len(pairs), dtype=bool)
+    is_swapped = np.zeros(len(pairs), dtype=bool)  # against the alphabetical order of the responses
     for row, (prompt, a, b) in enumerate(zip(pairs.prompt, pairs.response_a, pairs.response_b, strict=True)):
-        turned[row] = b < a
+        is_swapped[row] = b < a
         rows[(prompt, b, a) if b < a else (prompt, a, b)].append(row)
-    names = ("the same pair again", "the same pair in the other order", "contradictory votes on the same pair")
-    same, other, contradictory = found = [np.zeros(len(pairs), dtype=bool) for _ in names]
-    for several in (np.array(each) for each in rows.values() if len(each) > 1):
-        orders = Counter(turned[several].tolist())
-        same[several] = [orders[way] > 1 for way in turned[several].tolist()]
-        other[several] = len(orders) > 1
+    same, swapped, contradictory = (np.zeros(len(pairs), dtype=bool) for _ in range(3))
+    for repeated in (np.array(each) for each in rows.values() if len(each) > 1):
+        orders = Counter(is_swapped[repeated].tolist())
+        same[repeated] = [orders[order] > 1 for order in is_swapped[repeated].tolist()]
+        swapped[repeated] = len(orders) > 1
         if pairs.label is not None:
-            label = pairs.label[several].astype(np.int64)
-            contradictory[several] = len(set(np.where(turned[several], SWAP[label], label).tolist())) > 1
-    return dict(zip(names, found, strict=True))
+            label = pairs.label[repeated].astype(np.int64)
+            contradictory[repeated] = len(set(np.where(is_swapped[repeated], SWAP[label], label).tolist())) > 1
+    return {
+        "the same pair again": same,
+        "the same pair in the other order": swapped,
+        CONTRADICTORY: contradictory,
+    }

@@ -1,4 +1,4 @@
-"""Counting tokens with a tokenizer that is at hand."""
+"""Counting tokens by the tokenizer of all-MiniLM-L6-v2."""
 
 from __future__ import annotations
 
@@ -10,9 +10,19 @@ from prefens.members.backbone_files import find_minilm
 
 
 def minilm_counter(backbones: Path | None = None) -> Callable[[Sequence[str]], list[int]] | None:
-    """Return what counts the word pieces of texts as all-MiniLM-L6-v2 cuts them; None where it is not installed.
+    """Return a function that counts the word pieces of texts by the tokenizer of all-MiniLM-L6-v2.
 
-    Special tokens are not counted, nothing is truncated, and lone surrogates count like the character they become.
+    It counts no special tokens, truncates nothing, and replaces lone surrogates.
+
+    Parameters
+    ----------
+    backbones : Path or None
+        The folder of backbones.
+
+    Returns
+    -------
+    count : callable or None
+        From texts to the number of tokens of each; None where the encoder is not installed.
     """
     try:
         path = find_minilm(backbones) / "tokenizer.json"
@@ -26,6 +36,6 @@ def minilm_counter(backbones: Path | None = None) -> Callable[[Sequence[str]], l
 
     def count(texts: Sequence[str]) -> list[int]:
         readable = [text.encode("utf-8", "replace").decode() for text in texts]
-        return [len(found.ids) for found in tokenizer.encode_batch(readable, add_special_tokens=False)]
+        return [len(encoding.ids) for encoding in tokenizer.encode_batch(readable, add_special_tokens=False)]
 
     return count

@@ -1,4 +1,4 @@
-"""The leaderboard as a section: how members and blends score, what they cost and what the best one rests on."""
+"""The leaderboard as a section of the report: scores and costs of members and blends, and the weights of the best."""
 
 from __future__ import annotations
 
@@ -11,50 +11,66 @@ from prefens.core.metrics import row_losses
 from prefens.ensemble.blend import Blend
 from prefens.ensemble.leaderboard import LeaderboardRow
 from prefens.reporting.leaderboard.blend_plots import diagnosis_plots
+from prefens.reporting.leaderboard.fold_runs import FoldRuns, total_cost
 from prefens.reporting.leaderboard.plots import curves_plot, folds_plot
-from prefens.reporting.section import Plot, Section, Table
+from prefens.reporting.section import Plot, ReportTable, Section
 
-Run = Mapping[str, Any]  # what the store notes of a fold run: seconds, train_rows, facts, curves
-Runs = Mapping[str, Sequence[Run]]
 Rows = Sequence[LeaderboardRow]
-BY_CONSTRUCTION = 0  # unlike a measured 0.0, shown without decimals
+BY_CONSTRUCTION = 0  # an int is shown without decimals, unlike a gap that was measured as 0.0
+SCORES_NOTE = (
+    "Log loss in nats, lower is better; se: standard error clustered by prompt. honest: out of fold, blends "
+    "cross-fitted on the members' folds; the only column to call a result. fitted: on rows that the weights saw. "
+    "calibration: classwise expected calibration error. to prior: gain over always predicting the outcome shares; to "
+    "floor: distance to the best predictor that cannot see which response is first (synthetic data alone). swap gap: "
+    "largest change of a probability when A and B change places, measured on a sample of pairs; 0 without decimals: "
+    "none, by construction. seconds: of all folds, prediction included; "
+    "pairs/s: training pairs in that time. parameters: of one model, where they are counted."
+)
+WEIGHTS_NOTE = (
+    "weight: of the lowest log loss, with its 95 % interval by bootstrap over prompts. gain (leave one out): how much "
+    "the honest log loss rises without the member. most alike: the member whose errors correlate most with its own; "
+    "above 0.995 they say the same."
+)
+DIFFERENCES_NOTE = (
+    "Paired differences of honest log loss in nats, 95 % intervals by bootstrap over prompts; below 0 is better."
+)
 
 
-def leaderboard_section(blend: Blend, runs: Runs, swap_gaps: Mapping[str, float]) -> Section:
-    """Return the section.
+def leaderboard_section(blend: Blend, runs: FoldRuns, swap_gaps: Mapping[str, float]) -> Section:
+    """Return the section on the scores of a blend and of its members.
 
     Parameters
     ----------
-    runs : member -> its fold runs; members made elsewhere have none.
-    swap_gaps : member -> the largest difference in probability when A and B change places, where it was measured.
+    blend : Blend
+        The blend.
+    runs : mapping from str to sequence of FoldRun
+        From a member to its fold runs; external members have none.
+    swap_gaps : mapping from str to float
+        From a member to its largest change in probability when A and B change places, where it was measured.
     """
     rows = blend.leaderboard()
     tables = [_scores(blend, rows, runs, swap_gaps), _weights(blend), _differences(rows)]
-    summary, plots = _summary(blend, rows, swap_gaps), _plots(blend, rows, runs)
-    return Section("leaderboard", "Leaderboard", summary, [table for table in tables if table.rows], plots)
+    return Section(
+        "leaderboard",
+        "Leaderboard",
+        _summarize(blend, rows, swap_gaps),
+        [table for table in tables if table.rows],
+        _plots(blend, rows, runs),
+    )
 
 
-def cost(runs: Sequence[Run]) -> dict[str, float | int | None]:
-    """Return what a member's fold runs took together: seconds, parameters of one model, training pairs a second."""
-    if not runs:
-        return {"seconds": None, "parameters": None, "pairs/s": None}
-    seconds = sum(run["seconds"] for run in runs)
-    pairs = sum(run.get("train_rows", 0) for run in runs)
-    parameters = runs[0].get("facts", {}).get("parameters")
-    return {
-        "seconds": seconds,
-        "parameters": parameters,
-        "pairs/s": pairs / seconds if pairs and seconds else None,
-    }
+def swap_sentence(gaps: Sequence[float]) -> str:
+    """Return how much probabilities changed under swap, in words: the predicate of "exchanging A and B"."""
+    return f"moved probabilities by {max(gaps):.1g} at most" if max(gaps) else "changed no probability"
 
 
-def _scores(blend: Blend, scored: Rows, runs: Runs, swap_gaps: Mapping[str, float]) -> Table:
-    rows = []
-    for row in scored:
-        own, scores = runs.get(row.name, ()), row.scores
-        trained = bool(own) or (row.kind == "blend" and all(runs.get(name) for name in blend.names))
-        swapped = swap_gaps.get(row.name)
-        best = row.kind == "blend" and row.name == blend.best.method
+def _scores(blend: Blend, leaderboard: Rows, runs: FoldRuns, swap_gaps: Mapping[str, float]) -> ReportTable:
+    rows: list[dict[str, Any]] = []
+    for row in leaderboard:
+        member_runs, scores = runs.get(row.name, ()), row.scores
+        ours = bool(member_runs) or (row.kind == "blend" and all(runs.get(name) for name in blend.names))
+        is_best = row.kind == "blend" and row.name == blend.best.method
+        cost = total_cost(member_runs)
         rows.append(
             {
                 "name": row.name,
@@ -66,28 +82,20 @@ def _scores(blend: Blend, scored: Rows, runs: Runs, swap_gaps: Mapping[str, floa
                 "calibration": scores.calibration_error,
                 "to prior": scores.below_prior,
                 "to floor": scores.above_symmetric_bayes,
-                "swap gap": swapped if swapped is not None else BY_CONSTRUCTION if trained else None,
-                **cost(own),
-                "_kind": "best" if best else row.kind,
+                "swap gap": swap_gaps.get(row.name, BY_CONSTRUCTION if ours else None),
+                "seconds": cost.seconds,
+                "parameters": cost.parameters,
+                "pairs/s": cost.pairs_per_second,
+                "_kind": "best" if is_best else row.kind,
             }
         )
     empty = {name for name in rows[0] if all(row[name] is None for row in rows)}
-    kept = [{name: value for name, value in row.items() if name not in empty} for row in rows]
-    return Table("Members, blends and points of reference", kept, NOTE, column_digits={"seconds": 0, "pairs/s": 0})
+    rows = [{name: value for name, value in row.items() if name not in empty} for row in rows]
+    title = "Members, blends and points of reference"
+    return ReportTable(title, rows, SCORES_NOTE, column_digits={"seconds": 0, "pairs/s": 0})
 
 
-NOTE = (
-    "Log loss in nats, lower is better; se: standard error clustered by prompt. honest: out of fold, blends "
-    "cross-fitted on the members' folds; the only column to call a result. fitted: on rows that the weights saw. "
-    "calibration: classwise expected calibration error. to prior: gain over always predicting the outcome shares; to "
-    "floor: distance to the best predictor that cannot see which response is first (synthetic data alone). swap gap: "
-    "largest change of a probability when A and B change places, measured on a sample of pairs; 0 without decimals: "
-    "none, by construction. seconds: of all folds, prediction included; "
-    "pairs/s: training pairs in that time. parameters: of one model, where they are counted."
-)
-
-
-def _weights(blend: Blend) -> Table:
+def _weights(blend: Blend) -> ReportTable:
     rows = [
         {
             "member": row.member,
@@ -99,37 +107,33 @@ def _weights(blend: Blend) -> Table:
         }
         for row in sorted(blend.members(), key=lambda row: -row.weight)
     ]
-    note = (
-        "weight: of the lowest log loss, with its 95 % interval by bootstrap over prompts. worth: how much the honest "
-        "log loss rises without the member. most alike: the member whose errors correlate most with its own; above "
-        "0.995 they say the same."
-    )
-    return Table("What the fitted weights rest on", rows, note, column_digits={"weight": 3, "correlation": 3})
+    digits = {"weight": 3, "correlation": 3}
+    return ReportTable("What the fitted weights rest on", rows, WEIGHTS_NOTE, column_digits=digits)
 
 
-def _differences(scored: Rows) -> Table:
+def _differences(leaderboard: Rows) -> ReportTable:
     rows = [
         {"method": row.name, **{f"less {name}": difference for name, difference in row.differences.items()}}
-        for row in scored
+        for row in leaderboard
         if row.differences
     ]
-    note = "Paired differences of honest log loss in nats, 95 % intervals by bootstrap over prompts; below 0 is better."
-    return Table("Is the blend better?", rows, note)
+    return ReportTable("Is the blend better?", rows, DIFFERENCES_NOTE)
 
 
-def _summary(blend: Blend, rows: Rows, swap_gaps: Mapping[str, float]) -> list[str]:
-    best = next(row.scores for row in rows if row.kind == "blend" and row.name == blend.best.method)
+def _summarize(blend: Blend, leaderboard: Rows, swap_gaps: Mapping[str, float]) -> list[str]:
+    name = blend.best.method
+    scores = next(row.scores for row in leaderboard if row.kind == "blend" and row.name == name)
     sentence = (
-        f"{blend.best.method} predicts best: honest log loss {best.log_loss:.4f} ± {best.log_loss_se:.4f} nats, "
-        f"{best.below_prior:.4f} below the class prior"
+        f"{name} predicts best: honest log loss {scores.log_loss:.4f} ± {scores.log_loss_se:.4f} nats, "
+        f"{scores.below_prior:.4f} below the class prior"
     )
-    if best.above_symmetric_bayes is not None:
-        sentence += f" and {best.above_symmetric_bayes:.4f} above the floor of this synthetic data"
+    if scores.above_symmetric_bayes is not None:
+        sentence += f" and {scores.above_symmetric_bayes:.4f} above the floor of this synthetic data"
     sentences = [f"{sentence}."]
     sentences += [
         f"Chosen anew without each scored fold, the winner has {row.scores.log_loss:.4f} ± "
         f"{row.scores.log_loss_se:.4f}: what to expect of the best of several."
-        for row in rows
+        for row in leaderboard
         if row.kind == "choice"
     ]
     difference, low, high = blend.best.differences.get("best member", (0.0, 0.0, 0.0))
@@ -138,24 +142,18 @@ def _summary(blend: Blend, rows: Rows, swap_gaps: Mapping[str, float]) -> list[s
         f"It is {verdict} the best single member on these rows: {difference:+.4f} [{low:+.4f}, {high:+.4f}] nats."
     )
     if swap_gaps:
-        moved = swap_told([*swap_gaps.values()])
-        sentences.append(f"Exchanging A and B {moved}: measured on a sample of pairs with the stored models.")
+        change = swap_sentence([*swap_gaps.values()])
+        sentences.append(f"Exchanging A and B {change}: measured on a sample of pairs with the stored models.")
     return sentences + [f"Suspicious: {alarm}" for alarm in blend.diagnosis.alarms]
 
 
-def swap_told(gaps: Sequence[float]) -> str:
-    """Return in words by how much probabilities moved under swap."""
-    return f"moved probabilities by {max(gaps):.1g} at most" if max(gaps) else "changed no probability"
-
-
-def _plots(blend: Blend, rows: Rows, runs: Runs) -> list[Plot]:
+def _plots(blend: Blend, leaderboard: Rows, runs: FoldRuns) -> list[Plot]:
     stack, label = blend.stack, blend.stack.folds.label
     losses = dict(zip(blend.names, row_losses(stack.probabilities, label), strict=True))
     losses |= {result.method: row_losses(result.probabilities, label) for result in blend.results}
-    references = {row.name: row.scores.log_loss for row in rows if row.kind == "reference"}
+    references = {row.name: row.scores.log_loss for row in leaderboard if row.kind == "reference"}
     curves = {
-        name: [run["curves"]["train_loss"] for run in own if run.get("curves", {}).get("train_loss")]
-        for name, own in runs.items()
+        name: [run.train_loss for run in member_runs if len(run.train_loss)] for name, member_runs in runs.items()
     }
     methods = {result.method for result in blend.results}
     folds = folds_plot(losses, stack.folds.fold.astype(np.int64), methods, references)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from prefens.members.nn.encoder_forward import encode
+from prefens.members.nn.encoder_forward import forward_states
 from tests.helpers.encoders import batch_of, gradients, has_types, tiny
 
 CALM = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
@@ -21,11 +21,11 @@ def test_compiled_encoders_compute_the_same_and_are_compiled_once(family: str) -
         torch.manual_seed(fold)
         for weight in encoder.parameters():
             weight.data.normal_(std=0.1)  # another fold's weights
-        exact = encode(encoder, batch, has_types(encoder))
-        same = encode(encoder, batch, has_types(encoder), compiled=True)
+        exact = forward_states(encoder, batch, has_types(encoder))
+        same = forward_states(encoder, batch, has_types(encoder), compiled=True)
         torch.testing.assert_close(same, exact, atol=1e-4, rtol=1e-4)
-        for slope, wanted in zip(gradients(encoder, same), gradients(encoder, exact), strict=True):
-            torch.testing.assert_close(slope, wanted, atol=1e-3, rtol=1e-3)
+        for gradient, expected in zip(gradients(encoder, same), gradients(encoder, exact), strict=True):
+            torch.testing.assert_close(gradient, expected, atol=1e-3, rtol=1e-3)
         compiled.append(counters["stats"]["unique_graphs"])
     assert compiled[0] > 0
     assert len(set(compiled)) == 1

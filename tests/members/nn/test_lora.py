@@ -43,14 +43,14 @@ def member_on(path: Path, save: Save = Save.fp32, mode: Mode = Mode.lora, **lora
 def test_what_is_loaded_predicts_what_was_trained(tiny_encoder: Path, tmp_path: Path, save: Save) -> None:
     pairs, member = make_pairs(40), member_on(tiny_encoder, save)
     report = member.fit(pairs, None, CONTEXT)
-    assert report.facts["trained_parameters"] < report.facts["parameters"]  # type: ignore[operator]
+    assert report.metrics["trained_parameters"] < report.metrics["parameters"]  # type: ignore[operator]
     member.save(tmp_path)
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {"settings.json", "backbone.json", "model.safetensors"}
     assert all(".lora_" in name or name.startswith("head.") for name in load_file(tmp_path / "model.safetensors"))
     again = EncoderMember.load(tmp_path)
-    moved = np.abs(again.predict_proba(pairs) - member.predict_proba(pairs)).max()
-    assert moved < (1e-6 if save is Save.fp32 else 1e-3)
+    difference = np.abs(again.predict_proba(pairs) - member.predict_proba(pairs)).max()
+    assert difference < (1e-6 if save is Save.fp32 else 1e-3)
 
 
 def test_only_adapters_and_head_change(tiny_encoder: Path) -> None:
@@ -101,7 +101,7 @@ def test_a_backbone_that_changed_or_is_gone_is_refused(tiny_bert: Path, tmp_path
     shutil.copytree(tiny_bert, place)  # what the message says
     again = EncoderMember.load(store, tmp_path / "backbones")
     np.testing.assert_allclose(again.predict_proba(pairs), member.predict_proba(pairs), atol=1e-6)
-    assert EncoderMember.carried(store, tmp_path / "backbones") == {place.name: place}
+    assert EncoderMember.required_backbones(store, tmp_path / "backbones") == {place.name: place}
 
 
 @pytest.mark.parametrize("bad", [{"rank": 0}, {"alpha": 0}, {"dropout": 1.0}])
@@ -110,12 +110,12 @@ def test_bad_settings(bad: dict[str, float]) -> None:
         LoraSettings(**bad)  # type: ignore[arg-type]
 
 
-def test_targets_that_are_not_there_are_told(tiny_bert: Path) -> None:
+def test_targets_that_match_no_layer_are_refused(tiny_bert: Path) -> None:
     with pytest.raises(BackboneError, match="nowhere"):
         member_on(tiny_bert, targets=["nowhere"]).fit(make_pairs(40), None, CONTEXT)
 
 
-def test_without_peft_the_way_out_is_told(tiny_bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_peft_the_error_says_what_to_install(tiny_bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "peft", None)
     with pytest.raises(ConfigError, match=r"prefens\[lora\]"):
         member_on(tiny_bert).fit(make_pairs(40), None, CONTEXT)

@@ -1,4 +1,4 @@
-"""Pair models: whatever pairing, head and pooling, swapping is seen through, padding is not seen, all weights learn."""
+"""Pair models of every pairing, head and pooling: swap-symmetric, blind to padding, and all weights learn."""
 
 from itertools import product
 from math import log
@@ -41,21 +41,21 @@ def parts(tiny_encoder: Path) -> dict[Pairing, PairTokens]:
     """Tokens for either pairing, of tiny_encoder's tokenizer, with style features that are not yet scaled."""
     pairs, tokenizer = make_pairs(6), load_tokenizer(tiny_encoder)
     style = all_features(pairs)
-    made = {}
+    tokens_of = {}
     for pairing in Pairing:
         tokens = tokenize_pairs(tokenizer, pairs, TextSettings(max_length=120), "", "", pairing is Pairing.cross)
-        made[pairing] = PairTokens(tokens.a, tokens.b, tokens.audit, style)
-    return made
+        tokens_of[pairing] = PairTokens(tokens.a, tokens.b, tokens.audit, style)
+    return tokens_of
 
 
 @pytest.fixture(scope="module")
 def encoder(tiny_encoder: Path) -> Any:
     """An encoder whose states depend on all tokens: with weights as small as fresh ones they hardly do."""
-    made = load_encoder(tiny_encoder).eval()
+    encoder = load_encoder(tiny_encoder).eval()
     with torch.no_grad():
-        for weight in made.parameters():
+        for weight in encoder.parameters():
             weight.mul_(10.0 if weight.ndim > 1 else 1.0)
-    return made
+    return encoder
 
 
 def shaken(encoder: Any, tokens: PairTokens, pairing: Pairing, kind: HeadKind, pooling: Pooling, style: bool) -> Any:
@@ -74,15 +74,15 @@ def test_swapped_pairs_have_swapped_probabilities(
     encoder: Any, parts: dict[Pairing, PairTokens], pairing: Pairing, kind: HeadKind, pooling: Pooling, style: bool
 ) -> None:
     model, tokens = shaken(encoder, parts[pairing], pairing, kind, pooling, style)
-    there = model.log_probabilities(pair_batch(tokens, ROWS, 1)).exp()
-    back = model.log_probabilities(pair_batch(tokens, ROWS, 1, swapped=np.ones(6, dtype=bool))).exp()
-    assert torch.isfinite(there).all()
-    np.testing.assert_allclose(there, back[:, SWAP.tolist()], atol=1e-6)
-    np.testing.assert_allclose(there.sum(dim=1), 1.0, atol=1e-12)
-    assert there.std(dim=0).max() > 1e-4  # the law is not kept by saying the same of every pair
+    original = model.log_probabilities(pair_batch(tokens, ROWS, 1)).exp()
+    exchanged = model.log_probabilities(pair_batch(tokens, ROWS, 1, swapped=np.ones(6, dtype=bool))).exp()
+    assert torch.isfinite(original).all()
+    np.testing.assert_allclose(original, exchanged[:, SWAP.tolist()], atol=1e-6)
+    np.testing.assert_allclose(original.sum(dim=1), 1.0, atol=1e-12)
+    assert original.std(dim=0).max() > 1e-4  # the law is not kept by saying the same of every pair
     some = np.array([True, False, False, True, True, False])
     mixed = model.log_probabilities(pair_batch(tokens, ROWS, 1, swapped=some)).exp()
-    np.testing.assert_allclose(mixed, torch.where(torch.from_numpy(some)[:, None], back, there), atol=1e-6)
+    np.testing.assert_allclose(mixed, torch.where(torch.from_numpy(some)[:, None], exchanged, original), atol=1e-6)
 
 
 @torch.inference_mode()
@@ -104,7 +104,9 @@ def test_every_weight_of_the_head_learns(
     encoder: Any, parts: dict[Pairing, PairTokens], pairing: Pairing, kind: HeadKind, pooling: Pooling, style: bool
 ) -> None:
     model, tokens = shaken(encoder, parts[pairing], pairing, kind, pooling, style)
-    cross_entropy(model(pair_batch(tokens, ROWS, 1, both=model.both)), torch.tensor([0, 1, 2, 0, 0, 2])).backward()
+    cross_entropy(
+        model(pair_batch(tokens, ROWS, 1, both=model.needs_both)), torch.tensor([0, 1, 2, 0, 0, 2])
+    ).backward()
     for name, weight in model.head.named_parameters():
         assert weight.grad is not None, name
         assert weight.grad.abs().max() > 1e-9, name
@@ -113,27 +115,27 @@ def test_every_weight_of_the_head_learns(
 @torch.inference_mode()
 @pytest.mark.parametrize("kind", HeadKind)
 @pytest.mark.parametrize("pairing", Pairing)
-def test_a_fresh_head_gives_all_pairs_the_prior_that_it_is_told(
+def test_a_new_head_predicts_the_prior_that_it_is_initialized_to(
     encoder: Any, parts: dict[Pairing, PairTokens], pairing: Pairing, kind: HeadKind
 ) -> None:
     torch.manual_seed(0)
     model, tokens = PairModel(encoder, HeadSettings(kind), pairing).eval(), parts[pairing]
     batch = pair_batch(PairTokens(tokens.a, tokens.b, tokens.audit), ROWS, 1)
     np.testing.assert_allclose(model.log_probabilities(batch), -log(3), atol=1e-6)
-    model.head.start_at(log(0.45), log(0.1))
+    model.head.init_to_prior(log(0.45), log(0.1))
     np.testing.assert_allclose(model.log_probabilities(batch).exp(), [[0.45, 0.45, 0.1]] * len(ROWS), atol=1e-6)
 
 
 @torch.inference_mode()
 @pytest.mark.parametrize("kind", HeadKind)
-def test_cross_learns_from_one_order_where_its_head_judges_one(
+def test_cross_learns_from_one_order_unless_its_head_is_symmetric(
     encoder: Any, parts: dict[Pairing, PairTokens], kind: HeadKind
 ) -> None:
     model, tokens = shaken(encoder, parts[Pairing.cross], Pairing.cross, kind, Pooling.mean, True)
-    assert model.both == (kind in (HeadKind.equivariant, HeadKind.davidson))
+    assert model.needs_both == (kind in (HeadKind.equivariant, HeadKind.davidson))
     for swapped in (None, np.arange(6) % 2 == 0):
-        alone, whole = (pair_batch(tokens, ROWS, 1, swapped, both) for both in (model.both, True))
-        assert len(alone["input_ids"]) == (12 if model.both else 6)
+        alone, whole = (pair_batch(tokens, ROWS, 1, swapped, both) for both in (model.needs_both, True))
+        assert len(alone["input_ids"]) == (12 if model.needs_both else 6)
         torch.testing.assert_close(model(alone), model(whole), atol=1e-5, rtol=1e-5)
 
 

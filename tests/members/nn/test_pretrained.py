@@ -1,4 +1,4 @@
-"""Encoders by their files: how much each family reads, and what is no encoder is told before it costs anything."""
+"""Encoders by their files: how long a sequence each family reads, and that other models are refused early."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from prefens.core.errors import BackboneError
-from prefens.members.nn.pretrained import empty_encoder, load_encoder, load_tokenizer, longest_sequence
+from prefens.members.nn.pretrained import encoder_from_config, load_encoder, load_tokenizer, max_sequence_length
 from tests.helpers.examples import FAMILIES, LENGTHS, make_tiny_encoder
 
 SMALL = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32, "vocab_size": 60}
@@ -17,7 +17,7 @@ SMALL = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "i
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_longest_sequence_is_read_and_one_token_more_is_not(family: str, tmp_path: Path) -> None:
     directory = make_tiny_encoder(family, tmp_path)
-    longest = longest_sequence(directory)
+    longest = max_sequence_length(directory)
     assert longest == LENGTHS.get(family, 132)
     encoder, length = load_encoder(directory).eval(), longest or 200
 
@@ -37,7 +37,7 @@ def test_shapes_without_weights_are_the_same(family: str, tmp_path: Path) -> Non
     directory = make_tiny_encoder(family, tmp_path)
     shapes = [
         {name: weight.shape for name, weight in encoder.state_dict().items()}
-        for encoder in (load_encoder(directory), empty_encoder(directory))
+        for encoder in (load_encoder(directory), encoder_from_config(directory))
     ]
     assert shapes[0] == shapes[1]
 
@@ -55,10 +55,10 @@ def test_shapes_without_weights_are_the_same(family: str, tmp_path: Path) -> Non
 def test_what_is_no_encoder_is_refused(config: dict[str, Any], message: str, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(BackboneError, match=message):
-        longest_sequence(tmp_path)
+        max_sequence_length(tmp_path)
 
 
-def test_a_directory_without_a_tokenizer_is_told(tmp_path: Path) -> None:
+def test_a_directory_without_a_tokenizer_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert", **SMALL}))
     with pytest.raises(BackboneError, match="tokenizer"):
         load_tokenizer(tmp_path)
@@ -80,7 +80,7 @@ def test_sentencepiece_files_are_read(tmp_path: Path) -> None:
     assert tokenizer.unk_token_id not in ids
 
 
-def test_weights_that_are_missing_are_told_and_not_drawn_at_random(tmp_path: Path) -> None:
+def test_missing_weights_are_an_error_and_not_drawn_at_random(tmp_path: Path) -> None:
     from safetensors.torch import load_file, save_file
 
     directory = make_tiny_encoder("bert", tmp_path)

@@ -1,7 +1,6 @@
-"""A training that was stopped and goes on gives the bits of one that was not; what is no checkpoint is told."""
+"""A training that was stopped and continued gives the bits of one that was not; bad checkpoints are reported."""
 
-import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from prefens.members.base import Context, FitReport
 from prefens.members.encoder import EncoderMember
 from prefens.members.network import NetworkMember
 from prefens.members.nn.heads import HeadSettings
+from prefens.members.nn.pair_model import Batch, pair_batch
 from prefens.members.textcnn import TextCnnMember
 from prefens.members.training import loop
 from prefens.members.training.settings import Schedule, Swap, TrainingSettings
@@ -39,8 +39,9 @@ def make(request: pytest.FixtureRequest, tiny_bert: Path) -> Make:
 
 
 @pytest.fixture(autouse=True)
-def nobody_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shutdown, "_state", shutdown._State())
+def no_deadline() -> Iterator[None]:
+    yield
+    shutdown.set_deadline(None)
 
 
 def fit(
@@ -51,17 +52,18 @@ def fit(
 
 
 def stop_after(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
-    """Have the process asked to stop in the middle of a step, as a signal would."""
-    taken = []
-    learn = loop._learn
+    """Ask the process to stop in the middle of a step, while it makes the micro-batch of that number."""
+    batches: list[Batch] = []
 
-    def counted(*arguments: object) -> float:
-        taken.append(0)
-        if len(taken) == step:
-            shutdown._hear(signal.SIGTERM, None)
-        return learn(*arguments)  # type: ignore[arg-type]
+    def counted(*arguments: Any, **named: Any) -> Batch:
+        batches.append(pair_batch(*arguments, **named))
+        return batches[-1]
 
-    monkeypatch.setattr(loop, "_learn", counted)
+    def requested() -> Stopped | None:
+        return Stopped("asked to stop (SIGTERM)", 143) if len(batches) >= step else None
+
+    monkeypatch.setattr(loop, "pair_batch", counted)
+    monkeypatch.setattr(shutdown, "requested", requested)
 
 
 def predicted(member: NetworkMember) -> np.ndarray:
@@ -69,7 +71,7 @@ def predicted(member: NetworkMember) -> np.ndarray:
 
 
 @pytest.mark.parametrize("stops", [[1], [7, 9]], ids=str)
-def test_a_stopped_training_goes_on_with_the_same_bits(
+def test_a_stopped_training_continues_with_the_same_bits(
     make: Make, stops: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole, curve = fit(make())
@@ -80,12 +82,11 @@ def test_a_stopped_training_goes_on_with_the_same_bits(
             with pytest.raises(Stopped) as stopped:
                 fit(make(), path)
             assert stopped.value.code == 143
-        monkeypatch.setattr(shutdown, "_state", shutdown._State())
         torch.rand(3)  # whatever state this process is in
-    kept = len(torch.load(path, weights_only=True)["curve"])
-    assert 0 < kept < STEPS
-    again, going_on = fit(make(), path)
-    assert going_on == curve
+    steps_taken = len(torch.load(path, weights_only=True)["train_losses"])
+    assert 0 < steps_taken < STEPS
+    again, continued = fit(make(), path)
+    assert continued == curve
     np.testing.assert_array_equal(predicted(again), predicted(whole))
 
 
@@ -102,7 +103,7 @@ OPTIONS = {
 
 
 @pytest.mark.parametrize("option", OPTIONS)
-def test_every_option_goes_on_with_the_same_bits_from_any_step(
+def test_every_option_continues_with_the_same_bits_from_any_step(
     option: str, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inner = np.arange(30, dtype=np.int8) // 5 % 5
@@ -114,41 +115,41 @@ def test_every_option_goes_on_with_the_same_bits_from_any_step(
         return member, member.fit(make_pairs(30), None, Context(1, inner, None, checkpoint, "k" * 64))
 
     whole, undisturbed = fit(None)
-    path, spent = tmp_path / "half.pt", 0
-    while True:  # one step, then a stop, again and again: every step is gone on from
+    path, stops = tmp_path / "half.pt", 0
+    while True:  # one step, then a stop, again and again: the training continues from every step
         shutdown.set_deadline(1.0)
         try:
             again, report = fit(path)
             break
         except Stopped:
-            spent += 1
-            assert len(torch.load(path, weights_only=True)["curve"]) == spent
-    assert spent == len(undisturbed.curves["train_loss"])
+            stops += 1
+            assert len(torch.load(path, weights_only=True)["train_losses"]) == stops
+    assert stops == len(undisturbed.curves["train_loss"])
     assert report.curves == undisturbed.curves
-    assert report.facts == undisturbed.facts
+    assert report.metrics == undisturbed.metrics
     np.testing.assert_array_equal(predicted(again), predicted(whole))
 
 
-def test_a_budget_cut_by_want_of_memory_is_kept(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    learn, taken = loop._learn, iter(range(1000))
+def test_a_lowered_token_budget_is_restored(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    batches = iter(range(1000))
 
-    def failing(*arguments: Any) -> float:
-        if next(taken) == 0:
+    def failing(*arguments: Any, **named: Any) -> Batch:
+        if next(batches) == 0:
             raise MemoryError
-        return learn(*arguments)
+        return pair_batch(*arguments, **named)
 
     with monkeypatch.context() as patched:
-        patched.setattr(loop, "_learn", failing)
+        patched.setattr(loop, "pair_batch", failing)
         whole, curve = fit(make())
     with monkeypatch.context() as patched:
-        taken = iter(range(1000))
-        patched.setattr(loop, "_learn", failing)
+        batches = iter(range(1000))
+        patched.setattr(loop, "pair_batch", failing)
         shutdown.set_deadline(1.0)
         with pytest.raises(Stopped):
             fit(make(), tmp_path / "half.pt")
     shutdown.set_deadline(None)
-    again, going_on = fit(make(), tmp_path / "half.pt")
-    assert going_on == curve
+    again, continued = fit(make(), tmp_path / "half.pt")
+    assert continued == curve
     np.testing.assert_array_equal(predicted(again), predicted(whole))
 
 
@@ -156,12 +157,12 @@ def test_writing_checkpoints_changes_nothing(make: Make, tmp_path: Path) -> None
     np.testing.assert_array_equal(predicted(fit(make(), tmp_path / "half.pt")[0]), predicted(fit(make())[0]))
 
 
-def test_a_budget_that_is_spent_stops_at_the_next_step(make: Make, tmp_path: Path) -> None:
+def test_a_spent_time_budget_stops_at_the_next_step(make: Make, tmp_path: Path) -> None:
     shutdown.set_deadline(1.0)
     with pytest.raises(Stopped, match="budget") as stopped:
         fit(make(), tmp_path / "half.pt")
     assert stopped.value.code == shutdown.BUDGET_SPENT
-    assert len(torch.load(tmp_path / "half.pt", weights_only=True)["curve"]) == 1
+    assert len(torch.load(tmp_path / "half.pt", weights_only=True)["train_losses"]) == 1
 
 
 @pytest.fixture(scope="module")
@@ -179,7 +180,7 @@ def undisturbed(small: Callable[..., NetworkMember]) -> tuple[NetworkMember, lis
 
 
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "empty", "text", "foreign", "other model"])
-def test_what_is_no_checkpoint_of_this_run_is_told_and_the_fold_starts_afresh(
+def test_a_damaged_or_foreign_checkpoint_is_reported_and_the_fold_starts_afresh(
     damage: str,
     small: Callable[..., NetworkMember],
     undisturbed: tuple[NetworkMember, list[float]],
@@ -200,7 +201,7 @@ def test_what_is_no_checkpoint_of_this_run_is_told_and_the_fold_starts_afresh(
     np.testing.assert_array_equal(predicted(again), predicted(undisturbed[0]))
 
 
-def test_a_disk_that_takes_no_checkpoint_does_not_end_the_training(
+def test_a_disk_that_refuses_the_checkpoint_does_not_end_the_training(
     make: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").write_text("")

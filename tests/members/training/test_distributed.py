@@ -30,8 +30,8 @@ def folder(tmp_path: Path) -> Path:
 def launched(folder: Path, count: int, root: str, *settings: str) -> subprocess.CompletedProcess[str]:
     """Train in some processes on the CPU; `accelerate launch --cpu` itself starts a single one."""
     launch = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", str(count), "--main_process_port=0"]
-    given = [*SETTINGS, f"backbone.path={folder / 'calm'}", f"tracking.root={root}", *settings]
-    line = [sys.executable, *(launch if count > 1 else []), "-m", "prefens.train", *given]
+    overrides = [*SETTINGS, f"backbone.path={folder / 'calm'}", f"tracking.root={root}", *settings]
+    line = [sys.executable, *(launch if count > 1 else []), "-m", "prefens.train", *overrides]
     alone = os.environ | {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
     return subprocess.run(line, cwd=folder, env=alone, capture_output=True, text=True, timeout=280, check=False)
 
@@ -48,8 +48,8 @@ def test_two_processes_train_what_one_does(folder: Path) -> None:
         assert done.returncode == 0, done.stderr
         assert done.stdout.count("log loss") <= 1 or count == 1
     np.testing.assert_allclose(predictions(folder, "two"), predictions(folder, "one"), atol=1e-4)
-    told = json.loads((folder / "two" / "train.json").read_text())["runs"]
-    assert [row["fold"] for row in told] == [1]
+    runs = json.loads((folder / "two" / "train.json").read_text())["runs"]
+    assert [row["fold"] for row in runs] == [1]
     again = launched(folder, 2, "two", "training.patience=5", "training.ema=0.5")
     assert again.returncode == 0, again.stderr
     assert "was finished" in again.stdout + again.stderr
@@ -65,7 +65,7 @@ def test_processes_fail_together_and_say_so_once(folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_settings_that_all_refuse_are_told_once_and_soon(folder: Path) -> None:
+def test_settings_that_all_refuse_are_reported_once_and_soon(folder: Path) -> None:
     failed = launched(folder, 2, "bad", "training.mode=lora", "training.lora.targets=[nowhere]")
     assert failed.returncode != 0
     assert failed.stderr.count("failed: data.path") == 1, failed.stderr

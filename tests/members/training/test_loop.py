@@ -16,8 +16,8 @@ from prefens.members.base import Context
 from prefens.members.encoder import EncoderMember
 from prefens.members.nn.head_kinds import EquivariantHead
 from prefens.members.nn.heads import HeadSettings
-from prefens.members.nn.pooling import Pool, Pooling
-from prefens.members.training.batching import micro_batches, steps
+from prefens.members.nn.pooling import Pooling, PoolingLayer
+from prefens.members.training.batching import micro_batches, plan_steps
 from prefens.members.training.settings import TrainingSettings
 from tests.helpers.encoders import without_dropout
 from tests.helpers.examples import make_pairs
@@ -25,7 +25,7 @@ from tests.helpers.examples import make_pairs
 
 @given(st.integers(1, 200), st.integers(1, 40), st.integers(1, 3), st.integers(0, 100))
 def test_every_epoch_holds_each_row_once(count: int, batch_pairs: int, epochs: int, seed: int) -> None:
-    plan = steps(count, batch_pairs, epochs, seed)
+    plan = plan_steps(count, batch_pairs, epochs, seed)
     rows = np.concatenate(plan)
     for epoch in range(epochs):
         assert sorted(rows[epoch * count : (epoch + 1) * count].tolist()) == list(range(count))
@@ -70,14 +70,14 @@ def test_padding_changes_no_pooled_vector() -> None:
     padded = torch.cat([states, torch.full((3, 2, 4), 7.0)], dim=1)
     longer = torch.cat([mask, torch.zeros(3, 2)], dim=1)
     for pooling in Pooling:
-        layer = Pool(pooling, 4)
+        layer = PoolingLayer(pooling, 4)
         torch.nn.init.normal_(next(layer.parameters(), torch.empty(0)))
         torch.testing.assert_close(layer(states, mask), layer(padded, longer))
 
 
 def test_the_head_is_equivariant() -> None:
     torch.manual_seed(0)
-    head = EquivariantHead(Pool(Pooling.mean, 6), 0, 8, 0.0).eval()
+    head = EquivariantHead(PoolingLayer(Pooling.mean, 6), 0, 8, 0.0).eval()
     a, b = torch.randn(10, 6), torch.randn(10, 6)
     torch.testing.assert_close(head(a, b), head(b, a)[:, [1, 0, 2]])
 

@@ -12,7 +12,7 @@ from prefens.members.base import Context
 from prefens.members.encoder import EncoderMember
 from prefens.members.nn.heads import HeadSettings
 from prefens.members.training import precision
-from prefens.members.training.precision import Precision, arithmetic
+from prefens.members.training.precision import Precision, compute_dtype
 from prefens.members.training.settings import TrainingSettings
 from tests.helpers.examples import make_pairs
 
@@ -22,9 +22,9 @@ CPU = torch.device("cpu")
 def test_auto_asks_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     for able, wanted in ((True, torch.bfloat16), (False, torch.float32)):
         monkeypatch.setattr(precision, "has_bf16", lambda device, able=able: able)
-        assert arithmetic(Precision.auto, CPU) is wanted
-    assert arithmetic(Precision.fp32, CPU) is torch.float32
-    assert arithmetic(Precision.bf16, CPU) is torch.bfloat16
+        assert compute_dtype(Precision.auto, CPU) is wanted
+    assert compute_dtype(Precision.fp32, CPU) is torch.float32
+    assert compute_dtype(Precision.bf16, CPU) is torch.bfloat16
 
 
 def test_a_cpu_that_tells_nothing_computes_in_fp32(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,7 +38,7 @@ def fitted(path: Path, chosen: Precision) -> EncoderMember:
         "x", path=str(path), text=TextSettings(max_length=64), head=HeadSettings(hidden=8), training=training
     )
     report = member.fit(make_pairs(48), None, Context(seed=1, inner=np.zeros(48, dtype=np.int8)))
-    assert report.facts["precision"] == chosen.name
+    assert report.metrics["precision"] == chosen.name
     return member
 
 

@@ -18,10 +18,10 @@ from prefens.members.nn.pretrained import load_encoder
 from prefens.members.nn.textcnn import TextCnn
 from prefens.members.textcnn import TextCnnMember
 from prefens.members.training import loop
-from prefens.members.training.batching import steps
+from prefens.members.training.batching import plan_steps
 from prefens.members.training.dataset import swapped_rows
-from prefens.members.training.ema import averaged
-from prefens.members.training.optimizer import layer_depths, make_optimiser
+from prefens.members.training.ema import ema_model
+from prefens.members.training.optimizer import layer_depths, make_optimizer
 from prefens.members.training.schedule import LearningRates
 from prefens.members.training.settings import GuardSettings, Schedule, Swap, TrainingSettings
 
@@ -52,7 +52,7 @@ def test_a_guard_that_is_no_number_of_pairs_is_refused() -> None:
 def test_small_sets_have_more_epochs_and_large_ones_do_not(
     count: int, batch_pairs: int, epochs: int, least: int
 ) -> None:
-    usual, more = steps(count, batch_pairs, epochs, 0), steps(count, batch_pairs, epochs, 0, least)
+    usual, more = plan_steps(count, batch_pairs, epochs, 0), plan_steps(count, batch_pairs, epochs, 0, least)
     assert len(more) >= max(least, len(usual))
     assert len(more) - least < len(usual) / epochs or len(more) == len(usual)
     for one, other in zip(usual, more, strict=False):
@@ -61,9 +61,9 @@ def test_small_sets_have_more_epochs_and_large_ones_do_not(
 
 def test_rates_fall_from_layer_to_layer_and_only_matrices_decay(tiny_encoder: Path) -> None:
     model = PairModel(load_encoder(tiny_encoder), HeadSettings(hidden=8))
-    optimiser = make_optimiser(model, TrainingSettings(lr=1.0, head_lr=7.0, layer_decay=0.5, weight_decay=0.1))
+    optimizer = make_optimizer(model, TrainingSettings(lr=1.0, head_lr=7.0, layer_decay=0.5, weight_decay=0.1))
     names = {id(weight): name for name, weight in model.named_parameters()}
-    rates = {names[id(weight)]: group["lr"] for group in optimiser.param_groups for weight in group["params"]}
+    rates = {names[id(weight)]: group["lr"] for group in optimizer.param_groups for weight in group["params"]}
     assert set(rates) == set(names.values())
     by_place = defaultdict(set)
     for name, rate in rates.items():
@@ -74,7 +74,7 @@ def test_rates_fall_from_layer_to_layer_and_only_matrices_decay(tiny_encoder: Pa
     assert by_place["1"] == {1.0}
     assert by_place["top"] <= {1.0}
     assert by_place["head"] == {7.0}
-    for group in optimiser.param_groups:
+    for group in optimizer.param_groups:
         assert group["weight_decay"] == (0.1 if group["params"][0].ndim > 1 else 0.0)
         assert len({weight.ndim > 1 for weight in group["params"]}) == 1
 
@@ -82,8 +82,8 @@ def test_rates_fall_from_layer_to_layer_and_only_matrices_decay(tiny_encoder: Pa
 def test_weights_without_gradients_are_left_out(tiny_bert: Path) -> None:
     model = PairModel(load_encoder(tiny_bert), HeadSettings(hidden=8))
     model.encoder.requires_grad_(False)
-    optimiser = make_optimiser(model, TrainingSettings())
-    chosen = {id(weight) for group in optimiser.param_groups for weight in group["params"]}
+    optimizer = make_optimizer(model, TrainingSettings())
+    chosen = {id(weight) for group in optimizer.param_groups for weight in group["params"]}
     assert chosen == {id(weight) for weight in model.head.parameters()}
 
 
@@ -92,25 +92,25 @@ def test_an_encoder_without_layers_is_one_layer() -> None:
 
 
 def rates_of(settings: TrainingSettings, count: int, losses: list[float] | None = None, per_epoch: int = 5) -> list:
-    optimiser = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
-    rates, found = LearningRates(optimiser, settings, count), []
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    schedule, rates = LearningRates(optimizer, settings, count), []
     for step in range(count):
-        found.append(optimiser.param_groups[0]["lr"])
-        optimiser.step()
-        rates.step()
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
         if losses is not None and (step + 1) % per_epoch == 0:
-            rates.end_epoch(losses[step // per_epoch])
-    return found
+            schedule.end_epoch(losses[step // per_epoch])
+    return rates
 
 
 @pytest.mark.parametrize("schedule", list(Schedule))
 def test_schedules_warm_up_and_go_down_as_they_promise(schedule: Schedule) -> None:
     settings = TrainingSettings(schedule=schedule, warmup=0.25)
-    found = rates_of(settings, 20, [1.0, 0.9, 0.95, 0.8])
-    np.testing.assert_allclose(found[:6], [0.0, 0.2, 0.4, 0.6, 0.8, 1.0])
+    rates = rates_of(settings, 20, [1.0, 0.9, 0.95, 0.8])
+    np.testing.assert_allclose(rates[:6], [0.0, 0.2, 0.4, 0.6, 0.8, 1.0])
     last = {Schedule.cosine: 0.01, Schedule.linear: 1 / 15, Schedule.constant: 1.0, Schedule.plateau: 0.5}[schedule]
-    assert found[-1] == pytest.approx(last, abs=2e-3)
-    assert all(after <= before for before, after in itertools.pairwise(found[5:]))
+    assert rates[-1] == pytest.approx(last, abs=2e-3)
+    assert all(after <= before for before, after in itertools.pairwise(rates[5:]))
 
 
 @given(st.integers(0, 1000), st.integers(0, 9))
@@ -125,9 +125,9 @@ def test_swaps_are_drawn_anew_every_epoch_and_again_the_same(seed: int, epoch: i
 
 def test_the_average_follows_the_weights_and_forgets_the_first() -> None:
     model = nn.Linear(1, 1, bias=False)
-    average = averaged(model, 0.9)
+    average = ema_model(model, 0.9)
     assert average is not None
-    assert averaged(model, 0.0) is None
+    assert ema_model(model, 0.0) is None
     expected = None
     for step in range(40):
         nn.init.constant_(model.weight, step)
@@ -150,11 +150,11 @@ def test_a_textcnn_has_no_layers_to_checkpoint() -> None:
         member.fit(make_pairs(20), None, Context(0, np.zeros(20, dtype=np.int8)))
 
 
-def test_every_family_forgets_activations_or_says_that_it_cannot(tiny_encoder: Path) -> None:
+def test_every_family_checkpoints_gradients_or_says_that_it_cannot(tiny_encoder: Path) -> None:
     model = PairModel(load_encoder(tiny_encoder), HeadSettings(hidden=8))
     if model.encoder.config.model_type == "mpnet":
         with pytest.raises(ConfigError, match="gradient_checkpointing"):
-            loop._forget_activations(model)
+            loop.enable_gradient_checkpointing(model)
         return
-    loop._forget_activations(model)
+    loop.enable_gradient_checkpointing(model)
     assert any(getattr(module, "gradient_checkpointing", False) for module in model.encoder.modules())

@@ -14,11 +14,11 @@ from prefens.core.metrics import one_hot
 from prefens.core.types import SWAP, Floats, Pairs
 from prefens.data.synthetic.generator import Effects, generate
 from prefens.reporting.bias.effects import (
+    bias_effects,
     family_effects,
-    main_effects,
+    length_effects,
     model_pair_effects,
-    ratio_effects,
-    tie_shares,
+    tie_effects,
 )
 from prefens.reporting.bias.estimator import (
     MIN_GROUPS,
@@ -26,32 +26,31 @@ from prefens.reporting.bias.estimator import (
     TIES,
     Effect,
     estimate,
-    excludes_zero,
     margin,
 )
-from prefens.reporting.text_stats import read_pairs
+from prefens.reporting.text_stats import text_stats
 from tests.helpers.examples import column, folds_of, make_pairs
 
 
 def value_of(effect: Effect, probabilities: Floats) -> float:
-    """The definition of an effect, without a bootstrap: NaN where no pair tells anything."""
+    """The definition of an effect, without a bootstrap: NaN where all weights are 0."""
     total = np.abs(effect.weight).sum()
     return float(effect.weight @ (probabilities @ effect.contrast) / total) if total else float("nan")
 
 
-def everything(pairs: Pairs) -> list[Effect]:
-    reading = read_pairs(pairs)
-    found = [*main_effects(pairs, reading), *ratio_effects(reading), *tie_shares(pairs, reading)]
-    return [*found, *family_effects(pairs), *model_pair_effects(pairs)]
+def all_effects(pairs: Pairs) -> list[Effect]:
+    stats = text_stats(pairs)
+    effects = [*bias_effects(pairs, stats), *length_effects(stats), *tie_effects(pairs, stats)]
+    return [*effects, *family_effects(pairs), *model_pair_effects(pairs)]
 
 
 def test_swapping_all_pairs_negates_position_and_changes_nothing_else() -> None:
     pairs = generate(300, seed=1)
-    here, there = everything(pairs), everything(pairs.swapped())
-    assert [effect.name for effect in here] == [effect.name for effect in there]
-    for one, other in zip(here, there, strict=True):
+    before_swap, after_swap = all_effects(pairs), all_effects(pairs.swapped())
+    assert [effect.name for effect in before_swap] == [effect.name for effect in after_swap]
+    for one, other in zip(before_swap, after_swap, strict=True):
         before, after = value_of(one, one_hot(pairs.labels)), value_of(other, one_hot(pairs.swapped().labels))
-        assert one.rows == other.rows
+        assert one.n_pairs == other.n_pairs
         np.testing.assert_allclose(after, -before if one.topic == "position" else before, atol=1e-12)
 
 
@@ -61,7 +60,7 @@ def test_an_effect_is_linear_and_within_bounds(seed: int, rows: int) -> None:
     generator = np.random.default_rng(seed)
     p, q = generator.dirichlet(np.ones(3), size=(2, rows))
     effect = margin("", "", generator.integers(-1, 2, size=rows))
-    if effect.rows:
+    if effect.n_pairs:
         mixed = value_of(effect, 0.3 * p + 0.7 * q)
         np.testing.assert_allclose(mixed, 0.3 * value_of(effect, p) + 0.7 * value_of(effect, q), atol=1e-12)
         assert -1.0 <= mixed <= 1.0
@@ -74,40 +73,44 @@ def test_an_effect_is_linear_and_within_bounds(seed: int, rows: int) -> None:
 def test_equal_probabilities_have_no_effect_on_winning() -> None:
     pairs = generate(200, seed=2)
     equal = np.full((200, 3), 1 / 3)
-    found = [effect for effect in everything(pairs) if effect.topic != "ties" and effect.rows]
-    np.testing.assert_allclose([value_of(effect, equal) for effect in found], 0.0, atol=1e-12)
+    effects = [effect for effect in all_effects(pairs) if effect.topic != "ties" and effect.n_pairs]
+    np.testing.assert_allclose([value_of(effect, equal) for effect in effects], 0.0, atol=1e-12)
 
 
 def test_a_predictor_that_equals_the_votes_has_their_effects_and_no_difference() -> None:
     pairs = generate(400, seed=3)
     votes = one_hot(pairs.labels)
     group = folds_of(pairs).group
-    found = estimate(everything(pairs), ["votes", "copy"], [votes, votes.copy()], GroupBootstrap(group, 50))
-    for place in range(len(found.effects)):
-        assert found.cell("votes", place) == pytest.approx(found.cell("copy", place), abs=1e-12)
-        if found.cell("votes", place) is not None:
-            np.testing.assert_allclose(found.value[0, place], value_of(found.effects[place], votes), atol=1e-12)
-        gap = found.difference("copy", "votes", place)
+    estimates = estimate(all_effects(pairs), ["votes", "copy"], [votes, votes.copy()], GroupBootstrap(group, 50))
+    for index in range(len(estimates.effects)):
+        assert estimates.estimate("votes", index) == pytest.approx(estimates.estimate("copy", index), abs=1e-12)
+        if estimates.estimate("votes", index) is not None:
+            np.testing.assert_allclose(
+                estimates.values[0, index], value_of(estimates.effects[index], votes), atol=1e-12
+            )
+        gap = estimates.difference("copy", "votes", index)
         assert gap is None or np.abs(gap).max() < 1e-12
-        assert not excludes_zero(gap)
+        assert gap is None or not gap.excludes_zero
 
 
 @pytest.mark.parametrize("position", [1.5, -1.5])
 def test_an_injected_position_effect_is_found(position: float) -> None:
     pairs = generate(600, seed=4, effects=Effects(position=position))
-    found = estimate(everything(pairs), ["votes"], [one_hot(pairs.labels)], GroupBootstrap(folds_of(pairs).group, 200))
-    cell = found.cell("votes", 0)
-    assert found.effects[0].name == "shown first"
-    assert cell is not None
-    assert np.sign(cell[0]) == np.sign(position)
-    assert not cell[1] <= 0 <= cell[2]
+    estimates = estimate(
+        all_effects(pairs), ["votes"], [one_hot(pairs.labels)], GroupBootstrap(folds_of(pairs).group, 200)
+    )
+    estimated = estimates.estimate("votes", 0)
+    assert estimates.effects[0].name == "shown first"
+    assert estimated is not None
+    assert np.sign(estimated.value) == np.sign(position)
+    assert estimated.excludes_zero
 
 
 def test_an_injected_verbosity_effect_is_found_and_grows_with_it() -> None:
     values = []
     for verbosity in (-1.5, 0.0, 1.5):
         pairs = generate(600, seed=5, effects=Effects(verbosity=verbosity))
-        effect = next(each for each in everything(pairs) if each.name == "with more words")
+        effect = next(effect for effect in all_effects(pairs) if effect.name == "with more words")
         values.append(value_of(effect, one_hot(pairs.labels)))
     assert values[0] < 0 < values[2]
     assert values == sorted(values)
@@ -119,23 +122,23 @@ def test_too_few_pairs_are_no_estimate() -> None:
     few = margin("", "few", 1.0 * (np.arange(rows) < MIN_ROWS - 1))
     enough = margin("", "enough", 1.0 * (np.arange(rows) < MIN_ROWS))
     votes = one_hot(np.zeros(rows, dtype=np.int8))
-    found = estimate([few, enough], ["votes"], [votes], GroupBootstrap(group, 20))
-    assert found.cell("votes", 0) is None
-    assert found.cell("votes", 1) == (1.0, 1.0, 1.0)
+    estimates = estimate([few, enough], ["votes"], [votes], GroupBootstrap(group, 20))
+    assert estimates.estimate("votes", 0) is None
+    assert estimates.estimate("votes", 1) == (1.0, 1.0, 1.0)
     together = column([f"g{row % (MIN_GROUPS - 1)}" for row in range(rows)])
-    assert estimate([enough], ["votes"], [votes], GroupBootstrap(together, 20)).cell("votes", 0) is None
+    assert estimate([enough], ["votes"], [votes], GroupBootstrap(together, 20)).estimate("votes", 0) is None
     assert estimate([few], ["votes"], [votes], GroupBootstrap(group, 20)).difference("votes", "votes", 0) is None
 
 
 def test_the_bootstrap_is_that_of_a_plain_loop() -> None:
     pairs = make_pairs(120, seed=6)
     votes, bootstrap = one_hot(pairs.labels), GroupBootstrap(folds_of(pairs).group, 7)
-    effects = [margin("", "", read_pairs(pairs).log_ratio()), Effect("ties", "", np.ones(120), TIES)]
-    found = estimate(effects, ["votes"], [votes], bootstrap)
+    effects = [margin("", "", text_stats(pairs).log_length_ratio()), Effect("ties", "", np.ones(120), TIES)]
+    estimates = estimate(effects, ["votes"], [votes], bootstrap)
     for draw, counts in enumerate(bootstrap.row_counts()):
-        for place, effect in enumerate(effects):
+        for index, effect in enumerate(effects):
             slow = (counts * effect.weight) @ (votes @ effect.contrast) / (counts @ np.abs(effect.weight))
-            np.testing.assert_allclose(found.draws[draw, 0, place], slow, atol=1e-12)
+            np.testing.assert_allclose(estimates.draws[draw, 0, index], slow, atol=1e-12)
 
 
 @pytest.mark.slow
@@ -147,11 +150,11 @@ def test_intervals_of_the_votes_cover_the_truth() -> None:
         assert pairs.truth is not None
         group = folds_of(pairs).group
         predictors = [one_hot(pairs.labels), pairs.truth[:, 0]]
-        found = estimate(everything(pairs), ["votes", "truth"], predictors, GroupBootstrap(group, 300, seed))
-        for place, effect in enumerate(found.effects):
-            cell = found.cell("votes", place)
-            if cell is not None:
-                inside = cell[1] <= found.value[1, place] <= cell[2]
+        estimates = estimate(all_effects(pairs), ["votes", "truth"], predictors, GroupBootstrap(group, 300, seed))
+        for index, effect in enumerate(estimates.effects):
+            estimated = estimates.estimate("votes", index)
+            if estimated is not None:
+                inside = estimated.low <= estimates.values[1, index] <= estimated.high
                 covered.setdefault((effect.topic, effect.name), []).append(bool(inside))
     rates = {name: float(np.mean(inside)) for name, inside in covered.items() if len(inside) == 40}
     assert len(rates) >= 25

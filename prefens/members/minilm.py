@@ -1,4 +1,4 @@
-"""The `minilm-l6` member: embeddings of a frozen sentence encoder, and logistic regression on their differences."""
+"""The `minilm` member: embeddings of all-MiniLM-L6-v2, and logistic regression on their differences."""
 
 from __future__ import annotations
 
@@ -14,38 +14,51 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from prefens.core.errors import ConfigError
-from prefens.core.feature_cache import shared
+from prefens.core.feature_cache import cached_features
 from prefens.core.feature_scaling import Block, PairScaling
-from prefens.core.files import written_aside
+from prefens.core.files import atomic_write
 from prefens.core.hashing import digest, short
 from prefens.core.symmetric_logistic import SymmetricLogistic
 from prefens.core.types import Floats, Pairs
 from prefens.data.text.turns import joined
 from prefens.members.backbone_files import MINILM_SHA256, find_minilm
 from prefens.members.base import Context, FitReport, Member
-from prefens.members.nn.sentence_embeddings import Precision, embed
+from prefens.members.nn.sentence_embeddings import EmbeddingPrecision, embed
 from prefens.members.serialization import load_settings, save_settings
 from prefens.members.strengths import check_strengths, fit_best
 
 log = logging.getLogger(__name__)
 
-LAYERS, POSITIONS = 6, 512  # of all-MiniLM-L6-v2
+N_LAYERS, MAX_TOKENS = 6, 512  # of all-MiniLM-L6-v2
 COSINE_WEIGHT = 0.3  # of each cosine feature, against 1 for the difference of the embeddings
 SUM_WEIGHT = 0.5  # of the sum of the embeddings
 
 
 @dataclass(eq=False)
-class FrozenMember(Member):
-    """all-MiniLM-L6-v2 as it is; only the regression on its embeddings is fitted.
+class MiniLmMember(Member):
+    """A sentence encoder as it is; only the logistic regression on its embeddings is fitted.
 
-    Prompt and responses are embedded on their own. Odd features: the difference of the responses' embeddings and of
-    their cosines to the prompt. Even ones: the sum of the embeddings, the cosine between the responses, the sum and
-    the absolute difference of those to the prompt, and whether the responses are the same.
+    Prompt and responses are embedded each on its own. Odd features are the differences of the responses' embeddings and
+    of their cosines to the prompt. Even features are the sum of the embeddings, the cosine between the responses, the
+    sum and the absolute difference of the cosines to the prompt, and whether the responses are the same.
 
     Parameters
     ----------
-    max_length : tokens of a text; layer : the encoder layer whose states are averaged, 1 to 6.
-    precision : of the encoder; strengths : inverse regularisations to choose from on inner folds, ascending.
+    name : str
+        The member's name in tables.
+    max_length : int, 8 to 512
+        Tokens that are read of a text.
+    layer : int, 1 to 6
+        The encoder layer whose states are averaged.
+    precision : EmbeddingPrecision
+        Of the encoder.
+    strengths : list of float
+        Inverse regularizations to choose from on inner folds, ascending.
+
+    Raises
+    ------
+    ConfigError
+        A setting is out of its range.
     """
 
     kind: ClassVar = "minilm"
@@ -53,16 +66,16 @@ class FrozenMember(Member):
     name: str
     max_length: int = 256
     layer: int = 4
-    precision: Precision = Precision.fp32
+    precision: EmbeddingPrecision = EmbeddingPrecision.fp32
     strengths: list[float] = field(default_factory=lambda: [0.03, 0.1, 0.3, 1.0, 3.0])
 
     def __post_init__(self) -> None:
         check_strengths(self.strengths)
-        if not 1 <= self.layer <= LAYERS or not 8 <= self.max_length <= POSITIONS:
+        if not 1 <= self.layer <= N_LAYERS or not 8 <= self.max_length <= MAX_TOKENS:
             raise ConfigError(
                 f"backbone.layer={self.layer} backbone.max_length={self.max_length}",
-                f"a layer from 1 to {LAYERS} and 8 to {POSITIONS} tokens",
-                "correct the setting",
+                f"a layer from 1 to {N_LAYERS} and 8 to {MAX_TOKENS} tokens",
+                "correct backbone.layer and backbone.max_length",
             )
         self._scaling: PairScaling | None = None
         self._model: SymmetricLogistic | None = None
@@ -70,7 +83,7 @@ class FrozenMember(Member):
         self._backbones: Path | None = None
 
     def identity(self) -> dict[str, Any]:
-        """The weights are checked against this before use."""
+        """Return the digest of the weights, which they are checked against before use."""
         return {"weights": MINILM_SHA256}
 
     def fit(self, train: Pairs, valid: Pairs | None, context: Context) -> FitReport:
@@ -102,24 +115,26 @@ class FrozenMember(Member):
         return member
 
     @classmethod
-    def carried(cls, directory: Path, backbones: Path | None = None) -> dict[str, Path]:
+    def required_backbones(cls, directory: Path, backbones: Path | None = None) -> dict[str, Path]:
         return {"minilm-l6": find_minilm(backbones)}
 
     def _features(self, pairs: Pairs) -> tuple[list[Block], list[Block]]:
         settings = [*self.kind_fields().values(), MINILM_SHA256, self.max_length, self.layer, self.precision.name]
-        (prompt, a, b), rows = shared(pairs, f"embeddings {settings}", lambda base: self._embed(base, settings))
+        (prompt, a, b), rows = cached_features(
+            pairs, f"embeddings {settings}", lambda base: self._embed(base, settings)
+        )
         return embedding_features(prompt[rows], a[rows], b[rows])
 
     def _embed(self, pairs: Pairs, settings: Sequence[Any]) -> tuple[NDArray[np.float32], ...]:
         """Return (n, d) embeddings of prompts and both responses; every distinct text is embedded once."""
         columns = [[joined(turns) for turns in column] for column in (pairs.prompt, pairs.response_a, pairs.response_b)]
-        place: dict[str, int] = {}
-        rows = [[place.setdefault(text, len(place)) for text in column] for column in columns]
-        vectors = self._cached(list(place), settings)
-        return tuple(vectors[chosen] for chosen in rows)
+        places: dict[str, int] = {}
+        rows = [[places.setdefault(text, len(places)) for text in column] for column in columns]
+        vectors = self._cached(list(places), settings)
+        return tuple(vectors[column] for column in rows)
 
     def _cached(self, texts: Sequence[str], settings: Sequence[Any]) -> NDArray[np.float32]:
-        """Embed texts, or read what another process embedded; where two want the same, the second waits."""
+        """Return (n, d) embeddings of texts, from the cache where it has them; other processes that need them wait."""
 
         def compute() -> NDArray[np.float32]:
             log.info("embedding %d texts with %s", len(texts), self.name)
@@ -132,21 +147,29 @@ class FrozenMember(Member):
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")):
             if not path.exists():
-                with written_aside(path) as aside, aside.open("wb") as stream:
+                with atomic_write(path) as tmp, tmp.open("wb") as stream:
                     np.save(stream, compute())
-            found: NDArray[np.float32] = np.load(path, mmap_mode="r")
-        return found
+            embeddings: NDArray[np.float32] = np.load(path, mmap_mode="r")
+        return embeddings
 
 
 def embedding_features(
     prompt: NDArray[np.float32], a: NDArray[np.float32], b: NDArray[np.float32]
 ) -> tuple[list[Block], list[Block]]:
-    """Return the blocks of odd and of even features for (n, d) unit-length embeddings."""
-    p, x, y = (part.astype(np.float64) for part in (prompt, a, b))
-    to_x, to_y, between = ((left * right).sum(axis=1) for left, right in ((p, x), (p, y), (x, y)))
-    same = (np.abs(x - y).max(axis=1, initial=0.0) < 1e-6).astype(np.float64)
-    even_cosines = np.column_stack([between, to_x + to_y, np.abs(to_x - to_y), same])
+    """Return the blocks of odd and of even features, for unit-length embeddings of n pairs.
+
+    Parameters
+    ----------
+    prompt, a, b : float32 array, shape (n, d)
+        Embeddings of prompts and responses.
+    """
+    prompt64, a64, b64 = (part.astype(np.float64) for part in (prompt, a, b))
+    prompt_a, prompt_b, a_b = (
+        (left * right).sum(axis=1) for left, right in ((prompt64, a64), (prompt64, b64), (a64, b64))
+    )  # cosines
+    same = (np.abs(a64 - b64).max(axis=1, initial=0.0) < 1e-6).astype(np.float64)
+    even_cosines = np.column_stack([a_b, prompt_a + prompt_b, np.abs(prompt_a - prompt_b), same])
     return (
-        [Block(x - y, together=True), Block((to_x - to_y)[:, None], COSINE_WEIGHT)],
-        [Block(x + y, SUM_WEIGHT, together=True), Block(even_cosines, COSINE_WEIGHT)],
+        [Block(a64 - b64, joint=True), Block((prompt_a - prompt_b)[:, None], COSINE_WEIGHT)],
+        [Block(a64 + b64, SUM_WEIGHT, joint=True), Block(even_cosines, COSINE_WEIGHT)],
     )

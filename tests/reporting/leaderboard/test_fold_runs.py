@@ -1,0 +1,18 @@
+"""What fold runs cost adds up over the folds."""
+
+from prefens.reporting.leaderboard.fold_runs import Cost, FoldRun, total_cost
+
+STORED = {"seconds": 6.0, "train_rows": 96, "facts": {"parameters": 7}, "curves": {"train_loss": [1.1, 1.0, 0.9]}}
+
+
+def test_cost_adds_up_over_folds() -> None:
+    run = FoldRun.from_json(STORED)
+    assert total_cost([run, run]) == Cost(seconds=12.0, parameters=7, pairs_per_second=16.0)
+    assert total_cost([]) == Cost(None, None, None)
+
+
+def test_what_is_not_stored_is_not_known() -> None:
+    assert FoldRun.from_json(STORED).train_loss == [1.1, 1.0, 0.9]
+    run = FoldRun.from_json({"seconds": 6.0})
+    assert run == FoldRun(6.0)
+    assert total_cost([run]) == Cost(seconds=6.0)
