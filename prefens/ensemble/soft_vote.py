@@ -7,9 +7,10 @@ from prefens.ensemble.base import WeightedBlender
 
 
 class SoftVote(WeightedBlender):
-    """Give every member the same weight (Stone 1961, "The opinion pool").
+    """Give every member the same weight.
 
-    Nothing is fitted, so the fitted score and the honest score agree.
+    This is the sum rule of Kittler, Hatef, Duin & Matas 1998, "On combining classifiers", section 2.2. Nothing is
+    fitted, so the fitted score and the honest score agree.
     """
 
     name = "soft_vote"

@@ -64,15 +64,15 @@ def make_bundle(split: SplitStore, method: str, packages: Sequence[str], out: Pa
         predictor.link_files(store / "members", tmp / "runs" / "backbones")
         build_wheels(packages, tmp / "wheels")
         shutil.copyfile(NOTEBOOK, tmp / "prefens-submission.ipynb")
-        about = {
+        contents = {
             "members": predictor.used,
             "method": predictor.method,
             "wheels": sorted(path.name for path in (tmp / "wheels").iterdir()),
             "data_digest": short(blend["data_digest"]),
             "megabytes": round(sum(path.stat().st_size for path in tmp.rglob("*") if path.is_file()) / 1e6, 1),
         }
-        write_json(tmp / MARKER, about)
-    return about
+        write_json(tmp / MARKER, contents)
+    return contents
 
 
 def build_wheels(packages: Sequence[str], folder: Path) -> None:

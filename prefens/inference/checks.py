@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from prefens.core.types import SWAP, Ints, Pairs
-from prefens.inference.predictor import load_model
+from prefens.inference.fold_models import load_model
 from prefens.store.member_spec import MemberSpec
 from prefens.store.split_store import SplitStore
 

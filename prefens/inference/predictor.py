@@ -18,9 +18,9 @@ from prefens.core.types import Floats, Pairs
 from prefens.data.load import LoadedPairs
 from prefens.ensemble.base import Blender
 from prefens.ensemble.registry import restore
+from prefens.inference.fold_models import load_model, member_class
 from prefens.members.backbone_files import backbone_files
 from prefens.members.base import Member
-from prefens.members.registry import class_of, kinds
 from prefens.members.style import all_features
 from prefens.store.member_spec import MemberSpec
 from prefens.store.split_store import SplitStore
@@ -135,12 +135,12 @@ class Predictor:
         StoreError
             If a member has no stored model.
         """
-        carried: dict[str, Path] = {}
+        required: dict[str, Path] = {}
         for spec in self.specs():
             for folder in self.model_folders(spec):  # checks that there is one for each fold
-                carried |= member_class(spec).required_backbones(folder, self.backbones)
+                required |= member_class(spec).required_backbones(folder, self.backbones)
             link_tree(self.store.member_dir(spec.name), members / spec.name, leave_out=TRAINING_FILES)
-        for name, directory in carried.items():
+        for name, directory in required.items():
             (backbones / name).mkdir(parents=True)
             for path in backbone_files(directory):
                 link(str(path), str(backbones / name / path.name))
@@ -248,46 +248,6 @@ class Predictor:
                     "train the member again (force=true, training.save=fp16)",
                 )
         return folders
-
-
-def load_model(spec: MemberSpec, folder: Path, backbones: Path) -> Member:
-    """Load one fold model of a member.
-
-    Parameters
-    ----------
-    spec : MemberSpec
-        The member.
-    folder : Path
-        Folder of the fold model.
-    backbones : Path
-        Folder of backbone files that go before the installed ones.
-
-    Raises
-    ------
-    StoreError
-        If the member is of an unknown kind.
-    BackboneError
-        If the files of its backbone are missing.
-    """
-    return member_class(spec).load(folder, backbones)
-
-
-def member_class(spec: MemberSpec) -> type[Member]:
-    """Return the class of a member's kind.
-
-    Raises
-    ------
-    StoreError
-        If the kind is not registered.
-    """
-    try:
-        return class_of(str(spec.kind))
-    except KeyError as error:
-        raise StoreError(
-            f"{spec.name} is of the kind {spec.kind!r}",
-            f"one of {', '.join(kinds())}",
-            "install the package that has the kind, or train the member again",
-        ) from error
 
 
 def stored_blender(blend: Mapping[str, Any], method: str) -> tuple[str, list[str], Blender]:

@@ -102,18 +102,8 @@ def test_the_model_holds_code_and_plain_files_alone(split: SplitStore) -> None:
     parts = [path.relative_to(model) for path in model.rglob("*") if path.is_file()]
     data = {part for part in parts if part.parts[0] == "data"}
     assert {part.suffix for part in data} == {".json", ".safetensors"}  # nor ids or labels: those are parquet
-    assert {part.suffix for part in {*parts} - data} <= {
-        "",
-        ".py",
-        ".ipynb",
-        ".yaml",
-        ".json",
-        ".txt",
-        ".j2",
-        ".js",
-        ".css",
-        ".typed",
-    }
+    plain = {"", ".py", ".typed", ".ipynb", ".yaml", ".json", ".txt", ".j2", ".js", ".css"}
+    assert {part.suffix for part in {*parts} - data} <= plain
     assert Path("code/prefens/inference/saved_model.py") in parts
 
 
