@@ -19,7 +19,6 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from prefens.core.errors import ConfigError
-from prefens.core.hashing import identity_fields
 from prefens.runner.schemas import SCHEMAS, RecipeConfig
 
 T = TypeVar("T")
@@ -27,10 +26,6 @@ T = TypeVar("T")
 _PACKAGE = Path(__file__).resolve().parents[1]
 CONF_DIR = _PACKAGE / "conf" if (_PACKAGE / "conf").is_dir() else _PACKAGE.parent / "conf"  # a wheel; a checkout
 RECIPE_GROUPS = ("text", "pairing", "head", "training")  # beside backbone; a member has those it names as fields
-NON_IDENTITY_FIELDS = (
-    "path training.save training.checkpoint_minutes training.gradient_checkpointing training.guard".split()
-)
-
 
 # Hydra copies what holds its store for each group that --help lists, and copies each node that it takes from the store
 # once more: the only store there is may be shared.
@@ -107,24 +102,6 @@ def target_class(node: Mapping[Any, Any]) -> Any:
 def build_member(config: RecipeConfig) -> Any:
     """Return the unfitted member that the settings describe."""
     return build(config.backbone, **_parts(config))
-
-
-def recipe_of(config: RecipeConfig) -> dict[str, Any]:
-    """Return all settings that decide the member's predictions but the seed, as JSON values.
-
-    They are read from the member as it was built, with the types and the values that it uses: 1 and 1.0 are one
-    recipe. Of the groups it has those that the member's class has fields for; never paths, tracking or threads.
-    Fields that joined later are left out where they have their neutral value.
-    """
-    member = build_member(config)
-    built = identity_fields(member)
-    for path in NON_IDENTITY_FIELDS:
-        *outer, last = path.split(".")
-        place = built
-        for name in outer:
-            place = place.get(name, {})
-        place.pop(last, None)
-    return {**member.kind_fields(), **built}
 
 
 def unused_overrides(config: RecipeConfig, overrides: Sequence[str]) -> list[str]:

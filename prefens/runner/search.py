@@ -136,44 +136,74 @@ def suggest(trial: Trial, name: str, each: BaseDistribution) -> None:
         trial.suggest_float(name, each.low, each.high, step=each.step, log=each.log)
 
 
-def trial_rows(
-    trials: Sequence[FrozenTrial], split: SplitStore, spec_of: Callable[[Mapping[str, Any]], MemberSpec]
-) -> list[dict[str, Any]]:
-    """Return a row per trial as JSON values: its number, state, losses in nats, finished folds, values and member."""
-    rows = []
-    for trial in trials:
-        spec = spec_of(trial.params)
-        folds = split.finished_folds(spec)
-        complete = trial.state is TrialState.COMPLETE
-        held_out = member_stack(split, spec)[1] if complete and len(folds) == split.folds.k else None
-        last = trial.intermediate_values.get(trial.last_step) if trial.last_step is not None else None
-        rows.append(
-            {
-                "trial": trial.number,
-                "state": FAILED if FAILED in trial.user_attrs else trial.state.name.lower(),
-                "log_loss": trial.value if complete else last,
-                "holdout": None if held_out is None else log_loss(held_out.probabilities[0], held_out.folds.label),
-                "folds": len(folds),
-                "values": dict(trial.params),
-                "member": spec.name,
-                "tuned_on_oof": split.is_tuned(spec),
-            }
-        )
-    return rows
+@dataclass(frozen=True)
+class TrialRow:
+    """A trial and its member; a row of tune.json.
+
+    Attributes
+    ----------
+    trial : int
+        Its number.
+    state : str
+        "complete", "pruned" or "failed".
+    log_loss : float or None
+        Out of fold, in nats; of the folds that it finished, where it was pruned or has failed.
+    holdout : float or None
+        Log loss in nats on the held-out rows of a complete trial.
+    folds : int
+        How many folds are finished.
+    values : mapping of str to object
+        Its settings, by dotted name.
+    member : str
+        The member's name.
+    tuned_on_oof : bool
+        Whether the search has chosen by the rows of `log_loss`.
+    """
+
+    trial: int
+    state: str
+    log_loss: float | None
+    holdout: float | None
+    folds: int
+    values: Mapping[str, Any]
+    member: str
+    tuned_on_oof: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as tune.json holds it."""
+        return {**vars(self), "values": dict(self.values)}
 
 
-def distribution(name: str, given: Any) -> BaseDistribution:
+def trial_row(trial: FrozenTrial, split: SplitStore, spec: MemberSpec) -> TrialRow:
+    """Return the row of a trial whose member is `spec`."""
+    folds = len(split.finished_folds(spec))
+    complete = trial.state is TrialState.COMPLETE
+    holdout = member_stack(split, spec)[1] if complete and folds == split.folds.k else None
+    last = trial.intermediate_values.get(trial.last_step) if trial.last_step is not None else None
+    return TrialRow(
+        trial=trial.number,
+        state=FAILED if FAILED in trial.user_attrs else trial.state.name.lower(),
+        log_loss=trial.value if complete else last,
+        holdout=None if holdout is None else log_loss(holdout.probabilities[0], holdout.folds.label),
+        folds=folds,
+        values=dict(trial.params),
+        member=spec.name,
+        tuned_on_oof=split.is_tuned(spec),
+    )
+
+
+def distribution(name: str, entry: Any) -> BaseDistribution:
     """Return the distribution that a field's entry in the space describes (ConfigError for another form)."""
     try:
-        if isinstance(given, list | tuple):
-            return CategoricalDistribution(list(given))
-        known = {"low", "high", "step", "log"}
-        if not isinstance(given, Mapping) or not {"low", "high"} <= set(given) <= known:
-            raise ValueError(f"{given!r}")
-        whole = all(isinstance(given[end], int) for end in ("low", "high"))
+        if isinstance(entry, list | tuple):
+            return CategoricalDistribution(list(entry))
+        keys = {"low", "high", "step", "log"}
+        if not isinstance(entry, Mapping) or not {"low", "high"} <= set(entry) <= keys:
+            raise ValueError(f"{entry!r}")
+        whole = all(isinstance(entry[end], int) for end in ("low", "high"))
         if whole:
-            return IntDistribution(given["low"], given["high"], given.get("log", False), given.get("step", 1))
-        return FloatDistribution(given["low"], given["high"], given.get("log", False), given.get("step"))
+            return IntDistribution(entry["low"], entry["high"], entry.get("log", False), entry.get("step", 1))
+        return FloatDistribution(entry["low"], entry["high"], entry.get("log", False), entry.get("step"))
     except (TypeError, ValueError) as error:
         raise ConfigError(
             f"space: {name}: {error}",

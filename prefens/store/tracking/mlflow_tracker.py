@@ -26,7 +26,7 @@ from prefens.store.tracking.tracker import MemberSummary, Rows
 
 PARENT = "mlflow.parentRunId"  # the tag that nests a child run in the UI
 CONTENT = "prefens.content"  # the tag with the digest of what a run was logged from; it is set last
-ERROR, RACE, ROOT = "prefens.error", "prefens.race", "prefens.root"
+ERROR, EARLY_DISCARD, ROOT = "prefens.error", "prefens.early_discard", "prefens.root"
 PARAM_LENGTH = 6000  # MLflow's limit
 BATCH = 1000  # metrics a request, and runs a search: MLflow's limit
 
@@ -109,7 +109,11 @@ class MlflowTracker:
         self._log(parent, summary.metrics, summary.ended, summary.files)
         if summary.folds is not None:
             self.client.log_inputs(parent, [dataset_input(summary.folds)])
-        tags = {RACE: summary.race, MLFLOW_RUN_NOTE: summary.note, CONTENT: None if summary.finished else content}
+        tags = {
+            EARLY_DISCARD: summary.early_discard,
+            MLFLOW_RUN_NOTE: summary.note,
+            CONTENT: None if summary.finished else content,
+        }
         self._set_tags(self.client.get_run(parent), tags)
         if summary.finished:
             self._end(parent, RunStatus.FINISHED, summary.ended, content)

@@ -23,14 +23,14 @@ class MemberSummary:
     Attributes
     ----------
     metrics : dict of str to float; note : str, Markdown.
-    race : str or None, "lost" or "stays" where the member was compared after its first fold.
+    early_discard : str or None, "discarded" or "kept" where the member was compared after its first fold.
     started, ended : float, seconds since the epoch; finished : bool, whether no fold is left to train.
     folds : Folds or None, the rows that the scores are on; files : sequence of Path.
     """
 
     metrics: Mapping[str, float]
     note: str
-    race: str | None
+    early_discard: str | None
     started: float
     ended: float
     finished: bool

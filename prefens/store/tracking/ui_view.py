@@ -11,10 +11,10 @@ import json
 KEY = "prefens"
 # Few: MLflow shows them in the order of the alphabet, and beside its assistant a laptop has room for two or three.
 METRICS = ("oof_accuracy", "oof_log_loss", "oof_log_loss_se")
-TAGS = ("prefens.role", "prefens.race")
+TAGS = ("prefens.role", "prefens.early_discard")
 NOTE = (
     "Members, their folds below them, and blends. `oof_log_loss`: out of fold, in nats, lower is better; members "
-    "without it are not done, or lost their race (`prefens.race`). The report is `report.html` among a blend's "
+    "without it are not done, or discarded early (`prefens.early_discard`). The report is `report.html` among a blend's "
     "artifacts."
 )
 
