@@ -86,7 +86,7 @@ def sweep(root: Path) -> dict[str, float]:
     }
     started, busy = time.perf_counter(), time.process_time()
     for seed in range(MEMBERS):
-        assert not any(row["trained"] for row in trainer.train_member(spec_of(folds, seed), Idle, range(folds.k)))
+        assert not any(result.trained for result in trainer.train_member(spec_of(folds, seed), Idle, range(folds.k)))
     return {**overhead, "skip": time.perf_counter() - started, "skip_cpu": time.process_time() - busy}
 
 
@@ -102,7 +102,7 @@ def status(root: Path) -> dict[str, float]:
             folder = split.fold_dir(spec.name, fold)
             folder.mkdir(parents=True)
             curve = np.random.default_rng(fold).random(STEPS).tolist()
-            facts = {"seconds": 1.0, "log_loss": 1.0, "curves": {"train_loss": curve}}
+            facts = {"key": spec.key(fold).as_dict(), "seconds": 1.0, "log_loss": 1.0, "curves": {"train_loss": curve}}
             (folder / "run.json").write_text(json.dumps(facts))
     started = time.perf_counter()
     (found,) = split_statuses(root)

@@ -167,7 +167,7 @@ def fold_status(split: SplitStore, spec: MemberSpec, fold: int, verify: bool = T
     if folder.exists():
         try:
             run = split.facts(spec, fold)
-            if run["key"] != key.as_dict():
+            if run.get("key") != key.as_dict():
                 run, damage = {}, f"{folder}: belongs to another run"
             elif verify:
                 damage = wrong_sizes(folder, run.get("files", {}))

@@ -57,9 +57,7 @@ def test_tables_of_weights_and_folds_of_four_members_fit(capsys: pytest.CaptureF
     assert max(map(len, lines)) <= 90
     assert len(lines) == 1 + 2 + 1 + 4 + 2  # title, two lines of header, rule, members, caption
     runs = [
-        FoldResult(
-            name, name, 0, fold, tuned_on_oof=False, log_loss=0.95, accuracy=0.5, seconds=90.0, trained=name != "a"
-        )
+        FoldResult(name, name, 0, fold, False, log_loss=0.95, accuracy=0.5, seconds=90.0, trained=name != "a")
         for name in [*MEMBERS, "a"]
         for fold in range(5)
     ]

@@ -92,9 +92,7 @@ def test_only_a_member_that_can_help_has_all_its_folds(sweep: Sweep) -> None:
 
 
 @pytest.mark.parametrize("settings", [{"early_discard": None}, {"early_discard": 1e-9}])
-def test_a_discarded_member_is_trained_without_the_setting_or_by_a_lower_threshold(
-    sweep: Sweep, settings: dict[str, Any]
-) -> None:
+def test_a_discarded_member_is_trained_without_the_setting_or_by_less(sweep: Sweep, settings: dict[str, Any]) -> None:
     sweep.train("first", 0.3)
     assert sweep.train("late", 0.5, early_discard=0.5) == [0]
     assert sweep.train("late", 0.5, **settings) == [0, 1, 2, 3, 4]

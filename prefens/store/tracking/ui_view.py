@@ -14,8 +14,8 @@ METRICS = ("oof_accuracy", "oof_log_loss", "oof_log_loss_se")
 TAGS = ("prefens.role", "prefens.early_discard")
 NOTE = (
     "Members, their folds below them, and blends. `oof_log_loss`: out of fold, in nats, lower is better; members "
-    "without it are not done, or discarded early (`prefens.early_discard`). The report is `report.html` among a blend's "
-    "artifacts."
+    "without it are not done, or discarded early (`prefens.early_discard`). The report is `report.html` among a "
+    "blend's artifacts."
 )
 
 
