@@ -17,27 +17,29 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from prefens.core.types import Floats, FoldPredictions, Folds
-from prefens.data.folds import FoldSettings, Labelled, labelled, split_rows
+from prefens.core.fold_run import FoldPredictions
+from prefens.core.metrics import accuracy, log_loss
+from prefens.core.types import Floats, Folds
+from prefens.data.folds import FoldSettings, LabelledRows, labelled_rows, split_rows
 from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import OOFStore
+from prefens.store.run_record import RunResult
 
 TARGET = "target: at most 60 s on 2 cores, a page under 15 MB"
 RECIPES = 12  # with as many seeds each as give the number of members
 STEPS = 700  # of a training curve
 
 
-def rows_without_texts(count: int) -> Labelled:
+def rows_without_texts(count: int) -> LabelledRows:
     """Return labels of `count` rows, about one in six of which shares its group with another."""
     generator = np.random.default_rng(0)
     group = generator.integers(0, int(count * 2.7), size=count)
     ids = np.array([str(row) for row in range(count)], dtype=object)
     label = generator.choice(3, size=count, p=(0.35, 0.34, 0.31)).astype(np.int8)
-    return Labelled(ids, label, np.array([f"g{value}" for value in group], dtype=object), "b" * 64)
+    return LabelledRows(ids, label, np.array([f"g{value}" for value in group], dtype=object), "b" * 64)
 
 
 def write_members(root: Path, folds: Folds, members: int) -> None:
@@ -56,9 +58,16 @@ def write_members(root: Path, folds: Folds, members: int) -> None:
             ids, none = folds.ids[fold.valid], folds.ids[:0]
             predictions = FoldPredictions(spec.key(fold.index), ids, probabilities[fold.valid], none, np.empty((0, 3)))
             curve = 0.99 + 0.11 * np.exp(-np.linspace(0, 4, STEPS)) + generator.normal(0, 0.05, STEPS)
-            facts: dict[str, Any] = {"seconds": 600.0, "train_rows": len(fold.train), "valid_rows": len(fold.valid)}
-            facts |= {"facts": {"parameters": 10**8}, "curves": {"train_loss": curve.tolist()}}
-            split.put(spec, predictions, facts, lambda folder: None)
+            result = RunResult(
+                log_loss=log_loss(predictions.probabilities, folds.label[fold.valid]),
+                accuracy=accuracy(predictions.probabilities, folds.label[fold.valid]),
+                seconds=600.0,
+                valid_rows=len(fold.valid),
+                train_rows=len(fold.train),
+                metadata={"parameters": 10**8},
+                curves={"train_loss": curve.tolist()},
+            )
+            split.put(spec, predictions, result, lambda folder: None)
 
 
 def softmax(logits: Floats) -> Floats:
@@ -79,7 +88,7 @@ def measure(root: Path, rows: int, members: int, texts: bool) -> dict[str, float
 
         write_rows(root / "train.csv", rows)
         pairs = load_pairs(root / "train.csv").pairs
-        given = labelled(pairs.take(np.argsort(pairs.ids)))  # the order in which commands have them
+        given = labelled_rows(pairs.take(np.argsort(pairs.ids)))  # the order in which commands have them
         line.append(f"data.path={root}/train.csv")
     else:
         given = rows_without_texts(rows)

@@ -26,7 +26,8 @@ from typing import Any
 
 import numpy as np
 
-from prefens.core.types import Floats, FoldPredictions, Folds, Pairs
+from prefens.core.fold_run import FoldPredictions
+from prefens.core.types import Floats, Folds, Pairs
 from prefens.data.corpus import Corpus
 from prefens.data.folds import FoldSettings, make_folds, prompt_groups
 from prefens.data.synthetic.generator import generate
@@ -37,6 +38,7 @@ from prefens.runner.trainer import Trainer
 from prefens.store.assemble import make_stack
 from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import OOFStore
+from prefens.store.run_record import RunRecord, RunResult
 from prefens.store.tracking.guarded_tracker import GuardedTracker
 from prefens.store.tracking.mlflow_tracker import MlflowTracker
 
@@ -90,6 +92,11 @@ def sweep(root: Path) -> dict[str, float]:
     return {**overhead, "skip": time.perf_counter() - started, "skip_cpu": time.process_time() - busy}
 
 
+def run_result(curve: list[float]) -> RunResult:
+    """Return what a fold run amounts to."""
+    return RunResult(log_loss=1.0, accuracy=0.5, seconds=1.0, valid_rows=100, curves={"train_loss": curve})
+
+
 def status(root: Path) -> dict[str, float]:
     """Measure `status` on 200 members x 5 folds."""
     pairs = generate(500, seed=0)
@@ -102,8 +109,8 @@ def status(root: Path) -> dict[str, float]:
             folder = split.fold_dir(spec.name, fold)
             folder.mkdir(parents=True)
             curve = np.random.default_rng(fold).random(STEPS).tolist()
-            facts = {"key": spec.key(fold).as_dict(), "seconds": 1.0, "log_loss": 1.0, "curves": {"train_loss": curve}}
-            (folder / "run.json").write_text(json.dumps(facts))
+            record = RunRecord(**vars(run_result(curve)), key=spec.key(fold), started=0.0, ended=1.0, files={})
+            (folder / "run.json").write_text(json.dumps(record.as_dict()))
     started = time.perf_counter()
     (found,) = split_statuses(root)
     json.dumps(found.as_dict())
@@ -125,7 +132,7 @@ def fill(root: Path) -> None:
             values = generator.dirichlet(np.ones(3), len(part.valid))
             none = np.empty(0, dtype=object), np.empty((0, 3))
             run = FoldPredictions(spec.key(part.index), ids[part.valid], values, *none)
-            split.put(spec, run, {}, lambda folder: None)
+            split.put(spec, run, run_result([]), lambda folder: None)
 
 
 def assemble(root: Path) -> dict[str, float]:

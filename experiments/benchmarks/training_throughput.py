@@ -26,7 +26,7 @@ from torch.nn.functional import cross_entropy
 from prefens.core import resources
 from prefens.core.types import Ints
 from prefens.data.text.tokens import PairTokens, Sequences, tokenize_pairs
-from prefens.data.text.truncation import Audit
+from prefens.data.text.truncation import TruncationAudit
 from prefens.members.backbone_files import find_minilm
 from prefens.members.nn.heads import HeadSettings
 from prefens.members.nn.pair_model import PairModel, pair_batch
@@ -204,7 +204,7 @@ def generated(pairs: int, max_length: int, vocabulary: int) -> tuple[PairTokens,
         lengths = np.clip(firsts + response, 16, max_length).astype(np.int64)
         tokens = generator.integers(5, vocabulary, size=int(lengths.sum())).astype(np.int32)
         sides.append(Sequences(tokens, np.concatenate([[0], np.cumsum(lengths)]), firsts))
-    return PairTokens(sides[0], sides[1], Audit({}, {})), label
+    return PairTokens(sides[0], sides[1], TruncationAudit({}, {})), label
 
 
 def read(path: Path, backbone: Path, pairs: int, max_length: int) -> tuple[PairTokens, Ints]:

@@ -6,9 +6,12 @@ class PrefensError(Exception):
 
     Parameters
     ----------
-    came : what was found, with its place (file, row, member).
-    expected : what should have been there.
-    do : the way out, as a command or an edit where there is one.
+    came : str
+        What was read, with its place (file, row, member).
+    expected : str
+        What should have been there.
+    do : str
+        The way out, as a command or an edit where there is one.
     """
 
     def __init__(self, came: str, expected: str, do: str) -> None:

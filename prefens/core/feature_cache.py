@@ -1,4 +1,4 @@
-"""What is computed once for all pairs of a data set, and looked up by every fold, seed and section."""
+"""Features that are computed once for all pairs of a data set, and used by every fold, seed and report section."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -8,17 +8,31 @@ from prefens.core.types import Pairs
 
 T = TypeVar("T")
 
-_kept: WeakKeyDictionary[Pairs, dict[str, Any]] = WeakKeyDictionary()
+_cache: WeakKeyDictionary[Pairs, dict[str, Any]] = WeakKeyDictionary()
 
 
-def shared(pairs: Pairs, signature: str, compute: Callable[[Pairs], T]) -> tuple[T, Any]:
-    """Return features of all pairs that `pairs` were taken from, and the rows of `pairs` in them.
+def cached_features(pairs: Pairs, signature: str, compute: Callable[[Pairs], T]) -> tuple[T, Any]:
+    """Return the features of all pairs of a data set, and the rows of `pairs` among them.
 
-    They are computed at the first call for this `signature` (which names all that decides them) and
-    kept in memory as long as the base pairs are. They must not depend on labels or on a split.
+    The features are computed at the first call with this signature, and stay in memory as long as the data set does.
+
+    Parameters
+    ----------
+    pairs : Pairs
+        Some pairs of a data set, or all of them.
+    signature : str
+        Names everything that decides the features.
+    compute : callable
+        Returns the features of all pairs; they must not depend on labels or on a split.
+
+    Returns
+    -------
+    features : whatever `compute` returns
+    rows : slice or (m,) int64
+        Positions of `pairs` in the data set.
     """
     base = pairs if pairs.base is None else pairs.base
-    known = _kept.setdefault(base, {})
-    if signature not in known:
-        known[signature] = compute(base)
-    return known[signature], slice(None) if pairs.rows is None else pairs.rows
+    features = _cache.setdefault(base, {})
+    if signature not in features:
+        features[signature] = compute(base)
+    return features[signature], slice(None) if pairs.rows is None else pairs.rows

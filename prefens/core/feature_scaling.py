@@ -1,4 +1,4 @@
-"""Putting odd and even features on comparable scales without breaking their symmetry."""
+"""Scaling of odd and even features that keeps their symmetry."""
 
 from __future__ import annotations
 
@@ -10,25 +10,41 @@ import numpy as np
 
 from prefens.core.types import Floats
 
-TINY = 1e-9  # a column or block with a smaller spread is constant, and becomes zero
+SMALLEST_SPREAD = 1e-9  # a column or block with a smaller root mean square is constant, and becomes zero
 
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """(n, p) features that belong together.
+    """Features that belong together.
 
-    weight : the root mean square that scaling gives each column; or, with `together`, the one it gives the row
-    norms of the whole block, whose columns keep their proportions (an embedding).
+    Attributes
+    ----------
+    values : array, shape (n, p)
+        The features.
+    weight : float
+        The root mean square of each column after scaling, or, with `joint`, of the norms of the rows.
+    joint : bool
+        Whether the columns keep their proportions, as those of an embedding do.
     """
 
     values: Floats
     weight: float = 1.0
-    together: bool = False
+    joint: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class PairScaling:
-    """Odd features are divided by their root mean square (their mean is zero by symmetry), even ones centred too."""
+    """Odd features are divided by their root mean square (their mean is zero by symmetry), even ones centred too.
+
+    Attributes
+    ----------
+    odd_scale : array, shape (p,)
+        What odd columns are divided by; infinite for constant ones.
+    even_mean : array, shape (q,)
+        What is subtracted from even columns.
+    even_scale : array, shape (q,)
+        What even columns are divided by; infinite for constant ones.
+    """
 
     odd_scale: Floats
     even_mean: Floats
@@ -36,10 +52,10 @@ class PairScaling:
 
     @staticmethod
     def fit(odd: Sequence[Block], even: Sequence[Block]) -> PairScaling:
-        """Measure blocks of odd and of even features on the training rows."""
-        centred = [Block(block.values - block.values.mean(axis=0), block.weight, block.together) for block in even]
+        """Return the scales of blocks of odd and of even features of the training rows."""
+        centered = [Block(block.values - block.values.mean(axis=0), block.weight, block.joint) for block in even]
         mean = np.concatenate([block.values.mean(axis=0) for block in even])
-        return PairScaling(_scales(odd), mean, _scales(centred))
+        return PairScaling(_scales(odd), mean, _scales(centered))
 
     def apply(self, odd: Sequence[Block], even: Sequence[Block]) -> tuple[Floats, Floats]:
         """Return (n, p) odd and (n, q) even features, scaled, block beside block."""
@@ -65,6 +81,6 @@ def _scales(blocks: Sequence[Block]) -> Floats:
     scales = []
     for block in blocks:
         squares = np.square(block.values).mean(axis=0)
-        size = np.sqrt(np.full_like(squares, squares.sum()) if block.together else squares)
-        scales.append(np.where(size > TINY, size / block.weight, np.inf))
+        size = np.sqrt(np.full_like(squares, squares.sum()) if block.joint else squares)
+        scales.append(np.where(size > SMALLEST_SPREAD, size / block.weight, np.inf))
     return np.concatenate(scales)

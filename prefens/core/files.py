@@ -1,4 +1,4 @@
-"""Files that are either whole or absent: written aside, synced, then renamed."""
+"""Files that are either whole or absent: written under a temporary name, synced, then renamed."""
 
 import json
 import os
@@ -17,26 +17,25 @@ from prefens.core.errors import ConfigError
 
 
 @contextmanager
-def written_aside(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` once its bytes are on disk.
 
-    The caller may make a file or a folder there. A crash, or an error in the body, leaves
-    `path` as it was. An existing file is replaced at once; an existing folder is moved out of the way first, and
-    after a kill in that moment `mend` puts the new one in its place. What a kill leaves behind, `clear_abandoned`
-    and `mend` delete.
+    The caller makes a file or a folder there. A crash, or an error in the block, leaves `path` as it was. An existing
+    file is replaced in one step; an existing folder is moved away first, and after a kill in that moment `recover`
+    puts the new one in its place. What a kill leaves behind, `remove_stale_tmp` and `recover` delete.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.{_host()}-{os.getpid()}.", dir=path.parent))
-    aside = scratch / path.name
+    tmp = scratch / path.name
     try:
-        yield aside
-        for part in [aside, *aside.rglob("*")]:
+        yield tmp
+        for part in [tmp, *tmp.rglob("*")]:
             sync(part)
         old = scratch / OLD
         if path.is_dir():
             path.replace(old)
         try:
-            aside.replace(path)
+            tmp.replace(path)
         except BaseException:
             if old.exists():
                 old.replace(path)
@@ -46,26 +45,26 @@ def written_aside(path: Path) -> Iterator[Path]:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-OLD = "old"  # in a scratch folder: what was moved out of the way, so that what is beside it is whole
+OLD = "old"  # in a scratch folder: the folder that was replaced; what lies beside it is whole
 
 
-def mend(path: Path) -> bool:
-    """Finish or clear away what a killed process left half-written at `path`; whether there was anything.
+def recover(path: Path) -> bool:
+    """Finish or delete what a killed process left half-written at `path`; return whether there was anything.
 
-    Only for whoever alone may write `path`: the scratch folders of processes that live are deleted too.
+    Only for the one process that may write `path`: the scratch folders of living processes are deleted too.
     """
-    left = list(path.parent.glob(f".{path.name}.*-*.*"))
-    for scratch in left:
+    scratch_folders = list(path.parent.glob(f".{path.name}.*-*.*"))
+    for scratch in scratch_folders:
         if (scratch / OLD).exists() and not path.exists():
             whole = scratch / path.name if (scratch / path.name).exists() else scratch / OLD
             whole.replace(path)
             sync(path.parent)
         shutil.rmtree(scratch, ignore_errors=True)
-    return bool(left)
+    return bool(scratch_folders)
 
 
-def clear_abandoned(folder: Path) -> None:
-    """Delete the scratch folders of this host's dead processes in a folder, but for those that `mend` needs."""
+def remove_stale_tmp(folder: Path) -> None:
+    """Delete what dead processes of this host left half-written in a folder, except what `recover` needs."""
     for scratch in folder.glob(f".*.{_host()}-*.*"):
         process = scratch.name.rsplit(".", 1)[0].rpartition("-")[2]
         if process.isdigit() and not psutil.pid_exists(int(process)) and not (scratch / OLD).exists():
@@ -77,7 +76,20 @@ def _host() -> str:
 
 
 def check_writable(folder: Path, setting: str) -> None:
-    """Make a folder, if need be, and ConfigError where files can't be written there; `setting` names it."""
+    """Make a folder where it is missing, and check that files can be written there.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder.
+    setting : str
+        The setting that names it, for the error.
+
+    Raises
+    ------
+    ConfigError
+        Where files can't be written.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as stream:
@@ -100,9 +112,14 @@ def sync(path: Path) -> None:
 
 
 def link_tree(source: Path, to: Path, leave_out: Sequence[str] = ()) -> None:
-    """Give a folder's files a second place, as hard links where the file system has them, else as copies.
+    """Copy a folder, by hard links where the file system has them. Only for files that are never changed in place.
 
-    Only for files that are never changed in place. `leave_out` are patterns of names (`fnmatch`'s).
+    Parameters
+    ----------
+    source, to : Path
+        The folder, and the one to make.
+    leave_out : sequence of str
+        Patterns of names that are not copied, as in `fnmatch`.
     """
     shutil.copytree(source, to, ignore=shutil.ignore_patterns(*leave_out), copy_function=link)
 
@@ -116,12 +133,12 @@ def link(source: str, to: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> Path:
-    """Write `value` as indented JSON, atomically, and return the path."""
+    """Write a value as indented JSON, atomically, and return the path; ValueError for NaN and infinities."""
     return write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def write_text(path: Path, text: str) -> Path:
     """Write a text, atomically, and return the path."""
-    with written_aside(path) as aside:
-        aside.write_text(text, "utf-8")
+    with atomic_write(path) as tmp:
+        tmp.write_text(text, "utf-8")
     return path

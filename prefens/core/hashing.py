@@ -8,26 +8,34 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-SHOWN = 12
-NEUTRAL = "neutral"  # the key of a field's metadata
+SHOWN_DIGITS = 12  # hex digits
+NEUTRAL = "neutral"  # the key in the metadata of a dataclass field
 NOT_IDENTITY: Mapping[str, Any] = {"identity": False}  # the metadata of a field that decides no prediction
 
 
 def digest(value: Any) -> str:
-    """Return the sha256 (64 hex digits) of `value` as canonical JSON.
+    """Return the sha256 (64 hex digits) of a value as canonical JSON.
 
-    Keys are sorted and floats are written with Python's shortest round-trip form, so equal
-    values give equal digests on every machine. NaN and infinities are refused (ValueError).
+    Keys are sorted and floats are written in Python's shortest round-trip form, so that equal values have equal digests
+    on every machine.
+
+    Raises
+    ------
+    ValueError
+        For NaN and infinities.
     """
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def neutral(value: Any) -> Mapping[str, Any]:
-    """Return the metadata of a dataclass field that joined a recipe later: what prefens did before, as JSON.
+    """Return the metadata of a dataclass field that was added to a recipe later.
 
-    A recipe leaves the field out where it has this value, so that a new setting changes no digest. It never changes,
-    even where the field's default does.
+    Parameters
+    ----------
+    value : JSON value
+        What prefens did before the field existed. A recipe leaves the field out where it has this value, so that a new
+        setting changes no digest. The value never changes, even where the field's default does.
     """
     return {NEUTRAL: value}
 
@@ -61,5 +69,5 @@ def file_digest(path: Path) -> str:
 
 
 def short(value: str) -> str:
-    """Return the part of a digest that people are shown."""
-    return value[:SHOWN]
+    """Return the part of a digest that is shown to people."""
+    return value[:SHOWN_DIGITS]

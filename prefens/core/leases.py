@@ -1,8 +1,9 @@
-"""Leases: who works on what, on this machine and on others that share the folder.
+"""Leases: which process works on what, on this machine and on others that share the folder.
 
-A lease is a file lock and, beside it, a JSON file with its holder, touched every few seconds. On one machine the lock
-says it all: the system takes it from a process that dies. Some network file systems keep locks to each machine; so a
-lease is also held while its holder's heartbeat is young, unless the holder was a process of this host that is gone.
+A lease is a file lock and, beside it, a JSON file that names its holder and is touched every few seconds. On one
+machine the lock is enough: the system releases it when the process dies. Some network file systems keep locks to each
+machine; so a lease also counts as held while its heartbeat is recent, unless its holder was a process of this host that
+has ended.
 """
 
 from __future__ import annotations
@@ -22,16 +23,22 @@ from typing import Any
 import psutil
 from filelock import FileLock, Timeout
 
-from prefens.core.files import mend, write_json
-from prefens.core.types import RunKey
+from prefens.core.files import recover, write_json
+from prefens.core.fold_run import RunKey
 
-BEAT = 15.0  # seconds between two heartbeats
-STALE = 300.0  # seconds without one after which a holder on another machine counts as dead; clocks may differ
-POLL = 0.5  # seconds between two looks at a lease that somebody else holds
+HEARTBEAT_SECONDS = 15.0  # between two heartbeats
+STALE_SECONDS = 300.0  # without a heartbeat, after which a holder on another machine counts as dead; clocks may differ
+POLL_SECONDS = 0.5  # between two looks at a lease that another process holds
 
 
 class Busy(Exception):
-    """A lease that a living process holds; `holder` is it, as far as is known."""
+    """A lease that a living process holds.
+
+    Attributes
+    ----------
+    holder : Holder or None
+        The process, or None where it has not written its name yet.
+    """
 
     def __init__(self, holder: Holder | None) -> None:
         self.holder = holder
@@ -40,31 +47,40 @@ class Busy(Exception):
 
 @dataclass(frozen=True)
 class Holder:
-    """A process and what it works on.
+    """A process that holds a lease.
 
     Attributes
     ----------
-    started : when the lease was taken; born : when the process began (pids are used again). Seconds since the epoch.
-    about : JSON values that say what the work is.
+    host : str
+        The name of its machine.
+    pid : int
+        Its process id there.
+    process_started : float
+        When the process began, in seconds since the epoch: the system uses process ids again.
+    started : float
+        When it acquired the lease, in seconds since the epoch.
+    metadata : mapping
+        What the work is, as JSON values.
     """
 
     host: str
     pid: int
-    born: float
+    process_started: float
     started: float
-    about: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def where(self) -> str:
+        """The process and its host, for people."""
         return f"process {self.pid} on {self.host}"
 
     @property
-    def gone(self) -> bool:
-        """Whether this was a process of this host that has ended."""
+    def has_ended(self) -> bool:
+        """Whether this was a process of this host, and has ended."""
         if self.host != socket.gethostname():
             return False
         try:
-            return bool(abs(psutil.Process(self.pid).create_time() - self.born) > 2.0)
+            return bool(abs(psutil.Process(self.pid).create_time() - self.process_started) > 2.0)
         except psutil.NoSuchProcess:
             return True
 
@@ -75,10 +91,20 @@ def fold_lease(root: Path, key: RunKey) -> Path:
 
 
 @contextmanager
-def held(path: Path, about: Mapping[str, Any]) -> Iterator[Holder | None]:
-    """Hold a lease for the block; yield the dead process that it was taken from, if any. `Busy` where one lives.
+def acquire(path: Path, metadata: Mapping[str, Any]) -> Iterator[Holder | None]:
+    """Hold a lease for the block; yield the dead process that held it before, or None.
 
-    `path` is the lease's JSON file; its lock lies beside it.
+    Parameters
+    ----------
+    path : Path
+        The JSON file of the lease; its lock lies beside it.
+    metadata : mapping
+        What the work is, as JSON values.
+
+    Raises
+    ------
+    Busy
+        Where a living process holds the lease.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path.with_suffix(".lock"), timeout=0)
@@ -87,34 +113,34 @@ def held(path: Path, about: Mapping[str, Any]) -> Iterator[Holder | None]:
     except Timeout:
         raise Busy(holder_of(path)) from None
     try:
-        before = holder_of(path)
-        if before is not None and is_live(path, before) and before.pid != os.getpid():
-            raise Busy(before)
-        with _signed(path, about):
-            yield before
+        previous = holder_of(path)
+        if previous is not None and is_live(path, previous) and previous.pid != os.getpid():
+            raise Busy(previous)
+        with _heartbeat(path, metadata):
+            yield previous
     finally:
         lock.release()
 
 
 @contextmanager
-def _signed(path: Path, about: Mapping[str, Any]) -> Iterator[None]:
-    """Write this process's name into a lease and keep its heart beating."""
+def _heartbeat(path: Path, metadata: Mapping[str, Any]) -> Iterator[None]:
+    """Name this process as the holder of a lease, and touch the file every few seconds."""
     process = psutil.Process()
-    mend(path)
-    write_json(path, asdict(Holder(socket.gethostname(), process.pid, process.create_time(), time.time(), about)))
+    recover(path)
+    write_json(path, asdict(Holder(socket.gethostname(), process.pid, process.create_time(), time.time(), metadata)))
     done = threading.Event()
-    beating = threading.Thread(target=_beat, args=(path, done), daemon=True)
-    beating.start()
+    thread = threading.Thread(target=_touch, args=(path, done), daemon=True)
+    thread.start()
     try:
         yield
     finally:
         done.set()
-        beating.join()
+        thread.join()
         path.unlink(missing_ok=True)
 
 
 def holder_of(path: Path) -> Holder | None:
-    """Return who wrote a lease last, dead or alive, or None for nobody. A damaged file is nobody's."""
+    """Return the process that acquired a lease last, dead or alive; None where there is none or the file is damaged."""
     try:
         return Holder(**json.loads(path.read_text("utf-8")))
     except (OSError, ValueError, TypeError):
@@ -122,20 +148,20 @@ def holder_of(path: Path) -> Holder | None:
 
 
 def is_live(path: Path, holder: Holder) -> bool:
-    """Whether a lease's holder is thought to live: not a process of this host that is gone, with a young heartbeat."""
+    """Whether a lease's holder counts as living: its heartbeat is recent, and it is no ended process of this host."""
     try:
-        return not holder.gone and time.time() - path.stat().st_mtime < STALE
+        return not holder.has_ended and time.time() - path.stat().st_mtime < STALE_SECONDS
     except OSError:
         return False
 
 
 def is_held(path: Path) -> bool:
-    """Whether a process that is thought to live holds a lease."""
+    """Whether a process that counts as living holds a lease."""
     holder = holder_of(path)
     return holder is not None and is_live(path, holder)
 
 
-def _beat(path: Path, done: threading.Event) -> None:
-    while not done.wait(BEAT):
-        with contextlib.suppress(OSError):  # the next beat may get through
+def _touch(path: Path, done: threading.Event) -> None:
+    while not done.wait(HEARTBEAT_SECONDS):
+        with contextlib.suppress(OSError):  # the next one may succeed
             os.utime(path)

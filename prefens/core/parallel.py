@@ -1,4 +1,4 @@
-"""Work over many texts, shared out over the cores that this process was granted."""
+"""Work over many texts, spread over the threads of this process."""
 
 from __future__ import annotations
 
@@ -12,9 +12,18 @@ T = TypeVar("T")
 
 
 def map_chunks(work: Callable[..., T], items: Sequence[Any], size: int, arguments: tuple[Any, ...] = ()) -> list[T]:
-    """Return `work(chunk, *arguments)` for consecutive chunks of `items`, in order.
+    """Return `work(chunk, *arguments)` for consecutive chunks of items, in order.
 
-    One process per granted thread where there are several chunks; `work` must then be importable by name.
+    Parameters
+    ----------
+    work : callable
+        Importable by name: where there are several chunks, it is called in as many processes as `thread_count` says.
+    items : sequence
+        What is cut into chunks.
+    size : int
+        Items per chunk; the last chunk may have fewer.
+    arguments : tuple
+        What `work` gets besides the chunk.
     """
     chunks = [items[start : start + size] for start in range(0, len(items), size)] or [items]
     if thread_count() == 1 or len(chunks) == 1:

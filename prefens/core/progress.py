@@ -1,4 +1,4 @@
-"""Progress of long work: a bar on a terminal, a plain line now and then elsewhere."""
+"""Progress of long loops: a bar on a terminal, a log line every 30 seconds elsewhere."""
 
 from __future__ import annotations
 
@@ -11,11 +11,21 @@ from typing import TypeVar
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-PAUSE = 30.0  # seconds between plain lines
+LOG_SECONDS = 30.0  # between two log lines
 
 
 def progress(items: Iterable[T], name: str, total: int | None = None) -> Iterator[T]:
-    """Yield `items`, telling how far along the loop is; `total` where the items have no length."""
+    """Yield items, and show how many are done.
+
+    Parameters
+    ----------
+    items : iterable
+        What the loop is over.
+    name : str
+        What the loop does, for the bar or the log line.
+    total : int or None
+        The number of items, where they have no length.
+    """
     if total is None and isinstance(items, Sized):
         total = len(items)
     if sys.stderr.isatty():
@@ -28,6 +38,6 @@ def progress(items: Iterable[T], name: str, total: int | None = None) -> Iterato
     last = time.monotonic()
     for done, item in enumerate(items, 1):
         yield item
-        if time.monotonic() - last > PAUSE:
+        if time.monotonic() - last > LOG_SECONDS:
             last = time.monotonic()
             log.info("%s: %d of %s", name, done, total or "?")

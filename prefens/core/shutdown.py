@@ -1,4 +1,4 @@
-"""Stopping a process early: SIGTERM, Ctrl-C, or the end of a time budget. What can be kept is kept first."""
+"""Stopping a process early, by SIGTERM, Ctrl-C or the end of a time budget, so that it can save its work first."""
 
 from __future__ import annotations
 
@@ -12,11 +12,19 @@ from dataclasses import dataclass
 from types import FrameType
 
 BUDGET_SPENT = 75  # the exit code: EX_TEMPFAIL of sysexits.h, "try again later"
-HASTE = 2.0  # seconds in which a second Ctrl-C is the first one's: a terminal and a parent process may both send it
+REPEAT_SECONDS = 2.0  # in which a second Ctrl-C counts as the first: a terminal and a parent process may both send it
 
 
 class Stopped(KeyboardInterrupt):
-    """The process was asked to stop; no error. `code` is the exit status that says why: 130, 143 or BUDGET_SPENT."""
+    """The process was asked to stop; this is no error.
+
+    Attributes
+    ----------
+    reason : str
+        Why it stops, for people.
+    code : int
+        The exit status: 130 (Ctrl-C), 143 (SIGTERM) or `BUDGET_SPENT`.
+    """
 
     def __init__(self, reason: str, code: int) -> None:
         self.reason, self.code = reason, code
@@ -30,8 +38,8 @@ class Stopped(KeyboardInterrupt):
 class _State:
     request: Stopped | None = None
     deadline: float | None = None  # in seconds since the epoch
-    heard: float = 0.0
-    patient: int = 0  # how many blocks that end by themselves are open
+    requested_at: float = 0.0  # in seconds of the monotonic clock
+    deferrals: int = 0  # blocks of `defer` that are open
     forward: Callable[[], None] | None = None
 
 
@@ -39,42 +47,42 @@ _state = _State()
 
 
 def install() -> None:
-    """Turn SIGTERM and Ctrl-C into `Stopped`, at once or, within `defer`, where the block looks for it."""
-    _state.patient = 0
-    _handle()
+    """Turn SIGTERM and Ctrl-C into `Stopped`: at once, or within `defer` where the block calls `check`."""
+    _state.deferrals = 0
+    _install_handlers()
 
 
 def suspend() -> None:
-    """Only remember signals, until `install`: a worker between two jobs has nothing to stop."""
-    _state.patient = 1
-    _handle()
+    """Only remember signals until `install` is called: a worker between two jobs has nothing to stop."""
+    _state.deferrals = 1
+    _install_handlers()
 
 
-def _handle() -> None:
+def _install_handlers() -> None:
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _hear)
-        signal.signal(signal.SIGINT, _hear)
+        signal.signal(signal.SIGTERM, _on_signal)
+        signal.signal(signal.SIGINT, _on_signal)
 
 
 def forward(to: Callable[[], None] | None) -> None:
-    """Have `to` called on a signal, instead of stopping: for the parent of processes that do the work."""
+    """Call `to` on a signal, instead of stopping: for the parent of processes that do the work. None undoes it."""
     _state.forward = to
 
 
 def set_deadline(moment: float | None) -> None:
-    """Fix when the time budget ends, in seconds since the epoch; None for never."""
+    """Set when the time budget ends, in seconds since the epoch; None for never."""
     _state.deadline = moment
 
 
 @contextmanager
 def defer() -> Iterator[None]:
-    """Keep signals from cutting the block off; it calls `check` where it can stop. A second Ctrl-C does cut it."""
-    _state.patient += 1
+    """Keep signals from interrupting the block; it calls `check` where it can stop. A second Ctrl-C interrupts it."""
+    _state.deferrals += 1
     try:
         yield
     finally:
-        _state.patient -= 1
-    if _state.request is not None and not _state.patient:
+        _state.deferrals -= 1
+    if _state.request is not None and not _state.deferrals:
         raise _state.request
 
 
@@ -92,16 +100,16 @@ def check() -> None:
         raise request
 
 
-def _hear(number: int, frame: FrameType | None) -> None:
-    before = _state.request
-    if before is not None:
-        if number == signal.SIGINT and time.monotonic() - _state.heard > HASTE:
-            raise before
+def _on_signal(number: int, frame: FrameType | None) -> None:
+    earlier = _state.request
+    if earlier is not None:
+        if number == signal.SIGINT and time.monotonic() - _state.requested_at > REPEAT_SECONDS:
+            raise earlier
         return
     name = "interrupted" if number == signal.SIGINT else "asked to stop (SIGTERM)"
-    _state.request, _state.heard = Stopped(name, 128 + number), time.monotonic()
-    print(f"\n{name}: keeping what can be kept", file=sys.stderr, flush=True)
+    _state.request, _state.requested_at = Stopped(name, 128 + number), time.monotonic()
+    print(f"\n{name}: saving what can be saved", file=sys.stderr, flush=True)
     if _state.forward is not None:
         _state.forward()
-    elif not _state.patient:
+    elif not _state.deferrals:
         raise _state.request

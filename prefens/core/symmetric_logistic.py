@@ -1,9 +1,9 @@
-"""Logistic regression that cannot tell which response is shown first.
+"""Logistic regression that is symmetric in the two responses: exchanging A and B exchanges their probabilities.
 
-The logits of (A wins, B wins, tie) are (s, -s, t), linear in a few or many coefficients: s = u . odd and
-t = v . even, where odd inputs change sign and even ones stay when A and B change places. By convexity this is the
-solution of ordinary L2-penalised multinomial regression on the data and its swapped copy, at half the rows and a third
-of the weights. It is the Davidson (1970) model with linear strengths and a linear log tie parameter.
+The logits of (A wins, B wins, tie) are (s, -s, t), with s = u . odd and t = v . even, where odd inputs change sign when
+A and B change places and even ones stay the same. By convexity this is the solution of ordinary L2-penalized
+multinomial regression on the data and its swapped copy, with half the rows and a third of the weights. It is the
+Davidson (1970) model with linear strengths and a linear log tie parameter.
 
 `fit_lbfgs` is for the thousands of features of a member, `fit_newton` for the few coefficients of a blend.
 """
@@ -29,13 +29,13 @@ from prefens.core.types import Floats, Outcome
 
 log = logging.getLogger(__name__)
 
-EVEN_PENALTY = 1.0 / 3.0  # a tie weight v is shared out as (-v/3, -v/3, 2v/3) over the three classes
-INTERCEPT_PENALTY = 1e-3  # keeps the tie logit finite where no tie, or nothing else, was seen
-BLOCK_ROWS = 4096  # rows at a time in `fit_newton`: inputs are made when they are needed, and never all at once
+EVEN_PENALTY = 1.0 / 3.0  # a tie weight v stands for weights (-v/3, -v/3, 2v/3) of the three classes
+INTERCEPT_PENALTY = 1e-3  # keeps the tie logit finite where no row, or every row, is a tie
+BLOCK_ROWS = 4096  # rows at a time in `fit_newton`, whose inputs are computed block by block to save memory
 KKT_TARGET = 1e-9  # largest violation of the optimality conditions that `fit_newton` aims at
-KKT_ACCEPTED = 1e-6  # and that it accepts
+KKT_ACCEPTED = 1e-6  # largest violation that it accepts
 NEWTON_STEPS = 300
-LEAST_DAMPING, MOST_DAMPING = 1e-9, 1e12
+MIN_DAMPING, MAX_DAMPING = 1e-9, 1e12
 
 Matrix = Any  # (n, p) numpy array or scipy CSR matrix
 Inputs = Callable[[slice], tuple[Floats, Floats]]  # rows -> (p, b) odd inputs, of s, and (q, b) even ones, of t
@@ -59,9 +59,12 @@ class SymmetricLogistic:
 
     Attributes
     ----------
-    odd : (p,) float64.
-    even : (q,) float64.
-    intercept : float, of the tie.
+    odd : array of float64, shape (p,)
+        The weights u of odd inputs.
+    even : array of float64, shape (q,)
+        The weights v of even inputs.
+    intercept : float
+        Added to the logit of a tie.
     """
 
     odd: Floats
@@ -101,16 +104,22 @@ def fit_lbfgs(
     tolerance: float = 1e-5,
     curve: list[float] | None = None,
 ) -> SymmetricLogistic:
-    """Minimise the L2-penalised log loss; a warning is logged where the solver stops early.
+    """Minimize the L2-penalized log loss; a warning is logged where the solver stops early.
 
     Parameters
     ----------
-    odd, even : (n, p) and (n, q) features, dense or CSR, on comparable scales.
-    label : (n,) in the order of `Outcome`.
-    strength : inverse regularisation C > 0, with scikit-learn's meaning on the swap-augmented rows.
-    start : where to begin (a fit at a nearby strength).
-    tolerance : largest gradient entry, relative to the objective's n * C scale.
-    curve : receives the mean penalised loss after each iteration.
+    odd, even : array or CSR matrix, shapes (n, p) and (n, q)
+        Features on comparable scales.
+    label : array of int8, shape (n,)
+        In the order of `Outcome`.
+    strength : float
+        Inverse regularization C > 0, as in scikit-learn for the rows and their swapped copies.
+    start : SymmetricLogistic or None
+        Where to begin, such as a fit at a nearby strength.
+    tolerance : float
+        Largest entry of the gradient of the mean loss at the solution.
+    curve : list of float or None
+        Receives the mean penalized loss, in nats, after each iteration.
     """
     width = odd.shape[1], even.shape[1]
     (odd, odd_seen), (even, even_seen) = _seen(odd), _seen(even)
@@ -151,33 +160,46 @@ def fit_newton(
     tied: bool = False,
     nonnegative: NDArray[np.bool_] | bool = False,
     ridge: Floats | float = 0.0,
-    centre: Floats | None = None,
+    center: Floats | None = None,
 ) -> Floats:
     """Return the coefficients with the lowest mean log loss, exact within the optimality conditions.
 
     Parameters
     ----------
-    inputs : gives the inputs of a slice of rows; label : (n,) in the order of `Outcome`.
-    start : where to begin: (p + q,), odd coefficients first; or, where odd and even inputs are `tied` to the same
-        coefficients, (p,) with p = q.
-    nonnegative : whether coefficients must be zero or more: all, or (like `start`) each.
-    ridge : of the penalty sum(ridge * (coefficients - centre)^2) / 2, in nats, a number or one for each coefficient.
-    centre : like `start`, which it is if None.
+    inputs : callable
+        Returns the odd inputs (p, b) and the even inputs (q, b) of a slice of b rows.
+    label : array of int8, shape (n,)
+        In the order of `Outcome`.
+    start : array, shape (p + q,), or (p,) where `tied`
+        Where to begin, odd coefficients first.
+    tied : bool
+        Whether odd and even inputs share their coefficients; then p = q.
+    nonnegative : bool or array of bool, like `start`
+        Which coefficients must not be negative.
+    ridge : float or array, like `start`
+        Weights of the penalty sum(ridge * (coefficients - center)^2) / 2, in nats.
+    center : array like `start`, or None
+        What the penalty shrinks to; None for `start`.
+
+    Returns
+    -------
+    array of float64, like `start`
 
     Raises
     ------
-    BlendError where the optimality conditions do not hold within 1e-6.
+    BlendError
+        Where the optimality conditions do not hold within 1e-6.
     """
-    point, centre = start.astype(np.float64), start if centre is None else centre
+    point, center = start.astype(np.float64), start if center is None else center
     bounded = np.broadcast_to(nonnegative, point.shape)
 
     def derivatives(at: Floats) -> tuple[float, Floats, Floats]:
         loss, gradient, curvature = _derivatives(inputs, label, at, tied)
-        shrinkage = ridge * (at - centre)
-        return loss + 0.5 * float(shrinkage @ (at - centre)), gradient + shrinkage, curvature + ridge * np.eye(len(at))
+        shrinkage = ridge * (at - center)
+        return loss + 0.5 * float(shrinkage @ (at - center)), gradient + shrinkage, curvature + ridge * np.eye(len(at))
 
     value, gradient, curvature = derivatives(point)
-    damping = LEAST_DAMPING
+    damping = MIN_DAMPING
     for _ in range(NEWTON_STEPS):
         if kkt_violation(point, gradient, bounded) <= KKT_TARGET:
             break
@@ -185,8 +207,8 @@ def fit_newton(
         trial = derivatives(point + step)
         if trial[0] <= value + 1e-4 * float(gradient @ step) + 1e-15:
             point, (value, gradient, curvature) = point + step, trial
-            damping = max(damping / 10.0, LEAST_DAMPING)
-        elif damping > MOST_DAMPING:
+            damping = max(damping / 10.0, MIN_DAMPING)
+        elif damping > MAX_DAMPING:
             break
         else:  # rows that are sure and wrong have a slope and no curvature: shorten the step (Levenberg-Marquardt)
             damping *= 10.0
@@ -198,7 +220,15 @@ def fit_newton(
 
 
 def kkt_violation(point: Floats, gradient: Floats, bounded: NDArray[np.bool_]) -> float:
-    """Return by how much the first-order conditions fail: the gradient or, where bounded, its complementarity."""
+    """Return the largest violation of the first-order conditions.
+
+    Parameters
+    ----------
+    point, gradient : array, shape (p,)
+        The coefficients, and the gradient there.
+    bounded : array of bool, shape (p,)
+        Which coefficients must not be negative: of those the smaller of coefficient and gradient must be 0.
+    """
     slack = np.where(bounded, np.minimum(point, gradient), gradient)
     return float(np.abs(slack).max())
 
@@ -211,7 +241,7 @@ def _log_probabilities(s: Floats, t: Floats) -> Floats:
 
 
 def _loss(s: Floats, t: Floats, target: Floats, n: int) -> tuple[float, Floats, Floats, Floats]:
-    """Return the rows' part of the mean log loss over n rows, its slopes in s and t, and the probabilities."""
+    """Return these rows' part of the mean log loss over n rows, its derivatives by s and t, and the probabilities."""
     logs = _log_probabilities(s, t)
     probabilities = np.exp(logs)
     residual = (probabilities - target) / n
@@ -220,7 +250,7 @@ def _loss(s: Floats, t: Floats, target: Floats, n: int) -> tuple[float, Floats, 
 
 
 def _seen(features: Matrix) -> tuple[Matrix, Any]:
-    """Drop the columns of sparse features that no row has: most n-grams. Their weights are zero at the solution."""
+    """Drop the columns of sparse features that are zero in every row (most n-grams): their weights are zero too."""
     if not sparse.issparse(features):
         return features, slice(None)
     seen = np.flatnonzero(features.getnnz(axis=0))

@@ -1,4 +1,4 @@
-"""The records that the parts of prefens hand to each other."""
+"""The values that the packages of prefens hand to each other: pairs, folds, features, stacks of members."""
 
 from __future__ import annotations
 
@@ -14,17 +14,16 @@ from numpy.typing import NDArray
 from prefens.core.errors import StoreError
 from prefens.core.hashing import digest
 
-Strings = NDArray[np.object_]  # of str, or of turns: tuple[str, ...]
+Strings = NDArray[np.object_]  # of str, or of tuple[str, ...], the turns of a text
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-FORMAT_VERSION = 1  # of stored results; raised when old ones can no longer be compared with new ones
-TOLERANCE = 1e-6  # of the sum of a row of probabilities
+TOLERANCE = 1e-6  # how far from 1 the sum of a row of probabilities may be
 HOLDOUT = -1  # the fold number of rows that nothing trains, tunes or fits weights on
 
 
 class Outcome(IntEnum):
-    """What the annotator chose. The only place where the column order is written."""
+    """What the annotator chose. This is the only place where the order of the K columns is written."""
 
     A_WINS = 0
     B_WINS = 1
@@ -35,7 +34,7 @@ SWAP = np.array([Outcome.B_WINS, Outcome.A_WINS, Outcome.TIE])  # the column ord
 
 
 def n_outcomes(label: NDArray[np.int8] | None = None) -> int:
-    """Return the number of outcomes K of data with these labels: the one place that decides it.
+    """Return the number of outcomes K of data with these labels, (n,): the one place that decides it.
 
     It is 3. Data without a tie would have 2, which nothing else supports yet.
     """
@@ -48,13 +47,21 @@ class Pairs:
 
     Attributes
     ----------
-    ids : (n,) of str.
-    prompt, response_a, response_b : (n,) of tuple[str, ...], one item a turn, as many in each of the three.
-    label : (n,) int8 in the order of `Outcome`, or None (test rows).
-    model_a, model_b : (n,) of str or None; for slicing and audits only, they don't exist at test time.
-    truth : (n, 2, K) or None; known only for synthetic pairs: the outcome probabilities that the labels were
-        drawn from, and those of the best predictor that cannot see which side is shown first.
-    base, rows : the pairs that these were taken from and where, so that features are computed once for all folds.
+    ids : array of str, shape (n,)
+        Each once.
+    prompt, response_a, response_b : array of tuple of str, shape (n,)
+        The turns of each text; a row has equally many in all three.
+    label : array of int8, shape (n,), or None
+        In the order of `Outcome`; None for test rows.
+    model_a, model_b : array of str, shape (n,), or None
+        Who wrote the responses; for slicing and audits only, since test rows don't have them.
+    truth : array, shape (n, 2, K), or None
+        Of synthetic pairs: the outcome probabilities that the labels were drawn from, and those of the best predictor
+        that cannot see which response is shown first.
+    base : Pairs or None
+        The pairs that these were taken from, so that features are computed once for all folds.
+    rows : array of int64, shape (n,), or None
+        Where these were in `base`.
     """
 
     ids: Strings
@@ -73,7 +80,7 @@ class Pairs:
 
     @property
     def labels(self) -> NDArray[np.int8]:
-        """The labels, (n,) int8 (ValueError where there are none)."""
+        """The labels, (n,) int8; ValueError for test rows."""
         if self.label is None:
             raise ValueError("these pairs have no labels")
         return self.label
@@ -84,7 +91,7 @@ class Pairs:
         return n_outcomes(self.label)
 
     def take(self, rows: NDArray[Any]) -> Pairs:
-        """Return the pairs at `rows` ((m,) positions or (n,) booleans), which remember where they came from."""
+        """Return the pairs at `rows`, (m,) positions or (n,) booleans, with `base` and `rows` set."""
         rows = np.flatnonzero(rows) if rows.dtype == bool else np.asarray(rows, dtype=np.int64)
         columns: dict[str, Any] = {
             name: values if values is None else values[rows] for name, values in self._columns().items()
@@ -93,7 +100,7 @@ class Pairs:
         return Pairs(**columns, base=origin, rows=rows if self.rows is None else self.rows[rows])
 
     def swapped(self) -> Pairs:
-        """Return the same pairs with A and B exchanged, labels and models included."""
+        """Return the same pairs with A and B exchanged in every column."""
         return Pairs(
             ids=self.ids,
             prompt=self.prompt,
@@ -106,25 +113,33 @@ class Pairs:
         )
 
     def unlabelled(self) -> Pairs:
-        """Return the pairs as test rows: ids and texts alone."""
+        """Return the pairs as test rows, with ids and texts only."""
         return Pairs(self.ids, self.prompt, self.response_a, self.response_b)
 
     @staticmethod
     def concatenate(parts: Sequence[Pairs]) -> Pairs:
-        """Stack pairs; a column that any part lacks is dropped."""
+        """Return the rows of all parts, in order; a column that one part lacks is dropped."""
         columns = [part._columns() for part in parts]
         names = [name for name in columns[0] if all(part[name] is not None for part in columns)]
         stacked: dict[str, Any] = {name: np.concatenate([part[name] for part in columns]) for name in names}
         return Pairs(**stacked)
 
     def _columns(self) -> dict[str, Any]:
-        kept = ("ids", "prompt", "response_a", "response_b", "label", "model_a", "model_b", "truth")
-        return {name: getattr(self, name) for name in kept}
+        names = ("ids", "prompt", "response_a", "response_b", "label", "model_a", "model_b", "truth")
+        return {name: getattr(self, name) for name in names}
 
 
 @dataclass(frozen=True)
 class Fold:
-    """One split: the rows to train on, to predict out of fold, and the hold-out rows (positions)."""
+    """The rows of one fold run, as positions.
+
+    Attributes
+    ----------
+    index : int
+        The number of the fold, in [0, k).
+    train, valid, holdout : array of int64
+        Rows to train on, rows to predict out of fold, and held-out rows, which are predicted too.
+    """
 
     index: int
     train: Ints
@@ -134,15 +149,24 @@ class Fold:
 
 @dataclass(frozen=True, eq=False)
 class Folds:
-    """Which fold predicts each row, with all that scoring needs, so that blending needs no texts.
+    """The fold that predicts each row, with all that scoring needs, so that blending needs no texts.
 
     Attributes
     ----------
-    ids : (n,) of str; label : (n,) int8; group : (n,) of str, the prompt group.
-    fold : (n,) int8 in [0, k), or HOLDOUT.
-    truth : (n, 2, K) or None, as in `Pairs`.
-    settings : scheme, k, seed and holdout share, as JSON values.
-    data_digest : the digest of the pairs that were split.
+    ids : array of str, shape (n,)
+        Each once.
+    label : array of int8, shape (n,)
+        In the order of `Outcome`.
+    group : array of str, shape (n,)
+        The prompt group.
+    fold : array of int8, shape (n,)
+        In [0, k), or `HOLDOUT`.
+    settings : mapping
+        The scheme, k, seed and hold-out share, as JSON values.
+    data_digest : str
+        The digest of the pairs that were split, 64 hex digits.
+    truth : array, shape (n, 2, K), or None
+        As in `Pairs`.
     """
 
     ids: Strings
@@ -155,7 +179,7 @@ class Folds:
 
     @cached_property
     def digest(self) -> str:
-        """Covers the data digest, the settings and the assignment itself."""
+        """The digest of data digest, settings and assignment, 64 hex digits."""
         return digest([self.data_digest, dict(self.settings), self.ids.tolist(), self.fold.tolist()])
 
     @property
@@ -170,64 +194,36 @@ class Folds:
 
     @property
     def scored(self) -> NDArray[np.bool_]:
-        """(n,) True for rows that a fold predicts, False for the hold-out."""
+        """Whether a fold predicts the row, (n,); False for the hold-out."""
         return np.not_equal(self.fold, HOLDOUT)
 
     def split(self, index: int) -> Fold:
-        """Return one fold's rows as positions."""
+        """Return the rows of one fold."""
         train = np.flatnonzero(self.scored & (self.fold != index))
         return Fold(index, train, np.flatnonzero(self.fold == index), np.flatnonzero(~self.scored))
+
+    def rows(self, keep: NDArray[np.bool_]) -> Folds:
+        """Return the assignment of the rows where `keep`, (n,), is True."""
+        columns = {name: getattr(self, name)[keep] for name in ("ids", "label", "group", "fold")}
+        return replace(self, **columns, truth=None if self.truth is None else self.truth[keep])
 
     def __iter__(self) -> Iterator[Fold]:
         return (self.split(index) for index in range(self.k))
 
 
-@dataclass(frozen=True)
-class RunKey:
-    """The identity of a fold run: equal keys, equal predictions."""
-
-    recipe_digest: str
-    seed: int | None
-    fold: int
-    data_digest: str
-    fold_digest: str
-    format_version: int = FORMAT_VERSION
-
-    @property
-    def digest(self) -> str:
-        return digest(self.as_dict())
-
-    @property
-    def member_digest(self) -> str:
-        """The identity of the member that the fold run belongs to: its key without the fold."""
-        return replace(self, fold=-1).digest
-
-    def as_dict(self) -> dict[str, Any]:
-        return dict(vars(self))
-
-    @property
-    def random_seed(self) -> int:
-        """A 32-bit seed for all randomness of the fold run, equal on every machine.
-
-        It derives from seed, fold and fold digest alone: a new setting, or a new format, redraws nothing.
-        """
-        return int(digest([self.seed, self.fold, self.fold_digest])[:8], 16)
-
-
-@dataclass(frozen=True, eq=False)
-class FoldPredictions:
-    """One fold run's probabilities: (n, K) for the held-out fold, and (h, K) for the hold-out rows."""
-
-    key: RunKey
-    ids: Strings
-    probabilities: Floats
-    holdout_ids: Strings
-    holdout_probabilities: Floats
-
-
 @dataclass(frozen=True, eq=False)
 class PairFeatures:
-    """Features of n pairs: `odd` (n, p) change sign when A and B change places, `even` (n, q) stay; with names."""
+    """Features of n pairs.
+
+    Attributes
+    ----------
+    names_odd, names_even : tuple of str
+        The names of the p odd and q even features.
+    odd : array of float64, shape (n, p)
+        Features that change sign when A and B change places.
+    even : array of float64, shape (n, q)
+        Features that stay the same.
+    """
 
     names_odd: tuple[str, ...]
     names_even: tuple[str, ...]
@@ -241,13 +237,25 @@ class PairFeatures:
 
 @dataclass(frozen=True)
 class MemberInfo:
-    """What names a member: its unique name, and its backbone, seed and recipe digest (None where made elsewhere)."""
+    """What identifies a member in a stack.
+
+    Attributes
+    ----------
+    name : str
+        Unique among the members.
+    backbone, seed : str and int, or None
+        The short name of its backbone, and its seed; None for an external member.
+    recipe : str or None
+        The digest of its recipe, where it is known.
+    tuned_on_oof : bool
+        Whether its settings were chosen by the rows that it is scored on.
+    """
 
     name: str
     backbone: str | None
     seed: int | None
     recipe: str | None = None
-    tuned_on_oof: bool = False  # its settings were chosen by the rows that it is scored on
+    tuned_on_oof: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -256,10 +264,19 @@ class OOFStack:
 
     Attributes
     ----------
-    members : M of MemberInfo.
-    probabilities : (M, n, K) float64 (float32 halves the memory), rows summing to 1 within 1e-6.
-    folds : the assignment of the n rows; `folds.fold` is HOLDOUT throughout for a stack of hold-out rows.
-    features : of the n pairs, for blenders that look at the pair too; or None.
+    members : tuple of MemberInfo
+        The M members.
+    probabilities : array, shape (M, n, K)
+        float64, or float32 to halve the memory; rows sum to 1 within 1e-6.
+    folds : Folds
+        The assignment of the n rows; `folds.fold` is `HOLDOUT` throughout in a stack of held-out rows.
+    features : PairFeatures or None
+        Of the n pairs, for blenders that look at the pair too.
+
+    Raises
+    ------
+    StoreError
+        Where the probabilities have another shape.
     """
 
     members: tuple[MemberInfo, ...]
@@ -277,13 +294,7 @@ class OOFStack:
             )
 
     def rows(self, keep: NDArray[np.bool_]) -> OOFStack:
-        """Return the stack of the rows where `keep` ((n,) booleans) is True."""
+        """Return the stack of the rows where `keep`, (n,), is True."""
         features = None if self.features is None else self.features.take(keep)
-        kept = np.compress(keep, self.probabilities, axis=1)  # indexing would put the members last in memory
-        return replace(self, probabilities=kept, folds=take_rows(self.folds, keep), features=features)
-
-
-def take_rows(folds: Folds, keep: NDArray[np.bool_]) -> Folds:
-    """Return the assignment of the rows where `keep` ((n,) booleans) is True."""
-    columns = {name: getattr(folds, name)[keep] for name in ("ids", "label", "group", "fold")}
-    return replace(folds, **columns, truth=None if folds.truth is None else folds.truth[keep])
+        probabilities = np.compress(keep, self.probabilities, axis=1)  # indexing would put the members last in memory
+        return replace(self, probabilities=probabilities, folds=self.folds.rows(keep), features=features)

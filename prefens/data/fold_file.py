@@ -10,7 +10,7 @@ import numpy as np
 
 from prefens.core.errors import DataError
 from prefens.core.types import HOLDOUT, Folds, Ints
-from prefens.data.folds import Labelled
+from prefens.data.folds import LabelledRows
 from prefens.data.load import number, read_ids, refusal
 from prefens.data.table import read_table
 
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 MOST = 100  # folds
 
 
-def read_folds(path: Path, rows: Labelled) -> Folds:
+def read_folds(path: Path, rows: LabelledRows) -> Folds:
     """Read the fold of each of `rows` from CSV or parquet.
 
     Parameters
@@ -54,7 +54,7 @@ def read_folds(path: Path, rows: Labelled) -> Folds:
     return Folds(rows.ids, rows.label, rows.group, fold.astype(np.int8), about, rows.data_digest, rows.truth)
 
 
-def _check_ids(path: Path, rows: Labelled, given: Mapping[str, int]) -> None:
+def _check_ids(path: Path, rows: LabelledRows, given: Mapping[str, int]) -> None:
     lacking = [id_ for id_ in rows.ids if id_ not in given]
     unknown = given.keys() - set(rows.ids)
     if lacking or unknown:
@@ -66,7 +66,7 @@ def _check_ids(path: Path, rows: Labelled, given: Mapping[str, int]) -> None:
         )
 
 
-def _warn_of_leaks(path: Path, rows: Labelled, fold: Ints) -> None:
+def _warn_of_leaks(path: Path, rows: LabelledRows, fold: Ints) -> None:
     several = len({*zip(rows.group, fold.tolist(), strict=True)}) - len({*rows.group})
     if several:
         log.warning("%s: prompts in more than one fold (%d times): they leak from training to scoring", path, several)

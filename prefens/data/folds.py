@@ -74,7 +74,7 @@ def row_digests(pairs: Pairs) -> list[str]:
 
 
 @dataclass(frozen=True, eq=False)
-class Labelled:
+class LabelledRows:
     """All that splitting and scoring n rows need: texts may be elsewhere.
 
     Attributes
@@ -92,17 +92,17 @@ class Labelled:
     grouped: bool = True
 
 
-def labelled(pairs: Pairs) -> Labelled:
+def labelled_rows(pairs: Pairs) -> LabelledRows:
     """Return labelled pairs without their texts."""
-    return Labelled(pairs.ids, pairs.labels, prompt_groups(pairs), data_digest(pairs), pairs.truth)
+    return LabelledRows(pairs.ids, pairs.labels, prompt_groups(pairs), data_digest(pairs), pairs.truth)
 
 
 def make_folds(pairs: Pairs, settings: FoldSettings) -> Folds:
     """Assign labelled pairs to folds; see `split_rows`."""
-    return split_rows(labelled(pairs), settings)
+    return split_rows(labelled_rows(pairs), settings)
 
 
-def split_rows(rows: Labelled, settings: FoldSettings) -> Folds:
+def split_rows(rows: LabelledRows, settings: FoldSettings) -> Folds:
     """Assign rows to folds.
 
     Raises ConfigError where a fold would stay empty. The assignment depends on ids, prompt groups,

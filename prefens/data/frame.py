@@ -9,14 +9,14 @@ import numpy as np
 import pyarrow as pa
 
 from prefens.core.errors import DataError
-from prefens.data.load import TEXT, Loaded, check_table
-from prefens.data.table import Table
+from prefens.data.load import TEXT, LoadedPairs, check_table
+from prefens.data.table import FileTable
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def load_frame(frame: pd.DataFrame, strict: bool = False) -> Loaded:
+def load_frame(frame: pd.DataFrame, strict: bool = False) -> LoadedPairs:
     """Read test pairs from a frame with columns prompt, response_a, response_b; others, ids too, are not looked at.
 
     Texts are JSON lists of turns, as in the competition's files, or lists of strings. The ids of the pairs are the
@@ -31,7 +31,7 @@ def load_frame(frame: pd.DataFrame, strict: bool = False) -> Loaded:
         )
     columns = {name: _column(frame[name]) for name in TEXT}
     columns["id"] = pa.chunked_array([pa.array(map(str, range(1, len(frame) + 1)), pa.string())])
-    return check_table(Table("the frame", columns, len(frame), tuple(columns)), labelled=False, strict=strict)
+    return check_table(FileTable("the frame", columns, len(frame), tuple(columns)), labelled=False, strict=strict)
 
 
 def _column(series: pd.Series[Any]) -> pa.ChunkedArray:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from prefens.core.errors import DataError
-from prefens.data.load import LABEL, MODEL, TEXT, Loaded, check_table
+from prefens.data.load import LABEL, MODEL, TEXT, LoadedPairs, check_table
 from prefens.data.table import from_arrow
 
 
-def load_hub(name: str, split: str, revision: str | None, labelled: bool, strict: bool) -> Loaded:
+def load_hub(name: str, split: str, revision: str | None, labelled: bool, strict: bool) -> LoadedPairs:
     """Load one split of a hub data set; parameters and errors as in `load_pairs`."""
     try:
         from datasets import load_dataset

@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from prefens.core.errors import DataError
 from prefens.core.hashing import digest
 from prefens.core.types import Outcome, Strings
-from prefens.data.folds import Labelled
+from prefens.data.folds import LabelledRows
 from prefens.data.load import LABEL, as_text, number, read_ids, read_one_hot, refusal
-from prefens.data.table import Table, read_table
+from prefens.data.table import FileTable, read_table
 
 log = logging.getLogger(__name__)
 
 
-def read_labels(path: Path) -> Labelled:
+def read_labels(path: Path) -> LabelledRows:
     """Read labelled rows from CSV or parquet, sorted by id.
 
     Parameters
@@ -45,10 +45,10 @@ def read_labels(path: Path) -> Labelled:
     if not grouped:
         log.warning("%s: no column group: rows that share a prompt can't be kept in one fold", path)
     order = np.argsort(ids)
-    return Labelled(ids[order], label[order], group[order], _digest(ids, label, group, grouped), grouped=grouped)
+    return LabelledRows(ids[order], label[order], group[order], _digest(ids, label, group, grouped), grouped=grouped)
 
 
-def _read_label(table: Table, problems: dict[int, str]) -> NDArray[np.int8]:
+def _read_label(table: FileTable, problems: dict[int, str]) -> NDArray[np.int8]:
     if set(LABEL) <= set(table.columns):
         one_hot = read_one_hot(table, problems).astype(np.int8)
         for place, cell in enumerate(table.pop("label") if "label" in table.columns else ()):
@@ -69,7 +69,7 @@ def _read_label(table: Table, problems: dict[int, str]) -> NDArray[np.int8]:
     return np.where(known, numbers, 0).astype(np.int8)
 
 
-def _read_group(table: Table, problems: dict[int, str]) -> Strings:
+def _read_group(table: FileTable, problems: dict[int, str]) -> Strings:
     cells: Sequence[Any] = list(table.pop("group"))
     group = np.empty(table.rows, dtype=object)
     for row, cell in enumerate(cells):

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from prefens.core.errors import DataError
 from prefens.core.types import Floats, Pairs, Strings
-from prefens.data.table import Table, read_table
+from prefens.data.table import FileTable, read_table
 
 
 def strict_loads(cell: str) -> Any:
@@ -43,7 +43,7 @@ SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(eq=False)
-class Loaded:
+class LoadedPairs:
     """What loading gives: the readable pairs, and the story of the others.
 
     Attributes
@@ -61,7 +61,7 @@ class Loaded:
     repaired: dict[str, int] = field(default_factory=dict)
 
 
-def load_pairs(path: Path, labelled: bool = True, strict: bool = True) -> Loaded:
+def load_pairs(path: Path, labelled: bool = True, strict: bool = True) -> LoadedPairs:
     """Read pairs from a CSV or parquet file in the competition's format.
 
     Parameters
@@ -79,7 +79,7 @@ def load_pairs(path: Path, labelled: bool = True, strict: bool = True) -> Loaded
     return check_table(read_table(Path(path), required, MODEL if labelled else ()), labelled, strict)
 
 
-def check_table(table: Table, labelled: bool, strict: bool) -> Loaded:
+def check_table(table: FileTable, labelled: bool, strict: bool) -> LoadedPairs:
     """Turn raw columns into pairs; parameters and errors as in `load_pairs`."""
     problems = dict(table.broken)
     repaired: dict[str, int] = {}
@@ -100,10 +100,10 @@ def check_table(table: Table, labelled: bool, strict: bool) -> Loaded:
     columns: dict[str, Any] = {"ids": ids, **texts, **models} | ({} if label is None else {"label": label})
     if problems:
         columns = {name: values[rows] for name, values in columns.items()}
-    return Loaded(Pairs(**columns), ids, rows, dict(sorted(problems.items())), repaired)
+    return LoadedPairs(Pairs(**columns), ids, rows, dict(sorted(problems.items())), repaired)
 
 
-def read_ids(table: Table, problems: dict[int, str]) -> Strings:
+def read_ids(table: FileTable, problems: dict[int, str]) -> Strings:
     """Return the (n,) ids as text, each once; offenders go to `problems` (0-based row -> what is wrong)."""
     ids = np.empty(table.rows, dtype=object)
     seen: dict[str, int] = {}
@@ -123,7 +123,7 @@ def as_text(cell: Any) -> str:
     return "" if cell is None else str(cell)
 
 
-def _turns(table: Table, column: str, problems: dict[int, str], repaired: dict[str, int]) -> Strings:
+def _turns(table: FileTable, column: str, problems: dict[int, str], repaired: dict[str, int]) -> Strings:
     """Parse a text column into turns; a null cell becomes None until the other texts tell its length."""
     parsed = np.empty(table.rows, dtype=object)
     for row, cell in enumerate(table.pop(column)):
@@ -175,7 +175,7 @@ def _match_turns(texts: dict[str, Strings], problems: dict[int, str], repaired: 
                 texts[name][row] = empty
 
 
-def read_one_hot(table: Table, problems: dict[int, str]) -> NDArray[np.int8]:
+def read_one_hot(table: FileTable, problems: dict[int, str]) -> NDArray[np.int8]:
     """Return the (n,) labels of the three winner columns; offenders go to `problems`."""
     cells = [list(table.pop(name)) for name in LABEL]
     numbers: Floats = np.array([[number(cell) for cell in column] for column in cells]).reshape(len(LABEL), -1)

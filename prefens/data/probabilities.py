@@ -11,7 +11,7 @@ import numpy as np
 from prefens.core.errors import ConfigError, DataError
 from prefens.core.types import TOLERANCE, Floats, Outcome, Strings
 from prefens.data.load import LABEL, number, read_ids, refusal
-from prefens.data.table import Table, read_table
+from prefens.data.table import FileTable, read_table
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ def read_probabilities(path: Path, columns: Mapping[str, str] | None = None) -> 
     return ids, values
 
 
-def _read_columns(path: Path, columns: Mapping[str, str]) -> Table:
+def _read_columns(path: Path, columns: Mapping[str, str]) -> FileTable:
     """Read the four columns under the names of KEYS."""
     unknown = sorted(set(columns) - set(KEYS))
     if unknown:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from prefens.core.errors import ConfigError
-from prefens.data.load import Loaded, load_pairs
+from prefens.data.load import LoadedPairs, load_pairs
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ class Source(ABC):
     strict: bool = False
 
     @abstractmethod
-    def load(self, labelled: bool = True) -> Loaded:
+    def load(self, labelled: bool = True) -> LoadedPairs:
         """Load all pairs; errors as in `load_pairs`. With `labelled` False, labels and models are not read."""
 
 
@@ -39,7 +39,7 @@ class FileSource(Source):
 
     path: str | None = None
 
-    def load(self, labelled: bool = True) -> Loaded:
+    def load(self, labelled: bool = True) -> LoadedPairs:
         if not self.path:
             raise ConfigError("data.path is not set", "the path of a CSV or parquet file", "add data.path=FILE")
         return load_pairs(Path(self.path), labelled, strict=labelled or self.strict)
@@ -55,13 +55,13 @@ class SyntheticSource(Source):
     position: float = 0.15
     tie: float = 1.4
 
-    def load(self, labelled: bool = True) -> Loaded:
+    def load(self, labelled: bool = True) -> LoadedPairs:
         from prefens.data.synthetic.generator import Effects, floors, generate
 
         pairs = generate(self.rows, self.seed, Effects(self.verbosity, self.position, self.tie))
         bayes, symmetric = floors(pairs)
         log.info("expected log loss of the true probabilities: %.4f; of swap-symmetric ones: %.4f", bayes, symmetric)
-        return Loaded(pairs if labelled else pairs.unlabelled(), pairs.ids, np.arange(len(pairs)))
+        return LoadedPairs(pairs if labelled else pairs.unlabelled(), pairs.ids, np.arange(len(pairs)))
 
 
 @dataclass
@@ -72,7 +72,7 @@ class HubSource(Source):
     split: str = "train"
     revision: str | None = None
 
-    def load(self, labelled: bool = True) -> Loaded:
+    def load(self, labelled: bool = True) -> LoadedPairs:
         from prefens.data.hub import load_hub
 
         return load_hub(self.name, self.split, self.revision, labelled, strict=labelled or self.strict)

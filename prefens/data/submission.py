@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from prefens.core.files import written_aside
+from prefens.core.files import atomic_write
 from prefens.core.types import Floats, Outcome, Strings
 
 COLUMNS = {Outcome.A_WINS: "winner_model_a", Outcome.B_WINS: "winner_model_b", Outcome.TIE: "winner_tie"}
@@ -28,6 +28,6 @@ def write_submission(path: Path, ids: Strings, probabilities: Floats) -> Path:
     ):
         raise ValueError("rows that are not finite, negative or don't sum to 1")
     frame = pd.DataFrame({"id": ids} | {COLUMNS[outcome]: probabilities[:, outcome] for outcome in COLUMNS})
-    with written_aside(path) as aside:
-        frame.to_csv(aside, index=False, float_format="%.9f")
+    with atomic_write(path) as tmp:
+        frame.to_csv(tmp, index=False, float_format="%.9f")
     return path

@@ -21,7 +21,7 @@ BLOCK = 1 << 24  # bytes of CSV per chunk; a longer row goes the slow way
 
 
 @dataclass(eq=False)
-class Table:
+class FileTable:
     """Columns by name, all of `rows` cells, and the header that they were chosen from.
 
     `broken` says of some rows (0-based) why they could not be read.
@@ -40,7 +40,7 @@ class Table:
             yield from chunks.pop(0).to_pylist()
 
 
-def read_table(path: Path, required: Sequence[str], optional: Sequence[str]) -> Table:
+def read_table(path: Path, required: Sequence[str], optional: Sequence[str]) -> FileTable:
     """Read the named columns of a CSV file (all cells text) or a parquet file (cells as stored).
 
     Broken rows are returned as such, for the caller to refuse or to work around. DataError where
@@ -67,13 +67,13 @@ def read_table(path: Path, required: Sequence[str], optional: Sequence[str]) -> 
     return table
 
 
-def from_arrow(name: str, table: pa.Table, wanted: Sequence[str], header: Sequence[str]) -> Table:
+def from_arrow(name: str, table: pa.Table, wanted: Sequence[str], header: Sequence[str]) -> FileTable:
     """Wrap the wanted columns of an Arrow table."""
     columns = {column: table.column(column) for column in wanted if column in table.column_names}
-    return Table(name, columns, table.num_rows, tuple(header))
+    return FileTable(name, columns, table.num_rows, tuple(header))
 
 
-def _read_parquet(path: Path, wanted: Sequence[str]) -> Table:
+def _read_parquet(path: Path, wanted: Sequence[str]) -> FileTable:
     import pyarrow.parquet as pq
 
     header = pq.read_schema(path).names
@@ -82,7 +82,7 @@ def _read_parquet(path: Path, wanted: Sequence[str]) -> Table:
     return from_arrow(str(path), table, wanted, header)
 
 
-def _read_csv(path: Path, wanted: Sequence[str]) -> Table:
+def _read_csv(path: Path, wanted: Sequence[str]) -> FileTable:
     """Read with Arrow's parallel parser; a file it refuses is read again row by row, to find out what is wrong."""
     from pyarrow import csv as arrow_csv
 
@@ -109,7 +109,7 @@ def _read_csv(path: Path, wanted: Sequence[str]) -> Table:
     return from_arrow(str(path), table, wanted, header)
 
 
-def _read_csv_by_row(path: Path, wanted: Sequence[str]) -> Table:
+def _read_csv_by_row(path: Path, wanted: Sequence[str]) -> FileTable:
     csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
     text = io.StringIO(path.read_bytes().decode("utf-8-sig", errors="surrogateescape"), newline="")
     reader = csv.reader(text)
@@ -131,4 +131,4 @@ def _read_csv_by_row(path: Path, wanted: Sequence[str]) -> Table:
     columns = zip(*rows, strict=True) if rows else [()] * len(header)
     arrays = {name: pa.array(cells, pa.string()) for name, cells in zip(header, columns, strict=True) if name in wanted}
     chunked = {name: pa.chunked_array([array]) for name, array in arrays.items()}
-    return Table(str(path), chunked, len(rows), tuple(header), broken)
+    return FileTable(str(path), chunked, len(rows), tuple(header), broken)

@@ -21,7 +21,7 @@ import pyarrow as pa
 from prefens.core.errors import StoreError
 from prefens.core.files import write_json
 from prefens.core.hashing import digest, short
-from prefens.core.types import Floats, Folds, MemberInfo, OOFStack, Outcome, take_rows
+from prefens.core.types import Floats, Folds, MemberInfo, OOFStack, Outcome
 from prefens.ensemble.blend import Blend, with_methods
 from prefens.ensemble.blend_json import (
     AGAIN,
@@ -181,7 +181,7 @@ def _read_parts(content: BlendFile, folds: Folds, table: pa.Table, path: Path) -
             f"{path}: no column {', '.join(missing[:SHOWN])}", "those of the methods in its blend.json", AGAIN
         )
     blended = table.column(columns[names[0]][0]).is_valid().to_numpy()
-    return take_rows(folds, blended), {
+    return folds.rows(blended), {
         name: np.column_stack([table.column(column).to_numpy()[blended] for column in own])
         for name, own in columns.items()
     }

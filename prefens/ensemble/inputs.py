@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from prefens.core.types import Folds, OOFStack, Pairs
 from prefens.store.member_spec import MemberSpec
-from prefens.store.oof_store import SplitStore
+from prefens.store.split_store import SplitStore
 
 
 @dataclass(frozen=True, eq=False)

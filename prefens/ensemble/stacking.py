@@ -95,7 +95,7 @@ class Stacking(Blender):
         weight = np.where(centre > 0, self._members, 1.0)
         bounded = (centre > 0) & self.style
         return fit_newton(
-            inputs, stack.folds.label[rows], start, nonnegative=bounded, ridge=ridge * weight, centre=centre
+            inputs, stack.folds.label[rows], start, nonnegative=bounded, ridge=ridge * weight, center=centre
         )
 
     def _unpack(self, point: Floats, odd_features: int) -> None:

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from prefens.core.errors import ConfigError
-from prefens.core.files import write_json, written_aside
+from prefens.core.files import atomic_write, write_json
 from prefens.core.hashing import short
 from prefens.inference.predictor import Predictor
-from prefens.store.oof_store import SplitStore
+from prefens.store.split_store import SplitStore
 
 log = logging.getLogger(__name__)
 
@@ -34,22 +34,22 @@ def make_bundle(split: SplitStore, method: str, packages: Sequence[str], out: Pa
     blend = split.blend()
     predictor = Predictor.of_store(split, method)
     chosen = [item for item in blend["methods"] if item["method"] == predictor.method]
-    with written_aside(out) as aside:
-        store = aside / "runs" / "store" / split.path.name
+    with atomic_write(out) as tmp:
+        store = tmp / "runs" / "store" / split.path.name
         store.mkdir(parents=True)
         shutil.copyfile(split.path / "folds.parquet", store / "folds.parquet")
         write_json(store / "blend" / "blend.json", {**blend, "methods": chosen, "best": predictor.method})
-        predictor.link_files(store / "members", aside / "runs" / "backbones")
-        build_wheels(packages, aside / "wheels")
-        shutil.copyfile(NOTEBOOK, aside / "prefens-submission.ipynb")
+        predictor.link_files(store / "members", tmp / "runs" / "backbones")
+        build_wheels(packages, tmp / "wheels")
+        shutil.copyfile(NOTEBOOK, tmp / "prefens-submission.ipynb")
         about = {
             "members": predictor.used,
             "method": predictor.method,
-            "wheels": sorted(path.name for path in (aside / "wheels").iterdir()),
+            "wheels": sorted(path.name for path in (tmp / "wheels").iterdir()),
             "data_digest": short(blend["data_digest"]),
-            "megabytes": round(sum(path.stat().st_size for path in aside.rglob("*") if path.is_file()) / 1e6, 1),
+            "megabytes": round(sum(path.stat().st_size for path in tmp.rglob("*") if path.is_file()) / 1e6, 1),
         }
-        write_json(aside / MARKER, about)
+        write_json(tmp / MARKER, about)
     return about
 
 

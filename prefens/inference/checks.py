@@ -10,7 +10,7 @@ import numpy as np
 from prefens.core.types import Pairs
 from prefens.inference.predictor import load_model
 from prefens.store.member_spec import MemberSpec
-from prefens.store.oof_store import SplitStore
+from prefens.store.split_store import SplitStore
 
 TOLERANCE = 0.01  # in probability; 16-bit weights move them by less than 0.001
 

@@ -15,7 +15,7 @@ from prefens.core.errors import StoreError
 from prefens.core.files import link, link_tree, write_json
 from prefens.core.metrics import outcome_shares
 from prefens.core.types import Floats, Pairs
-from prefens.data.load import Loaded
+from prefens.data.load import LoadedPairs
 from prefens.ensemble.base import Blender
 from prefens.ensemble.registry import restore
 from prefens.members.backbone_files import backbone_files
@@ -23,7 +23,7 @@ from prefens.members.base import Member
 from prefens.members.registry import class_of, kinds
 from prefens.members.style import all_features
 from prefens.store.member_spec import MemberSpec
-from prefens.store.oof_store import SplitStore
+from prefens.store.split_store import SplitStore
 
 log = logging.getLogger(__name__)
 
@@ -129,7 +129,7 @@ class Predictor:
         """Load all models now and keep them: for a server, which predicts again and again."""
         self.loaded.update({spec.name: list(self.models(spec)) for spec in self.specs()})
 
-    def predict_rows(self, loaded: Loaded) -> Floats:
+    def predict_rows(self, loaded: LoadedPairs) -> Floats:
         """Return (n, K) probabilities for all rows of the input; malformed ones get the class prior."""
         probabilities = np.tile(self.prior, (len(loaded.ids), 1))
         if len(loaded.pairs):

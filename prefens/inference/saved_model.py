@@ -11,11 +11,12 @@ from typing import Any
 import pandas as pd
 
 from prefens.core.errors import ConfigError, PrefensError, StoreError
-from prefens.core.files import written_aside
+from prefens.core.files import atomic_write
 from prefens.data.frame import load_frame
 from prefens.data.submission import COLUMNS
 from prefens.inference.predictor import Predictor
-from prefens.store.oof_store import OOFStore, SplitStore
+from prefens.store.oof_store import OOFStore
+from prefens.store.split_store import SplitStore
 from prefens.store.tracking.factory import Tracking
 
 log = logging.getLogger(__name__)
@@ -82,8 +83,8 @@ def save_best(split: SplitStore) -> Path | None:
             predictor.folders(spec)  # refused before MLflow is imported
         from prefens.store.tracking.pyfunc import write_model  # mlflow takes seconds to import
 
-        with written_aside(path) as aside:
-            write_model(aside, predictor.save, __name__, DATA, pd.DataFrame([EXAMPLE]), list(COLUMNS.values()))
+        with atomic_write(path) as tmp:
+            write_model(tmp, predictor.save, __name__, DATA, pd.DataFrame([EXAMPLE]), list(COLUMNS.values()))
     except (OSError, ImportError, PrefensError) as error:
         log.warning("no model is saved for serving; predict works from the store. %s", error)
         return None

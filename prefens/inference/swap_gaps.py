@@ -10,7 +10,7 @@ import numpy as np
 from prefens.core.types import SWAP, Pairs
 from prefens.inference.predictor import load_model
 from prefens.store.member_spec import MemberSpec
-from prefens.store.oof_store import SplitStore
+from prefens.store.split_store import SplitStore
 
 FOLD = 0  # whose models are asked: symmetry is a matter of the code, the same in all folds
 

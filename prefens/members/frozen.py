@@ -14,9 +14,9 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from prefens.core.errors import ConfigError
-from prefens.core.feature_cache import shared
+from prefens.core.feature_cache import cached_features
 from prefens.core.feature_scaling import Block, PairScaling
-from prefens.core.files import written_aside
+from prefens.core.files import atomic_write
 from prefens.core.hashing import digest, short
 from prefens.core.symmetric_logistic import SymmetricLogistic
 from prefens.core.types import Floats, Pairs
@@ -107,7 +107,9 @@ class FrozenMember(Member):
 
     def _features(self, pairs: Pairs) -> tuple[list[Block], list[Block]]:
         settings = [*self.kind_fields().values(), MINILM_SHA256, self.max_length, self.layer, self.precision.name]
-        (prompt, a, b), rows = shared(pairs, f"embeddings {settings}", lambda base: self._embed(base, settings))
+        (prompt, a, b), rows = cached_features(
+            pairs, f"embeddings {settings}", lambda base: self._embed(base, settings)
+        )
         return embedding_features(prompt[rows], a[rows], b[rows])
 
     def _embed(self, pairs: Pairs, settings: Sequence[Any]) -> tuple[NDArray[np.float32], ...]:
@@ -132,7 +134,7 @@ class FrozenMember(Member):
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")):
             if not path.exists():
-                with written_aside(path) as aside, aside.open("wb") as stream:
+                with atomic_write(path) as tmp, tmp.open("wb") as stream:
                     np.save(stream, compute())
             found: NDArray[np.float32] = np.load(path, mmap_mode="r")
         return found
@@ -147,6 +149,6 @@ def embedding_features(
     same = (np.abs(x - y).max(axis=1, initial=0.0) < 1e-6).astype(np.float64)
     even_cosines = np.column_stack([between, to_x + to_y, np.abs(to_x - to_y), same])
     return (
-        [Block(x - y, together=True), Block((to_x - to_y)[:, None], COSINE_WEIGHT)],
-        [Block(x + y, SUM_WEIGHT, together=True), Block(even_cosines, COSINE_WEIGHT)],
+        [Block(x - y, joint=True), Block((to_x - to_y)[:, None], COSINE_WEIGHT)],
+        [Block(x + y, SUM_WEIGHT, joint=True), Block(even_cosines, COSINE_WEIGHT)],
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from prefens.core.feature_cache import shared
+from prefens.core.feature_cache import cached_features
 from prefens.core.hashing import short
 from prefens.core.types import Ints, Pairs
 from prefens.data.text.settings import TextSettings
@@ -71,7 +71,7 @@ class TokenReader:
             warn_of_losses(tokens.audit, self.text)
             return tokens
 
-        tokens, rows = shared(pairs, self.signature, load)
+        tokens, rows = cached_features(pairs, self.signature, load)
         if self.style is not None:
             tokens = replace(tokens, style=self.style.of_base(pairs))
         return tokens, np.arange(len(pairs)) if isinstance(rows, slice) else rows
@@ -95,5 +95,5 @@ def frozen_features(
     def compute(_: Pairs) -> EncodedPairs:
         return encoded(model, tokens, reader.padding, token_budget, fingerprint, reader.cache)
 
-    features, _ = shared(pairs, signature, compute)
+    features, _ = cached_features(pairs, signature, compute)
     return replace(features, style=tokens.style)

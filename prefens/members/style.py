@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from prefens.core.feature_cache import shared
+from prefens.core.feature_cache import cached_features
 from prefens.core.feature_scaling import Block, PairScaling
 from prefens.core.parallel import map_chunks
 from prefens.core.symmetric_logistic import SymmetricLogistic
@@ -104,7 +104,7 @@ class StyleMember(Member):
         return member
 
     def _features(self, pairs: Pairs) -> tuple[Floats, Floats]:
-        found, rows = shared(pairs, "style features", all_features)
+        found, rows = cached_features(pairs, "style features", all_features)
         return found.odd[rows], found.even[rows]
 
     def _fit_boosting(self, odd: Floats, even: Floats, label: NDArray[np.int8], seed: int) -> FitReport:

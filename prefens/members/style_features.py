@@ -16,10 +16,10 @@ from prefens.data.text.style_counts import (
     PROMPT_COUNTS,
     SCRIPTS,
     Words,
-    content_words,
-    describe,
-    describe_prompt,
-    read,
+    content_word_count,
+    prompt_counts,
+    response_counts,
+    words_of,
 )
 
 Columns = dict[str, Floats]  # name -> (n,)
@@ -74,12 +74,12 @@ def _measure(prompt: Strings, response_a: Strings, response_b: Strings) -> tuple
     names = (PROMPT, RESPONSE, RESPONSE, SIMILARITIES)
     tables = [np.empty((len(prompt), len(columns))) for columns in names]
     for row, (asked, a, b) in enumerate(zip(prompt, response_a, response_b, strict=True)):
-        p, x, y = read(asked), read(a), read(b)
+        p, x, y = words_of(asked), words_of(a), words_of(b)
         shared = x.distinct & y.distinct
-        common = content_words(shared)
-        tables[0][row] = (*describe_prompt(asked, p), *_tasks(p))
-        tables[1][row] = (*describe(a, x), *_relations(p, x, common))
-        tables[2][row] = (*describe(b, y), *_relations(p, y, common))
+        common = content_word_count(shared)
+        tables[0][row] = (*prompt_counts(asked, p), *_tasks(p))
+        tables[1][row] = (*response_counts(a, x), *_relations(p, x, common))
+        tables[2][row] = (*response_counts(b, y), *_relations(p, y, common))
         starts = {"".join(turns[:1])[:20] for turns in (a, b)}
         tables[3][row] = (*_similarity(x, y, len(shared), common), len(starts) == 1)
     prompts, first, second, similar = (dict(zip(n, t.T, strict=True)) for n, t in zip(names, tables, strict=True))
@@ -99,7 +99,7 @@ def _tasks(prompt: Words) -> tuple[int, ...]:
 
 def _relations(prompt: Words, response: Words, common: int) -> tuple[float, ...]:
     """What `RELATIONS` names; `common` is the number of content words shared with the other response."""
-    used = content_words(prompt.distinct & response.distinct)
+    used = content_word_count(prompt.distinct & response.distinct)
     pairs = len(prompt.pairs & response.pairs)
     return (
         _share(used, prompt.content), _share(used, response.content), _share(pairs, len(prompt.pairs)),

@@ -13,7 +13,7 @@ from typing import Self
 import numpy as np
 
 from prefens.core.errors import ConfigError
-from prefens.core.feature_cache import shared
+from prefens.core.feature_cache import cached_features
 from prefens.core.feature_scaling import Block, PairScaling
 from prefens.core.types import PairFeatures, Pairs
 from prefens.members.style import all_features
@@ -31,7 +31,7 @@ class StyleInputs:
     @classmethod
     def fit(cls, train: Pairs) -> Self:
         """Measure the scales on the training rows alone."""
-        found, rows = shared(train, "style features", all_features)
+        found, rows = cached_features(train, "style features", all_features)
         return cls(PairScaling.fit([Block(found.odd[rows])], [Block(found.even[rows])]))
 
     @property
@@ -41,7 +41,7 @@ class StyleInputs:
 
     def of_base(self, pairs: Pairs) -> PairFeatures:
         """Return the features, in [-1, 1], of all pairs that `pairs` were taken from: tokens have their rows there."""
-        found, _ = shared(pairs, "style features", all_features)
+        found, _ = cached_features(pairs, "style features", all_features)
         odd, even = self.scaling.apply([Block(found.odd)], [Block(found.even)])
         return replace(found, odd=np.tanh(odd), even=np.tanh(even))
 

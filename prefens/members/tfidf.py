@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from prefens.core.feature_cache import shared
+from prefens.core.feature_cache import cached_features
 from prefens.core.feature_scaling import Block, PairScaling
 from prefens.core.parallel import map_chunks
 from prefens.core.symmetric_logistic import SymmetricLogistic
@@ -96,7 +96,7 @@ class TfidfMember(Member):
 
     def _counts(self, pairs: Pairs) -> tuple[list[sparse.csr_matrix], Any]:
         signature = self.cache_signature("counts", self.word_ngrams, self.char_ngrams, self.bits)
-        return shared(pairs, signature, self._count_all)
+        return cached_features(pairs, signature, self._count_all)
 
     def _frequencies(self, train: Pairs) -> NDArray[np.float32]:
         """Return the (2 * 2^bits,) inverse document frequencies in responses, words and characters evened out."""

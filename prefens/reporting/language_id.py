@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prefens.data.text.style_counts import SCRIPTS, tokens
+from prefens.data.text.style_counts import SCRIPTS, split_words
 
 STOP_WORDS = {
     "English": "the and is of to in that it you for are with this what how not can be have from a an do my me write",
@@ -45,7 +45,7 @@ def language(text: str, letters: Sequence[int]) -> int:
         return PLACE[JAPANESE]
     if name != "latin":
         return PLACE[OF_SCRIPT.get(name, OTHER)]
-    words = set(tokens(text[:START]))
+    words = set(split_words(text[:START]))
     met = [len(words & known) for known in WORDS]
     most = max(met)
     return PLACE[UNCLEAR] if most == 0 or met.count(most) > 1 else 2 + met.index(most)

@@ -36,7 +36,7 @@ from prefens.reporting.reliability import calibration_section
 from prefens.reporting.section import Section
 from prefens.reporting.style_audit import style_section
 from prefens.store.member_spec import MemberSpec
-from prefens.store.oof_store import SplitStore
+from prefens.store.split_store import SplitStore
 
 log = logging.getLogger(__name__)
 
@@ -149,7 +149,7 @@ def fold_runs(blend: Blend, split: SplitStore | None) -> tuple[list[MemberSpec],
         for spec in split.members()
         if spec.name in blend.names and spec.kind is not None and len(split.finished_folds(spec)) == split.folds.k
     ]
-    return specs, {spec.name: [split.facts(spec, fold) for fold in range(split.folds.k)] for spec in specs}
+    return specs, {spec.name: [split.record(spec, fold) for fold in range(split.folds.k)] for spec in specs}
 
 
 def _calibration(blend: Blend) -> Section:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from prefens.core.bootstrap import GroupBootstrap, interval
-from prefens.core.feature_cache import shared
+from prefens.core.feature_cache import cached_features
 from prefens.core.feature_scaling import Block, PairScaling
 from prefens.core.symmetric_logistic import fit_lbfgs
 from prefens.core.types import Floats, Pairs, Strings
@@ -67,7 +67,7 @@ def style_section(pairs: Pairs, resamples: int = 100, seconds: float = 8.0, rows
     rows : how many are drawn from larger data, by whole prompts.
     """
     sample = draw_prompts(pairs, rows, seed=0)
-    found, place = shared(sample, "style features", all_features)
+    found, place = cached_features(sample, "style features", all_features)
     features, group = found.take(place), prompt_groups(sample)
     scaling = PairScaling.fit([Block(features.odd)], [Block(features.even)])
     scaled = scaling.apply([Block(features.odd)], [Block(features.even)])
@@ -90,7 +90,7 @@ def _resampled(
     whole = fit_lbfgs(odd, even, label, strength)
     ends, draws = time.monotonic() + seconds, []
     for counts in (counts for chunk in bootstrap.draws() for counts in chunk):
-        rows = np.repeat(np.arange(len(label)), counts[bootstrap.place].astype(np.int64))
+        rows = np.repeat(np.arange(len(label)), counts[bootstrap.group_index].astype(np.int64))
         model = fit_lbfgs(odd[rows], even[rows], label[rows], strength, start=whole, tolerance=1e-4)
         draws.append((2.0 * model.odd, model.even))  # the logits of winning and losing are s and -s
         if len(draws) >= FEWEST and time.monotonic() > ends:

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from prefens.core.feature_cache import shared
+from prefens.core.feature_cache import cached_features
 from prefens.core.parallel import map_chunks
 from prefens.core.types import Floats, Ints, Pairs, Strings
-from prefens.data.text.style_counts import EDGE, LAYOUT, SCRIPTS, WORD, characters, flat, layout
+from prefens.data.text.style_counts import EDGE, LAYOUT, SCRIPTS, WORD, character_counts, layout_counts, normalize
 from prefens.reporting.bias.model_families import own_names
 from prefens.reporting.language_id import LANGUAGES, language, main_script
 
@@ -74,7 +74,7 @@ class Reading:
 
 def read_pairs(pairs: Pairs) -> Reading:
     """Return what `COLUMNS` names of all texts; rows depend on their own texts and model names only."""
-    found, rows = shared(pairs, "reading of texts", _read_all)
+    found, rows = cached_features(pairs, "reading of texts", _read_all)
     return found.take(rows)
 
 
@@ -99,10 +99,10 @@ def count_words(text: str) -> int:
 
 def _read(turns: tuple[str, ...], model: str) -> tuple[int, ...]:
     text = "\n\n".join(turns)
-    looks, letters, lower = layout(text), characters(text)[: len(SCRIPTS)], flat(text)
+    looks, letters, lower = layout_counts(text), character_counts(text)[: len(SCRIPTS)], normalize(text)
     words = own_names(model)
     named = any(word in lower for word in words) and re.search(rf"\b(?:{'|'.join(words)})\b", lower) is not None
-    refused = any(REFUSAL.search(flat(turn[:EDGE])) for turn in turns)
+    refused = any(REFUSAL.search(normalize(turn[:EDGE])) for turn in turns)
     praise = any(phrase in f" {lower}" for phrase in FIRST_PERSON) and PRAISE.search(lower) is not None
     return (
         len(turns), len(text), count_words(text), sum(looks[place] for place in LISTS), looks[HEADINGS], looks[BOLD],

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from prefens.core.errors import ConfigError, StoreError
+from prefens.core.fold_run import FoldPredictions
 from prefens.core.hashing import digest, short
-from prefens.core.types import FoldPredictions, Folds, MemberInfo, OOFStack
+from prefens.core.types import Folds, MemberInfo, OOFStack
 from prefens.data.fold_file import read_folds
-from prefens.data.folds import FoldSettings, Labelled, data_digest, labelled, split_rows
+from prefens.data.folds import FoldSettings, LabelledRows, data_digest, labelled_rows, split_rows
 from prefens.data.labels import read_labels
 from prefens.data.probabilities import read_probabilities
 from prefens.data.sources import Source
@@ -22,9 +23,10 @@ from prefens.ensemble.inputs import Gathered, Given
 from prefens.runner import config
 from prefens.runner.schemas import BlendConfig
 from prefens.store.assemble import common_rows, make_stack
-from prefens.store.external import ForeignMember
+from prefens.store.external import ExternalMember
 from prefens.store.member_spec import MemberSpec
-from prefens.store.oof_store import OOFStore, SplitStore
+from prefens.store.oof_store import OOFStore
+from prefens.store.split_store import SplitStore
 from prefens.store.tracking.factory import Tracking
 
 log = logging.getLogger(__name__)
@@ -57,12 +59,12 @@ def is_file(name: str) -> bool:
     return Path(name).suffix.lower() in SUFFIXES
 
 
-def read_member(path: Path, columns: Mapping[str, str], name: str | None = None) -> ForeignMember:
+def read_member(path: Path, columns: Mapping[str, str], name: str | None = None) -> ExternalMember:
     """Read probabilities made elsewhere; the member is called by the file's stem, unless by `name`."""
     ids, probabilities = read_probabilities(path, columns)
     order = np.argsort(ids)
     content = digest([ids[order].tolist(), probabilities[order].tolist()])
-    return ForeignMember(path.stem if name is None else name, content, ids, probabilities)
+    return ExternalMember(path.stem if name is None else name, content, ids, probabilities)
 
 
 def find_folds(settings: BlendConfig, stored: bool) -> tuple[Folds, SplitStore | None, Given | None]:
@@ -99,7 +101,7 @@ def find_folds(settings: BlendConfig, stored: bool) -> tuple[Folds, SplitStore |
             "the outcome of each pair",
             "add labels=labels.csv (id, label) or data.path=train.csv, or tracking.root=DIR of a store",
         )
-    return _make_folds(settings, labelled(given.pairs)), None, given
+    return _make_folds(settings, labelled_rows(given.pairs)), None, given
 
 
 def _needs_own_folds(settings: BlendConfig, store: OOFStore, digest: str | None) -> bool:
@@ -110,7 +112,7 @@ def _needs_own_folds(settings: BlendConfig, store: OOFStore, digest: str | None)
     return settings.fold_file is not None or not any(split.folds.data_digest == digest for split in splits)
 
 
-def _make_folds(settings: BlendConfig, rows: Labelled) -> Folds:
+def _make_folds(settings: BlendConfig, rows: LabelledRows) -> Folds:
     asked = _asked(settings)
     if settings.fold_file is not None:
         if asked:

@@ -6,12 +6,12 @@ import logging
 import time
 from dataclasses import dataclass, replace
 
-from prefens.core.types import FoldPredictions
+from prefens.core.fold_run import FoldPredictions
 from prefens.ensemble.complementarity import Promise, promise
 from prefens.store.assemble import make_stack
 from prefens.store.fold_status import fold_status
 from prefens.store.member_spec import MemberSpec
-from prefens.store.oof_store import SplitStore
+from prefens.store.split_store import SplitStore
 from prefens.store.verdict import Verdict, read_verdict, write_verdict
 
 log = logging.getLogger(__name__)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from prefens.core import resources
+from prefens.core.fold_run import FoldPredictions, RunKey
 from prefens.core.metrics import accuracy, log_loss
-from prefens.core.types import Fold, FoldPredictions, RunKey
+from prefens.core.types import Fold
 from prefens.data.corpus import Corpus
 from prefens.members.base import Context, FitReport, Member
+from prefens.store.run_record import RunResult
 
 
 def fit_fold(
@@ -27,22 +28,23 @@ def fit_fold(
 
 def fit_and_predict(
     corpus: Corpus, fold: Fold, member: Member, key: RunKey, root: Path, checkpoint: Path
-) -> tuple[FoldPredictions, dict[str, Any]]:
-    """Fit a member on a fold; return its predictions of the held-out rows, and what run.json says of them."""
+) -> tuple[FoldPredictions, RunResult]:
+    """Fit a member on a fold; return its predictions of the held-out rows, and what the fold run amounts to."""
     started = time.perf_counter()
     report = fit_fold(corpus, fold, member, key, root, checkpoint)
     valid, n = corpus.pairs.take(fold.valid), len(fold.valid)
     unseen = corpus.pairs.take(np.concatenate([fold.valid, fold.holdout]))
     probabilities = member.predict_proba(unseen)
     predictions = FoldPredictions(key, unseen.ids[:n], probabilities[:n], unseen.ids[n:], probabilities[n:])
-    return predictions, {
-        "log_loss": log_loss(predictions.probabilities, valid.labels),
-        "accuracy": accuracy(predictions.probabilities, valid.labels),
-        "seconds": report.seconds + time.perf_counter() - started,
-        "device": report.device,
-        "threads": resources.thread_count(),
-        "train_rows": len(corpus.train_rows(fold)),
-        "valid_rows": n,
-        "facts": {name: value for name, value in report.facts.items() if value == value},  # NaN is no JSON
-        "curves": {name: list(curve) for name, curve in report.curves.items()},
-    }
+    result = RunResult(
+        log_loss=log_loss(predictions.probabilities, valid.labels),
+        accuracy=accuracy(predictions.probabilities, valid.labels),
+        seconds=report.seconds + time.perf_counter() - started,
+        device=report.device,
+        threads=resources.thread_count(),
+        train_rows=len(corpus.train_rows(fold)),
+        valid_rows=n,
+        metadata={name: value for name, value in report.facts.items() if value == value},  # NaN is no JSON
+        curves={name: list(curve) for name, curve in report.curves.items()},
+    )
+    return predictions, result

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from prefens.store.member_spec import MemberSpec
+from prefens.store.run_record import RunResult
 
 
 @dataclass(frozen=True)
@@ -46,10 +46,10 @@ class FoldResult:
     trained: bool
 
     @classmethod
-    def of(cls, spec: MemberSpec, fold: int, run: Mapping[str, Any], tuned_on_oof: bool, trained: bool) -> Self:
-        """Make one from a stored run.json."""
-        scores = run["log_loss"], run["accuracy"], run["seconds"]
-        return cls(spec.name, spec.backbone, spec.seed, fold, tuned_on_oof, *scores, trained)
+    def of(cls, spec: MemberSpec, fold: int, run: RunResult, tuned_on_oof: bool, trained: bool) -> Self:
+        """Make one from what a fold run amounts to."""
+        member = spec.name, spec.backbone, spec.seed
+        return cls(*member, fold, tuned_on_oof, run.log_loss, run.accuracy, run.seconds, trained)
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as train.json holds it."""

@@ -9,17 +9,18 @@ from pathlib import Path
 import numpy as np
 
 from prefens.core.errors import ConfigError, StoreError
+from prefens.core.fold_run import FoldPredictions
 from prefens.core.metrics import accuracy, log_loss
-from prefens.core.types import FoldPredictions
 from prefens.runner.blend_inputs import is_file
 from prefens.runner.sync import sync_member
-from prefens.store.external import ForeignMember
+from prefens.store.external import ExternalMember
 from prefens.store.member_spec import MemberSpec
-from prefens.store.oof_store import SplitStore
+from prefens.store.run_record import RunResult
+from prefens.store.split_store import SplitStore
 from prefens.store.tracking.tracker import Tracker
 
 
-def import_member(split: SplitStore, tracker: Tracker, member: ForeignMember, force: bool = False) -> MemberSpec:
+def import_member(split: SplitStore, tracker: Tracker, member: ExternalMember, force: bool = False) -> MemberSpec:
     """Store and track a member made elsewhere; importing it again changes nothing.
 
     Raises
@@ -33,11 +34,11 @@ def import_member(split: SplitStore, tracker: Tracker, member: ForeignMember, fo
     spec, runs = member.spec(split.folds), member.runs(split.folds)
     known = next((each for each in split.members() if each.name == name), None)
     if known is not None and not _same(split, known, spec, runs):
-        if known.foreign is None or not force:
+        if known.external is None or not force:
             raise StoreError(
                 f"{split.path}: has a member {name} already, with other predictions",
                 "the same file with the same columns, or another name",
-                "set name=..." + (", or force=true to replace it" if known.foreign else ""),
+                "set name=..." + (", or force=true to replace it" if known.external else ""),
             )
         split.forget(known)
     split.put_member(spec)
@@ -61,12 +62,6 @@ def _same(split: SplitStore, known: MemberSpec, spec: MemberSpec, runs: Sequence
 
 def _put(split: SplitStore, spec: MemberSpec, run: FoldPredictions) -> None:
     label = split.folds.label[split.folds.split(run.key.fold).valid]
-    facts = {
-        "log_loss": log_loss(run.probabilities, label),
-        "accuracy": accuracy(run.probabilities, label),
-        "seconds": 0.0,
-        "valid_rows": len(run.ids),
-        "facts": {},
-        "curves": {},
-    }
-    split.put(spec, run, facts, lambda directory: None)
+    scores = log_loss(run.probabilities, label), accuracy(run.probabilities, label)
+    result = RunResult(log_loss=scores[0], accuracy=scores[1], seconds=0.0, valid_rows=len(run.ids))
+    split.put(spec, run, result, lambda directory: None)

@@ -17,7 +17,7 @@ from prefens.core.hashing import digest, short
 from prefens.core.metrics import log_loss
 from prefens.runner.sync import member_stack
 from prefens.store.member_spec import MemberSpec
-from prefens.store.oof_store import SplitStore
+from prefens.store.split_store import SplitStore
 
 log = logging.getLogger(__name__)
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # failed trials are told here

@@ -12,7 +12,8 @@ import orjson
 from prefens.core.errors import ConfigError
 from prefens.runner.sweep import latest
 from prefens.store.fold_status import FoldState, FoldStatus, fold_status
-from prefens.store.oof_store import OOFStore, SplitStore
+from prefens.store.oof_store import OOFStore
+from prefens.store.split_store import SplitStore
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ def split_statuses(root: Path) -> list[SplitStatus]:
 
 def _split_status(split: SplitStore) -> SplitStatus:
     k = _fold_count(split.path / "folds.parquet")
-    specs = [spec for spec in split.members() if spec.foreign is None]
+    specs = [spec for spec in split.members() if spec.external is None]
     members = {spec.name: [fold_status(split, spec, fold, verify=False) for fold in range(k)] for spec in specs}
     return SplitStatus(split.path.name, members, {spec.name: spec.backbone for spec in specs})
 

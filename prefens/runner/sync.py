@@ -22,7 +22,8 @@ from prefens.ensemble.leaderboard import scores
 from prefens.store.assemble import make_stack
 from prefens.store.fold_status import FoldStatus, fold_status
 from prefens.store.member_spec import MemberSpec
-from prefens.store.oof_store import OOFStore, SplitStore
+from prefens.store.oof_store import OOFStore
+from prefens.store.split_store import SplitStore
 from prefens.store.tracking.factory import make_tracker
 from prefens.store.tracking.tracker import MemberSummary, NoTracker, Tracker
 from prefens.store.verdict import Verdict
@@ -91,7 +92,7 @@ def sync_member(split: SplitStore, spec: MemberSpec, tracker: MlflowTracker) -> 
     """
     logged, count = tracker.logged(spec), 0
     statuses = [fold_status(split, spec, fold, verify=False) for fold in range(split.folds.k)]
-    for fold, status in enumerate(statuses if spec.foreign is None else ()):
+    for fold, status in enumerate(statuses if spec.external is None else ()):
         if not status.held and status.content != logged.get(spec.key(fold).digest):
             count += sync_fold(split, spec, fold, tracker)
     return count + _sync_scores(split, spec, statuses, tracker, logged.get(spec.key(0).member_digest))
@@ -102,7 +103,7 @@ def sync_fold(split: SplitStore, spec: MemberSpec, fold: int, tracker: MlflowTra
     key, folder, status = spec.key(fold), split.fold_dir(spec.name, fold), fold_status(split, spec, fold)
     if status.damage is not None:
         log.warning("%s fold %d is not logged to MLflow: %s", spec.name, fold, status.damage)
-    elif status.run:
+    elif status.run is not None:
         tracker.log_fold(spec, key, status.run, [folder / "predictions.parquet", folder / "run.json"])
         return 1
     elif status.failure is not None:
@@ -116,8 +117,9 @@ def _sync_scores(
     split: SplitStore, spec: MemberSpec, statuses: Sequence[FoldStatus], tracker: MlflowTracker, logged: str | None
 ) -> int:
     """Log the scores of a member whose folds are all there, and its early-discard verdict, unless they are logged."""
-    verdict, complete = statuses[0].verdict, all(status.finished for status in statuses)
-    content = digest([[status.run["ended"] for status in statuses if complete], verdict and asdict(verdict)])
+    verdict, runs = statuses[0].verdict, [run for status in statuses if (run := status.finished) is not None]
+    complete = len(runs) == len(statuses)
+    content = digest([[run.ended for run in runs if complete], verdict and asdict(verdict)])
     if content == logged or not (complete or verdict or logged):
         return 0
     folds = [fold_status(split, spec, fold) for fold in range(len(statuses)) if complete]
@@ -147,14 +149,15 @@ def _summary(
             return MemberSummary(metrics, "", None, now, now, finished=False)
         note = f"{verdict.decision.capitalize()} after its first fold: {verdict.comparison}."
         return MemberSummary(metrics, note, decision, verdict.time, verdict.time, verdict.discarded)
+    records = [status.run for status in folds if status.run is not None]
     runs = [status.predictions for status in folds if status.predictions is not None]
     stack, holdout = make_stack(split.folds, {spec.info: runs})
     for name, rows in (("oof", stack), ("holdout", holdout)):
         values = {} if rows is None else scores(rows.probabilities[0], rows.folds).as_dict()
         metrics |= {f"{name}_{score}": value for score, value in values.items()}
-    metrics["seconds"] = sum(status.run["seconds"] for status in folds)
+    metrics["seconds"] = sum(run.seconds for run in records)
     files = [save(calibration_plot(stack.probabilities[0], stack.folds.label, spec.name), scratch)]
-    started, ended = min(status.run["started"] for status in folds), max(status.run["ended"] for status in folds)
+    started, ended = min(run.started for run in records), max(run.ended for run in records)
     return MemberSummary(metrics, score_note(metrics), decision, started, ended, True, split.folds, files)
 
 

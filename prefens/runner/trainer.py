@@ -9,12 +9,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from prefens.core import shutdown
 from prefens.core.errors import CollapseError
-from prefens.core.files import clear_abandoned, mend
-from prefens.core.leases import POLL, Busy, fold_lease, held, is_held
+from prefens.core.files import recover, remove_stale_tmp
+from prefens.core.leases import POLL_SECONDS, Busy, acquire, fold_lease, is_held
 from prefens.data.corpus import Corpus
 from prefens.members.base import Member
 from prefens.members.training.distributed import from_main
@@ -25,7 +24,8 @@ from prefens.runner.sync import sync_fold, sync_member
 from prefens.store.failures import note_failure
 from prefens.store.fold_status import FoldStatus, fold_status
 from prefens.store.member_spec import MemberSpec
-from prefens.store.oof_store import SplitStore
+from prefens.store.run_record import RunResult
+from prefens.store.split_store import SplitStore
 from prefens.store.tracking.tracker import Tracker
 from prefens.store.verdict import remove_verdict
 
@@ -72,14 +72,14 @@ class Trainer:
             Where one of the folds has collapsed before: it would do so again, and nothing is trained.
         """
         self.split.put_member(spec)
-        clear_abandoned(self.split.member_dir(spec.name))
+        remove_stale_tmp(self.split.member_dir(spec.name))
         if self.early_discard is None or self.force:
             remove_verdict(self.split.member_dir(spec.name))
         statuses = {fold: fold_status(self.split, spec, fold) for fold in folds}
         if not self.force:
             _refuse_collapsed(spec, statuses)
-        stored = [fold for fold in folds if statuses[fold].settled]
-        results = {} if self.force else {fold: self._result(spec, fold, statuses[fold].run) for fold in stored}
+        stored = {fold: run for fold, status in statuses.items() if (run := status.settled) is not None}
+        results = {} if self.force else {fold: self._result(spec, fold, run) for fold, run in stored.items()}
         left = [fold for fold in folds if fold not in results]
         while left:
             for fold in tuple(left):
@@ -100,44 +100,44 @@ class Trainer:
         """Wait until one of the folds has another holder than a living process."""
         while all(is_held(fold_lease(self.root, spec.key(fold))) for fold in folds):
             shutdown.check()
-            time.sleep(POLL)
-        time.sleep(POLL)
+            time.sleep(POLL_SECONDS)
+        time.sleep(POLL_SECONDS)
 
     def _train_leased(self, spec: MemberSpec, make: Callable[[], Member], fold: int) -> FoldResult:
         """Train a fold run under its lease, unless another process has finished it; `Busy` where one works on it."""
         work = {"member": spec.name, "fold": fold, "split": self.split.path.name}
-        with held(fold_lease(self.root, spec.key(fold)), work) as dead:
+        with acquire(fold_lease(self.root, spec.key(fold)), work) as dead:
             if dead is not None:
                 log.warning("%s fold %d: taken over, %s has died", spec.name, fold, dead.where)
-            mend(self.split.fold_dir(spec.name, fold))
+            recover(self.split.fold_dir(spec.name, fold))
             status = fold_status(self.split, spec, fold)
-            if status.finished and not self.force:
-                return self._result(spec, fold, status.run)
+            if status.finished is not None and not self.force:
+                return self._result(spec, fold, status.finished)
             if status.damage is not None:
                 log.warning("%s fold %d: %s; training it again", spec.name, fold, status.damage)
             return self._result(spec, fold, self._train(spec, make(), fold), trained=True)
 
-    def _train(self, spec: MemberSpec, member: Member, fold: int) -> dict[str, Any]:
-        """Train a fold run whose lease this process has, and record what came of it; return its run.json."""
+    def _train(self, spec: MemberSpec, member: Member, fold: int) -> RunResult:
+        """Train a fold run whose lease this process has, and record what came of it."""
         shutdown.check()
         started, key = time.time(), spec.key(fold)
         self.tracker.attempt(lambda tracker: tracker.start_fold(spec, key, started))
         checkpoint = self.root / "checkpoints" / f"{key.digest[:16]}.pt"
-        mend(checkpoint)
+        recover(checkpoint)
         with self._recording_failure(spec, fold, started):
             from_main(fold)  # the others, where there are any, help with the same
             try:
-                predictions, run = fit_and_predict(
+                predictions, result = fit_and_predict(
                     self.corpus, self.corpus.folds.split(fold), member, key, self.root, checkpoint
                 )
             except CollapseError:
                 checkpoint.unlink(missing_ok=True)  # of weights that are no good
                 raise
         with shutdown.defer(), self._recording_failure(spec, fold, started):
-            self.split.put(spec, predictions, {"started": started, **run}, member.save)
+            self.split.put(spec, predictions, result, member.save, started)
             checkpoint.unlink(missing_ok=True)
             self.tracker.attempt(partial(sync_fold, self.split, spec, fold))
-        return run
+        return result
 
     @contextmanager
     def _recording_failure(self, spec: MemberSpec, fold: int, started: float) -> Iterator[None]:
@@ -153,8 +153,8 @@ class Trainer:
                 log.warning("the failure of %s fold %d is not noted: %s", spec.name, fold, other)
             raise
 
-    def _result(self, spec: MemberSpec, fold: int, run: Mapping[str, Any], trained: bool = False) -> FoldResult:
-        """Return the result of a finished fold run, and log its score."""
+    def _result(self, spec: MemberSpec, fold: int, run: RunResult, trained: bool = False) -> FoldResult:
+        """Return the row of a finished fold run, and log its score."""
         result = FoldResult.of(spec, fold, run, self.split.is_tuned(spec), trained)
         log.info("%s fold %d: log loss %.4f%s", spec.name, fold, result.log_loss, "" if trained else " (was finished)")
         return result

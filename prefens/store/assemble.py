@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prefens.core.errors import StoreError
+from prefens.core.fold_run import FoldPredictions
 from prefens.core.hashing import short
-from prefens.core.types import TOLERANCE, Floats, FoldPredictions, Folds, MemberInfo, OOFStack, Strings, take_rows
+from prefens.core.types import TOLERANCE, Floats, Folds, MemberInfo, OOFStack, Strings
 
 log = logging.getLogger(__name__)
 
@@ -38,9 +39,9 @@ def make_stack(
         )
     kept = np.ones(len(folds.ids), dtype=bool) if keep is None else keep
     oof = [_join_folds(info, folds, runs, kept) for info, runs in members.items()]
-    stack = OOFStack(tuple(members), np.stack(oof), take_rows(folds, folds.scored & kept))
-    held_out = take_rows(folds, ~folds.scored & kept)
-    without = [info.name for info, runs in members.items() if is_foreign(info) and not len(runs[0].holdout_ids)]
+    stack = OOFStack(tuple(members), np.stack(oof), folds.rows(folds.scored & kept))
+    held_out = folds.rows(~folds.scored & kept)
+    without = [info.name for info, runs in members.items() if is_external(info) and not len(runs[0].holdout_ids)]
     if len(held_out.ids) and without:
         log.warning("no hold-out score: no predictions of the held-out rows by %s", ", ".join(without))
     if not len(held_out.ids) or without:
@@ -77,7 +78,7 @@ def common_rows(folds: Folds, members: Mapping[MemberInfo, Sequence[FoldPredicti
     return keep
 
 
-def is_foreign(info: MemberInfo) -> bool:
+def is_external(info: MemberInfo) -> bool:
     """Whether a member was made elsewhere."""
     return info.backbone is None
 
@@ -108,7 +109,7 @@ def _aligned(
 ) -> Floats:
     """Return probabilities in the order of `ids`, after checking them; ids among `known` may go unused."""
     name = f"member {info.name}, " + ("the hold-out" if fold is None else f"fold {fold}")
-    do = "mend its file and import it again" if is_foreign(info) else "delete the fold run and train it again"
+    do = "mend its file and import it again" if is_external(info) else "delete the fold run and train it again"
     in_order = np.array_equal(given, ids)  # as they come from the store: no need to look each one up
     place = {} if in_order else {id_: row for row, id_ in enumerate(given)}
     missing = [] if in_order else [id_ for id_ in ids if id_ not in place]

@@ -9,14 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prefens.core.errors import StoreError
-from prefens.core.types import Floats, FoldPredictions, Folds, Strings
+from prefens.core.fold_run import FoldPredictions
+from prefens.core.types import Floats, Folds, Strings
 from prefens.store.member_spec import MemberSpec
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
-class ForeignMember:
+class ExternalMember:
     """Out-of-fold or hold-out probabilities that somebody else's program made.
 
     Attributes
@@ -32,8 +33,8 @@ class ForeignMember:
 
     def spec(self, folds: Folds) -> MemberSpec:
         """Return the member as the store knows it: no backbone, no seed, and its probabilities as its recipe."""
-        recipe = {"foreign": self.digest, "name": self.name}
-        return MemberSpec(None, None, recipe, None, folds.data_digest, folds.digest, foreign=self.name)
+        recipe = {"external": self.digest, "name": self.name}
+        return MemberSpec(None, None, recipe, None, folds.data_digest, folds.digest, external=self.name)
 
     def runs(self, folds: Folds, partial: bool = False) -> list[FoldPredictions]:
         """Return the probabilities by fold, with those of the hold-out, where there are any, in each.

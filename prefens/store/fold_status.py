@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any
 
 from prefens.core.errors import StoreError
+from prefens.core.fold_run import FoldPredictions
 from prefens.core.hashing import digest
 from prefens.core.leases import Holder, fold_lease, holder_of, is_live
-from prefens.core.types import FoldPredictions
 from prefens.store.failures import Failure, failure_of
-from prefens.store.integrity import wrong_sizes
+from prefens.store.integrity import find_mismatch
 from prefens.store.member_spec import MemberSpec
-from prefens.store.oof_store import SplitStore
+from prefens.store.run_record import RunRecord
+from prefens.store.split_store import SplitStore
 from prefens.store.verdict import Verdict, read_verdict
 
 
@@ -40,8 +40,8 @@ class FoldStatus:
 
     Attributes
     ----------
-    run : mapping
-        Its run.json, empty where none is stored under its key.
+    run : RunRecord or None
+        Its run.json, where that is stored under its key.
     predictions : FoldPredictions or None
         Its probabilities, where they were asked for and nothing is damaged.
     damage : str or None
@@ -58,7 +58,7 @@ class FoldStatus:
         When all this was read, in seconds since the epoch.
     """
 
-    run: Mapping[str, Any]
+    run: RunRecord | None
     predictions: FoldPredictions | None
     damage: str | None
     failure: Failure | None
@@ -68,14 +68,14 @@ class FoldStatus:
     time: float
 
     @property
-    def finished(self) -> bool:
-        """Whether it is stored, without damage."""
-        return bool(self.run) and self.damage is None
+    def finished(self) -> RunRecord | None:
+        """Its run.json, where nothing is damaged."""
+        return self.run if self.damage is None else None
 
     @property
-    def settled(self) -> bool:
-        """Whether nothing is left to do for it: finished, and nobody works on it or died over it."""
-        return self.finished and self.holder is None
+    def settled(self) -> RunRecord | None:
+        """Its run.json, where nothing is left to do: finished, and nobody works on it or died over it."""
+        return self.finished if self.holder is None else None
 
     @property
     def discarded(self) -> bool:
@@ -92,7 +92,7 @@ class FoldStatus:
         """All this in one word."""
         if self.held:
             return FoldState.running
-        if self.run:
+        if self.run is not None:
             return FoldState.done
         if self.failure is not None:
             return FoldState.collapsed if self.failure.collapsed else FoldState.failed
@@ -105,24 +105,24 @@ class FoldStatus:
         """Time spent on it, where it is done, failed or running."""
         if self.held and self.holder is not None:
             return self.time - self.holder.started
-        if self.run:
-            return float(self.run["seconds"])
+        if self.run is not None:
+            return self.run.seconds
         return 0.0 if self.failure is None else self.failure.seconds
 
     @property
     def log_loss(self) -> float | None:
         """On its held-out rows, in nats, where it is done."""
-        return self.run["log_loss"] if self.run and not self.held else None
+        return None if self.run is None or self.held else self.run.log_loss
 
     @property
     def device(self) -> str:
         """What it was done on, "cpu" or "cuda"."""
-        return "cpu" if self.held else str(self.run.get("device", "cpu"))
+        return "cpu" if self.run is None or self.held else self.run.device
 
     @property
     def threads(self) -> int:
         """How many threads it was done with."""
-        return 1 if self.held else int(self.run.get("threads", 1))
+        return 1 if self.run is None or self.held else self.run.threads
 
     @property
     def note(self) -> str:
@@ -138,8 +138,8 @@ class FoldStatus:
         """The digest of what MLflow is to hold of it, or None for nothing."""
         if self.damage is not None:
             return "damaged"
-        if self.run:
-            return digest(dict(self.run))
+        if self.run is not None:
+            return self.run.digest
         return None if self.failure is None else digest(asdict(self.failure))
 
     def as_dict(self) -> dict[str, Any]:
@@ -162,19 +162,18 @@ def fold_status(split: SplitStore, spec: MemberSpec, fold: int, verify: bool = T
     key, folder = spec.key(fold), split.fold_dir(spec.name, fold)
     lease = fold_lease(split.root, key)
     holder = holder_of(lease)  # before the files: who has left it since has stored them
-    run: dict[str, Any] = {}
-    predictions, damage = None, None
+    run, predictions, damage = None, None, None
     if folder.exists():
         try:
-            run = split.facts(spec, fold)
-            if run.get("key") != key.as_dict():
-                run, damage = {}, f"{folder}: belongs to another run"
+            run = split.record(spec, fold)
+            if run.key != key:
+                run, damage = None, f"{folder}: belongs to another run"
             elif verify:
-                damage = wrong_sizes(folder, run.get("files", {}))
+                damage = find_mismatch(folder, run.files)
                 predictions = split.predictions(spec, fold) if damage is None else None
         except StoreError as error:
             damage = error.came
-    failure = None if run else failure_of(folder)
+    failure = failure_of(folder) if run is None else None
     held = holder is not None and is_live(lease, holder)
     verdict = read_verdict(split.member_dir(spec.name))
     return FoldStatus(run, predictions, damage, failure, holder, held, verdict, time.time())

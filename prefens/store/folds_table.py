@@ -10,29 +10,76 @@ import numpy as np
 import pyarrow as pa
 
 from prefens.core.errors import StoreError
+from prefens.core.fold_run import FORMAT_VERSION
 from prefens.core.hashing import short
 from prefens.core.types import Folds
 
+COLUMNS = ("id", "label", "group", "fold")
+
 
 def folds_columns(folds: Folds) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the columns that hold the rows of `folds`, and the metadata that holds the rest."""
+    """Return the columns that hold the rows of folds, and the metadata that hold the rest and the format version."""
     columns: dict[str, Any] = {"id": folds.ids, "label": folds.label, "group": folds.group, "fold": folds.fold}
     if folds.truth is not None:
         columns["truth"] = list(folds.truth.reshape(len(folds.truth), -1))
-    settings = {"settings": dict(folds.settings), "data_digest": folds.data_digest, "fold_digest": folds.digest}
-    return columns, settings
+    metadata = {
+        "format_version": FORMAT_VERSION,
+        "settings": dict(folds.settings),
+        "data_digest": folds.data_digest,
+        "fold_digest": folds.digest,
+    }
+    return columns, metadata
+
+
+def check_format(metadata: Mapping[str, Any], path: Path) -> None:
+    """Refuse a file of another format version; one that notes no version has version 1.
+
+    Parameters
+    ----------
+    metadata : mapping
+        The metadata of the file, as `folds_columns` returns them.
+    path : Path
+        The file, for the error.
+
+    Raises
+    ------
+    StoreError
+        Where the version is not `FORMAT_VERSION`.
+    """
+    version = metadata.get("format_version", 1)
+    if version != FORMAT_VERSION:
+        raise StoreError(
+            f"{path}: format version {version}",
+            f"format version {FORMAT_VERSION}, which this prefens reads and writes",
+            "train again under another tracking.root=DIR, or install the version of prefens that wrote the store",
+        )
 
 
 def folds_of(table: pa.Table, metadata: Mapping[str, Any], path: Path) -> Folds:
     """Return the folds that `folds_columns` described.
 
+    Parameters
+    ----------
+    table, metadata : pyarrow.Table and mapping
+        What `read_table` returns.
+    path : Path
+        The file that they come from, for errors.
+
     Raises
     ------
-    StoreError where a column is missing, or where the rows are not those of the noted fold digest; `path` is for it.
+    StoreError
+        Where the format version is another one, where columns or metadata are missing, or where the rows do not have
+        the noted fold digest.
     """
-    missing = sorted({"id", "label", "group", "fold"} - {*table.column_names})
-    if missing:
-        raise StoreError(f"{path}: no column {', '.join(missing)}", "id, label, group and fold", "restore the file")
+    check_format(metadata, path)
+    lacking = [name for name in COLUMNS if name not in table.column_names]
+    lacking += [name for name in ("settings", "data_digest", "fold_digest") if name not in metadata]
+    if lacking:
+        raise StoreError(
+            f"{path}: no {', '.join(lacking)}",
+            f"columns {', '.join(COLUMNS)}, with settings and digests in the metadata",
+            "restore the file",
+        )
     ids, group = (table.column(name).to_numpy(zero_copy_only=False).astype(object) for name in ("id", "group"))
     label, fold = (table.column(name).to_numpy() for name in ("label", "fold"))
     truth = None

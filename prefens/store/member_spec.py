@@ -1,14 +1,19 @@
-"""A member as store and trackers know it."""
+"""A member as the store knows it: what it is made by, and the file that says so."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
+from prefens.core.errors import StoreError
+from prefens.core.files import write_json
+from prefens.core.fold_run import RunKey
 from prefens.core.hashing import digest
-from prefens.core.types import MemberInfo, RunKey
+from prefens.core.typed_json import read_typed
+from prefens.core.types import MemberInfo
 
 
 @dataclass(frozen=True)
@@ -17,12 +22,20 @@ class MemberSpec:
 
     Attributes
     ----------
-    backbone : its short name, or None where it was made elsewhere.
-    kind : the word for its class (`members.registry`), or None likewise.
-    recipe : the resolved config that decides predictions, as JSON values; seed : the member's, or None.
-    data_digest, fold_digest : what it is trained and scored on.
-    foreign : the name of a member made elsewhere, or None for our own.
-    tuned_on_oof : whether its settings were chosen by the out-of-fold rows that it is scored on; not its identity.
+    backbone : str or None
+        The short name of its backbone; None for an external member.
+    kind : str or None
+        The word for its class (`members.registry`); None for an external member.
+    recipe : mapping
+        The resolved settings that decide predictions, as JSON values.
+    seed : int or None
+        The seed of the member; None for an external member.
+    data_digest, fold_digest : str
+        The data and folds that it is trained and scored on, 64 hex digits.
+    external : str or None
+        The name of an external member; None for one that prefens trains.
+    tuned_on_oof : bool
+        Whether its settings were chosen by the out-of-fold rows that it is scored on. Not a part of its identity.
     """
 
     backbone: str | None
@@ -31,20 +44,68 @@ class MemberSpec:
     seed: int | None
     data_digest: str
     fold_digest: str
-    foreign: str | None = None
+    external: str | None = None
     tuned_on_oof: bool = False
 
     @cached_property
     def recipe_digest(self) -> str:
+        """The digest of the recipe, 64 hex digits."""
         return digest(dict(self.recipe))
 
     @property
     def name(self) -> str:
-        return self.foreign or f"{self.backbone}-{self.recipe_digest[:8]}-s{self.seed}"
+        """The name of the member's folder: backbone, recipe and seed, or the name of an external member."""
+        return self.external or f"{self.backbone}-{self.recipe_digest[:8]}-s{self.seed}"
 
     @property
     def info(self) -> MemberInfo:
+        """What a stack of members says of this one."""
         return MemberInfo(self.name, self.backbone, self.seed, self.recipe_digest, self.tuned_on_oof)
 
     def key(self, fold: int) -> RunKey:
+        """Return the key of a fold run of this member."""
         return RunKey(self.recipe_digest, self.seed, fold, self.data_digest, self.fold_digest)
+
+
+@dataclass(frozen=True)
+class _Identity:
+    """The part of member.json that must agree with the rest of it."""
+
+    name: str
+    recipe_digest: str
+
+
+EXPECTED = "the member.json of a member"
+RESTORE = "restore the member's folder, or delete it and train the member again"
+
+
+def write_member(path: Path, spec: MemberSpec) -> None:
+    """Write a member.json, unless it exists.
+
+    Raises
+    ------
+    StoreError
+        Where it exists and describes another recipe.
+    """
+    if not path.exists():
+        write_json(path, asdict(spec) | asdict(_Identity(spec.name, spec.recipe_digest)))
+    stored = read_typed(path, _Identity, EXPECTED, RESTORE).recipe_digest
+    if stored != spec.recipe_digest:
+        raise StoreError(
+            f"{path} holds recipe {stored}", spec.recipe_digest, "give another tracking.root: two recipes share a name"
+        )
+
+
+def read_member(path: Path) -> MemberSpec:
+    """Return the member that a member.json describes.
+
+    Raises
+    ------
+    StoreError
+        Where a field is missing or of another type, or where the recipe is not the one of the folder's name.
+    """
+    spec = read_typed(path, MemberSpec, EXPECTED, RESTORE)
+    identity = read_typed(path, _Identity, EXPECTED, RESTORE)
+    if spec.name != path.parent.name or spec.recipe_digest != identity.recipe_digest:
+        raise StoreError(f"{path} describes {spec.name}", path.parent.name, RESTORE)
+    return spec

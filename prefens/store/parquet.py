@@ -1,4 +1,4 @@
-"""Parquet files that say what they belong to, with checksums that are looked at when they are read."""
+"""Parquet files with JSON metadata, whose checksums are verified when they are read."""
 
 from __future__ import annotations
 
@@ -11,25 +11,43 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from prefens.core.errors import StoreError
-from prefens.core.files import written_aside
+from prefens.core.files import atomic_write
+
+METADATA_KEY = b"prefens"  # in the metadata of the parquet file
+RETRAIN = "run the same train command again: it trains what is damaged"
 
 
-def write_table(path: Path, table: pa.Table, about: Mapping[str, Any]) -> None:
-    """Write a table, atomically, with JSON values in its metadata."""
-    named = table.replace_schema_metadata({"prefens": json.dumps(about, sort_keys=True)})
-    with written_aside(path) as aside:
-        pq.write_table(named, aside, write_page_checksum=True)
+def write_table(path: Path, table: pa.Table, metadata: Mapping[str, Any]) -> None:
+    """Write a table, atomically, with JSON values as its metadata and a checksum per page."""
+    described = table.replace_schema_metadata({METADATA_KEY: json.dumps(metadata, sort_keys=True)})
+    with atomic_write(path) as tmp:
+        pq.write_table(described, tmp, write_page_checksum=True)
+
+
+def read_metadata(path: Path) -> dict[str, Any] | None:
+    """Return the metadata that `write_table` wrote, without reading the rows; None where the file is damaged."""
+    try:
+        metadata: dict[str, Any] = json.loads(pq.read_metadata(path).metadata[METADATA_KEY])
+    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError):
+        return None
+    return metadata
 
 
 def read_table(path: Path) -> tuple[pa.Table, dict[str, Any]]:
-    """Return a table and what its metadata says; StoreError where it is missing or damaged."""
+    """Return a table and its metadata.
+
+    Raises
+    ------
+    StoreError
+        Where the file is missing or damaged.
+    """
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             table = file.read(use_threads=False)  # of a few thousand rows: threads would cost more
-        return table, json.loads(table.schema.metadata[b"prefens"])
+        return table, json.loads(table.schema.metadata[METADATA_KEY])
     except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
         raise StoreError(
             f"{path}: {(str(error) or type(error).__name__).splitlines()[0]}",
             "a whole parquet file of ours",
-            "run the same train command again: it trains what is damaged",
+            RETRAIN,
         ) from error

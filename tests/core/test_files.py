@@ -1,5 +1,6 @@
 """Files after a kill: whole, mended, cleared away. Linked files: the same where the file system allows, or equal."""
 
+import json
 import os
 import subprocess
 import sys
@@ -8,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from prefens.core.errors import ConfigError
-from prefens.core.files import check_writable, clear_abandoned, link_tree, mend, written_aside
+from prefens.core.files import atomic_write, check_writable, link_tree, recover, remove_stale_tmp, write_json
 
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from prefens.core.files import written_aside
+from prefens.core.files import atomic_write
 path, moment = Path(sys.argv[1]), int(sys.argv[2])
 replace = Path.replace
 def counted(*arguments):
@@ -23,30 +24,30 @@ def counted(*arguments):
         os.kill(os.getpid(), signal.SIGKILL)
     return replace(*arguments)
 Path.replace = counted
-with written_aside(path) as aside:
-    aside.mkdir()
-    (aside / "text").write_text("new")
+with atomic_write(path) as tmp:
+    tmp.mkdir()
+    (tmp / "text").write_text("new")
 """
 
 
 @pytest.mark.parametrize(("moment", "text"), [(1, "old"), (2, "new"), (3, "new")])
 def test_a_kill_while_a_folder_is_replaced_loses_nothing(tmp_path: Path, moment: int, text: str) -> None:
     path = tmp_path / "fold-0"
-    with written_aside(path) as aside:
-        aside.mkdir()
-        (aside / "text").write_text("old")
+    with atomic_write(path) as tmp:
+        tmp.mkdir()
+        (tmp / "text").write_text("old")
     code = subprocess.run([sys.executable, "-c", KILLED, str(path), str(moment)], check=False).returncode
     assert code == (-9 if moment < 3 else 0)
-    clear_abandoned(tmp_path)
-    assert mend(path) == (moment == 2)
+    remove_stale_tmp(tmp_path)
+    assert recover(path) == (moment == 2)
     assert (path / "text").read_text() == text
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_scratch_folders_of_the_living_are_kept(tmp_path: Path) -> None:
-    with written_aside(tmp_path / "file.json") as aside:
-        clear_abandoned(tmp_path)
-        aside.write_text("text")
+    with atomic_write(tmp_path / "file.json") as tmp:
+        remove_stale_tmp(tmp_path)
+        tmp.write_text("text")
     assert (tmp_path / "file.json").read_text() == "text"
 
 
@@ -77,3 +78,14 @@ def test_a_linked_folder_has_what_was_not_left_out(
     assert not files["alias"].is_symlink()
     assert files["alias"].read_text() == "text"
     assert files["sub/weights"].samefile(tmp_path / "from/sub/weights") == links
+
+
+def test_atomic_write_replaces_files_and_folders(tmp_path: Path) -> None:
+    for text in ("one", "two"):
+        with atomic_write(tmp_path / "folder") as tmp:
+            tmp.mkdir()
+            (tmp / text).write_text(text)
+        write_json(tmp_path / "file.json", {"text": text})
+    assert [path.name for path in (tmp_path / "folder").iterdir()] == ["two"]
+    assert json.loads((tmp_path / "file.json").read_text()) == {"text": "two"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file.json", "folder"]

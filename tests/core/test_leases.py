@@ -13,13 +13,13 @@ import psutil
 import pytest
 
 from prefens.core.files import write_json
-from prefens.core.leases import STALE, Busy, Holder, held, holder_of, is_live
+from prefens.core.leases import STALE_SECONDS, Busy, Holder, acquire, holder_of, is_live
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from prefens.core.leases import held
-with held(Path(sys.argv[1]), {"fold": 3}):
+from prefens.core.leases import acquire
+with acquire(Path(sys.argv[1]), {"fold": 3}):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -31,14 +31,14 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_a_lease_is_gone_after_the_block(path: Path) -> None:
-    with held(path, {"fold": 1}) as before:
+    with acquire(path, {"fold": 1}) as before:
         assert before is None
         holder = holder_of(path)
         assert holder is not None
-        assert (holder.pid, holder.host, holder.about) == (os.getpid(), socket.gethostname(), {"fold": 1})
+        assert (holder.pid, holder.host, holder.metadata) == (os.getpid(), socket.gethostname(), {"fold": 1})
         assert is_live(path, holder)
     assert holder_of(path) is None
-    with held(path, {}) as before:
+    with acquire(path, {}) as before:
         assert before is None
 
 
@@ -46,14 +46,14 @@ def test_a_living_holder_is_left_alone_and_a_killed_one_replaced(path: Path) -> 
     process = subprocess.Popen([sys.executable, "-c", HOLDER, str(path)], stdout=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.readline()
-    with pytest.raises(Busy, match=f"process {process.pid} on {socket.gethostname()}"), held(path, {}):
+    with pytest.raises(Busy, match=f"process {process.pid} on {socket.gethostname()}"), acquire(path, {}):
         pass
     process.kill()
     process.wait()
     holder = holder_of(path)
     assert holder is not None
     assert not is_live(path, holder)
-    with held(path, {}) as before:
+    with acquire(path, {}) as before:
         assert before == holder
 
 
@@ -61,10 +61,10 @@ def test_a_living_holder_is_left_alone_and_a_killed_one_replaced(path: Path) -> 
     ("host", "pid", "born", "age", "live"),
     [
         ("elsewhere", 1, 0.0, 0.0, True),  # its lock may not be seen here
-        ("elsewhere", 1, 0.0, STALE + 5, False),
+        ("elsewhere", 1, 0.0, STALE_SECONDS + 5, False),
         ("here", "dead", 0.0, 0.0, False),
         ("here", "parent", "now", 0.0, True),
-        ("here", "parent", "now", STALE + 5, False),
+        ("here", "parent", "now", STALE_SECONDS + 5, False),
         ("here", "parent", 5.0, 0.0, False),  # the pid was used again
     ],
 )
@@ -81,16 +81,16 @@ def test_lock_host_and_heartbeat_all_count(
     os.utime(path, (time.time() - age,) * 2)
     assert is_live(path, holder) == live
     if live:
-        with pytest.raises(Busy), held(path, {}):
+        with pytest.raises(Busy), acquire(path, {}):
             pass
         assert holder_of(path) == holder
     else:
-        with held(path, {}) as before:
+        with acquire(path, {}) as before:
             assert before == holder
 
 
 def test_a_damaged_lease_is_nobodys(path: Path) -> None:
     path.parent.mkdir()
     path.write_text(json.dumps({"host": "x"})[:5])
-    with held(path, {}) as before:
+    with acquire(path, {}) as before:
         assert before is None

@@ -33,7 +33,8 @@ from prefens.runner.console import leaderboard_table, member_table
 from prefens.runner.trainer import Trainer
 from prefens.store.assemble import make_stack
 from prefens.store.member_spec import MemberSpec
-from prefens.store.oof_store import OOFStore, SplitStore
+from prefens.store.oof_store import OOFStore
+from prefens.store.split_store import SplitStore
 from prefens.store.tracking.factory import Tracking
 from prefens.store.tracking.tracker import NoTracker
 from tests.helpers.examples import alike_stack, make_pairs, random_stack, write_csv

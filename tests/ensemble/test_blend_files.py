@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from prefens.core.errors import StoreError
-from prefens.core.types import Folds, MemberInfo, OOFStack, take_rows
+from prefens.core.types import Folds, MemberInfo, OOFStack
 from prefens.ensemble.blend import Blend, make_blend
 from prefens.ensemble.blend_files import blend_tags, describe, read_blend, write_blend
 from prefens.ensemble.calibration import KINDS
@@ -37,8 +37,8 @@ def some_rows_held_out(stack: OOFStack) -> Blend:
     fold = np.where(stack.folds.fold == 4, -1, stack.folds.fold).astype(np.int8)
     folds = replace(stack.folds, fold=fold, truth=np.full((len(rows), 2, 3), 1 / 3))
     kept = folds.scored & (rows % 7 > 0)
-    own = OOFStack(stack.members, stack.probabilities[:, kept], take_rows(folds, kept))
-    held_out = OOFStack(stack.members, stack.probabilities[:, ~folds.scored], take_rows(folds, ~folds.scored))
+    own = OOFStack(stack.members, stack.probabilities[:, kept], folds.rows(kept))
+    held_out = OOFStack(stack.members, stack.probabilities[:, ~folds.scored], folds.rows(~folds.scored))
     return blended(folds, own, held_out)
 
 

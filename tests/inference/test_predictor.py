@@ -21,7 +21,8 @@ from prefens.members.style import StyleMember
 from prefens.members.training.settings import Mode, Save, TrainingSettings
 from prefens.runner.trainer import Trainer
 from prefens.store.member_spec import MemberSpec
-from prefens.store.oof_store import OOFStore, SplitStore
+from prefens.store.oof_store import OOFStore
+from prefens.store.split_store import SplitStore
 from prefens.store.tracking.tracker import NoTracker
 from tests.helpers.examples import make_pairs, write_csv
 

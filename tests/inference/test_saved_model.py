@@ -33,7 +33,8 @@ from prefens.members.style import StyleMember
 from prefens.members.textcnn import TextCnnMember
 from prefens.runner.trainer import Trainer
 from prefens.store.member_spec import MemberSpec
-from prefens.store.oof_store import OOFStore, SplitStore
+from prefens.store.oof_store import OOFStore
+from prefens.store.split_store import SplitStore
 from prefens.store.tracking.factory import Tracking
 from prefens.store.tracking.mlflow_backend import database_uri
 from prefens.store.tracking.mlflow_tracker import MlflowTracker

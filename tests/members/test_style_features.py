@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prefens.core.types import PairFeatures, Pairs, Strings
-from prefens.data.text.style_counts import COUNTS, WORD, describe, read, tokens
+from prefens.data.text.style_counts import COUNTS, WORD, response_counts, split_words, words_of
 from prefens.members.style_features import FLAGS, extract, features
 
 Turns = tuple[str, ...]
@@ -77,7 +77,7 @@ def even_of(prompt: str, a: str, b: str) -> dict[str, float]:
 
 
 def count(*turns: str) -> dict[str, int]:
-    return dict(zip(COUNTS, describe(turns, read(turns)), strict=True))
+    return dict(zip(COUNTS, response_counts(turns, words_of(turns)), strict=True))
 
 
 def assert_sound(found: PairFeatures, rows: int) -> None:
@@ -118,7 +118,7 @@ def test_equal_responses_differ_in_nothing(rows: list[tuple[Turns, Turns, Turns]
 
 @given(st.text(st.characters(max_codepoint=127)))
 def test_both_tokenisers_agree_where_both_apply(ascii_text: str) -> None:
-    assert tokens(ascii_text) == WORD.findall(ascii_text.lower().replace("'", ""))
+    assert split_words(ascii_text) == WORD.findall(ascii_text.lower().replace("'", ""))
 
 
 def test_every_combination_of_hostile_texts_is_finite() -> None:
@@ -188,8 +188,8 @@ def test_characters_are_counted_by_script_and_kind() -> None:
 
 
 def test_words_of_any_script() -> None:
-    assert tokens("Don\u2019t \u4f60\u597d, e\u0301t\u00e9!") == ["dont", "\u4f60", "\u597d", "e\u0301t\u00e9"]
-    assert tokens("\u0939\u093f\u0928\u094d\u0926\u0940 \u0645\u0631\u062d\u0628\u0627\u061f") == [
+    assert split_words("Don\u2019t \u4f60\u597d, e\u0301t\u00e9!") == ["dont", "\u4f60", "\u597d", "e\u0301t\u00e9"]
+    assert split_words("\u0939\u093f\u0928\u094d\u0926\u0940 \u0645\u0631\u062d\u0628\u0627\u061f") == [
         "\u0939\u093f\u0928\u094d\u0926\u0940",
         "\u0645\u0631\u062d\u0628\u0627",
     ]

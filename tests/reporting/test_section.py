@@ -18,13 +18,11 @@ from prefens.reporting.leaderboard.plots import POINTS, curves_plot
 from prefens.reporting.leaderboard.section import cost, leaderboard_section
 from prefens.reporting.reliability import calibration_section
 from prefens.reporting.report import blend_report
-from tests.helpers.examples import column, make_stack, random_stack
+from tests.helpers.examples import column, make_stack, random_stack, run_result
 
 STACK = random_stack(members=3, rows=120, seed=0)
-RUN = {"seconds": 6.0, "train_rows": 96, "facts": {"parameters": 7}, "curves": {"train_loss": [1.1, 1.0, 0.9]}}
-
-
-RUNS = {"m0": [RUN] * 5, "m1": [{**RUN, "facts": {}, "curves": {}}] * 5}
+RUN = run_result(seconds=6.0, train_rows=96, metadata={"parameters": 7}, curves={"train_loss": [1.1, 1.0, 0.9]})
+RUNS = {"m0": [RUN] * 5, "m1": [replace(RUN, metadata={}, curves={})] * 5}
 
 
 @pytest.fixture(scope="module")

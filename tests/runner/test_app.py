@@ -117,7 +117,7 @@ def test_a_worker_that_is_killed_again_and_again_costs_its_own_job_alone(folder:
 
 def named(path: Path) -> bool:
     holder = holder_of(path)
-    return holder is not None and str(holder.about["member"]).startswith("textcnn")
+    return holder is not None and str(holder.metadata["member"]).startswith("textcnn")
 
 
 def limited() -> None:

@@ -15,8 +15,9 @@ from prefens.ensemble.inputs import Gathered
 from prefens.runner import config
 from prefens.runner.blend_inputs import gather
 from prefens.runner.import_member import import_member
-from prefens.store.external import ForeignMember
-from prefens.store.oof_store import OOFStore, SplitStore
+from prefens.store.external import ExternalMember
+from prefens.store.oof_store import OOFStore
+from prefens.store.split_store import SplitStore
 from prefens.store.tracking.tracker import NoTracker
 from tests.helpers.examples import folds_of, write_csv, write_labels, write_probabilities
 
@@ -122,7 +123,7 @@ def test_each_file_may_have_its_own_columns(pairs: Pairs) -> None:
 def test_an_imported_member_blends_as_its_file(pairs: Pairs, holdout: float) -> None:
     split = stored(pairs, holdout=holdout)
     for name, values in zip(("s1", "s2"), VALUES, strict=True):
-        import_member(split, NoTracker(), ForeignMember(name, "d", pairs.ids, values))
+        import_member(split, NoTracker(), ExternalMember(name, "d", pairs.ids, values))
     whole = gathered()
     mixed = gathered("members=[s1,m2.parquet]")
     assert [info.name for info in mixed.stack.members] == ["s1", "m2"]
@@ -136,7 +137,7 @@ def test_an_imported_member_blends_as_its_file(pairs: Pairs, holdout: float) -> 
 def test_partial_files_blend_on_the_common_rows_if_asked(pairs: Pairs, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     split = stored(pairs)
-    import_member(split, NoTracker(), ForeignMember("s1", "d", pairs.ids, VALUES[0]))
+    import_member(split, NoTracker(), ExternalMember("s1", "d", pairs.ids, VALUES[0]))
     write_probabilities(Path("half.csv"), pairs.ids[10:50], VALUES[1, 10:50])
     with pytest.raises(StoreError, match="member half: 20 of 60 ids missing"):
         gathered("members=[s1,half.csv]")

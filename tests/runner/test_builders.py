@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from hydra import compose, initialize_config_dir
 
+from prefens.core.fold_run import RunKey
 from prefens.core.hashing import NOT_IDENTITY, digest, identity_fields, neutral, short
-from prefens.core.types import RunKey
 from prefens.members.base import Member
 from prefens.members.registry import BUILT_IN, class_of, kinds
 from prefens.runner import config

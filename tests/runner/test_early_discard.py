@@ -18,7 +18,8 @@ from prefens.runner.sweep_status import split_statuses
 from prefens.runner.trainer import Trainer
 from prefens.store.fold_status import FoldState, fold_status
 from prefens.store.member_spec import MemberSpec
-from prefens.store.oof_store import OOFStore, SplitStore
+from prefens.store.oof_store import OOFStore
+from prefens.store.split_store import SplitStore
 from prefens.store.tracking.mlflow_tracker import MlflowTracker
 from prefens.store.tracking.tracker import NoTracker, Tracker
 from tests.helpers.commands import prefens

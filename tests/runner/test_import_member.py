@@ -8,12 +8,13 @@ import pytest
 from prefens.core.errors import ConfigError, StoreError
 from prefens.core.types import Pairs
 from prefens.runner.import_member import import_member
-from prefens.store.external import ForeignMember
+from prefens.store.external import ExternalMember
 from prefens.store.member_spec import MemberSpec
-from prefens.store.oof_store import OOFStore, SplitStore
+from prefens.store.oof_store import OOFStore
+from prefens.store.split_store import SplitStore
 from prefens.store.tracking.mlflow_tracker import MlflowTracker
 from prefens.store.tracking.tracker import NoTracker
-from tests.helpers.examples import folds_of
+from tests.helpers.examples import folds_of, run_result
 from tests.helpers.trackers import guarded
 
 
@@ -22,8 +23,8 @@ def split(tmp_path: Path, pairs: Pairs) -> SplitStore:
     return OOFStore(tmp_path).put_folds(folds_of(pairs, holdout=0.2))
 
 
-def member(pairs: Pairs, seed: int = 0, digest: str = "d") -> ForeignMember:
-    return ForeignMember("mine", digest, pairs.ids, np.random.default_rng(seed).dirichlet(np.ones(3), size=60))
+def member(pairs: Pairs, seed: int = 0, digest: str = "d") -> ExternalMember:
+    return ExternalMember("mine", digest, pairs.ids, np.random.default_rng(seed).dirichlet(np.ones(3), size=60))
 
 
 def content(split: SplitStore) -> dict[Path, tuple[bytes, int]]:
@@ -36,7 +37,8 @@ def test_an_imported_member_is_a_member(split: SplitStore, pairs: Pairs) -> None
     assert split.finished_folds(spec) == list(range(5))
     assert (spec.name, spec.backbone, spec.seed) == ("mine", None, None)
     for fold in range(5):
-        assert {"key", "log_loss", "accuracy", "seconds", "valid_rows"} <= set(split.facts(spec, fold))
+        record = split.record(spec, fold)
+        assert (record.key, record.valid_rows) == (spec.key(fold), len(split.folds.split(fold).valid))
         assert not any((split.fold_dir("mine", fold) / "model").iterdir())
 
 
@@ -51,13 +53,13 @@ def test_again_changes_nothing_and_another_needs_force(split: SplitStore, pairs:
         assert content(split) == before
     spec = import_member(split, NoTracker(), member(pairs, seed=1, digest="e"), force=True)
     assert list(split.members()) == [spec]
-    assert spec.recipe == {"foreign": "e", "name": "mine"}
+    assert spec.recipe == {"external": "e", "name": "mine"}
 
 
 def test_an_interrupted_import_goes_on(split: SplitStore, pairs: Pairs) -> None:
     spec = member(pairs).spec(split.folds)
     split.put_member(spec)
-    split.put(spec, member(pairs).runs(split.folds)[2], {"seconds": 0.0}, lambda directory: None)
+    split.put(spec, member(pairs).runs(split.folds)[2], run_result(seconds=0.0), lambda directory: None)
     import_member(split, NoTracker(), member(pairs))
     assert split.finished_folds(spec) == list(range(5))
 
@@ -66,15 +68,15 @@ def test_what_we_trained_is_never_replaced(split: SplitStore, pairs: Pairs) -> N
     folds = split.folds
     ours = MemberSpec("tfidf", "prefens.members.tfidf.TfidfMember", {}, 0, folds.data_digest, folds.digest)
     split.put_member(ours)
-    foreign = ForeignMember(ours.name, "d", pairs.ids, member(pairs).probabilities)
+    external = ExternalMember(ours.name, "d", pairs.ids, member(pairs).probabilities)
     with pytest.raises(StoreError, match="already"):
-        import_member(split, NoTracker(), foreign, force=True)
+        import_member(split, NoTracker(), external, force=True)
 
 
 @pytest.mark.parametrize("name", ["", "..", "a/b", ".hidden", "oof.csv"])
 def test_names_that_are_no_folder_are_refused(split: SplitStore, pairs: Pairs, name: str) -> None:
     with pytest.raises(ConfigError, match="name="):
-        import_member(split, NoTracker(), ForeignMember(name, "d", pairs.ids, member(pairs).probabilities))
+        import_member(split, NoTracker(), ExternalMember(name, "d", pairs.ids, member(pairs).probabilities))
 
 
 def test_the_tracker_has_one_finished_run_with_scores(split: SplitStore, pairs: Pairs, tmp_path: Path) -> None:
@@ -85,4 +87,4 @@ def test_the_tracker_has_one_finished_run_with_scores(split: SplitStore, pairs: 
     (run,) = tracker.client.search_runs([tracker.experiment_id])
     assert (run.info.status, run.data.tags["prefens.role"]) == ("FINISHED", "member")
     assert {"oof_log_loss", "oof_accuracy", "oof_calibration_error", "holdout_log_loss"} <= set(run.data.metrics)
-    assert run.data.params["foreign"] == "d"
+    assert run.data.params["external"] == "d"

@@ -14,16 +14,18 @@ import numpy as np
 import psutil
 import pytest
 
+from prefens.core.fold_run import FoldPredictions
 from prefens.core.leases import Holder, fold_lease
-from prefens.core.types import FoldPredictions, Folds, Pairs
+from prefens.core.types import Folds, Pairs
 from prefens.runner.sweep import JobOutcome, Sweep, latest
 from prefens.runner.sweep_status import split_statuses
 from prefens.store.failures import note_failure
 from prefens.store.fold_status import FoldState
 from prefens.store.member_spec import MemberSpec
-from prefens.store.oof_store import OOFStore, SplitStore
+from prefens.store.oof_store import OOFStore
+from prefens.store.split_store import SplitStore
 from tests.helpers.commands import prefens
-from tests.helpers.examples import folds_of
+from tests.helpers.examples import folds_of, run_result
 
 
 class CollapseError(Exception):
@@ -43,12 +45,13 @@ def folds(pairs: Pairs) -> Folds:
 def finish(tmp_path: Path, folds: Folds) -> Callable[..., SplitStore]:
     split = OOFStore(tmp_path).put_folds(folds)
 
-    def done(spec: MemberSpec, fold: int, **facts: object) -> SplitStore:
+    def done(spec: MemberSpec, fold: int, **fields: object) -> SplitStore:
         split.put_member(spec)
         rows = folds.split(fold)
         values = np.full((len(rows.valid), 3), 1 / 3)
         none = np.empty(0, dtype=object), np.empty((0, 3))
-        split.put(spec, FoldPredictions(spec.key(fold), folds.ids[rows.valid], values, *none), facts, lambda _: None)
+        run = FoldPredictions(spec.key(fold), folds.ids[rows.valid], values, *none)
+        split.put(spec, run, run_result(**fields), lambda _: None)
         return split
 
     return done

@@ -16,7 +16,7 @@ import pytest
 from mlflow.exceptions import MlflowException, RestException
 
 from prefens.core.errors import TrainingError
-from prefens.core.leases import fold_lease, held
+from prefens.core.leases import acquire, fold_lease
 from prefens.core.shutdown import Stopped
 from prefens.core.types import Floats, Pairs
 from prefens.data.corpus import Corpus
@@ -27,7 +27,8 @@ from prefens.runner.sync import sync_store
 from prefens.runner.trainer import Trainer
 from prefens.store.failures import failure_of
 from prefens.store.member_spec import MemberSpec
-from prefens.store.oof_store import OOFStore, SplitStore
+from prefens.store.oof_store import OOFStore
+from prefens.store.split_store import SplitStore
 from prefens.store.tracking.guarded_tracker import GuardedTracker
 from prefens.store.tracking.mlflow_tracker import MlflowTracker
 from tests.helpers.commands import prefens
@@ -140,14 +141,14 @@ def check_mirror(project: Project) -> None:
     client, split = project.line.tracker.client, project.split
     (member,) = project.line.runs("member")
     folds = sorted(project.line.runs(), key=lambda run: run.data.tags["prefens.fold"])
-    results = [split.facts(project.spec, fold) for fold in range(3)]
-    for run, result in zip(folds, results, strict=True):
+    records = [split.record(project.spec, fold) for fold in range(3)]
+    for run, record in zip(folds, records, strict=True):
         assert run.info.status == "FINISHED"
         assert run.data.tags["mlflow.parentRunId"] == member.info.run_id
-        assert (run.info.start_time, run.info.end_time) == (int(result["started"] * 1000), int(result["ended"] * 1000))
+        assert (run.info.start_time, run.info.end_time) == (int(record.started * 1000), int(record.ended * 1000))
         assert "prefens.error" not in run.data.tags
-        assert run.data.metrics["log_loss"] == pytest.approx(result["log_loss"])
-        stored = split.fold_dir(project.spec.name, result["key"]["fold"]) / "run.json"
+        assert run.data.metrics["log_loss"] == pytest.approx(record.log_loss)
+        stored = split.fold_dir(project.spec.name, record.key.fold) / "run.json"
         assert Path(client.download_artifacts(run.info.run_id, "run.json")).read_bytes() == stored.read_bytes()
         points = client.get_metric_history(run.info.run_id, "train_loss")
         assert [(point.step, point.value) for point in points] == [(0, 1.2), (1, 1.1)]
@@ -271,7 +272,7 @@ def test_runs_of_dead_processes_are_marked_and_living_ones_are_left_alone(projec
     key, tracker = project.spec.key(0), project.line.tracker
     project.split.put_member(project.spec)
     tracker.start_fold(project.spec, key, time.time())
-    with held(fold_lease(project.root, key), {}):
+    with acquire(fold_lease(project.root, key), {}):
         project.sync()
         assert project.line.statuses() == ["RUNNING"]
     tracker.root = project.root / "elsewhere"  # another machine, whose leases are not here
@@ -288,7 +289,7 @@ def test_a_result_that_was_stored_before_its_process_died_is_logged(project: Pro
     project.line.cut = True
     project.train([0])
     project.line.cut = False
-    started = project.split.facts(project.spec, 0)["started"]
+    started = project.split.record(project.spec, 0).started
     project.line.tracker.start_fold(project.spec, project.spec.key(0), started)
     project.sync()
     assert project.line.statuses() == ["FINISHED"]
@@ -301,13 +302,13 @@ def test_a_fold_that_is_trained_again_replaces_its_run(project: Project) -> None
     assert len(before & {run.info.run_id for run in project.line.runs()}) == 2
     assert len(project.line.runs()) == 3
     (member,) = project.line.runs("member")
-    assert member.info.end_time == int(project.split.facts(project.spec, 1)["ended"] * 1000)
+    assert member.info.end_time == int(project.split.record(project.spec, 1).ended * 1000)
     project.line.cut = True
     project.train([2], force=True)
     project.line.cut = False
     assert project.sync() == 2
     ended = {run.data.tags["prefens.fold"]: run.info.end_time for run in project.line.runs()}
-    assert ended["2"] == int(project.split.facts(project.spec, 2)["ended"] * 1000)
+    assert ended["2"] == int(project.split.record(project.spec, 2).ended * 1000)
 
 
 @pytest.mark.parametrize("name", ["run.json", "predictions.parquet"])
@@ -410,12 +411,12 @@ def test_a_blend_is_logged_from_the_store_as_by_the_blend_itself(unlogged: Path,
     store, guard = copy_of(unlogged, tmp_path)
     assert sync_store(store, guard) == 5
     tracker = MlflowTracker(store.root, "prefens")
-    (run,) = tracker.home.find("tags.`prefens.role` = 'blend'", 10)
+    (run,) = tracker.backend.find("tags.`prefens.role` = 'blend'", 10)
     artifacts = {item.path for item in tracker.client.list_artifacts(run.info.run_id)}
     stored = store.select().blend()
     prefens("blend", "blender=soft_vote", "tracking.experiment=other", cwd=tmp_path)
     other = MlflowTracker(store.root, "other")
-    (direct,) = other.home.find("tags.`prefens.role` = 'blend'", 10)
+    (direct,) = other.backend.find("tags.`prefens.role` = 'blend'", 10)
     assert store.select().blend() == stored
     assert artifacts == {item.path for item in other.client.list_artifacts(direct.info.run_id)}
     assert {"blend.json", "predictions.parquet", "figures", "tables"} <= artifacts

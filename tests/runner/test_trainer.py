@@ -17,7 +17,8 @@ from prefens.runner.trainer import Trainer
 from prefens.store.failures import failure_of
 from prefens.store.fold_status import FoldState
 from prefens.store.member_spec import MemberSpec
-from prefens.store.oof_store import OOFStore, SplitStore
+from prefens.store.oof_store import OOFStore
+from prefens.store.split_store import SplitStore
 from prefens.store.tracking.tracker import NoTracker
 from tests.helpers.examples import folds_of
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from prefens.core.errors import StoreError
 from prefens.core.types import Floats, Folds
 from prefens.store.assemble import common_rows, make_stack
-from prefens.store.external import ForeignMember
+from prefens.store.external import ExternalMember
 from tests.helpers.examples import column, folds_of, make_pairs
 
 PAIRS = make_pairs(60)
@@ -18,8 +18,8 @@ FOLDS = {holdout: folds_of(PAIRS, holdout=holdout) for holdout in (0.0, 0.2)}
 VALUES = np.random.default_rng(0).dirichlet(np.ones(3), size=60)
 
 
-def member(rows: object = slice(None), name: str = "m1", folds: Folds = FOLDS[0.0]) -> ForeignMember:
-    return ForeignMember(name, "d" * 64, folds.ids[rows], VALUES[rows])  # type: ignore[index]
+def member(rows: object = slice(None), name: str = "m1", folds: Folds = FOLDS[0.0]) -> ExternalMember:
+    return ExternalMember(name, "d" * 64, folds.ids[rows], VALUES[rows])  # type: ignore[index]
 
 
 def by_id(ids: object, values: Floats) -> dict[str, list[float]]:
@@ -29,8 +29,8 @@ def by_id(ids: object, values: Floats) -> dict[str, list[float]]:
 @given(st.permutations(range(60)), st.sampled_from([0.0, 0.2]))
 def test_rows_are_joined_by_id(order: list[int], holdout: float) -> None:
     folds = FOLDS[holdout]
-    foreign = member(np.array(order), folds=folds)
-    stack, held_out = make_stack(folds, {foreign.spec(folds).info: foreign.runs(folds)})
+    external = member(np.array(order), folds=folds)
+    stack, held_out = make_stack(folds, {external.spec(folds).info: external.runs(folds)})
     expected = by_id(folds.ids, VALUES)
     found = by_id(stack.folds.ids, stack.probabilities[0])
     assert (held_out is not None) == (holdout > 0)
@@ -44,7 +44,7 @@ def test_rows_are_joined_by_id(order: list[int], holdout: float) -> None:
 def test_a_foreign_member_is_its_file() -> None:
     spec = member().spec(FOLDS[0.0])
     assert (spec.name, spec.backbone, spec.kind, spec.seed) == ("m1", None, None, None)
-    other = ForeignMember("m1", "e" * 64, PAIRS.ids, VALUES).spec(FOLDS[0.0])
+    other = ExternalMember("m1", "e" * 64, PAIRS.ids, VALUES).spec(FOLDS[0.0])
     assert spec.recipe_digest != other.recipe_digest
     assert spec.key(0).digest != other.key(0).digest
 
@@ -53,15 +53,15 @@ def test_missing_and_unknown_ids_are_refused_with_counts() -> None:
     folds = FOLDS[0.0]
     with pytest.raises(StoreError, match=r"member m1: 3 of 60 ids missing \(first: 1000, 1001, 1002\)"):
         member(slice(3, None)).runs(folds)
-    extra = ForeignMember("m1", "d", np.append(folds.ids, column(["x"])), np.vstack([VALUES, VALUES[:1]]))
+    extra = ExternalMember("m1", "d", np.append(folds.ids, column(["x"])), np.vstack([VALUES, VALUES[:1]]))
     with pytest.raises(StoreError, match=r"member m1: 1 of 61 given ids unknown \(first: x\)"):
         extra.runs(folds)
 
 
 def test_without_hold_out_rows_there_is_no_hold_out_score(caplog: pytest.LogCaptureFixture) -> None:
     folds = FOLDS[0.2]
-    foreign, whole = member(folds.scored, folds=folds), member(name="m2", folds=folds)
-    members = {each.spec(folds).info: each.runs(folds) for each in (foreign, whole)}
+    external, whole = member(folds.scored, folds=folds), member(name="m2", folds=folds)
+    members = {each.spec(folds).info: each.runs(folds) for each in (external, whole)}
     with caplog.at_level(logging.WARNING):
         stack, held_out = make_stack(folds, members)
     assert held_out is None
@@ -94,8 +94,8 @@ def test_unknown_ids_are_dropped_with_a_count_if_asked(caplog: pytest.LogCapture
     folds = FOLDS[0.0]
     ids = column(["x", *folds.ids[1:]])
     with caplog.at_level(logging.INFO):
-        foreign = ForeignMember("m1", "d", ids, VALUES)
-        common = common_rows(folds, {foreign.spec(folds).info: foreign.runs(folds, partial=True)})
+        external = ExternalMember("m1", "d", ids, VALUES)
+        common = common_rows(folds, {external.spec(folds).info: external.runs(folds, partial=True)})
     assert common.sum() == 59
     assert "1 of 60 given ids unknown (first: x)" in caplog.text
     assert "blending on 59 of 60 rows" in caplog.text
@@ -103,8 +103,8 @@ def test_unknown_ids_are_dropped_with_a_count_if_asked(caplog: pytest.LogCapture
 
 def test_stored_damage_of_a_foreign_member_points_to_its_file() -> None:
     folds = FOLDS[0.0]
-    foreign = ForeignMember("m1", "d", folds.ids, VALUES * 1.001)
+    external = ExternalMember("m1", "d", folds.ids, VALUES * 1.001)
     with pytest.raises(StoreError, match=r"member m1, fold 0: (.|\n)*import it again"):
-        make_stack(folds, {foreign.spec(folds).info: foreign.runs(folds)})
+        make_stack(folds, {external.spec(folds).info: external.runs(folds)})
     with pytest.raises(StoreError, match="member m1, fold 0: data"):
-        make_stack(FOLDS[0.2], {foreign.spec(folds).info: foreign.runs(folds)})
+        make_stack(FOLDS[0.2], {external.spec(folds).info: external.runs(folds)})

@@ -74,7 +74,7 @@ def draw_answer(draws: Draws, task: Task, model: Model) -> Answer:
 
 def _draw_kind(draws: Draws, task: Task, model: Model) -> Kind:
     slack = 1 - model.skill
-    refused = 0.0 if task.topic == "unsafe" else 0.8 * slack if task.touchy else 0.45 * slack
+    refused = 0.0 if task.topic == "unsafe" else 0.8 * slack if task.often_refused else 0.45 * slack
     return draws.weighted((
         (Kind.RIGHT, model.skill), (Kind.WRONG, 0.24 * slack), (Kind.OFF_TOPIC, 0.2 * slack), (Kind.REFUSED, refused),
         (Kind.EMPTY, 0.003),

@@ -23,10 +23,10 @@ TOPICS: tuple[tuple[Callable[[Draws], Task], float], ...] = (
     (tasks.vocabulary, 0.11),
     (tasks.creative, 0.09),
     (tasks.unsafe, 0.04),
-    (tasks.touchy, 0.04),
-    (partial(tasks.foreign, language="spanish"), 0.02),
-    (partial(tasks.foreign, language="french"), 0.015),
-    (partial(tasks.foreign, language="german"), 0.015),
+    (tasks.often_refused, 0.04),
+    (partial(tasks.other_language, language="spanish"), 0.02),
+    (partial(tasks.other_language, language="french"), 0.015),
+    (partial(tasks.other_language, language="german"), 0.015),
 )
 
 

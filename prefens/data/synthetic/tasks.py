@@ -30,7 +30,7 @@ class Core:
 class Task:
     """One turn: its topic, what is asked, a heading, the right and the wrong content and how to lay them out.
 
-    `layout` is how a well-formatted answer looks: "list", "steps" (numbered), "prose" or "verse". `touchy` marks
+    `layout` is how a well-formatted answer looks: "list", "steps" (numbered), "prose" or "verse". `often_refused` marks
     harmless requests that are often refused.
     """
 
@@ -40,7 +40,7 @@ class Task:
     right: Core
     wrong: Core
     layout: str = "list"
-    touchy: bool = False
+    often_refused: bool = False
     voice: Voice = ENGLISH
 
 
@@ -125,11 +125,11 @@ def howto(draws: Draws, topic: str = "howto") -> Task:
     yours = _yours(guide["task"])
     right, wrong = (_core("howto", yours, f"Above all, {guide[key]}", guide["steps"]) for key in ("advice", "mistake"))
     prompt = asked.format(guide["task"], circumstance)
-    return Task(topic, prompt, f"How to {yours}", right, wrong, "steps", touchy=topic == "touchy")
+    return Task(topic, prompt, f"How to {yours}", right, wrong, "steps", often_refused=topic == "often_refused")
 
 
-def touchy(draws: Draws) -> Task:
-    return howto(draws, "touchy")
+def often_refused(draws: Draws) -> Task:
+    return howto(draws, "often_refused")
 
 
 def creative(draws: Draws) -> Task:
@@ -177,7 +177,7 @@ def unsafe(draws: Draws) -> Task:
     return Task("unsafe", asked.format(wish), "Your request", right, wrong)
 
 
-def foreign(draws: Draws, language: str) -> Task:
+def other_language(draws: Draws, language: str) -> Task:
     """Return a question about a capital or a sum in "spanish", "french" or "german"."""
     texts = load_texts(language)
     if draws.chance(0.5):
@@ -191,4 +191,4 @@ def foreign(draws: Draws, language: str) -> Task:
         keys = [said.format(answer=result, items=items) for result in (a + b, a + b + draws.pick((-10, -1, 1, 10)))]
         title, prompt = texts["titles"][1], asked.format(a=a, b=b, items=items)
     right, wrong = (Core(key, (), texts["remarks"]) for key in keys)
-    return Task("foreign", prompt, title, right, wrong, voice=load_voice(language))
+    return Task("other_language", prompt, title, right, wrong, voice=load_voice(language))

@@ -102,44 +102,44 @@ class Words:
     pairs: frozenset[int]
 
 
-def read(turns: tuple[str, ...]) -> Words:
+def words_of(turns: tuple[str, ...]) -> Words:
     """Return the words of all turns."""
-    words = tokens("\n\n".join(turns))
+    words = split_words("\n\n".join(turns))
     distinct = frozenset(words)
-    return Words(len(words), content_words(distinct), distinct, frozenset(map(hash, pairwise(words))))
+    return Words(len(words), content_word_count(distinct), distinct, frozenset(map(hash, pairwise(words))))
 
 
-def describe_prompt(turns: tuple[str, ...], words: Words) -> tuple[int, ...]:
-    """Return what `PROMPT_COUNTS` names, for turns and what `read` made of them."""
+def prompt_counts(turns: tuple[str, ...], words: Words) -> tuple[int, ...]:
+    """Return what `PROMPT_COUNTS` names, for turns and what `words_of` made of them."""
     text = "\n\n".join(turns)
-    return (len(turns), words.total, text.count("```") // 2, *characters(text))
+    return (len(turns), words.total, text.count("```") // 2, *character_counts(text))
 
 
-def describe(turns: tuple[str, ...], words: Words) -> tuple[int, ...]:
-    """Return what `COUNTS` names, for the turns of a response and what `read` made of them."""
+def response_counts(turns: tuple[str, ...], words: Words) -> tuple[int, ...]:
+    """Return what `COUNTS` names, for the turns of a response and what `words_of` made of them."""
     text = "\n\n".join(turns)
     sizes = (len(turns), len(text), words.total, len(words.distinct), words.content, len(words.pairs))
     lexical = [len(words.distinct & entries) for entries in WORD_LISTS]
-    return (*sizes, *layout(text), *lexical, *_edges(turns), *characters(text))
+    return (*sizes, *layout_counts(text), *lexical, *_edge_counts(turns), *character_counts(text))
 
 
-def tokens(text: str) -> list[str]:
+def split_words(text: str) -> list[str]:
     """Return the lower-cased words without apostrophes; single characters in scripts that use no spaces."""
-    lowered = flat(text)
+    lowered = normalize(text)
     return lowered.translate(ASCII_WORDS).split() if lowered.isascii() else WORD.findall(lowered)
 
 
-def content_words(words: frozenset[str]) -> int:
+def content_word_count(words: frozenset[str]) -> int:
     """Return how many of the words are no function words."""
     return len(words) - len(words & STOP)
 
 
-def flat(text: str) -> str:
+def normalize(text: str) -> str:
     """Return a text in lower case and without apostrophes, as the phrases above are written."""
     return text.lower().replace("'", "").replace("\u2019", "")
 
 
-def layout(text: str) -> tuple[int, ...]:
+def layout_counts(text: str) -> tuple[int, ...]:
     """Return what `LAYOUT` names."""
     blocks = text.split("```")
     prose = "\n" + "\n".join(blocks[::2])  # a comment in a code block is no heading
@@ -154,11 +154,11 @@ def layout(text: str) -> tuple[int, ...]:
     )  # fmt: skip
 
 
-def _edges(turns: tuple[str, ...]) -> tuple[int, ...]:
-    starts = [flat(turn.lstrip()[:EDGE]) for turn in turns]
+def _edge_counts(turns: tuple[str, ...]) -> tuple[int, ...]:
+    starts = [normalize(turn.lstrip()[:EDGE]) for turn in turns]
     head = "\n".join(starts)
     end = turns[-1].strip() if turns else ""
-    tail = flat(end[-EDGE:])
+    tail = normalize(end[-EDGE:])
     return (
         sum(phrase in head for phrase in REFUSALS), sum(phrase in head for phrase in SELF_REFERENCES),
         sum(start.startswith(OPENERS) for start in starts), sum(start.startswith(GREETINGS) for start in starts),
@@ -167,7 +167,7 @@ def _edges(turns: tuple[str, ...]) -> tuple[int, ...]:
     )  # fmt: skip
 
 
-def characters(text: str) -> tuple[int, ...]:
+def character_counts(text: str) -> tuple[int, ...]:
     """Return how many characters of each of `KINDS` there are; capitals are counted with their script too."""
     encoding, size = ("ascii", np.uint8) if text.isascii() else ("utf-32-le", np.uint32)
     codes: NDArray[Any] = np.frombuffer(text.encode(encoding, "replace"), dtype=size)

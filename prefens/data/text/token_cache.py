@@ -13,11 +13,11 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from prefens.core.files import clear_abandoned, written_aside
+from prefens.core.files import atomic_write, remove_stale_tmp
 from prefens.core.hashing import digest, file_digest
 from prefens.core.types import Pairs
 from prefens.data.text.tokens import PairTokens, Sequences
-from prefens.data.text.truncation import Audit
+from prefens.data.text.truncation import TruncationAudit
 from prefens.data.text.turns import joined
 
 log = logging.getLogger(__name__)
@@ -51,12 +51,12 @@ def cached_tokens(folder: Path | None, signature: str, pairs: Pairs, tokenize: T
             if damage is None:
                 return _read(path)
             log.warning("cached tokens are damaged (%s); making them again", damage)
-        clear_abandoned(path.parent)
+        remove_stale_tmp(path.parent)
         log.info("tokenizing %d pairs", len(pairs))
         parts = _stretches(pairs, tokenize)
         try:
-            with written_aside(path) as aside:
-                _write(aside, parts)
+            with atomic_write(path) as tmp:
+                _write(tmp, parts)
         except OSError as error:
             log.warning("tokens are not kept on disk (%s); the next process computes them again", error)
             return _joined(parts)
@@ -91,8 +91,8 @@ def _places(side: Sequence[Sequences]) -> tuple[NDArray[np.int64], NDArray[np.in
     return starts, np.concatenate([part.firsts for part in side])
 
 
-def _audit(parts: Sequence[PairTokens]) -> Audit:
-    whole = Audit({}, {})
+def _audit(parts: Sequence[PairTokens]) -> TruncationAudit:
+    whole = TruncationAudit({}, {})
     for part in parts:
         for total, own in ((whole.seen, part.audit.seen), (whole.kept, part.audit.kept)):
             for name, count in own.items():
@@ -136,4 +136,4 @@ def _read(folder: Path) -> PairTokens:
             for part in ("tokens", "starts", "firsts")
         )
         sides.append(Sequences(np.asarray(tokens), starts, firsts))  # slices of a plain array cost less than a memmap's
-    return PairTokens(sides[0], sides[1], Audit(**json.loads((folder / CONTENT).read_text("utf-8"))["audit"]))
+    return PairTokens(sides[0], sides[1], TruncationAudit(**json.loads((folder / CONTENT).read_text("utf-8"))["audit"]))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from prefens.core.errors import BackboneError
 from prefens.core.types import PairFeatures, Pairs, Strings
 from prefens.data.text.settings import TextSettings
-from prefens.data.text.truncation import Audit, Tokens, cut, cut_pair
+from prefens.data.text.truncation import Tokens, TruncationAudit, cut, cut_pair
 from prefens.data.text.turns import joined
 
 CHUNK = 1000  # texts handed to the tokenizer at once
@@ -87,7 +87,7 @@ class PairTokens:
 
     a: Sequences
     b: Sequences
-    audit: Audit
+    audit: TruncationAudit
     style: PairFeatures | None = None
 
 
@@ -102,7 +102,7 @@ def tokenize_pairs(
     """Tokenize all pairs, every text once: prompt + A and prompt + B, or with `cross` the three in both orders."""
     prompts = _tokenize(tokenizer, pairs.prompt, prompt_prefix)
     responses = [_tokenize(tokenizer, column, response_prefix) for column in (pairs.response_a, pairs.response_b)]
-    pattern, audit = learn_pattern(tokenizer), Audit({}, {})
+    pattern, audit = learn_pattern(tokenizer), TruncationAudit({}, {})
     if cross and not pattern.between:
         raise BackboneError(
             "the tokenizer puts nothing between two texts",

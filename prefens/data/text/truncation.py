@@ -47,7 +47,7 @@ def head_and_tail(tokens: Tokens, budget: int, head_share: float) -> Tokens:
 
 
 @dataclass
-class Audit:
+class TruncationAudit:
     """Tokens seen and kept, by part: what truncation cost."""
 
     seen: dict[str, int]
@@ -58,14 +58,16 @@ class Audit:
         return {part: 1.0 - self.kept[part] / max(1, seen) for part, seen in self.seen.items()}
 
 
-def warn_of_losses(audit: Audit, settings: TextSettings) -> None:
+def warn_of_losses(audit: TruncationAudit, settings: TextSettings) -> None:
     """Warn where truncation costs more than a third of a part's tokens."""
     much = [f"{share:.0%} of the {part} tokens" for part, share in audit.lost().items() if share > MUCH]
     if much:
         log.warning("text.max_length=%d cuts off %s; a longer one reads more", settings.max_length, " and ".join(much))
 
 
-def cut(prompt: Tokens, response: Tokens, room: int, settings: TextSettings, audit: Audit) -> tuple[Tokens, Tokens]:
+def cut(
+    prompt: Tokens, response: Tokens, room: int, settings: TextSettings, audit: TruncationAudit
+) -> tuple[Tokens, Tokens]:
     """Cut both parts to their budgets, and note what was lost."""
     for_prompt, for_response = budgets(len(prompt), len(response), room, settings.prompt_share)
     return (
@@ -75,7 +77,7 @@ def cut(prompt: Tokens, response: Tokens, room: int, settings: TextSettings, aud
 
 
 def cut_pair(
-    prompt: Tokens, a: Tokens, b: Tokens, room: int, settings: TextSettings, audit: Audit
+    prompt: Tokens, a: Tokens, b: Tokens, room: int, settings: TextSettings, audit: TruncationAudit
 ) -> tuple[Tokens, Tokens, Tokens]:
     """Cut a prompt and two responses that share one sequence to their budgets, and note what was lost."""
     for_prompt, for_a, for_b = pair_budgets(len(prompt), len(a), len(b), room, settings.prompt_share)
@@ -86,7 +88,13 @@ def cut_pair(
     )
 
 
-def _shortened(part: str, tokens: Tokens, budget: int, settings: TextSettings, audit: Audit) -> Tokens:
+def _shortened(
+    part: str,
+    tokens: Tokens,
+    budget: int,
+    settings: TextSettings,
+    audit: TruncationAudit,
+) -> Tokens:
     audit.seen[part] = audit.seen.get(part, 0) + len(tokens)
     audit.kept[part] = audit.kept.get(part, 0) + budget
     return head_and_tail(tokens, budget, settings.head_share)

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
-from prefens.core.files import written_aside
+from prefens.core.files import atomic_write
 from prefens.members.training.oom import TokenBudget
 from prefens.members.training.schedule import LearningRates
 
@@ -145,8 +145,8 @@ class Checkpoint:
         """Write the progress, whole or not at all; a disk that refuses is told, and the training goes on."""
         spent = progress.seconds + time.monotonic() - self._started
         try:
-            with written_aside(self.path) as aside:
-                torch.save({**progress.state(), "key": self.key, "seconds": spent}, aside)
+            with atomic_write(self.path) as tmp:
+                torch.save({**progress.state(), "key": self.key, "seconds": spent}, tmp)
         except (OSError, RuntimeError) as error:
             log.warning("%s: no checkpoint (%s); training goes on without", self.path, str(error).splitlines()[0])
         self._written = time.monotonic()

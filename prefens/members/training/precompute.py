@@ -14,7 +14,7 @@ from numpy.typing import DTypeLike
 
 from prefens.core import shutdown
 from prefens.core.errors import ConfigError
-from prefens.core.files import clear_abandoned, written_aside
+from prefens.core.files import atomic_write, remove_stale_tmp
 from prefens.core.hashing import digest, short
 from prefens.core.progress import progress
 from prefens.core.types import Ints
@@ -68,10 +68,10 @@ def encoded(
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):  # where two processes want the same, the second waits
         if _read(path, shape, dtype) is None:
-            clear_abandoned(path.parent)
+            remove_stale_tmp(path.parent)
             try:
-                with written_aside(path) as aside:
-                    compute(_mapped(aside, shape, dtype)).flush()  # type: ignore[attr-defined]
+                with atomic_write(path) as tmp:
+                    compute(_mapped(tmp, shape, dtype)).flush()  # type: ignore[attr-defined]
             except OSError as error:
                 log.warning("features are not kept on disk (%s); the next process computes them again", error)
         found = _read(path, shape, dtype)

@@ -118,7 +118,7 @@ def _sums(
     effects: Sequence[Effect], probabilities: Sequence[Floats], bootstrap: GroupBootstrap
 ) -> tuple[Floats, Floats]:
     """Return an effect's numerator, (E, P, G), and denominator, (E, G), for each prompt group."""
-    place, groups = bootstrap.place, int(bootstrap.place.max()) + 1
+    place, groups = bootstrap.group_index, int(bootstrap.group_index.max()) + 1
     contrasts = {tuple(effect.contrast): effect.contrast for effect in effects}
     scores = {key: [each @ contrast for each in probabilities] for key, contrast in contrasts.items()}
     top, size = np.empty((len(effects), len(probabilities), groups)), np.empty((len(effects), groups))

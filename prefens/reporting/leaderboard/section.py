@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -13,9 +12,9 @@ from prefens.ensemble.leaderboard import LeaderboardRow
 from prefens.reporting.leaderboard.blend_plots import diagnosis_plots
 from prefens.reporting.leaderboard.plots import curves_plot, folds_plot
 from prefens.reporting.section import Plot, Section, Table
+from prefens.store.run_record import RunResult
 
-Run = Mapping[str, Any]  # what the store notes of a fold run: seconds, train_rows, facts, curves
-Runs = Mapping[str, Sequence[Run]]
+Runs = Mapping[str, Sequence[RunResult]]
 Rows = Sequence[LeaderboardRow]
 BY_CONSTRUCTION = 0  # unlike a measured 0.0, shown without decimals
 
@@ -34,13 +33,13 @@ def leaderboard_section(blend: Blend, runs: Runs, swap_gaps: Mapping[str, float]
     return Section("leaderboard", "Leaderboard", summary, [table for table in tables if table.rows], plots)
 
 
-def cost(runs: Sequence[Run]) -> dict[str, float | int | None]:
+def cost(runs: Sequence[RunResult]) -> dict[str, float | int | str | None]:
     """Return what a member's fold runs took together: seconds, parameters of one model, training pairs a second."""
     if not runs:
         return {"seconds": None, "parameters": None, "pairs/s": None}
-    seconds = sum(run["seconds"] for run in runs)
-    pairs = sum(run.get("train_rows", 0) for run in runs)
-    parameters = runs[0].get("facts", {}).get("parameters")
+    seconds = sum(run.seconds for run in runs)
+    pairs = sum(run.train_rows for run in runs)
+    parameters = runs[0].metadata.get("parameters")
     return {
         "seconds": seconds,
         "parameters": parameters,
@@ -154,8 +153,7 @@ def _plots(blend: Blend, rows: Rows, runs: Runs) -> list[Plot]:
     losses |= {result.method: row_losses(result.probabilities, label) for result in blend.results}
     references = {row.name: row.scores.log_loss for row in rows if row.kind == "reference"}
     curves = {
-        name: [run["curves"]["train_loss"] for run in own if run.get("curves", {}).get("train_loss")]
-        for name, own in runs.items()
+        name: [run.curves["train_loss"] for run in own if run.curves.get("train_loss")] for name, own in runs.items()
     }
     methods = {result.method for result in blend.results}
     folds = folds_plot(losses, stack.folds.fold.astype(np.int64), methods, references)

@@ -14,7 +14,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from mlflow.tracking._tracking_service.utils import _get_store
 
-from prefens.core.files import written_aside
+from prefens.core.files import atomic_write
 from prefens.store.tracking.relocate import relocate
 from prefens.store.tracking.ui_view import experiment_tags
 
@@ -24,7 +24,7 @@ EXISTS = "RESOURCE_ALREADY_EXISTS"
 
 
 @dataclass(frozen=True)
-class Home:
+class MlflowBackend:
     """One experiment of an MLflow that answers.
 
     Attributes
@@ -55,13 +55,13 @@ class Home:
             yield
 
 
-def find_home(root: Path, experiment: str, uri: str | None) -> Home:
-    """Return the home on the server at `uri`, or that of `root` where it is None; errors as below."""
-    return local_home(root, experiment) if uri is None else server_home(root, experiment, uri)
+def open_backend(root: Path, experiment: str, uri: str | None) -> MlflowBackend:
+    """Return the backend on the server at `uri`, or that of `root` where it is None; errors as below."""
+    return local_backend(root, experiment) if uri is None else server_backend(root, experiment, uri)
 
 
-def local_home(root: Path, experiment: str) -> Home:
-    """Return the home in `root`/mlflow.db and `root`/artifacts, made where it is missing.
+def local_backend(root: Path, experiment: str) -> MlflowBackend:
+    """Return the backend in `root`/mlflow.db and `root`/artifacts, made where it is missing.
 
     The first process makes the database and the experiment, under a file lock and a temporary name: two
     that do it at once damage the file for good. A root that was moved gets its artifact paths mended.
@@ -74,13 +74,13 @@ def local_home(root: Path, experiment: str) -> Home:
         relocate(database, artifacts)
         uri = database_uri(database)
         client = MlflowClient(tracking_uri=uri, registry_uri=uri)
-        return Home(root, uri, client, _experiment(client, experiment, artifacts), local=True)
+        return MlflowBackend(root, uri, client, _experiment(client, experiment, artifacts), local=True)
 
 
-def server_home(root: Path, experiment: str, uri: str) -> Home:
-    """Return the home on a server, which keeps the artifacts too; MlflowException where it does not answer."""
+def server_backend(root: Path, experiment: str, uri: str) -> MlflowBackend:
+    """Return the backend on a server, which keeps the artifacts too; MlflowException where it does not answer."""
     client = MlflowClient(tracking_uri=uri, registry_uri=uri)
-    return Home(root, uri, client, _experiment(client, experiment, None), local=False)
+    return MlflowBackend(root, uri, client, _experiment(client, experiment, None), local=False)
 
 
 def database_uri(database: Path) -> str:
@@ -105,10 +105,10 @@ def _experiment(client: MlflowClient, name: str, artifacts: str | None) -> str:
 
 
 def _create(database: Path, experiment: str, artifacts: str) -> None:
-    with written_aside(database) as aside:
-        client = MlflowClient(tracking_uri=database_uri(aside))
+    with atomic_write(database) as tmp:
+        client = MlflowClient(tracking_uri=database_uri(tmp))
         client.create_experiment(experiment, artifacts)
-        _get_store(database_uri(aside)).engine.dispose()  # type: ignore[no-untyped-call]
+        _get_store(database_uri(tmp)).engine.dispose()  # type: ignore[no-untyped-call]
 
 
 @contextmanager

@@ -15,13 +15,15 @@ from typing import Any
 from mlflow.entities import Metric, Param, Run, RunStatus
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
+from prefens.core.fold_run import RunKey
 from prefens.core.hashing import digest
-from prefens.core.types import Folds, RunKey
+from prefens.core.types import Folds
 from prefens.store.failures import Failure
 from prefens.store.member_spec import MemberSpec
+from prefens.store.run_record import RunRecord
 from prefens.store.tracking import model_registry
 from prefens.store.tracking.dataset import dataset_input
-from prefens.store.tracking.mlflow_backend import find_home
+from prefens.store.tracking.mlflow_backend import open_backend
 from prefens.store.tracking.tracker import MemberSummary, Rows
 
 PARENT = "mlflow.parentRunId"  # the tag that nests a child run in the UI
@@ -42,8 +44,8 @@ class MlflowTracker:
     def __init__(self, root: Path, experiment: str, uri: str | None = None) -> None:
         self.root = root.resolve()
         self.registered = re.sub("[/:]", "-", experiment)  # the two that MLflow refuses in a model's name
-        self.home = find_home(self.root, experiment, uri)
-        self.uri, self.client, self.experiment_id = self.home.uri, self.home.client, self.home.experiment_id
+        self.backend = open_backend(self.root, experiment, uri)
+        self.uri, self.client, self.experiment_id = self.backend.uri, self.backend.client, self.backend.experiment_id
 
     def logged(self, spec: MemberSpec) -> dict[str, str | None]:
         """Return what is logged of a member: digests of the content, by the key's digest of the fold run or member.
@@ -51,7 +53,7 @@ class MlflowTracker:
         "" for a fold run that was begun under this root and looks alive; None for a run without content.
         """
         contents = {}
-        for run in self.home.find(_of_member(spec), BATCH):
+        for run in self.backend.find(_of_member(spec), BATCH):
             tags = run.data.tags
             begun = run.info.status == "RUNNING" and tags.get(ROOT) == str(self.root)
             key = tags.get("prefens.key", spec.key(0).member_digest)
@@ -65,7 +67,7 @@ class MlflowTracker:
         """
         parent = self._parent(spec, started)
         with self._lock(spec):
-            attempts = self.home.find(f"tags.`prefens.key` = '{key.digest}'", BATCH)
+            attempts = self.backend.find(f"tags.`prefens.key` = '{key.digest}'", BATCH)
             own = [run for run in attempts if run.info.start_time == _milliseconds(started)][:1]
             for run in attempts:
                 if run not in own:
@@ -80,13 +82,13 @@ class MlflowTracker:
         self.client.log_batch(run, params=[Param(name, str(value)) for name, value in params.items()])
         return run
 
-    def log_fold(self, spec: MemberSpec, key: RunKey, result: Mapping[str, Any], files: Sequence[Path]) -> None:
-        """Log a stored fold run: the content of its run.json, and files."""
-        run = self.start_fold(spec, key, result["started"])
-        numbers = {name: value for name, value in result["facts"].items() if not isinstance(value, str)}
-        metrics = {name: result[name] for name in ("log_loss", "accuracy", "seconds")} | numbers
-        self._log(run, metrics, result["ended"], files, result["curves"])
-        self._end(run, RunStatus.FINISHED, result["ended"], digest(dict(result)))
+    def log_fold(self, spec: MemberSpec, key: RunKey, record: RunRecord, files: Sequence[Path]) -> None:
+        """Log a stored fold run: its record, and files."""
+        run = self.start_fold(spec, key, record.started)
+        numbers = {name: value for name, value in record.metadata.items() if not isinstance(value, str)}
+        metrics = {"log_loss": record.log_loss, "accuracy": record.accuracy, "seconds": record.seconds, **numbers}
+        self._log(run, metrics, record.ended, files, record.curves)
+        self._end(run, RunStatus.FINISHED, record.ended, record.digest)
 
     def log_failure(self, spec: MemberSpec, key: RunKey, failure: Failure) -> None:
         """Log why the last attempt at a fold run failed."""
@@ -97,7 +99,7 @@ class MlflowTracker:
     def close_fold(self, key: RunKey) -> None:
         """Mark runs of this key that look alive: the process under this root that began them does not work on them."""
         condition = f"tags.`prefens.key` = '{key.digest}' and attributes.status = 'RUNNING'"
-        for run in self.home.find(condition, BATCH):
+        for run in self.backend.find(condition, BATCH):
             if run.data.tags.get(ROOT) == str(self.root):
                 self.client.set_tag(run.info.run_id, ERROR, "its process died, or was stopped")
                 self.client.set_terminated(run.info.run_id, RunStatus.to_string(RunStatus.KILLED))
@@ -122,7 +124,7 @@ class MlflowTracker:
 
     def has_blend(self, content: str) -> bool:
         """Whether the blend whose blend.json has this digest is logged, wholly."""
-        return bool(self.home.find(f"tags.`{CONTENT}` = '{content}'"))
+        return bool(self.backend.find(f"tags.`{CONTENT}` = '{content}'"))
 
     def log_blend(
         self,
@@ -141,14 +143,14 @@ class MlflowTracker:
 
         `content` is the digest of its blend.json.
         """
-        with self.home.lock(f"blend-{content[:16]}"):
-            known = self.home.find(f"tags.`prefens.blend` = '{content}'")
+        with self.backend.lock(f"blend-{content[:16]}"):
+            known = self.backend.find(f"tags.`prefens.blend` = '{content}'")
             identity = {"prefens.role": "blend", "prefens.blend": content}
             run = str(known[0].info.run_id) if known else self._create(name, dict(tags) | identity)
             if not known or known[0].data.tags.get(CONTENT) != content:
                 self._log_blend(run, metrics, files, tables, folds)
             if model is not None:
-                model_registry.register(self.home, self.registered, model, run, tags)
+                model_registry.register(self.backend, self.registered, model, run, tags)
             self._end(run, RunStatus.FINISHED, None, content)
         return run
 
@@ -173,7 +175,7 @@ class MlflowTracker:
         """Log a report's files to the latest blend with these tags, or else to a run of their own; return its id."""
         wanted = {"prefens.role": "blend", **tags}
         condition = " and ".join(f"tags.`{tag}` = '{value}'" for tag, value in wanted.items())
-        known = self.home.find(condition, latest=True)
+        known = self.backend.find(condition, latest=True)
         run = str(known[0].info.run_id) if known else self._create(name, {**tags, "prefens.role": "report"})
         self._log(run, {}, time.time(), files)
         if not known:
@@ -182,10 +184,10 @@ class MlflowTracker:
 
     def find_model(self, place: str) -> Path:
         """Return the folder of a saved model; see `model_registry.find_model`."""
-        return model_registry.find_model(self.home, place)
+        return model_registry.find_model(self.backend, place)
 
     def _lock(self, spec: MemberSpec) -> AbstractContextManager[None]:
-        return self.home.lock(f"member-{spec.key(0).member_digest[:16]}")
+        return self.backend.lock(f"member-{spec.key(0).member_digest[:16]}")
 
     def _create(self, name: str, tags: Mapping[str, str], started: float | None = None) -> str:
         began = None if started is None else _milliseconds(started)
@@ -199,10 +201,10 @@ class MlflowTracker:
         """
         condition = f"{_of_member(spec)} and tags.`prefens.role` = 'member'"
         with self._lock(spec):
-            known = self.home.find(condition, BATCH)
+            known = self.backend.find(condition, BATCH)
             if not known:
                 self._create(spec.name, _tags("member", spec), started)
-                known = self.home.find(condition, BATCH)
+                known = self.backend.find(condition, BATCH)
             keep, *doubles = [str(run.info.run_id) for run in known]
             for double in doubles:
                 self._adopt(f"tags.`{PARENT}` = '{double}'", keep)
@@ -215,7 +217,7 @@ class MlflowTracker:
             return keep
 
     def _adopt(self, condition: str, parent: str) -> None:
-        for child in self.home.find(condition, BATCH):
+        for child in self.backend.find(condition, BATCH):
             self.client.set_tag(child.info.run_id, PARENT, parent)
 
     def _set_tags(self, run: Run, tags: Mapping[str, str | None]) -> None:

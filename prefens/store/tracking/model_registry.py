@@ -14,31 +14,31 @@ from mlflow.utils.file_utils import local_file_uri_to_path
 from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
 from prefens.core.errors import StoreError
-from prefens.store.tracking.mlflow_backend import EXISTS, Home, find_home
+from prefens.store.tracking.mlflow_backend import EXISTS, MlflowBackend, open_backend
 
 ALIAS = "best"  # of the registered model: the latest blend's
 
 
-def register(home: Home, name: str, folder: Path, run: str, tags: Mapping[str, str]) -> None:
+def register(backend: MlflowBackend, name: str, folder: Path, run: str, tags: Mapping[str, str]) -> None:
     """Log a model folder to its run, unless it has one, and make that the best version of the registered model."""
     from prefens.store.tracking.pyfunc import place_model  # imports more of mlflow, which takes a second
 
-    client, outputs = home.client, home.client.get_run(run).outputs
+    client, outputs = backend.client, backend.client.get_run(run).outputs
     if outputs is not None and outputs.model_outputs:
         model = client.get_logged_model(outputs.model_outputs[0].model_id)
         (link,) = json.loads(model.tags[MLFLOW_MODEL_VERSIONS])
         client.set_registered_model_alias(name, ALIAS, link["version"])
         return
-    logged = client.create_logged_model(home.experiment_id, "model", run, tags=dict(tags))
-    if home.local:
+    logged = client.create_logged_model(backend.experiment_id, "model", run, tags=dict(tags))
+    if backend.local:
         place_model(folder, _folder(logged.artifact_location), logged.model_id, run)
     else:
         with tempfile.TemporaryDirectory() as scratch:
             place_model(folder, Path(scratch) / "model", logged.model_id, run)
             client.log_model_artifacts(logged.model_id, str(Path(scratch) / "model"))
     client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
-    with home.lock("registry"):
-        _create_name(home, name)
+    with backend.lock("registry"):
+        _create_name(backend, name)
         version = client.create_model_version(name, logged.artifact_location, run, dict(tags), model_id=logged.model_id)
         client.set_registered_model_alias(name, ALIAS, version.version)
     link = json.dumps([{"name": name, "version": version.version}])
@@ -49,45 +49,45 @@ def register(home: Home, name: str, folder: Path, run: str, tags: Mapping[str, s
 def fetch_model(root: Path, experiment: str, uri: str | None, place: str) -> Path:
     """Return the folder of a model as `find_model` does; StoreError too where the server does not answer."""
     try:
-        home = find_home(root.resolve(), experiment, uri)
+        backend = open_backend(root.resolve(), experiment, uri)
     except (MlflowException, OSError) as error:
         raise StoreError(
             f"{place}: {str(error).splitlines()[0]}", f"MLflow at {uri or root}", "start it, or correct tracking.uri"
         ) from error
-    return find_model(home, place)
+    return find_model(backend, place)
 
 
-def find_model(home: Home, place: str) -> Path:
+def find_model(backend: MlflowBackend, place: str) -> Path:
     """Return the folder of models:/NAME@ALIAS, models:/NAME/VERSION or runs:/ID/model (StoreError for none).
 
     MLflow's own search asks the database of its global state instead, and makes one where there is none.
     A server's model is downloaded once, into the cache of the tracking root.
     """
     try:
-        location = _location(home, place)
-        if home.local:
+        location = _location(backend, place)
+        if backend.local:
             return _folder(location)
-        return _download(home, location)
+        return _download(backend, location)
     except (MlflowException, ValueError) as error:
         raise StoreError(
             f"{place}: {str(error).splitlines()[0]}",
-            f"models:/NAME@ALIAS, models:/NAME/VERSION or runs:/ID/model in {home.uri}",
+            f"models:/NAME@ALIAS, models:/NAME/VERSION or runs:/ID/model in {backend.uri}",
             "blend first, or correct it",
         ) from error
 
 
-def _create_name(home: Home, name: str) -> None:
+def _create_name(backend: MlflowBackend, name: str) -> None:
     try:
-        if not home.client.search_registered_models(f"name = '{name}'"):
-            home.client.create_registered_model(name)
+        if not backend.client.search_registered_models(f"name = '{name}'"):
+            backend.client.create_registered_model(name)
     except MlflowException as error:  # another machine was faster
         if error.error_code != EXISTS:
             raise
 
 
-def _location(home: Home, place: str) -> str:
+def _location(backend: MlflowBackend, place: str) -> str:
     """Return where the files of a model are: a folder's address, or on a server the address of the logged model."""
-    client = home.client
+    client = backend.client
     kind, *parts = re.split(":/|[/@]", place)
     if len(parts) != 2:
         raise ValueError("neither alias nor version")
@@ -102,16 +102,16 @@ def _location(home: Home, place: str) -> str:
     return str(client.get_model_version_download_uri(name, version))
 
 
-def _download(home: Home, location: str) -> Path:
+def _download(backend: MlflowBackend, location: str) -> Path:
     from mlflow.artifacts import download_artifacts
 
-    from prefens.core.files import written_aside
+    from prefens.core.files import atomic_write
     from prefens.core.hashing import digest, short
 
-    folder = home.root / "cache" / "models" / short(digest(f"{home.uri} {location}"))
+    folder = backend.root / "cache" / "models" / short(digest(f"{backend.uri} {location}"))
     if not folder.exists():
-        with written_aside(folder) as aside:
-            download_artifacts(artifact_uri=location, dst_path=str(aside), tracking_uri=home.uri)
+        with atomic_write(folder) as tmp:
+            download_artifacts(artifact_uri=location, dst_path=str(tmp), tracking_uri=backend.uri)
     return next(folder.rglob("MLmodel")).parent
 
 

@@ -11,7 +11,7 @@ from prefens.core.errors import BackboneError, ConfigError
 from prefens.core.types import Pairs
 from prefens.data.text.settings import TextSettings
 from prefens.data.text.tokens import learn_pattern, tokenize_pairs
-from prefens.data.text.truncation import Audit, budgets, head_and_tail, pair_budgets, warn_of_losses
+from prefens.data.text.truncation import TruncationAudit, budgets, head_and_tail, pair_budgets, warn_of_losses
 from prefens.members.nn.pretrained import load_tokenizer
 from tests.helpers.examples import column, make_pairs
 
@@ -126,9 +126,9 @@ def test_prefixes_are_seen(tiny_bert: Path) -> None:
 
 def test_large_losses_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:
     settings = TextSettings(max_length=64)
-    warn_of_losses(Audit({"prompt": 90, "response": 300}, {"prompt": 61, "response": 201}), settings)
+    warn_of_losses(TruncationAudit({"prompt": 90, "response": 300}, {"prompt": 61, "response": 201}), settings)
     assert caplog.text == ""
-    warn_of_losses(Audit({"prompt": 90, "response": 300}, {"prompt": 90, "response": 150}), settings)
+    warn_of_losses(TruncationAudit({"prompt": 90, "response": 300}, {"prompt": 90, "response": 150}), settings)
     assert "text.max_length=64 cuts off 50% of the response tokens" in caplog.text
 
 

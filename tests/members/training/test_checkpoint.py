@@ -58,7 +58,7 @@ def stop_after(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
     def counted(*arguments: object) -> float:
         taken.append(0)
         if len(taken) == step:
-            shutdown._hear(signal.SIGTERM, None)
+            shutdown._on_signal(signal.SIGTERM, None)
         return learn(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(loop, "_learn", counted)

@@ -9,7 +9,7 @@ from prefens.core.errors import StoreError
 from prefens.core.metrics import one_hot
 from prefens.core.types import SWAP, Pairs
 from prefens.data.synthetic.generator import generate
-from prefens.data.text.style_counts import SCRIPTS, characters
+from prefens.data.text.style_counts import SCRIPTS, character_counts
 from prefens.reporting.bias.audit import aligned, bias_section, departures, sentence
 from prefens.reporting.bias.model_families import family, own_names
 from prefens.reporting.bias.swapped_duplicates import change_under_swap, find_mates, verdicts
@@ -139,7 +139,7 @@ def test_what_is_read(text: str, counted: dict[str, int]) -> None:
     ],
 )
 def test_languages(text: str, expected: str) -> None:
-    assert LANGUAGES[language(text, characters(text)[: len(SCRIPTS)])] == expected
+    assert LANGUAGES[language(text, character_counts(text)[: len(SCRIPTS)])] == expected
 
 
 def test_families() -> None:

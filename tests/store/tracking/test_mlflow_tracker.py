@@ -62,7 +62,7 @@ def test_the_next_attempt_at_a_fold_takes_the_place_of_the_last(made: Path) -> N
     other = log_fold(tracker, 1)
     second = tracker.start_fold(SPEC, SPEC.key(0), 2.0)
     assert tracker.start_fold(SPEC, SPEC.key(0), 2.0) == second
-    folds = tracker.home.find("tags.`prefens.role` = 'fold'", 10)
+    folds = tracker.backend.find("tags.`prefens.role` = 'fold'", 10)
     assert {run.info.run_id for run in folds} == {other, second}
 
 

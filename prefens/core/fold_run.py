@@ -1,0 +1,84 @@
+"""A fold run: the key that identifies it, and the probabilities that it predicts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from prefens.core.hashing import digest
+from prefens.core.types import Floats, Strings
+
+FORMAT_VERSION = 2  # of stored files; raised when those of an older one can no longer be compared with new ones
+
+
+@dataclass(frozen=True)
+class RunKey:
+    """The identity of a fold run: equal keys, equal predictions.
+
+    Attributes
+    ----------
+    recipe_digest : str
+        The digest of the member's recipe, 64 hex digits.
+    seed : int or None
+        The seed of the member; None for an external member.
+    fold : int
+        The fold, in [0, k).
+    data_digest, fold_digest : str
+        The digests of data and folds, 64 hex digits.
+    format_version : int
+        The format version of the stored files.
+    """
+
+    recipe_digest: str
+    seed: int | None
+    fold: int
+    data_digest: str
+    fold_digest: str
+    format_version: int = FORMAT_VERSION
+
+    @property
+    def digest(self) -> str:
+        """The digest of the key, 64 hex digits."""
+        return digest(self.as_dict())
+
+    @property
+    def member_digest(self) -> str:
+        """The identity of the member: the digest of the key without the fold."""
+        return replace(self, fold=-1).digest
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the key as JSON values."""
+        return dict(vars(self))
+
+    @property
+    def random_seed(self) -> int:
+        """The seed of all randomness of the fold run, in [0, 2^32), equal on every machine.
+
+        It derives from seed, fold and fold digest alone, so that a new setting or a new format changes no draw.
+        """
+        return int(digest([self.seed, self.fold, self.fold_digest])[:8], 16)
+
+
+@dataclass(frozen=True, eq=False)
+class FoldPredictions:
+    """The probabilities of a fold run.
+
+    Attributes
+    ----------
+    key : RunKey
+        The fold run.
+    ids : array of str, shape (n,)
+        The rows of the fold.
+    probabilities : array of float64, shape (n, K)
+        Out of fold, rows summing to 1.
+    holdout_ids : array of str, shape (h,)
+        The held-out rows.
+    holdout_probabilities : array of float64, shape (h, K)
+        Of the held-out rows.
+    """
+
+    key: RunKey
+    ids: Strings
+    probabilities: Floats
+    holdout_ids: Strings
+    holdout_probabilities: Floats

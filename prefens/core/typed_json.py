@@ -1,0 +1,58 @@
+"""JSON files that are read as a typed value: each field that is missing or of another type is named."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from prefens.core.errors import StoreError
+
+T = TypeVar("T")
+
+SHOWN_FIELDS = 10  # wrong fields that an error names
+
+
+def read_typed(path: Path, kind: type[T], expected: str, do: str) -> T:
+    """Return the content of a JSON file as a dataclass; fields that the dataclass does not have are ignored.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    kind : type
+        The dataclass that declares the fields and their types.
+    expected : str
+        What the file should be, for the error.
+    do : str
+        The command that heals the file, for the error.
+
+    Raises
+    ------
+    StoreError
+        Where the file can't be read, is no JSON, or lacks fields or has them with other types: each is named.
+    """
+    try:
+        # mypy takes no class for hashable here.
+        value: T = _adapter(kind).validate_json(path.read_bytes(), strict=True)  # type: ignore[arg-type]
+    except OSError as error:
+        raise StoreError(f"{path}: {error.strerror or error}", expected, do) from error
+    except ValidationError as error:
+        problems = [_problem(each) for each in error.errors()]
+        more = f"; and {len(problems) - SHOWN_FIELDS} more" if len(problems) > SHOWN_FIELDS else ""
+        raise StoreError(f"{path}: {'; '.join(problems[:SHOWN_FIELDS])}{more}", expected, do) from error
+    return value
+
+
+def _problem(error: Any) -> str:
+    field = ".".join(map(str, error["loc"]))
+    if error["type"] == "missing":
+        return f"{field} is missing"
+    return f"{field} is {error['input']!r:.60}: {error['msg']}" if field else str(error["msg"])
+
+
+@cache
+def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)

@@ -1,0 +1,59 @@
+"""The probabilities of a fold run as a parquet file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from prefens.core.errors import StoreError
+from prefens.core.fold_run import FoldPredictions, RunKey
+from prefens.core.types import Floats, Outcome, Strings
+from prefens.store.parquet import RETRAIN, read_table, write_table
+
+OUTCOME_COLUMNS = [outcome.name.lower() for outcome in Outcome]
+
+
+def write_predictions(path: Path, predictions: FoldPredictions) -> None:
+    """Write the probabilities of a fold and of the hold-out rows, with the key of the fold run, atomically."""
+    values: Floats = np.concatenate([predictions.probabilities, predictions.holdout_probabilities])
+    held_out = np.repeat([False, True], [len(predictions.ids), len(predictions.holdout_ids)])
+    columns = {"id": np.concatenate([predictions.ids, predictions.holdout_ids]), "holdout": held_out}
+    columns |= dict(zip(OUTCOME_COLUMNS, values.T, strict=True))
+    write_table(path, pa.table(columns), predictions.key.as_dict())
+
+
+def read_predictions(path: Path, key: RunKey, as_objects: Callable[[pa.Array], Strings]) -> FoldPredictions:
+    """Read the probabilities of a fold run.
+
+    Parameters
+    ----------
+    path : Path
+        What `write_predictions` wrote.
+    key : RunKey
+        The key that the file must have.
+    as_objects : callable
+        Turns the ids, an Arrow array, into an object array.
+
+    Raises
+    ------
+    StoreError
+        Where the file is missing or damaged, or has another key.
+    """
+    table, metadata = read_table(path)
+    expected = key.as_dict()
+    if metadata != expected:
+        names = [name for name in {**expected, **metadata} if metadata.get(name) != expected.get(name)]
+        came, own = ({name: values.get(name) for name in names} for values in (metadata, expected))
+        raise StoreError(
+            f"{path}: belongs to another run ({came})", f"the key of its folder ({own})", "delete the folder"
+        )
+    missing = {"id", "holdout", *OUTCOME_COLUMNS} - {*table.column_names}
+    if missing:
+        raise StoreError(f"{path}: no column {', '.join(sorted(missing))}", "id, holdout and the outcomes", RETRAIN)
+    held_out = table.column("holdout").to_numpy().astype(bool)
+    values = np.column_stack([table.column(name).to_numpy() for name in OUTCOME_COLUMNS])
+    ids = as_objects(table.column("id").combine_chunks())
+    return FoldPredictions(key, ids[~held_out], values[~held_out], ids[held_out], values[held_out])

@@ -1,0 +1,94 @@
+"""What the store notes of a finished fold run: its result, and the key, times and files of what lies beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from prefens.core.fold_run import RunKey
+from prefens.core.hashing import digest
+from prefens.core.typed_json import read_typed
+
+EXPECTED = "the run.json of a finished fold run"
+RETRAIN = "run the same train command again: it trains this fold anew"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResult:
+    """What a fold run amounts to.
+
+    Attributes
+    ----------
+    log_loss : float
+        On the rows of the fold, in nats.
+    accuracy : float
+        On the rows of the fold, in [0, 1].
+    seconds : float
+        Spent on fitting and predicting, interrupted attempts included; 0 for an external member.
+    valid_rows : int
+        Rows of the fold.
+    train_rows : int
+        Rows that the model was fitted on; 0 for an external member.
+    device : str
+        Where it was fitted, such as "cpu" or "cuda".
+    threads : int
+        Threads of the process that fitted it.
+    metadata : mapping of str to bool, int, float or str
+        What else the member reports, such as the chosen regularization.
+    curves : mapping of str to sequence of float
+        A value per step, such as the training loss in nats.
+    """
+
+    log_loss: float
+    accuracy: float
+    seconds: float
+    valid_rows: int
+    train_rows: int = 0
+    device: str = "cpu"
+    threads: int = 1
+    metadata: Mapping[str, bool | int | float | str] = field(default_factory=dict)
+    curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord(RunResult):
+    """The content of run.json: the result of a stored fold run, with what identifies it.
+
+    Attributes
+    ----------
+    key : RunKey
+        Its identity.
+    started : float
+        When the attempt that succeeded began, in seconds since the epoch.
+    ended : float
+        When it was stored, in seconds since the epoch.
+    files : mapping of str to int
+        Sizes in bytes of the files beside run.json, by their path in the folder.
+    """
+
+    key: RunKey
+    started: float
+    ended: float
+    files: Mapping[str, int]
+
+    @property
+    def digest(self) -> str:
+        """The digest of the whole record, 64 hex digits."""
+        return digest(self.as_dict())
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the record as JSON values, as run.json holds it."""
+        return {**vars(self), "key": self.key.as_dict()}
+
+
+def read_run_record(path: Path) -> RunRecord:
+    """Return the content of a run.json.
+
+    Raises
+    ------
+    StoreError
+        Where it can't be read; a field that is missing or of another type is named.
+    """
+    return read_typed(path, RunRecord, EXPECTED, RETRAIN)

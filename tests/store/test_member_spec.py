@@ -1,0 +1,41 @@
+"""The file of a member: it comes back as it was, and is refused where it says something else than its folder."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from prefens.core.errors import StoreError
+from prefens.store.member_spec import read_member, write_member
+from tests.helpers.examples import SPEC
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / SPEC.name / "member.json"
+    write_member(path, SPEC)
+    return path
+
+
+def test_a_member_comes_back_as_it_was(path: Path) -> None:
+    assert read_member(path) == SPEC
+    before = path.read_bytes()
+    write_member(path, SPEC)
+    assert path.read_bytes() == before
+
+
+def test_another_recipe_of_the_same_name_is_refused(path: Path) -> None:
+    other = replace(SPEC, recipe={"backbone": {"bits": 5}}, external=SPEC.name)
+    with pytest.raises(StoreError, match="two recipes share a name"):
+        write_member(path, other)
+
+
+def test_a_changed_recipe_or_folder_is_refused(path: Path) -> None:
+    fields = json.loads(path.read_text())
+    path.write_text(json.dumps({**fields, "recipe": {"backbone": {"bits": 5}}}))
+    with pytest.raises(StoreError, match=f"{path} describes tfidf-"):
+        read_member(path)
+    path.write_text(json.dumps({name: value for name, value in fields.items() if name != "seed"}))
+    with pytest.raises(StoreError, match=f"{path}: seed is missing"):
+        read_member(path)
