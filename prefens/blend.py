@@ -22,8 +22,8 @@ def blend_members(settings: BlendConfig) -> app.Rows:
     from prefens.ensemble.base import Blender
     from prefens.ensemble.blend import make_blend
     from prefens.ensemble.registry import calibration
-    from prefens.inference.checks import recheck
-    from prefens.runner.blend_inputs import gather, with_features
+    from prefens.inference.checks import check_predictions
+    from prefens.runner.blend_inputs import load_blend_inputs, with_features
     from prefens.runner.blend_outputs import record
     from prefens.runner.console import leaderboard_table, member_table, show
 
@@ -37,13 +37,13 @@ def blend_members(settings: BlendConfig) -> app.Rows:
     blenders: list[Blender] = [config.build(node) for node in settings.blender.values()]
     calibrations = [calibration(name) for name in settings.calibrations]
     tracking = config.build(settings.tracking, Tracking)
-    gathered = gather(settings)
+    gathered = load_blend_inputs(settings)
     if any(blender.wants_features for blender in blenders):
         gathered = with_features(gathered)
     blend = make_blend(gathered, blenders, calibrations, settings.resamples)
     if gathered.split is not None and gathered.pairs is not None:
         backbones = Path(tracking.root) / "backbones"
-        mismatches = recheck(gathered.split, gathered.stored, gathered.pairs, settings.recheck, backbones)
+        mismatches = check_predictions(gathered.split, gathered.stored, gathered.pairs, settings.recheck, backbones)
         blend = blend.with_alarms([*mismatches])
     record(blend, gathered, tracking, Path(settings.out), settings.model)
     rows = blend.leaderboard()

@@ -21,7 +21,7 @@ def report(settings: ReportConfig) -> app.Rows:
     from prefens.core.errors import ConfigError
     from prefens.data.folds import data_digest
     from prefens.ensemble.blend_files import read_blend
-    from prefens.inference.swap_gaps import swap_gaps
+    from prefens.inference.checks import swap_gaps
     from prefens.reporting.report import blend_report, data_report, fold_runs, write_report
     from prefens.runner.blend_inputs import check_data, given_data
     from prefens.runner.sync import open_tracker

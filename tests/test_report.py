@@ -158,7 +158,7 @@ def test_data_alone_needs_no_store(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_models_of_the_store_are_asked_both_ways_round(trained: Path) -> None:
     from prefens.data.load import load_pairs
-    from prefens.inference.swap_gaps import swap_gaps
+    from prefens.inference.checks import swap_gaps
 
     split = OOFStore(trained / "runs").select()
     pairs = load_pairs(trained / "train.csv").pairs

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from prefens.core.metrics import p_true
+from prefens.core import metrics
 from prefens.core.symmetric_logistic import log_odds
 from prefens.core.types import Floats, Folds, MemberInfo, OOFStack
 from prefens.ensemble.calibration import KINDS
@@ -27,7 +27,7 @@ from prefens.ensemble.convex_weights import LogLossWeights
 from prefens.ensemble.crossfit import evaluate
 from prefens.ensemble.diagnostics import diagnose
 from prefens.ensemble.registry import BLENDERS
-from prefens.ensemble.simplex_solver import certificate, minimise_log_loss
+from prefens.ensemble.simplex_solver import certificate, minimize_log_loss
 from prefens.ensemble.stacking import Stacking
 
 ROWS, MEMBERS, FAMILIES, FOLDS = 57_477, 60, 6, 5
@@ -53,19 +53,19 @@ def make_stack(members: int, rows: int, dtype: Any = np.float64) -> OOFStack:
     return OOFStack(tuple(MemberInfo(f"m{place:04d}", "b", 0) for place in range(members)), probabilities, folds)
 
 
-def log_loss_of(weights: Floats, happened: Floats) -> float:
-    return -float(np.log(weights @ happened).mean())
+def log_loss_of(weights: Floats, p_true: Floats) -> float:
+    return -float(np.log(weights @ p_true).mean())
 
 
-def slsqp(happened: Floats) -> Floats:
+def slsqp(p_true: Floats) -> Floats:
     """SciPy's general solver, with the analytic gradient."""
     from scipy.optimize import minimize
 
     def objective(weights: Floats) -> tuple[float, Floats]:
-        mixture = weights @ happened
-        return -float(np.log(mixture).mean()), -(happened @ (1.0 / mixture)) / happened.shape[1]
+        mixture = weights @ p_true
+        return -float(np.log(mixture).mean()), -(p_true @ (1.0 / mixture)) / p_true.shape[1]
 
-    members = len(happened)
+    members = len(p_true)
     total = {"type": "eq", "fun": lambda weights: weights.sum() - 1.0, "jac": lambda weights: np.ones(members)}
     start, bounds = np.full(members, 1.0 / members), [(0.0, 1.0)] * members
     found = minimize(objective, start, jac=True, bounds=bounds, constraints=total, method="SLSQP", options=TIGHT)
@@ -77,12 +77,12 @@ def slsqp(happened: Floats) -> Floats:
 TIGHT = {"ftol": 1e-9, "maxiter": 500}
 
 
-def caruana(happened: Floats, rounds: int = 100) -> Floats:
+def caruana(p_true: Floats, rounds: int = 100) -> Floats:
     """Greedy selection with replacement, all candidates of a round at once."""
-    total, counts = np.zeros(happened.shape[1]), np.zeros(len(happened))
+    total, counts = np.zeros(p_true.shape[1]), np.zeros(len(p_true))
     for _ in range(rounds):
-        best = int(np.log(total + happened).sum(axis=1).argmax())
-        total += happened[best]
+        best = int(np.log(total + p_true).sum(axis=1).argmax())
+        total += p_true[best]
         counts[best] += 1
     shares: Floats = counts / counts.sum()
     return shares
@@ -109,17 +109,17 @@ def timed(run: Callable[[], Any], repeats: int) -> tuple[Any, list[float]]:
 def solvers() -> None:
     """log_loss against SLSQP and Caruana, stacking against scikit-learn; in one process, one after the other."""
     stack = make_stack(MEMBERS, ROWS)
-    happened = p_true(stack.probabilities, stack.folds.label)
+    p_true = metrics.p_true(stack.probabilities, stack.folds.label)
     results = {}
     for name, run in (
-        ("log_loss", lambda: minimise_log_loss(happened)),
+        ("log_loss", lambda: minimize_log_loss(p_true)),
         ("log_loss, from the stack", lambda: LogLossWeights().fit(stack).weights),
-        ("SLSQP", lambda: slsqp(happened)),
-        ("Caruana, 100 rounds", lambda: caruana(happened)),
+        ("SLSQP", lambda: slsqp(p_true)),
+        ("Caruana, 100 rounds", lambda: caruana(p_true)),
     ):
         weights, seconds = timed(run, 5)
         results[name] = weights
-        tell(name, seconds, log_loss=log_loss_of(weights, happened), certificate=certificate(happened, weights))
+        tell(name, seconds, log_loss=log_loss_of(weights, p_true), certificate=certificate(p_true, weights))
     _, seconds = timed(lambda: Stacking(ridges=[1e-3]).fit(stack), 3)
     tell("stack, one ridge", seconds)
     _, seconds = timed(lambda: sklearn_stacking(stack), 1)
@@ -127,19 +127,19 @@ def solvers() -> None:
 
 
 def everything() -> None:
-    """blender=all with both calibrations, the nested choice, and diagnostics with 1,000 resamples."""
+    """blender=all with both calibrations, the nested selection, and diagnostics with 1,000 resamples."""
     stack = make_stack(MEMBERS, ROWS)
     before = peak()
-    (results, choice), seconds = timed(
+    (results, nested), seconds = timed(
         lambda: evaluate([kind() for kind in BLENDERS], stack, calibrations=list(KINDS.values())), 1
     )
     middle = peak()
     _, more = timed(lambda: diagnose(stack, 1000, 2), 1)
     size = stack.probabilities.nbytes / 1e6
-    assert choice is not None
+    assert nested is not None
     tell("every method, nested", seconds, methods=len(results), memory_per_stack=(middle - before) / size)
     tell("diagnostics", more, memory_per_stack=(peak() - before) / size)
-    tell("together", [seconds[0] + more[0]], best=min(result.honest for result in results), nested=choice.honest)
+    tell("together", [seconds[0] + more[0]], best=min(result.honest for result in results), nested=nested.honest)
 
 
 def thousand() -> None:
@@ -148,7 +148,7 @@ def thousand() -> None:
     stack = make_stack(1000, ROWS, np.float32)
     made = peak()
     blender, seconds = timed(lambda: LogLossWeights().fit(stack), 1)
-    gap = certificate(p_true(stack.probabilities, stack.folds.label), blender.weights)
+    gap = certificate(metrics.p_true(stack.probabilities, stack.folds.label), blender.weights)
     tell(
         "1,000 members", seconds, stack_mb=stack.probabilities.nbytes / 1e6, process_mb=peak(), fit_mb=peak() - made,
         certificate=gap, start_mb=before,

@@ -1,4 +1,4 @@
-"""What a blender is: a rule, fitted on members' probabilities, that turns them into one prediction."""
+"""The base of all blenders: a rule that turns the members' probabilities into one prediction."""
 
 from __future__ import annotations
 
@@ -11,69 +11,113 @@ from numpy.typing import NDArray
 from prefens.core.errors import BlendError, ConfigError
 from prefens.core.types import Floats, OOFStack, PairFeatures, n_outcomes
 
+BLOCK_ROWS = 8192  # rows predicted at a time: the memory that a rule needs does not grow with the data
+FEATURES_NEEDED = "give data.path, so that the features of the pairs can be computed"
+
 
 class Blender(ABC):
-    """Fit on a stack, predict for any rows of the same members.
+    """Fit on a stack, then predict any rows of the same members.
 
-    Predictions are swap-symmetric: they exchange A and B when every member's probabilities do. Settings are
-    fields of the class; what `fit` finds are the attributes that `FITTED` names: arrays and numbers.
+    Predictions are swap-symmetric: they exchange A and B when every member's probabilities do. A subclass implements
+    `_fit` and `_predict`. Its settings are dataclass fields; what `_fit` computes are the attributes named in `FITTED`.
+
+    Attributes
+    ----------
+    name : str
+        The method's name, unique among blenders.
+    FITTED : tuple of str
+        Names of the fitted attributes, arrays and numbers, which `state` saves.
+    CONTAINS : tuple of str
+        Calibrations that the rule includes already, so that they would change nothing behind it.
+    weights : ndarray of shape (M,) or None
+        Fitted weights on the simplex; None before fitting and for rules without such weights.
     """
 
     name: str
     FITTED: ClassVar[tuple[str, ...]] = ("weights",)
-    weights: Floats | None = None  # (M,) on the simplex, for rules that have them
-    CONTAINS: ClassVar[tuple[str, ...]] = ()  # calibrations that would change nothing behind it
-    _members: int = 0
-    _outcomes: int = n_outcomes()
+    CONTAINS: ClassVar[tuple[str, ...]] = ()
+    weights: Floats | None = None
+    _n_members: int = 0
+    _n_outcomes: int = n_outcomes()
 
     def fit(self, stack: OOFStack) -> Self:
-        """Fit on the rows of a stack (one row or more) and return self."""
+        """Fit on the rows of a stack and return self.
+
+        Parameters
+        ----------
+        stack : OOFStack
+            Out-of-fold probabilities of M members on n >= 1 labelled rows.
+
+        Raises
+        ------
+        BlendError
+            If the stack has no rows, or if the fit does not reach its optimum.
+        ConfigError
+            If the rule needs features of the pairs and the stack has none.
+        """
         if not len(stack.folds.ids):
             raise BlendError("no rows to fit on", "at least one scored pair", "train on more data, or use fewer folds")
-        self._members, self._outcomes = len(stack.members), stack.folds.n_outcomes
+        self._n_members, self._n_outcomes = len(stack.members), stack.folds.n_outcomes
         self._fit(stack)
         return self
 
     def predict(self, probabilities: Floats, features: PairFeatures | None = None) -> Floats:
-        """Return (n, K) probabilities for (M, n, K) probabilities of the members it was fitted on.
+        """Blend the members' probabilities of any rows.
 
-        `features` of the n pairs are needed where `wants_features`.
+        Parameters
+        ----------
+        probabilities : ndarray of shape (M, n, K)
+            Probabilities of the M members that the blender was fitted on, in the same order.
+        features : PairFeatures or None
+            Features of the n pairs; needed where `wants_features`.
+
+        Returns
+        -------
+        ndarray of shape (n, K)
+            Probabilities; each row sums to 1.
+
+        Raises
+        ------
+        BlendError
+            If the shape is not that of the fitted members.
+        ConfigError
+            If the rule needs features and none are given.
         """
-        if probabilities.ndim != 3 or probabilities.shape[::2] != (self._members, self._outcomes):
+        if probabilities.ndim != 3 or probabilities.shape[::2] != (self._n_members, self._n_outcomes):
             raise BlendError(
                 f"probabilities of shape {probabilities.shape}",
-                f"(members, rows, outcomes) = ({self._members}, n, {self._outcomes})",
+                f"(members, rows, outcomes) = ({self._n_members}, n, {self._n_outcomes})",
                 "give the members that the blend was fitted on",
             )
         if self.wants_features and features is None:
             raise ConfigError(
-                f"{self.name} without the features of the pairs", "the features it was fitted on", NO_TEXTS
+                f"{self.name} without the features of the pairs", "the features it was fitted on", FEATURES_NEEDED
             )
         predicted = np.empty(probabilities.shape[1:])
-        for start in range(0, len(predicted), BLOCK):
-            rows = slice(start, start + BLOCK)
+        for start in range(0, len(predicted), BLOCK_ROWS):
+            rows = slice(start, start + BLOCK_ROWS)
             predicted[rows] = self._predict(probabilities[:, rows], None if features is None else features.take(rows))
         return predicted
 
     @property
     def wants_features(self) -> bool:
-        """Whether the rule looks at the pairs beside the members' probabilities."""
+        """Whether the rule reads features of the pairs beside the members' probabilities."""
         return False
 
     @property
     def used(self) -> NDArray[np.bool_]:
-        """(M,) False for members whose probabilities change nothing."""
-        return np.ones(self._members, dtype=bool) if self.weights is None else np.greater(self.weights, 0)
+        """(M,) booleans: False for members whose probabilities change no prediction."""
+        return np.ones(self._n_members, dtype=bool) if self.weights is None else np.greater(self.weights, 0)
 
     def state(self) -> dict[str, Any]:
         """Return what was fitted, as JSON values."""
-        found = {name: getattr(self, name) for name in self.FITTED}
-        plain = {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in found.items()}
-        return {"method": self.name, "members": self._members, **plain}
+        values = {name: getattr(self, name) for name in self.FITTED}
+        plain = {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in values.items()}
+        return {"method": self.name, "members": self._n_members, **plain}
 
     def load_state(self, state: dict[str, Any]) -> Self:
-        """Take up what `state` returned, and return self."""
-        self._members = state["members"]
+        """Take over what `state` returned, and return self."""
+        self._n_members = state["members"]
         for name in self.FITTED:
             value = state[name]
             setattr(self, name, np.array(value, dtype=np.float64) if isinstance(value, list) else value)
@@ -86,19 +130,33 @@ class Blender(ABC):
     def _predict(self, probabilities: Floats, features: PairFeatures | None) -> Floats: ...
 
 
-BLOCK = 8192  # rows at a time: what a rule makes of them needs less memory than the members
-NO_TEXTS = "give data.path, so that the features of the pairs can be computed"
-
-
 class WeightedBlender(Blender):
     """A blender that averages the members' probabilities with weights on the simplex."""
 
     def _predict(self, probabilities: Floats, features: PairFeatures | None) -> Floats:
-        return weighted(probabilities, self.weights)
+        return weighted_mean(probabilities, self.weights)
 
 
-def weighted(probabilities: Floats, weights: Floats | None) -> Floats:
-    """Return the (n, K) average of (M, n, K) probabilities with (M,) weights on the simplex."""
+def weighted_mean(probabilities: Floats, weights: Floats | None) -> Floats:
+    """Average probabilities over members.
+
+    Parameters
+    ----------
+    probabilities : ndarray of shape (M, n, K)
+        Probabilities of M members.
+    weights : ndarray of shape (M,) or None
+        Weights on the simplex; None stands for a blender that is not fitted.
+
+    Returns
+    -------
+    ndarray of shape (n, K)
+        Probabilities; each row sums to 1.
+
+    Raises
+    ------
+    BlendError
+        If there are no weights.
+    """
     if weights is None:
         raise BlendError("no weights", "fitted weights", "call fit first")
     average: Floats = (weights @ probabilities.reshape(len(weights), -1)).reshape(probabilities.shape[1:])

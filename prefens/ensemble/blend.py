@@ -1,4 +1,4 @@
-"""A blend: how its methods score, and what they rest on."""
+"""A blend: members, methods with their scores, the nested selection between them, and the diagnosis."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from prefens.core.metrics import log_loss, row_losses
 from prefens.core.types import Folds, OOFStack
 from prefens.ensemble.base import Blender
 from prefens.ensemble.calibration import cross_calibrate
-from prefens.ensemble.crossfit import Calibrations, evaluate, leader
+from prefens.ensemble.crossfit import Calibrations, best_method, evaluate
 from prefens.ensemble.diagnostics import diagnose
-from prefens.ensemble.inputs import Gathered
+from prefens.ensemble.inputs import BlendInputs
 from prefens.ensemble.leaderboard import LeaderboardRow, Scores, leaderboard, member_losses, scores, with_differences
 from prefens.ensemble.registry import restore
-from prefens.ensemble.results import BlendResult, Choice, Diagnosis, MemberDiagnosis
+from prefens.ensemble.results import BlendResult, Diagnosis, MemberDiagnosis, NestedSelection
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,33 +27,43 @@ class Blend:
 
     Attributes
     ----------
-    folds : all rows of the data; stack : the members on those that were blended.
-    results : one per method, calibrated ones behind theirs; choice : between them, nested, or None.
-    calibrated : member or method -> calibration -> honest log loss in nats.
-    holdout : (M,) log loss in nats of the members on the held-out rows, or None.
+    folds : Folds
+        All rows of the data.
+    stack : OOFStack
+        The M members on the rows that were blended.
+    results : sequence of BlendResult
+        One per method, followed each by its calibrated forms.
+    nested : NestedSelection or None
+        The selection between the methods; None with two folds.
+    diagnosis : Diagnosis
+        What the members contribute, and what looks wrong.
+    calibrated : dict of str to dict of str to float
+        From a member or method to a calibration to the honest log loss in nats.
+    holdout : sequence of M floats, or None
+        Log loss in nats of the members on the held-out rows.
     """
 
     folds: Folds
     stack: OOFStack
     results: Sequence[BlendResult]
-    choice: Choice | None
+    nested: NestedSelection | None
     diagnosis: Diagnosis
     calibrated: Mapping[str, Mapping[str, float]]
     holdout: Sequence[float] | None = None
 
     @property
     def best(self) -> BlendResult:
-        """The method with the lowest honest log loss, the simplest of equals: the one that predicts."""
-        name = leader({result.method: result.honest for result in self.results})
+        """The method with the lowest honest log loss, the first of equals: the one that predicts."""
+        name = best_method({result.method: result.honest for result in self.results})
         return next(result for result in self.results if result.method == name)
 
     @property
-    def expected(self) -> BlendResult | Choice | None:
-        """The predictions whose scores to expect of the best method: nested where it was chosen among several.
+    def expected(self) -> BlendResult | NestedSelection | None:
+        """The predictions whose scores to expect of the best method: nested where it was selected among several.
 
-        None where that can't be done, with two folds.
+        None where that is not known, with two folds.
         """
-        return self.best if len(self.results) == 1 else self.choice
+        return self.best if len(self.results) == 1 else self.nested
 
     @property
     def names(self) -> list[str]:
@@ -62,39 +72,39 @@ class Blend:
 
     @property
     def used(self) -> list[str]:
-        """The members that the best method looks at."""
+        """Names of the members whose probabilities change the best method's predictions."""
         used = restore(dict(self.best.state)).used
-        return [name for name, needed in zip(self.names, used, strict=True) if needed]
+        return [name for name, is_used in zip(self.names, used, strict=True) if is_used]
 
     def with_alarms(self, alarms: Sequence[str]) -> Blend:
         """Return the blend with more alarms, ahead of its own."""
         return replace(self, diagnosis=replace(self.diagnosis, alarms=[*alarms, *self.diagnosis.alarms]))
 
     def title(self) -> str:
-        """Return what was blended on, in words."""
+        """Return what was blended, in words."""
         settings, rows = self.folds.settings, len(self.stack.folds.ids)
         return f"{rows} pairs, {settings['scheme']} folds, k={settings['k']}; {self.best.method} predicts"
 
     def scores(self) -> Scores | None:
-        """Return the scores to expect of the best method, or None where that is not known."""
+        """Return the scores to expect of the best method, or None where they are not known."""
         return None if self.expected is None else scores(self.expected.probabilities, self.stack.folds)
 
     def leaderboard(self) -> list[LeaderboardRow]:
-        """Return the rows of the leaderboard: members, methods, the nested choice, references."""
+        """Return the rows of the leaderboard: members, methods, the nested selection, references."""
         shown = [result for result in self.results if "+" not in result.method or result is self.best]
-        several = self.choice if len(self.results) > 1 else None
-        return leaderboard(self.stack, shown, self.holdout, several, self.calibrated)
+        nested = self.nested if len(self.results) > 1 else None
+        return leaderboard(self.stack, shown, self.holdout, nested, self.calibrated)
 
     def members(self) -> list[MemberDiagnosis]:
-        """Return what is known of each member besides its scores."""
+        """Return the diagnosis by member."""
         diagnosis = self.diagnosis
         losses = row_losses(self.stack.probabilities, self.stack.folds.label).mean(axis=1)
-        doubled = {place for pair in diagnosis.duplicates for place in pair}
+        duplicates = {place for pair in diagnosis.duplicates for place in pair}
         rows = []
         for place, info in enumerate(self.stack.members):
             others = np.where(np.arange(len(losses)) == place, -np.inf, diagnosis.correlation[place])
             nearest = int(np.argmax(others)) if len(losses) > 1 else None
-            loss, weight, worth = (float(each[place]) for each in (losses, diagnosis.weights, diagnosis.left_out))
+            loss, weight, gain = (float(each[place]) for each in (losses, diagnosis.weights, diagnosis.loo_gain))
             low, high = diagnosis.intervals[place].tolist()
             rows.append(
                 MemberDiagnosis(
@@ -103,23 +113,42 @@ class Blend:
                     log_loss=loss,
                     weight=weight,
                     weight_interval=(low, high),
-                    left_out=None if np.isnan(worth) else worth,
+                    loo_gain=None if np.isnan(gain) else gain,
                     most_alike=None if nearest is None else self.names[nearest],
                     correlation=None if nearest is None else float(others[nearest]),
-                    duplicate=place in doubled,
+                    duplicate=place in duplicates,
                 )
             )
         return rows
 
 
 def make_blend(
-    inputs: Gathered, blenders: Sequence[Blender], calibrations: Calibrations = (), resamples: int = 1000
+    inputs: BlendInputs, blenders: Sequence[Blender], calibrations: Calibrations = (), resamples: int = 1000
 ) -> Blend:
-    """Fit, score and choose between blenders, each with each calibration too, and look at what they rest on."""
+    """Fit and score blenders, select between them, and diagnose the members.
+
+    Parameters
+    ----------
+    inputs : BlendInputs
+        The members to blend.
+    blenders : sequence of Blender
+        The methods, each with another name.
+    calibrations : sequence of types of Calibration
+        Calibrations to put behind each member and method.
+    resamples : int, 1 or more
+        Bootstrap resamples over prompt groups, behind every interval.
+
+    Raises
+    ------
+    BlendError
+        If there are fewer than two folds or prompt groups, or if no method can be fitted.
+    ConfigError
+        If two methods have the same name, or a method needs features of the pairs and there are none.
+    """
     stack, holdout = inputs.stack, inputs.holdout
-    results, choice = evaluate(blenders, stack, holdout, calibrations)
+    results, nested = evaluate(blenders, stack, holdout, calibrations)
     bootstrap = GroupBootstrap(stack.folds.group, resamples)
-    results, choice = with_differences(stack, results, choice, bootstrap)
+    results, nested = with_differences(stack, results, nested, bootstrap)
     calibrated = {
         info.name: {
             kind.name: log_loss(cross_calibrate(kind, own, stack.folds), stack.folds.label) for kind in calibrations
@@ -128,13 +157,26 @@ def make_blend(
     }
     diagnosis = diagnose(stack, resamples, resources.thread_count())
     losses = member_losses(holdout)
-    return Blend(inputs.folds, stack, results, choice, diagnosis, with_methods(calibrated, results), losses)
+    return Blend(inputs.folds, stack, results, nested, diagnosis, with_methods(calibrated, results), losses)
 
 
 def with_methods(
     members: Mapping[str, Mapping[str, float]], results: Sequence[BlendResult]
 ) -> dict[str, dict[str, float]]:
-    """Return calibrated log losses by member, and by method those of its calibrated forms among the results."""
+    """Add the methods' calibrated log losses to those of the members.
+
+    Parameters
+    ----------
+    members : dict of str to dict of str to float
+        From a member to a calibration to the honest log loss in nats.
+    results : sequence of BlendResult
+        The methods and their calibrated forms.
+
+    Returns
+    -------
+    dict of str to dict of str to float
+        From a member or method to a calibration to the honest log loss in nats.
+    """
     calibrated = {name: dict(losses) for name, losses in members.items()}
     for result in results:
         base, *kind = result.method.split("+")

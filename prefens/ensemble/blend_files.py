@@ -1,6 +1,6 @@
 """The files of a blend, written and read: all that its tables, its report and its run in MLflow are made of.
 
-blend.json           members, methods with their scores and fitted state, the nested choice, diagnostics
+blend.json           members, methods with their scores and fitted state, the nested selection, diagnostics
 predictions.parquet  id, label, group and fold of every row of the data, and where the row was blended:
                      "oof NAME OUTCOME" of each member, "honest METHOD OUTCOME" of each method, "nested OUTCOME"
 weights.json         the best method alone
@@ -24,8 +24,8 @@ from prefens.core.hashing import digest, short
 from prefens.core.types import Floats, Folds, MemberInfo, OOFStack, Outcome
 from prefens.ensemble.blend import Blend, with_methods
 from prefens.ensemble.blend_json import (
-    AGAIN,
-    SHOWN,
+    BLEND_AGAIN,
+    MOST_FIELDS,
     BlendFile,
     DiagnosticsEntry,
     MemberEntry,
@@ -36,7 +36,7 @@ from prefens.ensemble.blend_json import (
 )
 from prefens.ensemble.diagnostics import error_correlation
 from prefens.ensemble.leaderboard import named_weights
-from prefens.ensemble.results import BlendResult, Choice, Diagnosis
+from prefens.ensemble.results import BlendResult, Diagnosis, NestedSelection
 from prefens.store.folds_table import folds_columns, folds_of
 from prefens.store.parquet import read_table, write_table
 
@@ -45,16 +45,16 @@ OUTCOMES = [outcome.name.lower() for outcome in Outcome]
 
 
 def write_blend(blend: Blend, folder: Path) -> list[Path]:
-    """Write the files of a blend into a folder and return their paths; blend.json is the last that is written."""
+    """Write the files of a blend into a folder and return their paths; blend.json is written last."""
     content = describe(blend)
     best = next(method for method in content["methods"] if method["method"] == content["best"])
     weights = {"method": best["method"], "members": blend.names, "weights": best["weights"], "state": best["state"]}
     columns, metadata = folds_columns(blend.folds)
     blended = np.isin(blend.folds.ids, blend.stack.folds.ids)
-    for name, own in _parts(blend).items():
-        everywhere = np.full((len(blended), own.shape[1]), np.nan, dtype=own.dtype)
-        everywhere[blended] = own
-        for outcome, values in zip(OUTCOMES, everywhere.T, strict=False):
+    for name, own in _predictions(blend).items():
+        all_rows = np.full((len(blended), own.shape[1]), np.nan, dtype=own.dtype)
+        all_rows[blended] = own
+        for outcome, values in zip(OUTCOMES, all_rows.T, strict=False):
             columns[f"{name} {outcome}"] = pa.array(values, from_pandas=True)  # null where a row was not blended
     write_table(folder / PREDICTIONS, pa.table(columns), metadata)
     return [
@@ -70,80 +70,96 @@ def read_blend(path: Path) -> Blend:
 
     Raises
     ------
-    StoreError where a file is missing or damaged, where a field of blend.json is missing or of another type, and
-    where the predictions are of other data, other folds or another blend.
+    StoreError
+        If a file is missing or damaged, if a field of blend.json is missing or of another type, or if the predictions
+        are of other data, other folds or another blend.
     """
     content = read_json(path)
-    beside = path.with_name(PREDICTIONS)
-    if not beside.is_file():
-        raise StoreError(f"no {beside}", "the honest predictions of the blend, beside its blend.json", AGAIN)
-    table, metadata = read_table(beside)
-    folds = folds_of(table, metadata, beside)
-    _compare(
-        beside, path, ("data", folds.data_digest, content.data_digest), ("folds", folds.digest, content.fold_digest)
-    )
-    rows, parts = _read_parts(content, folds, table, beside)
-    _compare(beside, path, ("predictions", predictions_digest(rows, parts), content.predictions_digest))
-    blend = _join(content, folds, rows, parts)
+    predictions_path = path.with_name(PREDICTIONS)
+    if not predictions_path.is_file():
+        raise StoreError(
+            f"no {predictions_path}", "the honest predictions of the blend, beside blend.json", BLEND_AGAIN
+        )
+    table, metadata = read_table(predictions_path)
+    folds = folds_of(table, metadata, predictions_path)
+    _check_digest(predictions_path, path, "data", folds.data_digest, content.data_digest)
+    _check_digest(predictions_path, path, "folds", folds.digest, content.fold_digest)
+    rows, predictions = _read_predictions(content, folds, table, predictions_path)
+    predictions_came = predictions_digest(rows, predictions)
+    _check_digest(predictions_path, path, "predictions", predictions_came, content.predictions_digest)
+    blend = _restore_blend(content, folds, rows, predictions)
     if blend.best.method != content.best:
-        raise StoreError(f"{path}: best is {content.best}", f"{blend.best.method}, by its honest score", AGAIN)
+        raise StoreError(f"{path}: best is {content.best}", f"{blend.best.method}, by its honest score", BLEND_AGAIN)
     return blend
 
 
 def describe(blend: Blend) -> dict[str, Any]:
     """Return the content of blend.json as JSON values; log loss in nats."""
-    choice, expected, rows = blend.choice, blend.expected, blend.members()
-    holdouts: Sequence[float | None] = blend.holdout or [None] * len(rows)
+    nested, expected, diagnoses = blend.nested, blend.expected, blend.members()
+    holdouts: Sequence[float | None] = blend.holdout or [None] * len(diagnoses)
     members = [
         MemberEntry(
             info.name,
             info.backbone,
             info.seed,
-            row.log_loss,
+            diagnosis.log_loss,
             info.recipe,
             info.tuned_on_oof,
             holdout,
             dict(blend.calibrated.get(info.name, {})),
         )
-        for info, row, holdout in zip(blend.stack.members, rows, holdouts, strict=True)
+        for info, diagnosis, holdout in zip(blend.stack.members, diagnoses, holdouts, strict=True)
     ]
-    nested = None
-    if choice is not None:
-        nested = NestedEntry(choice.methods, choice.honest, choice.honest_se, dict(choice.differences))
+    nested_entry = None
+    if nested is not None:
+        nested_entry = NestedEntry(nested.n_methods, nested.honest, nested.honest_se, dict(nested.differences))
     content = BlendFile(
         n_pairs=len(blend.stack.folds.ids),
         data_digest=blend.folds.data_digest,
         fold_digest=blend.folds.digest,
-        predictions_digest=predictions_digest(blend.stack.folds, _parts(blend)),
+        predictions_digest=predictions_digest(blend.stack.folds, _predictions(blend)),
         members=members,
         methods=[_method_entry(blend.stack, result) for result in blend.results],
         best=blend.best.method,
         best_honest=None if expected is None else expected.honest,
         best_honest_se=None if expected is None else expected.honest_se,
-        chosen_without_fold={} if choice is None else dict(choice.chosen),
-        nested=nested,
-        diagnostics=DiagnosticsEntry(rows, [*blend.diagnosis.forward], [*blend.diagnosis.alarms]),
+        chosen_without_fold={} if nested is None else dict(nested.method_by_fold),
+        nested=nested_entry,
+        diagnostics=DiagnosticsEntry(diagnoses, [*blend.diagnosis.forward], [*blend.diagnosis.alarms]),
     )
     return as_json(content)
 
 
 def blend_tags(blend: Blend) -> dict[str, str]:
-    """Return the tags by which MLflow's run of a blend is found; prefens.blend is of it alone."""
+    """Return the tags of a blend's run in MLflow; the run is found by prefens.blend, the digest of blend.json."""
     tags = {
         "data_digest": blend.folds.data_digest,
         "fold_digest": blend.folds.digest,
         "members": digest(sorted(blend.names)),
         "best": blend.best.method,
-        "blend": predictions_digest(blend.stack.folds, _parts(blend)),
+        "blend": digest(describe(blend)),
     }
     return {f"prefens.{name}": value for name, value in tags.items()}
 
 
-def predictions_digest(rows: Folds, parts: Mapping[str, Floats]) -> str:
-    """Return the digest (64 hex digits) of the predictions of the blended rows: (n, 3) by name, as in `_parts`."""
-    texts = [rows.digest, rows.group.tolist(), rows.label.tolist(), list(parts)]
+def predictions_digest(rows: Folds, predictions: Mapping[str, Floats]) -> str:
+    """Return the digest of the predictions of a blend.
+
+    Parameters
+    ----------
+    rows : Folds
+        The n rows that were blended.
+    predictions : dict of str to ndarray of shape (n, K)
+        Probabilities by the name of their columns in predictions.parquet.
+
+    Returns
+    -------
+    str
+        64 hex digits.
+    """
+    texts = [rows.digest, rows.group.tolist(), rows.label.tolist(), list(predictions)]
     hashed = sha256(digest(texts).encode())
-    for values in [*([] if rows.truth is None else [rows.truth]), *parts.values()]:
+    for values in [*([] if rows.truth is None else [rows.truth]), *predictions.values()]:
         hashed.update(np.ascontiguousarray(values).tobytes())
     return hashed.hexdigest()
 
@@ -162,15 +178,15 @@ def _method_entry(stack: OOFStack, result: BlendResult) -> MethodEntry:
     )
 
 
-def _parts(blend: Blend) -> dict[str, Floats]:
-    """Return (n, 3) probabilities of the blended rows by the name of their columns in predictions.parquet."""
-    parts = {f"oof {name}": own for name, own in zip(blend.names, blend.stack.probabilities, strict=True)}
-    parts |= {f"honest {result.method}": result.probabilities for result in blend.results}
-    return parts if blend.choice is None else {**parts, "nested": blend.choice.probabilities}
+def _predictions(blend: Blend) -> dict[str, Floats]:
+    """Return (n, K) probabilities of the blended rows by the name of their columns in predictions.parquet."""
+    predictions = {f"oof {name}": own for name, own in zip(blend.names, blend.stack.probabilities, strict=True)}
+    predictions |= {f"honest {result.method}": result.probabilities for result in blend.results}
+    return predictions if blend.nested is None else {**predictions, "nested": blend.nested.probabilities}
 
 
-def _read_parts(content: BlendFile, folds: Folds, table: pa.Table, path: Path) -> tuple[Folds, dict[str, Floats]]:
-    """Return the blended rows, and their probabilities as `_parts` does, from the predictions.parquet at `path`."""
+def _read_predictions(content: BlendFile, folds: Folds, table: pa.Table, path: Path) -> tuple[Folds, dict[str, Floats]]:
+    """Return the blended rows, and their probabilities as `_predictions` does, from the table read from `path`."""
     names = [f"oof {each.member}" for each in content.members]
     names += [f"honest {each.method}" for each in content.methods]
     names += [] if content.nested is None else ["nested"]
@@ -178,7 +194,9 @@ def _read_parts(content: BlendFile, folds: Folds, table: pa.Table, path: Path) -
     missing = sorted({*chain.from_iterable(columns.values())} - {*table.column_names})
     if missing:
         raise StoreError(
-            f"{path}: no column {', '.join(missing[:SHOWN])}", "those of the methods in its blend.json", AGAIN
+            f"{path}: no column {', '.join(missing[:MOST_FIELDS])}",
+            "those of the methods in its blend.json",
+            BLEND_AGAIN,
         )
     blended = table.column(columns[names[0]][0]).is_valid().to_numpy()
     return folds.rows(blended), {
@@ -187,23 +205,23 @@ def _read_parts(content: BlendFile, folds: Folds, table: pa.Table, path: Path) -
     }
 
 
-def _join(content: BlendFile, folds: Folds, rows: Folds, parts: Mapping[str, Floats]) -> Blend:
+def _restore_blend(content: BlendFile, folds: Folds, rows: Folds, predictions: Mapping[str, Floats]) -> Blend:
     infos = tuple(
         MemberInfo(each.member, each.backbone, each.seed, each.recipe, each.tuned_on_oof) for each in content.members
     )
-    stack = OOFStack(infos, np.stack([parts[f"oof {info.name}"] for info in infos]), rows)
-    results = [_result(infos, entry, parts[f"honest {entry.method}"]) for entry in content.methods]
-    nested, choice = content.nested, None
-    if nested is not None:
-        scores = nested.honest, nested.honest_se, parts["nested"]
-        choice = Choice(content.chosen_without_fold, *scores, nested.methods, nested.differences)
+    stack = OOFStack(infos, np.stack([predictions[f"oof {info.name}"] for info in infos]), rows)
+    results = [_restore_result(infos, entry, predictions[f"honest {entry.method}"]) for entry in content.methods]
+    entry, nested = content.nested, None
+    if entry is not None:
+        scores = entry.honest, entry.honest_se, predictions["nested"]
+        nested = NestedSelection(content.chosen_without_fold, *scores, entry.methods, entry.differences)
     calibrated = {each.member: each.calibrated for each in content.members}
     holdout = [each.holdout for each in content.members if each.holdout is not None]
-    diagnosis = _diagnosis(content.diagnostics, stack)
-    return Blend(folds, stack, results, choice, diagnosis, with_methods(calibrated, results), holdout or None)
+    diagnosis = _restore_diagnosis(content.diagnostics, stack)
+    return Blend(folds, stack, results, nested, diagnosis, with_methods(calibrated, results), holdout or None)
 
 
-def _result(members: Sequence[MemberInfo], entry: MethodEntry, honest: Floats) -> BlendResult:
+def _restore_result(members: Sequence[MemberInfo], entry: MethodEntry, honest: Floats) -> BlendResult:
     weights = None if entry.weights is None else np.array([entry.weights[info.name] for info in members])
     return BlendResult(
         entry.method,
@@ -218,18 +236,17 @@ def _result(members: Sequence[MemberInfo], entry: MethodEntry, honest: Floats) -
     )
 
 
-def _diagnosis(entry: DiagnosticsEntry, stack: OOFStack) -> Diagnosis:
+def _restore_diagnosis(entry: DiagnosticsEntry, stack: OOFStack) -> Diagnosis:
     return Diagnosis(
         np.array([row.weight for row in entry.members]),
         np.array([row.weight_interval for row in entry.members]),
         error_correlation(stack),
-        np.array([np.nan if row.left_out is None else row.left_out for row in entry.members]),
+        np.array([np.nan if row.loo_gain is None else row.loo_gain for row in entry.members]),
         entry.forward,
         entry.alarms,
     )
 
 
-def _compare(path: Path, blend: Path, *digests: tuple[str, str, str]) -> None:
-    for name, came, expected in digests:
-        if came != expected:
-            raise StoreError(f"{path}: {name} {short(came)}", f"{name} {short(expected)}, as in {blend}", AGAIN)
+def _check_digest(path: Path, blend: Path, name: str, came: str, expected: str) -> None:
+    if came != expected:
+        raise StoreError(f"{path}: {name} {short(came)}", f"{name} {short(expected)}, as in {blend}", BLEND_AGAIN)

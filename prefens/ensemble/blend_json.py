@@ -1,4 +1,4 @@
-"""The content of blend.json, typed: written as it is declared here, and checked field by field when it is read."""
+"""The content of blend.json: written as it is declared here, and checked field by field when it is read."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pydantic import TypeAdapter, ValidationError
 from prefens.core.errors import StoreError
 from prefens.ensemble.results import MemberDiagnosis
 
-AGAIN = "blend again: python -m prefens.blend"
-SHOWN = 10  # wrong fields that an error names
+BLEND_AGAIN = "blend again: python -m prefens.blend"
+MOST_FIELDS = 10  # wrong fields that an error names
 
 
 @dataclass(frozen=True)
@@ -22,12 +22,22 @@ class MemberEntry:
 
     Attributes
     ----------
-    member : str, its name; backbone, seed : as in its recipe, None where it was made elsewhere.
-    log_loss : float, out of fold, in nats.
-    recipe : str, the digest of its recipe.
-    tuned_on_oof : bool, whether its settings were chosen by the rows that it is scored on.
-    holdout : float, log loss in nats on the held-out rows.
-    calibrated : calibration -> honest log loss in nats.
+    member : str
+        Name of the member.
+    backbone : str or None
+        Its backbone; None for an external member.
+    seed : int or None
+        Its seed; None for an external member.
+    log_loss : float
+        Out-of-fold log loss in nats.
+    recipe : str or None
+        Digest of its recipe.
+    tuned_on_oof : bool
+        Whether its settings were chosen by the rows that it is scored on.
+    holdout : float or None
+        Log loss in nats on the held-out rows.
+    calibrated : dict of str to float
+        From a calibration to the honest log loss with it, in nats.
     """
 
     member: str
@@ -42,7 +52,7 @@ class MemberEntry:
 
 @dataclass(frozen=True)
 class MethodEntry:
-    """A method in blend.json; fields as in `BlendResult`, weights by member."""
+    """A method in blend.json: the fields of `BlendResult`, with the weights by member."""
 
     method: str
     fitted: float
@@ -56,7 +66,7 @@ class MethodEntry:
 
 @dataclass(frozen=True)
 class NestedEntry:
-    """The nested choice in blend.json; fields as in `Choice`."""
+    """The nested selection in blend.json: the fields of `NestedSelection`; `methods` is the number of methods."""
 
     methods: int
     honest: float
@@ -66,7 +76,7 @@ class NestedEntry:
 
 @dataclass(frozen=True)
 class DiagnosticsEntry:
-    """The diagnosis in blend.json; fields as in `Diagnosis`, those of members by member."""
+    """The diagnosis in blend.json: the fields of `Diagnosis`, member by member."""
 
     members: list[MemberDiagnosis]
     forward: list[float]
@@ -79,11 +89,30 @@ class BlendFile:
 
     Attributes
     ----------
-    n_pairs : int, the rows that were blended.
-    data_digest, fold_digest, predictions_digest : 64 hex digits: of the pairs, their folds, the predictions' columns.
-    members : in the order of every method's weights; methods : calibrated ones behind theirs.
-    best : the method that predicts; best_honest, best_honest_se : what to expect of it, in nats, None if not known.
-    chosen_without_fold : fold -> the best method without it; nested : how those choices score; None with two folds.
+    n_pairs : int
+        Number of rows that were blended.
+    data_digest : str
+        Digest of the pairs, 64 hex digits.
+    fold_digest : str
+        Digest of their folds, 64 hex digits.
+    predictions_digest : str
+        Digest of the columns of predictions.parquet, 64 hex digits.
+    members : list of MemberEntry
+        In the order of every method's weights.
+    methods : list of MethodEntry
+        Each method, followed by its calibrated forms.
+    best : str
+        The method that predicts.
+    best_honest : float or None
+        Log loss to expect of it, in nats; None where it is not known.
+    best_honest_se : float or None
+        Standard error of `best_honest`, in nats.
+    chosen_without_fold : dict of int to str
+        From a fold to the method that is best without it.
+    nested : NestedEntry or None
+        The scores of those methods; None with two folds.
+    diagnostics : DiagnosticsEntry
+        The diagnosis.
     """
 
     n_pairs: int
@@ -101,20 +130,28 @@ class BlendFile:
 
 
 def as_json(content: BlendFile) -> dict[str, Any]:
-    """Return the content as JSON values; fields that have their default are left out."""
-    values: dict[str, Any] = _adapter().dump_python(content, mode="json", exclude_defaults=True)
+    """Return the content as JSON values, without fields that have their default."""
+    values: dict[str, Any] = _adapter().dump_python(content, mode="json", by_alias=True, exclude_defaults=True)
     return values
 
 
 def read_json(path: Path) -> BlendFile:
-    """Read a blend.json; StoreError where it can't be read, or names each field that is missing or of another type."""
+    """Read a blend.json.
+
+    Raises
+    ------
+    StoreError
+        If the file can't be read, or if fields are missing or of another type; the message names each of them.
+    """
     try:
         return _adapter().validate_json(path.read_bytes(), strict=True)
     except OSError as error:
-        raise StoreError(f"{path}: {error.strerror or error}", "the blend.json of a blend", AGAIN) from error
+        raise StoreError(f"{path}: {error.strerror or error}", "the blend.json of a blend", BLEND_AGAIN) from error
     except ValidationError as error:
         wrong = [f"{'.'.join(map(str, each['loc'])) or 'all'}: {each['msg']}" for each in error.errors()]
-        raise StoreError(f"{path}: {'; '.join(wrong[:SHOWN])}", "the blend.json of a blend", AGAIN) from error
+        raise StoreError(
+            f"{path}: {'; '.join(wrong[:MOST_FIELDS])}", "the blend.json of a blend", BLEND_AGAIN
+        ) from error
 
 
 @cache

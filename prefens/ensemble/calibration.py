@@ -1,4 +1,4 @@
-"""Calibration of a prediction, and a blender with one behind it."""
+"""Calibration of a prediction, and a blender with a calibration behind it."""
 
 from __future__ import annotations
 
@@ -15,26 +15,55 @@ from prefens.ensemble.base import Blender
 
 
 class Calibration(ABC):
-    """Rescaled log probabilities, A and B alike, with the lowest log loss on the fitted rows (Guo et al. 2017, 4.2)."""
+    """Rescaling of log probabilities that treats A and B alike.
+
+    Guo, Pleiss, Sun & Weinberger 2017, "On calibration of modern neural networks", section 4.2.
+
+    Attributes
+    ----------
+    name : str
+        Name of the calibration.
+    IDENTITY : tuple of float
+        The P coefficients that change nothing; the fit starts there.
+    NONNEGATIVE : bool
+        Whether the coefficients must be zero or more.
+    RIDGE : float
+        Strength of the penalty toward `IDENTITY`, in nats.
+    coefficients : ndarray of shape (P,)
+        Fitted coefficients: those with the lowest log loss.
+    """
 
     name: ClassVar[str]
-    START: ClassVar[tuple[float, ...]]  # the coefficients that change nothing
+    IDENTITY: ClassVar[tuple[float, ...]]
     NONNEGATIVE: ClassVar[bool]
     RIDGE: ClassVar[float] = 0.0
     coefficients: Floats
 
     def fit(self, probabilities: Floats, label: NDArray[np.int8]) -> Self:
-        """Fit on (n, K) probabilities and (n,) labels, and return self."""
+        """Fit on labelled predictions and return self.
+
+        Parameters
+        ----------
+        probabilities : ndarray of shape (n, K)
+            Predictions to calibrate.
+        label : ndarray of shape (n,)
+            Labels, in the order of `Outcome`.
+
+        Raises
+        ------
+        BlendError
+            If the fit does not reach its optimum.
+        """
 
         def inputs(rows: slice) -> tuple[Floats, Floats]:
             return self._inputs(*log_odds(probabilities[rows]))
 
-        start = np.array(self.START)
+        start = np.array(self.IDENTITY)
         self.coefficients = fit_newton(inputs, label, start, tied=True, nonnegative=self.NONNEGATIVE, ridge=self.RIDGE)
         return self
 
     def apply(self, probabilities: Floats) -> Floats:
-        """Return (n, K) calibrated probabilities."""
+        """Return (n, K) calibrated probabilities for (n, K) predictions."""
         odd, even = self._inputs(*log_odds(probabilities))
         return probabilities_of(self.coefficients @ odd, self.coefficients @ even)
 
@@ -45,10 +74,10 @@ class Calibration(ABC):
 
 
 class Temperature(Calibration):
-    """p ** b, renormalised: b is the inverse temperature."""
+    """Temperature scaling: p ** b, normalized, where b >= 0 is the inverse temperature."""
 
     name = "temperature"
-    START = (1.0,)
+    IDENTITY = (1.0,)
     NONNEGATIVE = True
 
     @staticmethod
@@ -57,28 +86,36 @@ class Temperature(Calibration):
 
 
 class Vector(Calibration):
-    """A power for A against B, a power and a factor for a tie against both: vector scaling with A and B tied."""
+    """Vector scaling with A and B tied: a power for A against B, a power and a factor for a tie against both."""
 
     name = "vector"
-    START = (1.0, 1.0, 0.0)
+    IDENTITY = (1.0, 1.0, 0.0)
     NONNEGATIVE = False
-    RIDGE = 1e-6  # keeps the factor finite where no tie, or nothing else, was seen
+    RIDGE = 1e-6  # keeps the factor finite where the labels have no tie, or nothing else
 
     @staticmethod
     def _inputs(s: Floats, t: Floats) -> tuple[Floats, Floats]:
-        nothing = np.zeros_like(s)
-        return np.stack([s, nothing, nothing]), np.stack([nothing, t, np.ones_like(t)])
+        zero = np.zeros_like(s)
+        return np.stack([s, zero, zero]), np.stack([zero, t, np.ones_like(t)])
 
 
 KINDS: dict[str, type[Calibration]] = {kind.name: kind for kind in (Temperature, Vector)}
 
 
 class Calibrated(Blender):
-    """A blender whose predictions are calibrated on the rows that it was fitted on; either may be fitted already."""
+    """A blender whose predictions are calibrated on the rows that it was fitted on.
+
+    Parameters
+    ----------
+    base : Blender
+        The blender, fitted or not.
+    calibration : Calibration
+        What is applied to its predictions, fitted or not.
+    """
 
     def __init__(self, base: Blender, calibration: Calibration) -> None:
         self.base, self.calibration = base, calibration
-        self._members = base._members
+        self._n_members = base._n_members
         self.name = f"{base.name}+{calibration.name}"
 
     @property
@@ -98,7 +135,7 @@ class Calibrated(Blender):
         return {"base": self.base.state(), "calibration": self.calibration.name, "coefficients": coefficients}
 
     def load_state(self, state: dict[str, Any]) -> Self:
-        self._members = self.base.load_state(state["base"])._members
+        self._n_members = self.base.load_state(state["base"])._n_members
         self.calibration.coefficients = np.array(state["coefficients"])
         return self
 
@@ -111,7 +148,27 @@ class Calibrated(Blender):
 
 
 def cross_calibrate(kind: type[Calibration], probabilities: Floats, folds: Folds) -> Floats:
-    """Return (n, K) calibrated probabilities: each fold's by a calibration fitted on the other folds."""
+    """Calibrate each fold's predictions by a calibration that is fitted on the other folds.
+
+    Parameters
+    ----------
+    kind : type of Calibration
+        Which calibration.
+    probabilities : ndarray of shape (n, K)
+        Predictions of the rows of `folds`.
+    folds : Folds
+        Labels and folds of the n rows.
+
+    Returns
+    -------
+    ndarray of shape (n, K)
+        Calibrated probabilities.
+
+    Raises
+    ------
+    BlendError
+        If there are fewer than two folds, or a fit does not reach its optimum.
+    """
     numbers = np.unique(folds.fold)
     if len(numbers) < 2:
         raise BlendError(f"{len(numbers)} fold", "two or more to calibrate across", "train with more folds")

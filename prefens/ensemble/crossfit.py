@@ -1,4 +1,4 @@
-"""Honest scores: every fitted quantity is refitted without the fold that it is scored on, and so is the choice."""
+"""Honest scores: whatever is fitted is refitted without the fold that it is scored on, the selected method included."""
 
 from __future__ import annotations
 
@@ -16,25 +16,66 @@ from prefens.core.metrics import clustered_error, log_loss, row_losses
 from prefens.core.types import Floats, OOFStack
 from prefens.ensemble.base import Blender
 from prefens.ensemble.calibration import Calibrated, Calibration
-from prefens.ensemble.results import BlendResult, Choice
+from prefens.ensemble.results import BlendResult, NestedSelection
 
 log = logging.getLogger(__name__)
 
 Calibrations = Sequence[type[Calibration]]
 
 
+class MethodFailed(BlendError):
+    """A method that can't be fitted to some of the rows; the other methods can go on without it.
+
+    Parameters
+    ----------
+    method : str
+        Name of the method.
+    error : Exception
+        What its fit raised.
+    """
+
+    def __init__(self, method: str, error: Exception) -> None:
+        self.method = method
+        super().__init__(f"{method}: {str(error).splitlines()[0]}", "a method that fits", "choose others with blender=")
+
+
 def evaluate(
     blenders: Iterable[Blender], stack: OOFStack, holdout: OOFStack | None = None, calibrations: Calibrations = ()
-) -> tuple[list[BlendResult], Choice | None]:
+) -> tuple[list[BlendResult], NestedSelection | None]:
     """Fit blenders on all rows and cross-fit them, each as it is and with each calibration behind it.
 
     The folds are the members' own. What is used on fold k was fitted without fold k's labels, though members of
     other folds were trained on them: the cross-fitted score of a blend is as honest as out-of-fold scores get, and
     only a hold-out that nothing saw is more so.
 
-    The choice between methods is nested: for fold k, methods fitted without folds k and j are scored on fold j,
-    for all j; the winner, fitted without k, is scored on k. With k = 5 folds that is 16 fits a method. It is None
-    where there are fewer than three folds.
+    The selection between methods is nested: for fold k, methods fitted without folds k and j are scored on fold j,
+    for all j; the best one, fitted without k, is scored on k. With k = 5 folds that is 16 fits a method. A method that
+    can't be fitted is left out, with a warning.
+
+    Parameters
+    ----------
+    blenders : iterable of Blender
+        The methods, each with another name.
+    stack : OOFStack
+        The members on the scored rows.
+    holdout : OOFStack or None
+        The members on rows that nothing saw, to be scored too.
+    calibrations : sequence of types of Calibration
+        Calibrations to put behind each method.
+
+    Returns
+    -------
+    results : list of BlendResult
+        One per method, followed each by its calibrated forms.
+    nested : NestedSelection or None
+        The selection between them; None where there are fewer than three folds.
+
+    Raises
+    ------
+    BlendError
+        If there are fewer than two folds or prompt groups, or if no method can be fitted.
+    ConfigError
+        If two methods have the same name.
     """
     blenders = _distinct(blenders)
     if len(np.unique(stack.folds.fold)) < 2:
@@ -43,7 +84,11 @@ def evaluate(
         raise BlendError("a single prompt group", "two or more, or no error can be estimated", "give more prompts")
     while True:
         try:
-            return _evaluate(blenders, stack, holdout, calibrations)
+            fitted = fit_all(blenders, calibrations, stack)
+            honest = cross_fit(blenders, stack, calibrations)
+            results = [score_method(blender, honest[name], stack, holdout) for name, blender in fitted.items()]
+            nested = len(np.unique(stack.folds.fold)) > 2
+            return results, _select_nested(blenders, calibrations, stack, honest) if nested else None
         except MethodFailed as failed:
             blenders = [blender for blender in blenders if blender.name != failed.method]
             if not blenders:
@@ -51,108 +96,85 @@ def evaluate(
             log.warning("%s is left out: %s", failed.method, failed.came)
 
 
-def _evaluate(
-    blenders: Sequence[Blender], stack: OOFStack, holdout: OOFStack | None, calibrations: Calibrations
-) -> tuple[list[BlendResult], Choice | None]:
-    fitted = fit_all(blenders, calibrations, stack)
-    honest = cross_fit(blenders, stack, calibrations)
-    results = [_result(name, blender, honest[name], stack, holdout) for name, blender in fitted.items()]
-    return results, _choose(blenders, calibrations, stack, honest) if len(np.unique(stack.folds.fold)) > 2 else None
+def best_method(losses: Mapping[str, float], rows: int = 1) -> str:
+    """Return the method with the lowest loss; of those as good within 1e-6 nats, the first.
 
-
-def leader(losses: Mapping[str, float], rows: int = 1) -> str:
-    """Return the method with the lowest loss, summed over `rows`; of those as good within 1e-6 nats, the first."""
+    Parameters
+    ----------
+    losses : dict of str to float
+        From a method to its log loss in nats, summed over `rows` rows.
+    rows : int
+        Number of rows; 1 for means.
+    """
     lowest = min(losses.values())
     return next(name for name, loss in losses.items() if loss <= lowest + 1e-6 * rows)
 
 
 def cross_fit(blenders: Sequence[Blender], stack: OOFStack, calibrations: Calibrations = ()) -> dict[str, Floats]:
-    """Return (n, K) predictions by method: those of each fold from a blender fitted on the rows of the other folds."""
-    found = defaultdict[str, Floats](lambda: np.empty(stack.probabilities.shape[1:]))
-    for out in np.unique(stack.folds.fold):
-        for name, rows, predicted in _predictions(blenders, calibrations, stack, (int(out),)):
-            found[name][rows] = predicted
-    return dict(found)
+    """Predict each fold by blenders that are fitted on the rows of the other folds.
+
+    Parameters
+    ----------
+    blenders : sequence of Blender
+        The methods.
+    stack : OOFStack
+        The members on the scored rows.
+    calibrations : sequence of types of Calibration
+        Calibrations to put behind each method.
+
+    Returns
+    -------
+    dict of str to ndarray of shape (n, K)
+        From a method, and each of its calibrated forms, to its honest predictions.
+
+    Raises
+    ------
+    MethodFailed
+        If a method can't be fitted.
+    """
+    honest = defaultdict[str, Floats](lambda: np.empty(stack.probabilities.shape[1:]))
+    for fold in np.unique(stack.folds.fold):
+        for name, rows, predicted in _predict_folds(blenders, calibrations, stack, (int(fold),)):
+            honest[name][rows] = predicted
+    return dict(honest)
 
 
 def fit_all(blenders: Iterable[Blender], calibrations: Calibrations, stack: OOFStack) -> dict[str, Blender]:
-    """Return fitted copies of the blenders by name, followed each by its calibrated forms."""
+    """Return fitted copies of blenders by name, followed each by its calibrated forms.
+
+    Raises
+    ------
+    MethodFailed
+        If a method can't be fitted.
+    """
     fitted: dict[str, Blender] = {}
     for blender in blenders:
         try:
-            for each in _family(deepcopy(blender).fit(stack), calibrations, stack):
+            for each in _with_calibrations(deepcopy(blender).fit(stack), calibrations, stack):
                 fitted[each.name] = each
         except (BlendError, ArithmeticError, ValueError, RuntimeError, np.linalg.LinAlgError) as error:
             raise MethodFailed(blender.name, error) from error
     return fitted
 
 
-class MethodFailed(BlendError):
-    """A method that could not be fitted to some of the rows; the others may do without it."""
+def score_method(blender: Blender, honest: Floats, stack: OOFStack, holdout: OOFStack | None = None) -> BlendResult:
+    """Return the scores of a method.
 
-    def __init__(self, method: str, error: Exception) -> None:
-        self.method = method
-        super().__init__(f"{method}: {str(error).splitlines()[0]}", "a method that fits", "choose others with blender=")
-
-
-def _family(base: Blender, calibrations: Calibrations, stack: OOFStack) -> Iterator[Blender]:
-    """Yield a fitted blender and its calibrated forms, but for those that it already contains."""
-    yield base
-    kinds = [kind for kind in calibrations if kind.name not in base.CONTAINS]
-    if kinds:
-        predicted = base.predict(stack.probabilities, stack.features)
-        for kind in kinds:
-            yield Calibrated(base, kind().fit(predicted, stack.folds.label))
-
-
-def _distinct(blenders: Iterable[Blender]) -> list[Blender]:
-    found = list(blenders)
-    doubled = {blender.name for blender in found if [each.name for each in found].count(blender.name) > 1}
-    if doubled:
-        raise ConfigError(
-            f"{', '.join(sorted(doubled))} twice",
-            "each method once",
-            "leave one out, or blend twice with other settings",
-        )
-    return found
-
-
-def _predictions(
-    blenders: Iterable[Blender], calibrations: Calibrations, stack: OOFStack, out: Sequence[int]
-) -> Iterable[tuple[str, NDArray[np.bool_], Floats]]:
-    """Yield name, (n,) rows and predictions for the folds `out` of each method, fitted on the other folds."""
-    held_out = np.isin(stack.folds.fold, out)
-    fitted = fit_all(blenders, calibrations, stack.rows(~held_out))
-    test = stack.rows(held_out)
-    for name, blender in fitted.items():
-        yield name, held_out, blender.predict(test.probabilities, test.features)
-
-
-def _choose(
-    blenders: Sequence[Blender], calibrations: Calibrations, stack: OOFStack, honest: dict[str, Floats]
-) -> Choice:
-    fold, label = stack.folds.fold, stack.folds.label
-    numbers = [int(number) for number in np.unique(fold)]
-    lost = {number: dict.fromkeys(honest, 0.0) for number in numbers}
-    for pair in combinations(numbers, 2):
-        for name, rows, predicted in _predictions(blenders, calibrations, stack, pair):
-            losses = row_losses(predicted, label[rows])
-            for outer, inner in (pair, pair[::-1]):
-                lost[outer][name] += float(losses[fold[rows] == inner].sum())
-    scored = {outer: int((fold != outer).sum()) for outer in numbers}
-    chosen = {outer: leader(losses, scored[outer]) for outer, losses in lost.items()}
-    probabilities = np.empty_like(next(iter(honest.values())))
-    for outer, name in chosen.items():
-        probabilities[fold == outer] = honest[name][fold == outer]
-    losses = row_losses(probabilities, label)
-    return Choice(chosen, float(losses.mean()), clustered_error(losses, stack.folds.group), probabilities, len(honest))
-
-
-def _result(name: str, blender: Blender, honest: Floats, stack: OOFStack, holdout: OOFStack | None) -> BlendResult:
+    Parameters
+    ----------
+    blender : Blender
+        The method, fitted on all rows of the stack.
+    honest : ndarray of shape (n, K)
+        Its cross-fitted predictions.
+    stack : OOFStack
+        The members on the n scored rows.
+    holdout : OOFStack or None
+        The members on rows that nothing saw.
+    """
     losses = row_losses(honest, stack.folds.label)
     held_out = None if holdout is None else blender.predict(holdout.probabilities, holdout.features)
     return BlendResult(
-        method=name,
+        method=blender.name,
         weights=blender.weights,
         fitted=log_loss(blender.predict(stack.probabilities, stack.features), stack.folds.label),
         honest=float(losses.mean()),
@@ -161,3 +183,57 @@ def _result(name: str, blender: Blender, honest: Floats, stack: OOFStack, holdou
         holdout=None if holdout is None or held_out is None else log_loss(held_out, holdout.folds.label),
         state=blender.state(),
     )
+
+
+def _distinct(blenders: Iterable[Blender]) -> list[Blender]:
+    distinct = list(blenders)
+    names = [blender.name for blender in distinct]
+    doubled = {name for name in names if names.count(name) > 1}
+    if doubled:
+        raise ConfigError(
+            f"{', '.join(sorted(doubled))} twice",
+            "each method once",
+            "leave one out, or blend twice with other settings",
+        )
+    return distinct
+
+
+def _with_calibrations(base: Blender, calibrations: Calibrations, stack: OOFStack) -> Iterator[Blender]:
+    """Yield a fitted blender and its calibrated forms, but for calibrations that it contains already."""
+    yield base
+    kinds = [kind for kind in calibrations if kind.name not in base.CONTAINS]
+    if kinds:
+        predicted = base.predict(stack.probabilities, stack.features)
+        for kind in kinds:
+            yield Calibrated(base, kind().fit(predicted, stack.folds.label))
+
+
+def _predict_folds(
+    blenders: Iterable[Blender], calibrations: Calibrations, stack: OOFStack, folds: Sequence[int]
+) -> Iterable[tuple[str, NDArray[np.bool_], Floats]]:
+    """Yield name, (n,) rows and their predictions for some folds by each method, fitted on the other folds."""
+    held_out = np.isin(stack.folds.fold, folds)
+    fitted = fit_all(blenders, calibrations, stack.rows(~held_out))
+    test = stack.rows(held_out)
+    for name, blender in fitted.items():
+        yield name, held_out, blender.predict(test.probabilities, test.features)
+
+
+def _select_nested(
+    blenders: Sequence[Blender], calibrations: Calibrations, stack: OOFStack, honest: dict[str, Floats]
+) -> NestedSelection:
+    fold, label = stack.folds.fold, stack.folds.label
+    numbers = [int(number) for number in np.unique(fold)]
+    summed = {number: dict.fromkeys(honest, 0.0) for number in numbers}  # outer fold -> method -> nats, on the others
+    for pair in combinations(numbers, 2):
+        for name, rows, predicted in _predict_folds(blenders, calibrations, stack, pair):
+            losses = row_losses(predicted, label[rows])
+            for outer, inner in (pair, pair[::-1]):
+                summed[outer][name] += float(losses[fold[rows] == inner].sum())
+    method_by_fold = {outer: best_method(losses, int((fold != outer).sum())) for outer, losses in summed.items()}
+    probabilities = np.empty_like(next(iter(honest.values())))
+    for outer, name in method_by_fold.items():
+        probabilities[fold == outer] = honest[name][fold == outer]
+    losses = row_losses(probabilities, label)
+    error = clustered_error(losses, stack.folds.group)
+    return NestedSelection(method_by_fold, float(losses.mean()), error, probabilities, len(honest))

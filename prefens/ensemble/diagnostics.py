@@ -1,9 +1,8 @@
-"""What a blend rests on: weights and their intervals, what each member adds, who says the same, who is too good."""
+"""Diagnosis of a blend: intervals of its weights, what each member adds, duplicates, implausible members."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import permutations
 
 import numpy as np
@@ -12,105 +11,156 @@ from numpy.typing import NDArray
 from scipy.special import entr
 from threadpoolctl import threadpool_limits
 
+from prefens.core import metrics
 from prefens.core.bootstrap import GroupBootstrap, interval
-from prefens.core.metrics import clustered_error, outcome_shares, p_true, row_losses
+from prefens.core.metrics import clustered_error, outcome_shares, row_losses
 from prefens.core.types import Floats, Folds, OOFStack
-from prefens.ensemble.results import DUPLICATE, Diagnosis
-from prefens.ensemble.simplex_solver import Problem, best_single, minimise_log_loss, normalised
+from prefens.ensemble.results import DUPLICATE, Diagnosis, duplicate_pairs
+from prefens.ensemble.simplex_solver import Problem, best_single, minimize_log_loss, normalize
 
-SUSPECT_GAP = 0.15  # nats below the median of the other recipes that call for a second look
-SUSPECT_ERRORS = 4.0  # and standard errors
-SUSPECT_SHARE = 0.5  # of the class prior's log loss: people do not agree so well about responses
-LAST_GAIN = 1e-5  # nats: forward selection ends where no member promises more
+ALARM_GAP = 0.15  # nats below the median of the other recipes that raise an alarm
+ALARM_ERRORS = 4.0  # and standard errors
+ALARM_PRIOR_SHARE = 0.5  # share of the class prior's log loss below which people can't agree about responses
+LEAST_GAIN = 1e-5  # nats: forward selection ends where no member gains more
 
 
 def diagnose(stack: OOFStack, resamples: int = 1000, jobs: int = 1) -> Diagnosis:
-    """Look at a stack from all sides; `jobs` threads share the work."""
-    happened = p_true(stack.probabilities, stack.folds.label)
-    weights = minimise_log_loss(happened)
+    """Return the diagnosis of the members of a stack.
+
+    Parameters
+    ----------
+    stack : OOFStack
+        The M members on the scored rows.
+    resamples : int
+        Bootstrap resamples over prompt groups.
+    jobs : int
+        Threads that share the work.
+    """
+    p_true = metrics.p_true(stack.probabilities, stack.folds.label)
+    weights = minimize_log_loss(p_true)
     correlation = error_correlation(stack)
     fold, bootstrap = stack.folds.fold, GroupBootstrap(stack.folds.group, resamples)
     with threadpool_limits(1 if jobs > 1 else None):  # each thread has its own algebra, and would start `jobs` more
-        intervals = weight_intervals(happened, weights, bootstrap, jobs)
-        lost, curve = left_out(happened, fold, jobs), forward_curve(happened, fold, jobs)
-    diagnosis = Diagnosis(weights, intervals, correlation, lost, curve, suspects(stack))
-    names = [info.name for info in stack.members]
-    alike = [
-        f"{names[a]} and {names[b]} say the same (errors correlate above {DUPLICATE})" for a, b in diagnosis.duplicates
-    ]
-    return replace(diagnosis, alarms=[*diagnosis.alarms, *alike])
+        intervals = weight_intervals(p_true, weights, bootstrap, jobs)
+        gain, forward = loo_gain(p_true, fold, jobs), forward_curve(p_true, fold, jobs)
+    alarms = [*score_alarms(stack), *_duplicate_alarms(stack, correlation)]
+    return Diagnosis(weights, intervals, correlation, gain, forward, alarms)
 
 
-def weight_intervals(happened: Floats, weights: Floats, bootstrap: GroupBootstrap, jobs: int = 1) -> Floats:
-    """Return (M, 2): 95 % intervals of the fitted weights, refitted on every resample."""
+def weight_intervals(p_true: Floats, weights: Floats, bootstrap: GroupBootstrap, jobs: int = 1) -> Floats:
+    """Return 95 % intervals of the fitted weights, which are refitted on every resample.
+
+    Parameters
+    ----------
+    p_true : ndarray of shape (M, n)
+        Probability that each member gave to the true outcome of each row, in (0, 1].
+    weights : ndarray of shape (M,)
+        Weights with the lowest log loss on all rows.
+    bootstrap : GroupBootstrap
+        Resamples of the n rows.
+    jobs : int
+        Threads that share the work.
+
+    Returns
+    -------
+    ndarray of shape (M, 2)
+        Lower and upper ends.
+    """
 
     def refit(counts: Floats) -> Floats:
         drawn = counts > 0
         shares = counts[drawn]
-        return minimise_log_loss(
-            np.compress(drawn, happened, axis=1), shares / shares.mean(), start=weights, target=1e-6
-        )
+        return minimize_log_loss(np.compress(drawn, p_true, axis=1), shares / shares.mean(), start=weights, target=1e-6)
 
     draws = Parallel(n_jobs=jobs, prefer="threads")(delayed(refit)(counts) for counts in bootstrap.row_counts())
     return interval(np.stack(list(draws)))
 
 
 def error_correlation(stack: OOFStack) -> Floats:
-    """Return (M, M): the correlation of the members' errors, outcome less probability, over rows and outcomes."""
+    """Return the (M, M) correlation of the members' errors, outcome less probability, over rows and outcomes."""
     members, rows, _ = stack.probabilities.shape
     flat = stack.probabilities.reshape(members, -1)
     # Errors have mean zero: outcomes and probabilities both sum to 1.
-    hit = p_true(stack.probabilities, stack.folds.label).sum(axis=1)
-    covariance = (flat @ flat.T).astype(np.float64) - hit[:, None] - hit[None, :] + rows
+    hits = metrics.p_true(stack.probabilities, stack.folds.label).sum(axis=1)
+    covariance = (flat @ flat.T).astype(np.float64) - hits[:, None] - hits[None, :] + rows
     size = np.sqrt(np.maximum(np.diag(covariance), 1e-300))
     correlation: Floats = np.clip(covariance / np.outer(size, size), -1.0, 1.0)
     np.fill_diagonal(correlation, 1.0)
     return correlation
 
 
-def left_out(happened: Floats, fold: NDArray[np.int8], jobs: int = 1) -> Floats:
-    """Return (M,): the honest log loss of the fitted blend without each member, less the one with all, in nats."""
-    members, rows = happened.shape
+def loo_gain(p_true: Floats, fold: NDArray[np.int8], jobs: int = 1) -> Floats:
+    """Return what each member adds to the fitted blend, by leave one out.
+
+    Parameters
+    ----------
+    p_true : ndarray of shape (M, n)
+        Probability that each member gave to the true outcome of each row, in (0, 1].
+    fold : ndarray of shape (n,)
+        Fold of each row.
+    jobs : int
+        Threads that share the work.
+
+    Returns
+    -------
+    ndarray of shape (M,)
+        Honest log loss of the fitted blend without the member, less that with all, in nats; NaN for a single member.
+    """
+    members, rows = p_true.shape
     if members == 1:
         return np.full(1, np.nan)
 
-    def lost_on(out: int) -> Floats:
-        lost = np.zeros(members)
-        train, test = (np.compress(rows, happened, axis=1) for rows in (fold != out, fold == out))
-        weights = minimise_log_loss(train)
+    def loss_without(out: int) -> Floats:
+        losses = np.zeros(members)
+        train, test = (np.compress(rows, p_true, axis=1) for rows in (fold != out, fold == out))
+        weights = minimize_log_loss(train)
         whole = float(np.log(weights @ test).sum())
         for place in np.flatnonzero(weights):  # the others change nothing when they go
             rest = np.arange(members) != place
-            own, train[place] = train[place].copy(), 0.0  # no weight for who never expects what happens: a copy saved
-            without = minimise_log_loss(train, start=normalised(rest * (weights if weights[rest].any() else 1.0)))
+            own, train[place] = train[place].copy(), 0.0  # no weight for a member that is never right: a copy saved
+            without = minimize_log_loss(train, start=normalize(rest * (weights if weights[rest].any() else 1.0)))
             train[place] = own
-            lost[place] = whole - float(np.log(without @ test).sum())
-        return lost
+            losses[place] = whole - float(np.log(without @ test).sum())
+        return losses
 
-    lost = Parallel(n_jobs=jobs, prefer="threads")(delayed(lost_on)(out) for out in np.unique(fold))
-    cost: Floats = np.sum(list(lost), axis=0) / rows
-    return cost
+    losses = Parallel(n_jobs=jobs, prefer="threads")(delayed(loss_without)(out) for out in np.unique(fold))
+    gain: Floats = np.sum(list(losses), axis=0) / rows
+    return gain
 
 
-def forward_curve(happened: Floats, fold: NDArray[np.int8], jobs: int = 1) -> list[float]:
-    """Return the honest log loss, in nats, of fitted blends of 1, 2, ... members.
+def forward_curve(p_true: Floats, fold: NDArray[np.int8], jobs: int = 1) -> list[float]:
+    """Return the honest log loss of fitted blends of 1, 2, ... members.
 
     Without each fold in turn, members are added one by one, the one with the steepest descent first, and all weights
-    are fitted anew (fully corrective Frank-Wolfe: Jaggi 2013, algorithm 4); the blend is scored on the fold. The
-    curve ends where no member promises to gain 1e-5 nats in any fold.
+    are fitted anew (fully corrective Frank-Wolfe: Jaggi 2013, "Revisiting Frank-Wolfe: projection-free sparse convex
+    optimization", algorithm 4); the blend is scored on the fold.
+
+    Parameters
+    ----------
+    p_true : ndarray of shape (M, n)
+        Probability that each member gave to the true outcome of each row, in (0, 1].
+    fold : ndarray of shape (n,)
+        Fold of each row.
+    jobs : int
+        Threads that share the work.
+
+    Returns
+    -------
+    list of float
+        Log loss in nats by number of members; it ends where no member gains 1e-5 nats in any fold.
     """
 
     def losses_on(out: int) -> list[float]:
-        train, test = (np.compress(rows, happened, axis=1) for rows in (fold != out, fold == out))
+        train, test = (np.compress(rows, p_true, axis=1) for rows in (fold != out, fold == out))
         problem = Problem(train)
         weights = np.eye(len(train))[best_single(train)]
         losses = [-float(np.log(weights @ test).sum())]
         while (weights > 0).sum() < len(train):
             gradient = problem.gradient(weights)
-            if gradient @ weights - gradient.min() <= LAST_GAIN:
+            if gradient @ weights - gradient.min() <= LEAST_GAIN:
                 break
             chosen = np.union1d(np.flatnonzero(weights), [int(np.argmin(gradient))])
-            weights = problem.descend(weights, chosen, 0.1 * LAST_GAIN)
+            weights = problem.descend(weights, chosen, 0.1 * LEAST_GAIN)
             losses.append(-float(np.log(weights @ test).sum()))
         return losses
 
@@ -120,12 +170,12 @@ def forward_curve(happened: Floats, fold: NDArray[np.int8], jobs: int = 1) -> li
     return [float(total) for total in np.sum(padded, axis=0) / len(fold)]
 
 
-def suspects(stack: OOFStack) -> list[str]:
-    """Say which members are implausible: too good to be honest, or so bad that their columns may be mixed up."""
+def score_alarms(stack: OOFStack) -> list[str]:
+    """Return a sentence for each implausible member: too good to be honest, or worse than the class prior."""
     losses = row_losses(stack.probabilities, stack.folds.label)
     means = losses.mean(axis=1)
     prior = float(entr(outcome_shares(stack.folds.label, stack.folds.n_outcomes)).sum())
-    found = []
+    alarms = []
     for place, info in enumerate(stack.members):
         own = float(means[place])
         error = clustered_error(losses[place], stack.folds.group)
@@ -134,15 +184,25 @@ def suspects(stack: OOFStack) -> list[str]:
             for other, each in enumerate(stack.members)
             if (each.recipe or each.name) != (info.recipe or info.name)
         ]
+        score = f"{info.name}: log loss {own:.4f}"
         if _beats_the_truth(losses[place], stack.folds):
-            found.append(f"{info.name}: log loss {own:.4f}, less than the true probabilities reach: a leak")
-        elif own < SUSPECT_SHARE * prior:
-            found.append(f"{info.name}: log loss {own:.4f}, the class prior's is {prior:.4f}: does it know labels?")
-        elif others and _lower_median(others) - own > max(SUSPECT_GAP, SUSPECT_ERRORS * error):
-            found.append(f"{info.name}: log loss {own:.4f}, the others' median {_lower_median(others):.4f}: a leak?")
-        elif own - prior > SUSPECT_ERRORS * error:
-            found.append(_worse_than_prior(info.name, own, prior, stack.probabilities[place], stack.folds.label))
-    return found
+            alarms.append(f"{score}, less than the true probabilities reach: a leak")
+        elif own < ALARM_PRIOR_SHARE * prior:
+            alarms.append(f"{score}, the class prior's is {prior:.4f}: does it know labels?")
+        elif others and _lower_median(others) - own > max(ALARM_GAP, ALARM_ERRORS * error):
+            alarms.append(f"{score}, the others' median {_lower_median(others):.4f}: a leak?")
+        elif own - prior > ALARM_ERRORS * error:
+            order = _better_order(stack.probabilities[place], stack.folds.label, prior)
+            alarms.append(f"{score}, worse than the class prior's {prior:.4f}{order}")
+    return alarms
+
+
+def _duplicate_alarms(stack: OOFStack, correlation: Floats) -> list[str]:
+    names = [info.name for info in stack.members]
+    return [
+        f"{names[a]} and {names[b]} say the same (errors correlate above {DUPLICATE})"
+        for a, b in duplicate_pairs(correlation)
+    ]
 
 
 def _lower_median(values: Sequence[float]) -> float:
@@ -152,15 +212,15 @@ def _lower_median(values: Sequence[float]) -> float:
 def _beats_the_truth(losses: Floats, folds: Folds) -> bool:
     if folds.truth is None:
         return False
-    beaten = losses - row_losses(folds.truth[:, 0], folds.label)
-    return bool(beaten.mean() < -SUSPECT_ERRORS * clustered_error(beaten, folds.group))
+    excess = losses - row_losses(folds.truth[:, 0], folds.label)
+    return bool(excess.mean() < -ALARM_ERRORS * clustered_error(excess, folds.group))
 
 
-def _worse_than_prior(name: str, own: float, prior: float, probabilities: Floats, label: NDArray[np.int8]) -> str:
-    """Say so, and whether another order of the columns would be better than the prior."""
-    told = f"{name}: log loss {own:.4f}, worse than the class prior's {prior:.4f}"
-    orders = {order: float(row_losses(probabilities[:, order], label).mean()) for order in permutations(range(3))}
-    best = min(orders, key=lambda order: orders[order])
-    if orders[best] > prior:
-        return told
-    return f"{told}; with its columns in the order {list(best)} it would have {orders[best]:.4f}: are they mixed up?"
+def _better_order(probabilities: Floats, label: NDArray[np.int8], prior: float) -> str:
+    """Say, as the end of an alarm, whether another order of the columns would be better than the class prior."""
+    orders = [list(order) for order in permutations(range(probabilities.shape[1]))]
+    losses = [float(row_losses(probabilities[:, order], label).mean()) for order in orders]
+    best = int(np.argmin(losses))
+    if losses[best] > prior:
+        return ""
+    return f"; with its columns in the order {orders[best]} it would have {losses[best]:.4f}: are they mixed up?"

@@ -1,4 +1,4 @@
-"""What a blend is made from: members on one data set and its folds, and their pairs where they are given."""
+"""What a blend is made from: members on one data set and its folds, and the texts of the pairs where they are known."""
 
 from __future__ import annotations
 
@@ -11,23 +11,39 @@ from prefens.store.split_store import SplitStore
 
 
 @dataclass(frozen=True, eq=False)
-class Given:
-    """Labelled pairs, sorted by id, and what loading repaired: kind -> rows."""
+class LabelledData:
+    """Labelled pairs that were loaded from data.path.
+
+    Attributes
+    ----------
+    pairs : Pairs
+        The pairs, sorted by id.
+    repaired : dict of str to int
+        From a kind of repair to the number of rows that loading repaired so.
+    """
 
     pairs: Pairs
     repaired: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
-class Gathered:
-    """The members to blend.
+class BlendInputs:
+    """The members to blend, joined on one data set.
 
     Attributes
     ----------
-    folds : all rows of the data, whose digests name the blend; those of `stack` may be fewer.
-    holdout : the members on the held-out rows, or None where none are held out or a member lacks them.
-    split : the part of the store that the folds are from, or None without a store.
-    stored : the members that are from it; given : the texts of all rows, where they are given.
+    folds : Folds
+        All rows of the data, whose digests name the blend; the rows of `stack` may be fewer.
+    stack : OOFStack
+        The members on the scored rows.
+    holdout : OOFStack or None
+        The members on the held-out rows; None where none are held out or a member lacks them.
+    split : SplitStore or None
+        The part of the store that the folds are from; None without a store.
+    stored : sequence of MemberSpec
+        The members that are from the store; the others are external.
+    data : LabelledData or None
+        The pairs of all rows, where their texts are known.
     """
 
     folds: Folds
@@ -35,9 +51,9 @@ class Gathered:
     holdout: OOFStack | None
     split: SplitStore | None
     stored: Sequence[MemberSpec] = ()
-    given: Given | None = None
+    data: LabelledData | None = None
 
     @property
     def pairs(self) -> Pairs | None:
-        """The texts of all rows, sorted by id as the folds are, or None."""
-        return None if self.given is None else self.given.pairs
+        """The pairs of all rows, sorted by id as the folds are, or None."""
+        return None if self.data is None else self.data.pairs

@@ -1,4 +1,4 @@
-"""The leaderboard: members, blends and reference points on the same rows."""
+"""The leaderboard: members, blends and points of reference, scored on the same rows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scipy.special import entr
 from prefens.core.bootstrap import GroupBootstrap
 from prefens.core.metrics import accuracy, calibration_error, clustered_error, log_loss, outcome_shares, row_losses
 from prefens.core.types import Floats, Folds, OOFStack
-from prefens.ensemble.results import BlendResult, Choice, Differences
+from prefens.ensemble.results import BlendResult, Differences, NestedSelection
 
 
 @dataclass(frozen=True)
@@ -21,13 +21,20 @@ class Scores:
 
     Attributes
     ----------
-    log_loss : float, mean over the rows, in nats.
-    log_loss_se : float, its standard error in nats, clustered by prompt group.
-    accuracy : float in [0, 1].
-    calibration_error : float in [0, 1], classwise.
-    below_prior : float, nats gained over always predicting the outcome shares.
-    above_bayes : float, nats lost against the true probabilities on the same rows; None where they are not known.
-    above_symmetric_bayes : float, likewise, against the best predictor that can't see which response is first.
+    log_loss : float
+        Mean over the rows, in nats.
+    log_loss_se : float
+        Standard error of `log_loss` in nats, clustered by prompt group.
+    accuracy : float in [0, 1]
+        Share of rows whose most probable outcome is the true one.
+    calibration_error : float in [0, 1]
+        Classwise expected calibration error.
+    below_prior : float
+        Nats gained over always predicting the outcome shares.
+    above_bayes : float or None
+        Nats lost against the true probabilities on the same rows; None where they are not known.
+    above_symmetric_bayes : float or None
+        Likewise, against the best predictor that can't see which response is first.
     """
 
     log_loss: float
@@ -39,26 +46,36 @@ class Scores:
     above_symmetric_bayes: float | None = None
 
     def as_dict(self) -> dict[str, float]:
-        """Return the scores that are known, by name."""
+        """Return the scores by name, without those that are not known."""
         return {name: value for name, value in vars(self).items() if value is not None}
 
 
 @dataclass(frozen=True)
 class LeaderboardRow:
-    """A member, method, nested choice or point of reference with its honest scores.
+    """A member, method, nested selection or point of reference with its honest scores.
 
     Attributes
     ----------
-    name : str.
-    kind : "member", "blend", "choice" or "reference".
-    scores : of the out-of-fold predictions, cross-fitted where anything is fitted.
-    tuned_on_oof : bool, of members: whether their settings were chosen by these rows.
-    fitted : float, of blends: log loss in nats on the rows that were fitted on.
-    holdout : float, log loss in nats on the held-out rows, where there are any.
-    weights : member -> weight, of blends that have them.
-    differences : as in `BlendResult`, of blends and the nested choice.
-    calibrated : calibration -> honest log loss in nats.
-    expected : float, of references: the log loss in nats that they expect of themselves.
+    name : str
+        Name in the table.
+    kind : str
+        "member", "blend", "choice" (the nested selection) or "reference".
+    scores : Scores
+        Of the out-of-fold predictions, cross-fitted where anything is fitted.
+    tuned_on_oof : bool or None
+        Of members: whether their settings were chosen by these rows.
+    fitted : float or None
+        Of blends: log loss in nats on the rows that were fitted on.
+    holdout : float or None
+        Log loss in nats on the held-out rows, where there are any.
+    weights : dict of str to float, or None
+        Of blends that have weights: from a member to its weight.
+    differences : dict of str to (float, float, float), or None
+        Of blends and the nested selection: as in `BlendResult`.
+    calibrated : dict of str to float
+        From a calibration to the honest log loss with it, in nats.
+    expected : float or None
+        Of references: the log loss in nats that they expect of themselves.
     """
 
     name: str
@@ -73,29 +90,37 @@ class LeaderboardRow:
     expected: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the row as JSON values; what is not known of it is left out, but for a blend's weights."""
-        known = {name: value for name, value in vars(self).items() if value is not None and name != "scores"}
-        lists = {name: list(values) for name, values in (self.differences or {}).items()}
+        """Return the row as JSON values, without what is not known; a blend's weights are null where it has none."""
+        values = {name: value for name, value in vars(self).items() if value is not None and name != "scores"}
         weights = {"weights": self.weights} if self.kind == "blend" else {}
+        lists = {name: list(bounds) for name, bounds in (self.differences or {}).items()}
         differences = {} if self.differences is None else {"differences": lists}
-        return {**known, **self.scores.as_dict(), **weights, **differences, "calibrated": dict(self.calibrated)}
+        return {**values, **self.scores.as_dict(), **weights, **differences, "calibrated": dict(self.calibrated)}
 
 
 def leaderboard(
     stack: OOFStack,
     blends: Sequence[BlendResult],
     holdout: Sequence[float] | None = None,
-    choice: Choice | None = None,
+    nested: NestedSelection | None = None,
     calibrated: Mapping[str, Mapping[str, float]] | None = None,
 ) -> list[LeaderboardRow]:
-    """Return one row per member, blend and reference, and one for the nested choice; best honest log loss first.
+    """Return one row per member and blend and one for the nested selection, lowest log loss first, then references.
 
     Parameters
     ----------
-    holdout : (M,) the members' log loss in nats on the held-out rows, or None.
-    calibrated : member or method -> calibration -> honest log loss in nats.
+    stack : OOFStack
+        The M members on the scored rows.
+    blends : sequence of BlendResult
+        The blends to show.
+    holdout : sequence of M floats, or None
+        The members' log loss in nats on the held-out rows.
+    nested : NestedSelection or None
+        The selection between the blends.
+    calibrated : dict of str to dict of str to float, or None
+        From a member or method to a calibration to the honest log loss in nats.
     """
-    forms = calibrated or {}
+    by_calibration = calibrated or {}
     losses = [None] * len(stack.members) if holdout is None else holdout
     rows = [
         LeaderboardRow(
@@ -104,7 +129,7 @@ def leaderboard(
             scores(own, stack.folds),
             tuned_on_oof=info.tuned_on_oof,
             holdout=loss,
-            calibrated=forms.get(info.name, {}),
+            calibrated=by_calibration.get(info.name, {}),
         )
         for info, own, loss in zip(stack.members, stack.probabilities, losses, strict=True)
     ]
@@ -117,13 +142,13 @@ def leaderboard(
             holdout=blend.holdout,
             weights=named_weights(stack, blend),
             differences=blend.differences,
-            calibrated=forms.get(blend.method, {}),
+            calibrated=by_calibration.get(blend.method, {}),
         )
         for blend in blends
     ]
-    if choice is not None:
-        own, name = scores(choice.probabilities, stack.folds), f"best of {choice.methods}, nested"
-        rows.append(LeaderboardRow(name, "choice", own, differences=choice.differences))
+    if nested is not None:
+        own = scores(nested.probabilities, stack.folds)
+        rows.append(LeaderboardRow("nested selection", "choice", own, differences=nested.differences))
     return sorted(rows, key=lambda row: row.scores.log_loss) + references(stack.folds)
 
 
@@ -133,71 +158,74 @@ def member_losses(stack: OOFStack | None) -> list[float] | None:
 
 
 def references(folds: Folds) -> list[LeaderboardRow]:
-    """Return the points of reference: the class prior and, where the truth is known, what nobody can beat."""
-    known = [("class prior", prior_predictions(folds))]
+    """Return the points of reference: the class prior and, where the truth is known, the best possible predictors."""
+    predictions = [("class prior", prior_predictions(folds))]
     if folds.truth is not None:
-        known += [("symmetric Bayes floor", folds.truth[:, 1]), ("Bayes floor", folds.truth[:, 0])]
+        predictions += [("symmetric Bayes floor", folds.truth[:, 1]), ("Bayes floor", folds.truth[:, 0])]
     return [
         LeaderboardRow(name, "reference", scores(probabilities, folds), expected=mean_entropy(probabilities))
-        for name, probabilities in known
+        for name, probabilities in predictions
     ]
 
 
 def mean_entropy(probabilities: Floats) -> float:
-    """Return the log loss in nats that (n, K) probabilities expect of themselves: free of the luck of the labels."""
+    """Return the log loss in nats that (n, K) probabilities expect of themselves, free of the luck of the labels."""
     return float(entr(probabilities).sum(axis=1).mean())
 
 
 def scores(probabilities: Floats, folds: Folds) -> Scores:
-    """Return the scores of (n, 3) predictions for the rows of `folds`."""
+    """Return the scores of (n, K) predictions for the n rows of `folds`."""
     losses = row_losses(probabilities, folds.label)
     loss = float(losses.mean())
     floors = [None, None] if folds.truth is None else [log_loss(own, folds.label) for own in folds.truth.swapaxes(0, 1)]
-    bayes, symmetric_bayes = (None if floor is None else loss - floor for floor in floors)
+    above_bayes, above_symmetric_bayes = (None if floor is None else loss - floor for floor in floors)
     return Scores(
         log_loss=loss,
         log_loss_se=clustered_error(losses, folds.group),
         accuracy=accuracy(probabilities, folds.label),
         calibration_error=calibration_error(probabilities, folds.label),
         below_prior=log_loss(prior_predictions(folds), folds.label) - loss,
-        above_bayes=bayes,
-        above_symmetric_bayes=symmetric_bayes,
+        above_bayes=above_bayes,
+        above_symmetric_bayes=above_symmetric_bayes,
     )
 
 
 def prior_predictions(folds: Folds) -> Floats:
-    """Return (n, K) copies of the outcome shares of these rows."""
+    """Return the class prior as (n, K) predictions: the outcome shares of these rows, for each of them."""
     return np.tile(outcome_shares(folds.label, folds.n_outcomes), (len(folds.label), 1))
 
 
 def with_differences(
-    stack: OOFStack, blends: Sequence[BlendResult], choice: Choice | None, bootstrap: GroupBootstrap
-) -> tuple[list[BlendResult], Choice | None]:
-    """Return blends and choice with their paired differences to the best member and the soft vote of the stack.
+    stack: OOFStack, blends: Sequence[BlendResult], nested: NestedSelection | None, bootstrap: GroupBootstrap
+) -> tuple[list[BlendResult], NestedSelection | None]:
+    """Return blends and nested selection with their paired differences to the best member and the soft vote.
 
     The best member is the best on these rows, which favours it.
     """
     label = stack.folds.label
     members = row_losses(stack.probabilities, label).mean(axis=1)
-    references = {
+    reference_losses = {
         "best member": row_losses(stack.probabilities[int(np.argmin(members))], label),
         "soft vote": row_losses(stack.probabilities.mean(axis=0), label),
     }
-    every: list[BlendResult | Choice] = [*blends, *([] if choice is None else [choice])]
-    losses = [row_losses(each.probabilities, label) for each in every]
-    paired = np.stack([own - reference for own in losses for reference in references.values()])
+    compared: list[BlendResult | NestedSelection] = [*blends, *([] if nested is None else [nested])]
+    losses = [row_losses(each.probabilities, label) for each in compared]
+    paired = np.stack([own - reference for own in losses for reference in reference_losses.values()])
     bounds = bootstrap.intervals(paired)
-    found = [
+    differences = [
         (float(mean), float(low), float(high)) for mean, (low, high) in zip(paired.mean(axis=1), bounds, strict=True)
     ]
-    width = len(references)
-    told = [dict(zip(references, found[first : first + width], strict=True)) for first in range(0, len(found), width)]
-    compared = [replace(blend, differences=each) for blend, each in zip(blends, told, strict=False)]
-    return compared, None if choice is None else replace(choice, differences=told[-1])
+    width = len(reference_losses)
+    named = [
+        dict(zip(reference_losses, differences[first : first + width], strict=True))
+        for first in range(0, len(differences), width)
+    ]
+    results = [replace(blend, differences=each) for blend, each in zip(blends, named, strict=False)]
+    return results, None if nested is None else replace(nested, differences=named[-1])
 
 
 def named_weights(stack: OOFStack, blend: BlendResult) -> Mapping[str, float] | None:
-    """Return a blend's weights by member name, or None."""
+    """Return a blend's weights by member name, or None where it has none."""
     if blend.weights is None:
         return None
     return {info.name: float(weight) for info, weight in zip(stack.members, blend.weights, strict=True)}

@@ -11,23 +11,28 @@ from prefens.ensemble.base import Blender
 
 
 class LogPool(Blender):
-    """p proportional to the product of p_m ** w_m, with weights w >= 0 of the lowest log loss on the fitted rows.
+    """p proportional to the product of p_m ** w_m, with the weights w >= 0 that minimise log loss.
 
     The sum of the weights is free: it is the inverse temperature of the blend. The problem is convex (Genest &
     Zidek 1986, "Combining probability distributions", section 3; Heskes 1998, "Selecting weighting factors in
     logarithmic opinion pools", section 3). Probabilities are clipped at 1e-15.
+
+    Attributes
+    ----------
+    exponents : ndarray of shape (M,)
+        Fitted weights, zero or more; their sum need not be 1.
     """
 
     name = "log_pool"
     FITTED = ("exponents",)
     CONTAINS = ("temperature",)
-    exponents: Floats  # (M,), zero or more
+    exponents: Floats
 
     def _fit(self, stack: OOFStack) -> None:
         def inputs(rows: slice) -> tuple[Floats, Floats]:
             return log_odds(stack.probabilities[:, rows])
 
-        start = np.full(self._members, 1.0 / self._members)
+        start = np.full(self._n_members, 1.0 / self._n_members)
         self.exponents = fit_newton(inputs, stack.folds.label, start, tied=True, nonnegative=True)
 
     def _predict(self, probabilities: Floats, features: PairFeatures | None) -> Floats:

@@ -1,4 +1,4 @@
-"""The blending methods by name."""
+"""Blending methods and calibrations by name."""
 
 from typing import Any
 
@@ -26,21 +26,39 @@ METHODS: dict[str, type[Blender]] = {kind.name: kind for kind in BLENDERS}
 
 
 def method(name: str) -> type[Blender]:
-    """Return the blender of that name (ConfigError for an unknown one)."""
+    """Return the blender class of a method.
+
+    Raises
+    ------
+    ConfigError
+        If no method has this name.
+    """
     if name not in METHODS:
         raise ConfigError(f"method {name!r}", f"one of {', '.join(METHODS)}", "correct the name")
     return METHODS[name]
 
 
 def calibration(name: str) -> type[Calibration]:
-    """Return the calibration of that name (ConfigError for an unknown one)."""
+    """Return the class of a calibration.
+
+    Raises
+    ------
+    ConfigError
+        If no calibration has this name.
+    """
     if name not in KINDS:
         raise ConfigError(f"calibration {name!r}", f"one of {', '.join(KINDS)}", "correct calibrations=")
     return KINDS[name]
 
 
 def restore(state: dict[str, Any]) -> Blender:
-    """Return the fitted blender whose `state` this is."""
+    """Return the fitted blender that a `state` was saved from.
+
+    Raises
+    ------
+    ConfigError
+        If the state names an unknown method or calibration.
+    """
     if "base" in state:
         return Calibrated(restore(state["base"]), calibration(state["calibration"])()).load_state(state)
     return method(state["method"])().load_state(state)

@@ -1,32 +1,45 @@
-"""What blending gives: each method's scores, the choice between them, and what is known of the members."""
+"""Results of blending: each method's scores, the nested selection between methods, and the members' diagnosis."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field
 
 from prefens.core.types import Floats
 
 Differences = Mapping[str, tuple[float, float, float]]  # from a reference: (difference in nats, low, high)
+DUPLICATE = 0.995  # correlation of errors above which two members say the same
 
 
 @dataclass(frozen=True, eq=False)
 class BlendResult:
-    """One blending method's outcome.
+    """Scores, honest predictions and fitted state of one blending method.
 
     Attributes
     ----------
-    method : its name; weights : (M,) on the simplex, fitted on all scored rows, or None for rules without weights.
-    fitted, honest : log loss in nats on the rows that were seen, and cross-fitted.
-    honest_se : standard error of `honest`, clustered by prompt group.
-    probabilities : (n, K) the cross-fitted predictions behind `honest`.
-    holdout : log loss in nats on the hold-out rows, or None where there are none.
-    state : the fitted blender as JSON values.
-    differences : from a reference ("best member", "soft vote") to the honest log loss less that of the reference, in
-        nats, and the 95 % bootstrap interval of the difference: (difference, low, high).
+    method : str
+        Name of the method.
+    weights : ndarray of shape (M,) or None
+        Weights on the simplex, fitted on all scored rows; None for rules without such weights.
+    fitted : float
+        Log loss in nats on the rows that were fitted on.
+    honest : float
+        Cross-fitted log loss in nats.
+    honest_se : float
+        Standard error of `honest` in nats, clustered by prompt group.
+    probabilities : ndarray of shape (n, K)
+        The cross-fitted predictions behind `honest`.
+    holdout : float or None
+        Log loss in nats on the hold-out rows; None where there are none.
+    state : dict
+        The fitted blender, as JSON values.
+    differences : dict of str to (float, float, float)
+        From a reference ("best member", "soft vote") to the honest log loss less that of the reference, in nats, and
+        the ends of the 95 % bootstrap interval of this difference.
     """
 
     method: str
@@ -41,70 +54,97 @@ class BlendResult:
 
 
 @dataclass(frozen=True, eq=False)
-class Choice:
-    """Picking the best method, cross-fitted like the methods themselves.
+class NestedSelection:
+    """Selection of the best method, cross-fitted like the methods themselves.
 
     Attributes
     ----------
-    chosen : fold -> the method with the lowest honest log loss on the other folds.
-    honest, honest_se : log loss in nats of those choices, each on its fold, and its clustered standard error.
-    probabilities : (n, K) the predictions behind `honest`.
-    methods : how many it chose from.
-    differences : as in `BlendResult`.
+    method_by_fold : dict of int to str
+        From a fold to the method with the lowest honest log loss on the other folds.
+    honest : float
+        Log loss in nats of these methods, each on its fold.
+    honest_se : float
+        Standard error of `honest` in nats, clustered by prompt group.
+    probabilities : ndarray of shape (n, K)
+        The predictions behind `honest`.
+    n_methods : int
+        Number of methods to select from.
+    differences : dict of str to (float, float, float)
+        As in `BlendResult`.
     """
 
-    chosen: Mapping[int, str]
+    method_by_fold: Mapping[int, str]
     honest: float
     honest_se: float
     probabilities: Floats
-    methods: int
+    n_methods: int
     differences: Differences = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
 class Diagnosis:
-    """What is known of M members besides their scores.
+    """What the members of a blend contribute, and what looks wrong with them.
 
     Attributes
     ----------
-    weights : (M,) of the lowest log loss on all rows; intervals : (M, 2), 95 % by bootstrap over prompt groups.
-    correlation : (M, M) of the members' errors.
-    left_out : (M,) honest log loss in nats of the fitted blend without the member, less the one with it.
-    forward : log loss in nats of the fitted blend of 1, 2, ... members, chosen and fitted without the scored fold.
-    alarms : what looks wrong, in words: leaks, members that are alike, models that are not those of the probabilities.
+    weights : ndarray of shape (M,)
+        Weights with the lowest log loss on all rows.
+    intervals : ndarray of shape (M, 2)
+        95 % intervals of `weights`, by bootstrap over prompt groups.
+    correlation : ndarray of shape (M, M)
+        Correlation of the members' errors, in [-1, 1].
+    loo_gain : ndarray of shape (M,)
+        Gain by leave one out: honest log loss of the fitted blend without the member, less that with it, in nats;
+        NaN for a single member.
+    forward : list of float
+        Honest log loss in nats of the fitted blend of 1, 2, ... members, selected without the scored fold.
+    alarms : list of str
+        Sentences on what looks wrong: leaks, duplicates, models that don't predict what is stored.
     """
 
     weights: Floats
     intervals: Floats
     correlation: Floats
-    left_out: Floats
+    loo_gain: Floats
     forward: Sequence[float]
     alarms: Sequence[str]
 
     @property
     def duplicates(self) -> list[tuple[int, int]]:
         """Pairs of members, by place, whose errors correlate above 0.995."""
-        return [(int(a), int(b)) for a, b in np.argwhere(np.triu(self.correlation > DUPLICATE, 1))]
+        return duplicate_pairs(self.correlation)
 
 
-DUPLICATE = 0.995  # correlation of errors above which two members say the same
+def duplicate_pairs(correlation: Floats) -> list[tuple[int, int]]:
+    """Return the pairs of members, by place, that an (M, M) correlation of errors shows to be duplicates."""
+    return [(int(a), int(b)) for a, b in np.argwhere(np.triu(correlation > DUPLICATE, 1))]
 
 
 @dataclass(frozen=True)
 class MemberDiagnosis:
-    """What is known of one member besides its scores.
+    """What one member contributes to a blend.
 
     Attributes
     ----------
-    member : str, its name.
-    tuned_on_oof : bool, whether its settings were chosen by the rows that it is scored on.
-    log_loss : float, out of fold, in nats.
-    weight : float in [0, 1], in the mixture of the lowest log loss on all rows.
-    weight_interval : (low, high), 95 % by bootstrap over prompt groups.
-    left_out : float, nats by which the honest log loss of that mixture rises without it; None where it is alone.
-    most_alike : str, the member whose errors correlate most with its own; None where it is alone.
-    correlation : float in [-1, 1], of the errors with those of `most_alike`; None where it is alone.
-    duplicate : bool, whether another member's errors correlate with its own above 0.995.
+    member : str
+        Name of the member.
+    tuned_on_oof : bool
+        Whether its settings were chosen by the rows that it is scored on.
+    log_loss : float
+        Out-of-fold log loss in nats.
+    weight : float in [0, 1]
+        Its weight in the mixture with the lowest log loss on all rows.
+    weight_interval : (float, float)
+        95 % interval of `weight`, by bootstrap over prompt groups.
+    loo_gain : float or None
+        Nats by which the honest log loss of that mixture rises without it; None where it is alone. JSON calls it
+        left_out.
+    most_alike : str or None
+        The member whose errors correlate most with its own; None where it is alone.
+    correlation : float in [-1, 1] or None
+        Correlation of its errors with those of `most_alike`; None where it is alone.
+    duplicate : bool
+        Whether another member's errors correlate with its own above 0.995.
     """
 
     member: str
@@ -112,11 +152,13 @@ class MemberDiagnosis:
     log_loss: float
     weight: float
     weight_interval: tuple[float, float]
-    left_out: float | None
+    loo_gain: Annotated[float | None, Field(alias="left_out")]
     most_alike: str | None
     correlation: float | None
     duplicate: bool
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON values."""
-        return {**vars(self), "weight_interval": list(self.weight_interval)}
+        """Return the fields as JSON values, under the names of blend.json."""
+        names = {"loo_gain": "left_out"}
+        values = {names.get(name, name): value for name, value in vars(self).items()}
+        return {**values, "weight_interval": list(self.weight_interval)}

@@ -1,4 +1,4 @@
-"""Averaging a recipe's seeds first, and then the recipes."""
+"""Seed averaging: the mean over each recipe's seeds, then the mean over recipes."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from prefens.ensemble.base import WeightedBlender
 
 
 class SeedAverage(WeightedBlender):
-    """Every recipe weighs the same, however many seeds of it there are; nothing is fitted.
+    """Give every recipe the same weight, however many seeds of it there are.
 
-    A member whose recipe is not known (made elsewhere) is a recipe of its own.
+    An external member, whose recipe is not known, counts as a recipe of its own. Nothing is fitted to the labels.
+    Averaging over seeds is the deep ensemble of Lakshminarayanan, Pritzel & Blundell 2017, "Simple and scalable
+    predictive uncertainty estimation using deep ensembles", section 2.4.
     """
 
     name = "seed_average"

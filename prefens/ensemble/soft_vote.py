@@ -7,9 +7,12 @@ from prefens.ensemble.base import WeightedBlender
 
 
 class SoftVote(WeightedBlender):
-    """Equal weights; nothing is fitted, so fitted and honest scores agree."""
+    """Give every member the same weight (Stone 1961, "The opinion pool").
+
+    Nothing is fitted, so the fitted score and the honest score agree.
+    """
 
     name = "soft_vote"
 
     def _fit(self, stack: OOFStack) -> None:
-        self.weights = np.full(self._members, 1.0 / self._members)
+        self.weights = np.full(self._n_members, 1.0 / self._n_members)

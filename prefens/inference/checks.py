@@ -1,4 +1,4 @@
-"""Whether stored probabilities are those of the stored models: a sample of each fold is predicted again."""
+"""Checks of stored models: that they predict what is stored, and that they treat A and B alike."""
 
 from __future__ import annotations
 
@@ -7,37 +7,94 @@ from pathlib import Path
 
 import numpy as np
 
-from prefens.core.types import Pairs
+from prefens.core.types import SWAP, Ints, Pairs
 from prefens.inference.predictor import load_model
 from prefens.store.member_spec import MemberSpec
 from prefens.store.split_store import SplitStore
 
 TOLERANCE = 0.01  # in probability; 16-bit weights move them by less than 0.001
+SWAP_FOLD = 0  # whose models are swapped: symmetry is a property of the code, the same in all folds
 
 
-def recheck(
+def check_predictions(
     split: SplitStore, specs: Sequence[MemberSpec], pairs: Pairs, sample: int, backbones: Path
 ) -> Iterator[str]:
-    """Yield, in words, each fold whose model does not predict what is stored.
+    """Predict a sample of each fold again, and yield a sentence for each model that doesn't predict what is stored.
 
     Parameters
     ----------
-    pairs : the pairs of the split, in any order; sample : how many of each fold are predicted again, 0 for none.
+    split : SplitStore
+        The part of the store that the members are in.
+    specs : sequence of MemberSpec
+        The members; those without a stored model are skipped.
+    pairs : Pairs
+        The pairs of the split, in any order.
+    sample : int
+        Pairs of each fold that are predicted again; 0 for none.
+    backbones : Path
+        Folder of backbone files that go before the installed ones.
     """
     place = {id_: row for row, id_ in enumerate(pairs.ids)}
-    for spec in specs:
+    for spec in specs if sample else ():
         for fold in range(split.folds.k):
-            directory = split.fold_dir(spec.name, fold) / "model"
-            if not sample or spec.kind is None or not any(directory.glob("*")):
+            folder = _model_folder(split, spec, fold)
+            if folder is None:
                 continue
             stored = split.predictions(spec, fold)
-            chosen = np.unique(np.linspace(0, len(stored.ids) - 1, sample).round().astype(int))
-            rows = np.array([place[id_] for id_ in stored.ids[chosen]])
-            again = load_model(spec, directory, backbones).predict_proba(pairs.take(rows).unlabelled())
-            off = np.abs(again - stored.probabilities[chosen]).max(axis=1)
+            sampled = _spread(len(stored.ids), sample)
+            rows = np.array([place[id_] for id_ in stored.ids[sampled]])
+            predicted = load_model(spec, folder, backbones).predict_proba(pairs.take(rows).unlabelled())
+            off = np.abs(predicted - stored.probabilities[sampled]).max(axis=1)
             if off.max() > TOLERANCE:
-                worst = stored.ids[chosen[int(np.argmax(off))]]
+                worst = stored.ids[sampled[int(np.argmax(off))]]
                 yield (
                     f"{spec.name}, fold {fold}: {int((off > TOLERANCE).sum())} of {len(rows)} stored probabilities are "
                     f"not its model's (off by {off.max():.3f} for id {worst})"
                 )
+
+
+def swap_gaps(
+    split: SplitStore, specs: Sequence[MemberSpec], pairs: Pairs, sample: int, backbones: Path
+) -> dict[str, float]:
+    """Measure by how much stored models depend on which response is shown first.
+
+    Parameters
+    ----------
+    split : SplitStore
+        The part of the store that the members are in.
+    specs : sequence of MemberSpec
+        The members; those without a stored model are skipped.
+    pairs : Pairs
+        Pairs to predict in both orders.
+    sample : int
+        How many of the pairs are predicted; 0 for none.
+    backbones : Path
+        Folder of backbone files that go before the installed ones.
+
+    Returns
+    -------
+    dict of str to float
+        From a member to the largest |p(a | A, B) - p(b | B, A)| over outcomes and sampled pairs.
+    """
+    gaps: dict[str, float] = {}
+    if not sample:
+        return gaps
+    sampled = pairs.take(_spread(len(pairs), sample)).unlabelled()
+    for spec in specs:
+        folder = _model_folder(split, spec, SWAP_FOLD)
+        if folder is not None:
+            model = load_model(spec, folder, backbones)
+            predicted, swapped = model.predict_proba(sampled), model.predict_proba(sampled.swapped())
+            gaps[spec.name] = float(np.abs(predicted - swapped[:, SWAP]).max())
+    return gaps
+
+
+def _model_folder(split: SplitStore, spec: MemberSpec, fold: int) -> Path | None:
+    """Return the folder of a fold model, or None where no model is stored."""
+    folder = split.fold_dir(spec.name, fold) / "model"
+    return folder if spec.kind is not None and any(folder.glob("*")) else None
+
+
+def _spread(rows: int, sample: int) -> Ints:
+    """Return up to `sample` places that are spread evenly over `rows`."""
+    return np.unique(np.linspace(0, rows - 1, sample).round().astype(np.int64))

@@ -1,9 +1,9 @@
-"""Predicting with a fitted blend from files of its members' predictions; needs no store and no models."""
+"""Predicting with a fitted blend from files of its members' predictions, without a store and without models."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +22,42 @@ def predict_files(
 
     Parameters
     ----------
-    blend : a blend.json; method : of it, or "best".
-    files : member -> CSV or parquet of the same ids; columns : member -> names, as in `read_probabilities`.
+    blend : str or None
+        Path of a blend.json.
+    method : str
+        A method of this blend, or "best".
+    files : dict of str to str
+        From a member to a CSV or parquet file; all files have the same ids.
+    columns : dict of str to dict of str to str
+        From a member to its file's names of the columns, as in `read_probabilities`.
 
     Returns
     -------
-    (n,) ids in the order of the first file, (n, K) probabilities, the method's name and the members it used.
+    ids : ndarray of shape (n,)
+        In the order of the first file.
+    probabilities : ndarray of shape (n, K)
+        The blend's predictions.
+    method : str
+        Name of the method.
+    members : list of str
+        The members that it used.
+
+    Raises
+    ------
+    ConfigError
+        If blend.json or files are not given or not readable, if members lack a file or are unknown, or if the method
+        needs the texts of the pairs.
+    DataError
+        If a file is malformed or has other ids than the first one.
+    StoreError
+        If the blend has no such method.
     """
     if blend is None or not Path(blend).is_file() or not files:
         raise ConfigError(
             f"blend={blend}, {len(files)} members", "blend=blend.json and 'members={name: test.csv, ...}'", "give both"
         )
-    name, members, blender = stored_blender(_read(Path(blend)), method)
-    used = [member for member, needed in zip(members, blender.used, strict=True) if needed]
+    name, members, blender = stored_blender(_read_blend(Path(blend)), method)
+    used = [member for member, is_used in zip(members, blender.used, strict=True) if is_used]
     missing, unknown = sorted(set(used) - set(files)), sorted(set(files) - set(members))
     if missing or unknown:
         raise ConfigError(
@@ -46,36 +69,36 @@ def predict_files(
         raise ConfigError(
             f"{name} looks at the pairs too", "a method of the members alone", "set method=, or blend again"
         )
-    ids, stacked = _joined(members, files, columns)
+    ids, stacked = _read_members(members, files, columns)
     blended = blender.predict(stacked)
-    normalised: Floats = blended / blended.sum(axis=1, keepdims=True)
-    return ids, normalised, name, used
+    normalized: Floats = blended / blended.sum(axis=1, keepdims=True)
+    return ids, normalized, name, used
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read_blend(path: Path) -> dict[str, Any]:
     """Read a blend.json; ConfigError for a file that is none."""
     try:
-        found = json.loads(path.read_text("utf-8"))
+        content = json.loads(path.read_text("utf-8"))
     except ValueError as error:
         raise ConfigError(f"{path}: {error}", "the blend.json of a blend", "correct blend=") from error
-    if not isinstance(found, dict) or not {"best", "methods", "members"} <= set(found):
+    if not isinstance(content, dict) or not {"best", "methods", "members"} <= set(content):
         raise ConfigError(f"{path}: no best, methods and members", "the blend.json of a blend", "correct blend=")
-    return found
+    return content
 
 
-def _joined(
-    members: list[str], files: Mapping[str, str], columns: Mapping[str, Mapping[str, str]]
+def _read_members(
+    members: Sequence[str], files: Mapping[str, str], columns: Mapping[str, Mapping[str, str]]
 ) -> tuple[Strings, Floats]:
     """Return the first file's ids, and (M, n, K) probabilities; members without a file are uniform."""
-    read = {name: read_probabilities(Path(path), columns[name]) for name, path in files.items()}
-    ids, first = next(iter(read.values()))
+    contents = {name: read_probabilities(Path(path), columns[name]) for name, path in files.items()}
+    ids, first = next(iter(contents.values()))
     outcomes = first.shape[1]
     stacked = np.full((len(members), len(ids), outcomes), 1.0 / outcomes)
-    for name, (given, values) in read.items():
-        place = {id_: row for row, id_ in enumerate(given)}
-        lacking = len(set(ids) - place.keys())
-        if lacking or len(given) != len(ids):
-            told = f"{files[name]}: {len(given)} ids, {lacking} of the first file's {len(ids)} missing"
-            raise DataError(told, "the same ids in each file", "correct the file")
+    for name, (own_ids, values) in contents.items():
+        place = {id_: row for row, id_ in enumerate(own_ids)}
+        missing = len(set(ids) - place.keys())
+        if missing or len(own_ids) != len(ids):
+            came = f"{files[name]}: {len(own_ids)} ids, {missing} of the first file's {len(ids)} missing"
+            raise DataError(came, "the same ids in each file", "correct the file")
         stacked[members.index(name)] = values[[place[id_] for id_ in ids]]
     return ids, stacked

@@ -1,4 +1,4 @@
-"""Predicting new pairs with stored members and a fitted blend; needs plain files alone, and may find them read-only."""
+"""Predicting new pairs with stored members and a fitted blend, from plain files that may be read-only."""
 
 from __future__ import annotations
 
@@ -27,8 +27,13 @@ from prefens.store.split_store import SplitStore
 
 log = logging.getLogger(__name__)
 
-NAME = "predictor.json"
-TRAINED = ("predictions.parquet", "run.json", "*.failed.json", ".*")  # of a stored fold run, what no prediction needs
+FILE_NAME = "predictor.json"
+TRAINING_FILES = (
+    "predictions.parquet",
+    "run.json",
+    "*.failed.json",
+    ".*",
+)  # of a fold run, what predicting does not need
 
 
 @dataclass(frozen=True)
@@ -37,12 +42,22 @@ class Predictor:
 
     Attributes
     ----------
-    store : the folder with members/, part of a store or written by `save`; its folds are not read.
-    method : the name of the blender's rule; members : names, in the order that the blender was fitted on; those it
-        does not use are not loaded.
-    k : the number of fold models of each member; prior : (K,) the outcome shares that malformed rows get.
-    backbones : a folder of backbone files that go before the installed ones.
-    loaded : member -> its fold models, where they are kept in memory; other members are read at each prediction.
+    store : SplitStore
+        The folder with members/, part of a store or written by `save`; its folds are not read.
+    method : str
+        Name of the blending method.
+    members : sequence of str
+        Names of the members, in the order that the blender was fitted on; those it does not use are not loaded.
+    blender : Blender
+        The fitted blender.
+    k : int
+        Number of fold models of each member.
+    prior : ndarray of shape (K,)
+        The outcome shares, which malformed rows get.
+    backbones : Path
+        Folder of backbone files that go before the installed ones.
+    loaded : dict of str to list of Member
+        From a member to its fold models that are in memory; other members are read at each prediction.
     """
 
     store: SplitStore
@@ -56,7 +71,20 @@ class Predictor:
 
     @classmethod
     def of_store(cls, split: SplitStore, method: str) -> Self:
-        """Return the predictor of the stored blend's `method`, or of its best one for "best"."""
+        """Return the predictor of a stored blend.
+
+        Parameters
+        ----------
+        split : SplitStore
+            The part of the store that the blend is in.
+        method : str
+            A method of this blend, or "best".
+
+        Raises
+        ------
+        StoreError
+            If there is no blend, if it is damaged, or if it has no such method.
+        """
         name, members, blender = stored_blender(split.blend(), method)
         backbones = split.path.parents[1] / "backbones"
         folds = split.folds
@@ -65,43 +93,60 @@ class Predictor:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Return the predictor that `save` wrote; StoreError where there is none."""
-        path = folder / NAME
+        """Return the predictor that `save` wrote.
+
+        Raises
+        ------
+        StoreError
+            If the folder holds none.
+        """
+        path = folder / FILE_NAME
         if not path.is_file():
             raise StoreError(f"no {path}", "a model that a blend saved", "blend again: python -m prefens.blend")
-        about = json.loads(path.read_text("utf-8"))
+        content = json.loads(path.read_text("utf-8"))
         return cls(
             SplitStore(folder),
-            about["method"],
-            about["members"],
-            restore(about["state"]),
-            about["k"],
-            np.array(about["prior"], dtype=np.float64),
+            content["method"],
+            content["members"],
+            restore(content["state"]),
+            content["k"],
+            np.array(content["prior"], dtype=np.float64),
             folder / "backbones",
         )
 
     def save(self, folder: Path) -> None:
         """Write predictor.json, the members' models and the backbone files they need; no labels, ids or texts.
 
-        Files are hard links where the file system has them. StoreError where a member has no stored model.
+        Files are hard links where the file system has them.
+
+        Raises
+        ------
+        StoreError
+            If a member has no stored model.
         """
         self.link_files(folder / "members", folder / "backbones")
-        write_json(folder / NAME, self.about())
+        write_json(folder / FILE_NAME, self.as_dict())
 
     def link_files(self, members: Path, backbones: Path) -> None:
-        """Put the used members' models and their backbone files into two folders, as `save` does."""
+        """Put the used members' models and their backbone files into two folders, as `save` does.
+
+        Raises
+        ------
+        StoreError
+            If a member has no stored model.
+        """
         carried: dict[str, Path] = {}
         for spec in self.specs():
-            for folder in self.folders(spec):  # all of them are there
+            for folder in self.model_folders(spec):  # checks that there is one for each fold
                 carried |= member_class(spec).carried(folder, self.backbones)
-            link_tree(self.store.member_dir(spec.name), members / spec.name, leave_out=TRAINED)
+            link_tree(self.store.member_dir(spec.name), members / spec.name, leave_out=TRAINING_FILES)
         for name, directory in carried.items():
             (backbones / name).mkdir(parents=True)
             for path in backbone_files(directory):
                 link(str(path), str(backbones / name / path.name))
 
-    def about(self) -> dict[str, Any]:
-        """Return what predictor.json holds."""
+    def as_dict(self) -> dict[str, Any]:
+        """Return the content of predictor.json."""
         return {
             "method": self.method,
             "members": list(self.members),
@@ -112,21 +157,27 @@ class Predictor:
 
     @property
     def used(self) -> list[str]:
-        """The members that the blender looks at."""
-        return [name for name, needed in zip(self.members, self.blender.used, strict=True) if needed]
+        """Names of the members whose probabilities change a prediction."""
+        return [name for name, is_used in zip(self.members, self.blender.used, strict=True) if is_used]
 
     def specs(self) -> list[MemberSpec]:
-        """Return the members that the blender looks at, in its order; StoreError where one is not there."""
-        known = {spec.name: spec for spec in self.store.members()}
-        missing = sorted(set(self.used) - set(known))
+        """Return the used members, in the blender's order.
+
+        Raises
+        ------
+        StoreError
+            If one of them is not in the store.
+        """
+        stored = {spec.name: spec for spec in self.store.members()}
+        missing = sorted(set(self.used) - set(stored))
         if missing:
             raise StoreError(
-                f"the blend has members {', '.join(missing)}", f"some of {', '.join(known)}", "blend again"
+                f"the blend has members {', '.join(missing)}", f"some of {', '.join(stored)}", "blend again"
             )
-        return [known[name] for name in self.used]
+        return [stored[name] for name in self.used]
 
-    def keep_loaded(self) -> None:
-        """Load all models now and keep them: for a server, which predicts again and again."""
+    def load_all(self) -> None:
+        """Load all models into memory and keep them there: for a server, which predicts again and again."""
         self.loaded.update({spec.name: list(self.models(spec)) for spec in self.specs()})
 
     def predict_rows(self, loaded: LoadedPairs) -> Floats:
@@ -137,10 +188,18 @@ class Predictor:
         return probabilities
 
     def predict_pairs(self, pairs: Pairs) -> Floats:
-        """Return (n, K) probabilities: the blend of the members' means over their fold models."""
+        """Return (n, K) probabilities: the blend of the members' means over their fold models.
+
+        Raises
+        ------
+        StoreError
+            If a member or one of its models is not there.
+        BackboneError
+            If the files of a backbone are missing.
+        """
         specs = self.specs()
         for spec in specs:
-            folders = self.folders(spec)  # all models and backbones are there, before the first one starts to work
+            folders = self.model_folders(spec)  # what is missing is named before the first member starts to work
             if spec.name not in self.loaded:
                 member_class(spec).carried(folders[0], self.backbones)
         stacked = np.full((len(self.members), len(pairs), len(self.prior)), 1.0 / len(self.prior))
@@ -148,8 +207,8 @@ class Predictor:
             log.info("predicting with %s", spec.name)
             stacked[list(self.members).index(spec.name)] = self.member_probabilities(spec, pairs)
         blended = self.blender.predict(stacked, all_features(pairs) if self.blender.wants_features else None)
-        normalised: Floats = blended / blended.sum(axis=1, keepdims=True)
-        return normalised
+        normalized: Floats = blended / blended.sum(axis=1, keepdims=True)
+        return normalized
 
     def member_probabilities(self, spec: MemberSpec, pairs: Pairs) -> Floats:
         """Return the (n, K) mean of a member's fold models."""
@@ -159,39 +218,68 @@ class Predictor:
         return total / self.k
 
     def models(self, spec: MemberSpec) -> Iterator[Member]:
-        """Yield the k fold models of a member; one at a time is in memory, unless they are kept."""
+        """Yield the k fold models of a member; one at a time is in memory, unless `load_all` has loaded them."""
         if spec.name in self.loaded:
             yield from self.loaded[spec.name]
             return
-        for folder in self.folders(spec):
+        for folder in self.model_folders(spec):
             yield load_model(spec, folder, self.backbones)
 
-    def folders(self, spec: MemberSpec) -> list[Path]:
-        """Return the folders of a member's k fold models; StoreError where one holds none."""
+    def model_folders(self, spec: MemberSpec) -> list[Path]:
+        """Return the folders of a member's k fold models.
+
+        Raises
+        ------
+        StoreError
+            If a folder holds no model, or if the member is external.
+        """
         if spec.kind is None:
             raise StoreError(
-                f"{spec.name} was made elsewhere: the store has its probabilities and no model",
-                "members trained here; predictions of test pairs by this one come from where it was made",
+                f"{spec.name} is external: the store has its probabilities and no model",
+                "members trained here; the program that made this one can predict the test pairs",
                 f"give them: blend=blend.json 'members={{{spec.name}: test.csv, ...}}'; or blend without it",
             )
-        found = [self.store.fold_dir(spec.name, fold) / "model" for fold in range(self.k)]
-        for folder in found:
+        folders = [self.store.fold_dir(spec.name, fold) / "model" for fold in range(self.k)]
+        for folder in folders:
             if not any(folder.glob("*")):
                 raise StoreError(
                     f"{folder}: no stored model",
                     "one per fold",
                     "train the member again (force=true, training.save=fp16)",
                 )
-        return found
+        return folders
 
 
 def load_model(spec: MemberSpec, folder: Path, backbones: Path) -> Member:
-    """Load one fold model of a member."""
+    """Load one fold model of a member.
+
+    Parameters
+    ----------
+    spec : MemberSpec
+        The member.
+    folder : Path
+        Folder of the fold model.
+    backbones : Path
+        Folder of backbone files that go before the installed ones.
+
+    Raises
+    ------
+    StoreError
+        If the member is of an unknown kind.
+    BackboneError
+        If the files of its backbone are missing.
+    """
     return member_class(spec).load(folder, backbones)
 
 
 def member_class(spec: MemberSpec) -> type[Member]:
-    """Return the class that made a member; StoreError where that is none of ours."""
+    """Return the class of a member's kind.
+
+    Raises
+    ------
+    StoreError
+        If the kind is not registered.
+    """
     try:
         return class_of(str(spec.kind))
     except KeyError as error:
@@ -203,9 +291,31 @@ def member_class(spec: MemberSpec) -> type[Member]:
 
 
 def stored_blender(blend: Mapping[str, Any], method: str) -> tuple[str, list[str], Blender]:
-    """Return a stored blend's method (its best one for "best"), its members in order, and the fitted blender."""
+    """Return a fitted blender from the content of a blend.json.
+
+    Parameters
+    ----------
+    blend : dict
+        The content of blend.json.
+    method : str
+        A method of this blend, or "best".
+
+    Returns
+    -------
+    method : str
+        Name of the method.
+    members : list of str
+        Names of the members, in the order that the blender was fitted on.
+    blender : Blender
+        The fitted blender.
+
+    Raises
+    ------
+    StoreError
+        If the blend has no such method.
+    """
     name = blend["best"] if method == "best" else method
-    states = {item["method"]: item["state"] for item in blend["methods"]}
+    states = {entry["method"]: entry["state"] for entry in blend["methods"]}
     if name not in states:
         raise StoreError(f"method={method}", f"best, or one of {', '.join(states)}", "correct it, or blend again")
     return name, [member["member"] for member in blend["members"]], restore(states[name])

@@ -1,4 +1,4 @@
-"""The blend as one model: saved by the blend, served by MLflow, used by predict. Imports no MLflow to load it."""
+"""The blend as one MLflow model: saved by blend, served by MLflow, used by predict; loading it imports no MLflow."""
 
 from __future__ import annotations
 
@@ -21,37 +21,51 @@ from prefens.store.tracking.factory import Tracking
 
 log = logging.getLogger(__name__)
 
-DATA = "data"  # the folder inside the model that holds the predictor
+DATA = "data"  # folder inside the model that holds the predictor
 EXAMPLE = {
     "prompt": '["Name a prime number.", "And a larger one?"]',
     "response_a": '["2", "7, which is larger than 2."]',
     "response_b": '["Four.", "Nine."]',
 }
-LISTED = 10  # malformed rows that one warning names
+MOST_WARNINGS = 10  # malformed rows of one call that are logged
 
 
-class PairModel:
-    """What `mlflow.pyfunc.load_model` wraps: frames of raw pairs in, frames of probabilities out."""
+class PreferenceModel:
+    """What `mlflow.pyfunc.load_model` wraps: data frames of raw pairs in, data frames of probabilities out.
+
+    Parameters
+    ----------
+    predictor : Predictor
+        What predicts.
+    """
 
     def __init__(self, predictor: Predictor) -> None:
         self._predictor = predictor
-        self._lock = Lock()  # a server predicts in several threads, and members keep what they computed
+        self._lock = Lock()  # a server predicts in several threads, and members cache features
 
     def predict(self, frame: pd.DataFrame, params: Mapping[str, Any] | None = None) -> pd.DataFrame:
         """Return the outcome probabilities of n pairs.
 
         Parameters
         ----------
-        frame : columns prompt, response_a, response_b and, if wanted, id; see `load_frame`.
-        params : {"strict": True} refuses malformed rows with a DataError. Otherwise they get the class prior, as in
-            `python -m prefens.predict`, and a warning names them.
+        frame : DataFrame of n rows
+            Columns prompt, response_a, response_b and, optionally, id; see `load_frame`.
+        params : dict or None
+            {"strict": True} refuses malformed rows. Otherwise they get the class prior, as in
+            `python -m prefens.predict`, and warnings name them.
 
         Returns
         -------
-        A frame with the input's index, and columns id (where it came), winner_model_a, winner_model_b, winner_tie.
+        DataFrame of n rows
+            The input's index, and columns id (if the input has it), winner_model_a, winner_model_b, winner_tie.
+
+        Raises
+        ------
+        DataError
+            If columns are missing, or if rows are malformed and `strict` is set.
         """
         loaded = load_frame(frame, strict=bool((params or {}).get("strict", False)))
-        for row, problem in list(loaded.problems.items())[:LISTED]:
+        for row, problem in list(loaded.problems.items())[:MOST_WARNINGS]:
             log.warning("row %d gets the class prior: %s", row + 1, problem)
         with self._lock:
             probabilities = self._predictor.predict_rows(loaded)
@@ -60,27 +74,31 @@ class PairModel:
         return pd.DataFrame({**ids, **columns}, index=frame.index)
 
     def get_raw_model(self) -> Predictor:
-        """Return the predictor; MLflow's wrapper hands this on under the same name."""
+        """Return the predictor; the name is the one that MLflow's wrapper calls."""
         return self._predictor
 
 
-def _load_pyfunc(path: str) -> PairModel:
-    """Return the model in a folder, all of it in memory. MLflow calls this by its name."""
+def _load_pyfunc(path: str) -> PreferenceModel:
+    """Return the model in a folder, all of it in memory; MLflow calls this function by its name."""
     predictor = Predictor.load(Path(path))
-    predictor.keep_loaded()
-    return PairModel(predictor)
+    predictor.load_all()
+    return PreferenceModel(predictor)
 
 
 def save_best(split: SplitStore) -> Path | None:
-    """Save the stored blend as an MLflow model in the store, in place of an earlier one, and return its folder.
+    """Save the stored blend as an MLflow model in the store, in place of an earlier one.
 
-    None, with a warning that says why, where that can't be done: a blend is no less a result without it.
+    Returns
+    -------
+    Path or None
+        Folder of the model; None, with a warning that says why, where it can't be saved. The blend is a result all
+        the same.
     """
     path = split.path / "model"
     try:
         predictor = Predictor.of_store(split, "best")
         for spec in predictor.specs():
-            predictor.folders(spec)  # refused before MLflow is imported
+            predictor.model_folders(spec)  # a missing model is refused before MLflow is imported
         from prefens.store.tracking.pyfunc import write_model  # mlflow takes seconds to import
 
         with atomic_write(path) as tmp:
@@ -98,7 +116,7 @@ def stored_model(split: SplitStore) -> Path | None:
     if not (path / DATA).is_dir():
         return None
     saved, stored = Predictor.load(path / DATA), Predictor.of_store(split, "best")
-    return path if saved.about() == stored.about() else None
+    return path if saved.as_dict() == stored.as_dict() else None
 
 
 def model_predictor(place: str, tracking: Tracking) -> Predictor:
@@ -107,13 +125,15 @@ def model_predictor(place: str, tracking: Tracking) -> Predictor:
     Parameters
     ----------
     place : str
-        A folder; or models:/NAME@ALIAS, models:/NAME/VERSION or runs:/ID/model in the database under `tracking.root`,
-        or on the server at `tracking.uri`.
+        A folder, models:/NAME@ALIAS, models:/NAME/VERSION or runs:/ID/model in the database under
+        `tracking.root`, or on the server at `tracking.uri`.
+    tracking : Tracking
+        Where MLflow's database or server is.
 
     Raises
     ------
     StoreError
-        Where there is no such model, or it is not one of ours.
+        If there is no such model, or if prefens did not save it.
     """
     from prefens.store.tracking.pyfunc import EXPECTED, load_model
 
@@ -125,23 +145,36 @@ def model_predictor(place: str, tracking: Tracking) -> Predictor:
         if tracking.uri is None and not (root / "mlflow.db").is_file():
             raise StoreError(f"model={place}: no {root / 'mlflow.db'}", "MLflow's database", "give tracking.root=DIR")
         folder = fetch_model(root, tracking.experiment, tracking.uri, place)
-    found = load_model(folder)
-    if not isinstance(found, Predictor):
-        raise StoreError(f"model={place} holds {type(found).__name__}", EXPECTED, "correct it")
-    return found
+    predictor = load_model(folder)
+    if not isinstance(predictor, Predictor):
+        raise StoreError(f"model={place} holds {type(predictor).__name__}", EXPECTED, "correct it")
+    return predictor
 
 
 def find_predictor(
     tracking: Tracking, model: str | None, method: str, data_digest: str | None = None, fold_digest: str | None = None
 ) -> Predictor:
-    """Return what predicts: the saved `model` if one is named, else the stored blend's `method`.
+    """Return the predictor of the saved model if one is named, else that of the stored blend.
+
+    Parameters
+    ----------
+    tracking : Tracking
+        Where the store and MLflow's database or server are.
+    model : str or None
+        A saved model, as in `model_predictor`.
+    method : str
+        A method of the stored blend, or "best".
+    data_digest : str or None
+        First digits of the data digest, where the store holds several data sets.
+    fold_digest : str or None
+        First digits of the fold digest, where the store holds several splits.
 
     Raises
     ------
     ConfigError
-        Where a saved model and one of the blend's methods are asked for.
+        If both a saved model and one of the blend's methods are named.
     StoreError
-        Where there is no such model or blend, or several data sets or folds begin with the digests.
+        If there is no such model or blend, or if the digests leave several splits.
     """
     if model is None:
         return stored_predictor(OOFStore(Path(tracking.root)).select(data_digest, fold_digest), method)
@@ -155,13 +188,19 @@ def find_predictor(
 
 
 def stored_predictor(split: SplitStore, method: str) -> Predictor:
-    """Return the predictor of a stored blend: for "best" that of the saved model, unless that is of another blend."""
+    """Return the predictor of a stored blend: for "best" that of its saved model, if there is one.
+
+    Raises
+    ------
+    StoreError
+        If there is no blend, or if it has no such method.
+    """
     fresh = Predictor.of_store(split, method)
     path = split.path / "model" / DATA
     if method != "best" or not path.is_dir():
         return fresh
     saved = Predictor.load(path)
-    if saved.about() == fresh.about():
+    if saved.as_dict() == fresh.as_dict():
         return saved
     log.info("%s is of another blend; predicting from the store's members", path)
     return fresh

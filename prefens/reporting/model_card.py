@@ -19,7 +19,7 @@ def model_card(blend: Blend, biases: Sequence[str], swap: str, version: str) -> 
         score = "Honest log loss not known: two folds leave none to choose the method on"
     else:
         score = f"Honest log loss **{expected.honest:.4f} ± {expected.honest_se:.4f}** nats (lower is better)"
-    if blend.choice is not None:
+    if blend.nested is not None:
         score += ", the choice of the method made anew without each scored fold"
     scores = {f"of `{best.method}` alone": f"{best.honest:.4f} ± {best.honest_se:.4f}"}
     scores |= {"on the rows it was fitted on": f"{best.fitted:.4f}, too good by construction"}

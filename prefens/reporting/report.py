@@ -20,7 +20,7 @@ from prefens.data.folds import data_digest, prompt_groups
 from prefens.ensemble.blend import Blend
 from prefens.ensemble.blend_files import blend_tags
 from prefens.ensemble.calibration import KINDS, cross_calibrate
-from prefens.ensemble.inputs import Given
+from prefens.ensemble.inputs import LabelledData
 from prefens.ensemble.leaderboard import prior_predictions
 from prefens.reporting.bias.audit import bias_section
 from prefens.reporting.data_profile.profile import data_section
@@ -52,7 +52,7 @@ class Report:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
-def data_report(given: Given, backbones: Path) -> Report:
+def data_report(given: LabelledData, backbones: Path) -> Report:
     """Return the report on labelled pairs alone."""
     pairs, digest = given.pairs, data_digest(given.pairs)
     facts = {"data": short(digest), **_facts()}
@@ -63,7 +63,7 @@ def data_report(given: Given, backbones: Path) -> Report:
 
 def blend_report(
     blend: Blend,
-    given: Given | None,
+    given: LabelledData | None,
     runs: Runs,
     swap_gaps: Mapping[str, float],
     backbones: Path,
@@ -88,7 +88,7 @@ def blend_report(
     return Report(page, card, blend_tags(blend))
 
 
-def data_sections(given: Given, digest: str, backbones: Path, folds: Folds | None = None) -> list[Section]:
+def data_sections(given: LabelledData, digest: str, backbones: Path, folds: Folds | None = None) -> list[Section]:
     """Return the sections on the pairs alone, in the order of the page."""
     pairs = given.pairs
     group = prompt_groups(pairs) if folds is None else folds.group
@@ -103,7 +103,7 @@ def data_sections(given: Given, digest: str, backbones: Path, folds: Folds | Non
 
 def blend_sections(
     blend: Blend,
-    given: Given | None,
+    given: LabelledData | None,
     runs: Runs,
     swap_gaps: Mapping[str, float],
     backbones: Path,

@@ -19,7 +19,7 @@ from prefens.data.folds import FoldSettings, LabelledRows, data_digest, labelled
 from prefens.data.labels import read_labels
 from prefens.data.probabilities import read_probabilities
 from prefens.data.sources import Source
-from prefens.ensemble.inputs import Gathered, Given
+from prefens.ensemble.inputs import BlendInputs, LabelledData
 from prefens.runner import config
 from prefens.runner.schemas import BlendConfig
 from prefens.store.assemble import common_rows, make_stack
@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 SUFFIXES = (".csv", ".parquet", ".pq")  # by which a member is told to be a file
 
 
-def gather(settings: BlendConfig) -> Gathered:
+def load_blend_inputs(settings: BlendConfig) -> BlendInputs:
     """Read the members that the settings name, from store and files, and join them by id."""
     files = [Path(name) for name in settings.members if is_file(name)]
     names = [name for name in settings.members if not is_file(name)]
@@ -51,7 +51,7 @@ def gather(settings: BlendConfig) -> Gathered:
             raise ConfigError(f"two members are called {member.name}", "a name for each", f"rename {path}")
         members[member.spec(folds).info] = member.runs(folds, settings.partial)
     keep = common_rows(folds, members) if settings.partial else None
-    return Gathered(folds, *make_stack(folds, members, keep), split, specs, given)
+    return BlendInputs(folds, *make_stack(folds, members, keep), split, specs, given)
 
 
 def is_file(name: str) -> bool:
@@ -67,7 +67,7 @@ def read_member(path: Path, columns: Mapping[str, str], name: str | None = None)
     return ExternalMember(path.stem if name is None else name, content, ids, probabilities)
 
 
-def find_folds(settings: BlendConfig, stored: bool) -> tuple[Folds, SplitStore | None, Given | None]:
+def find_folds(settings: BlendConfig, stored: bool) -> tuple[Folds, SplitStore | None, LabelledData | None]:
     """Return the folds to blend on, the part of the store that they are from, if any, and the pairs, if given.
 
     Labels from a file come first, then the store, then folds made of data=. With `stored`, members of the store
@@ -142,13 +142,13 @@ def _check_folds(folds: Folds, asked: Mapping[str, Any]) -> None:
         )
 
 
-def given_data(data: Any) -> Given | None:
+def given_data(data: Any) -> LabelledData | None:
     """Return the labelled pairs of data=, sorted by id as folds are, or None where no path is given."""
     if "path" in data and data.path is None:
         return None
     source: Source = config.build(data)
     loaded = source.load(labelled=True)
-    return Given(loaded.pairs.take(np.argsort(loaded.pairs.ids)), loaded.repaired)
+    return LabelledData(loaded.pairs.take(np.argsort(loaded.pairs.ids)), loaded.repaired)
 
 
 def check_data(folds: Folds, given: str | None) -> None:
@@ -183,7 +183,7 @@ def complete_members(split: SplitStore, names: Sequence[str]) -> list[MemberSpec
     return chosen
 
 
-def with_features(inputs: Gathered) -> Gathered:
+def with_features(inputs: BlendInputs) -> BlendInputs:
     """Return the members with the style features of their pairs, for blenders that look at pairs too.
 
     Without the pairs, nothing is added: the blender says what it lacks.

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from prefens.ensemble.blend import Blend
 from prefens.ensemble.blend_files import write_blend
-from prefens.ensemble.inputs import Gathered
+from prefens.ensemble.inputs import BlendInputs
 from prefens.inference.saved_model import save_best
 from prefens.runner.sync import log_blend, open_tracker
 from prefens.store.tracking.factory import Tracking
@@ -18,7 +18,7 @@ from prefens.store.tracking.factory import Tracking
 log = logging.getLogger(__name__)
 
 
-def record(blend: Blend, gathered: Gathered, tracking: Tracking, out: Path, model: bool = True) -> None:
+def record(blend: Blend, gathered: BlendInputs, tracking: Tracking, out: Path, model: bool = True) -> None:
     """Write the files of a blend; store it for predictions, where there is a store, and as one `model`; log it.
 
     What is written first is what the others are made from: a figure or a server that fails costs nothing else.
@@ -47,7 +47,9 @@ def draw(blend: Blend, folder: Path) -> list[Path]:
     return [save(plot, folder) for plot in plots]
 
 
-def _store(blend: Blend, gathered: Gathered, files: Sequence[Path], out: Path, model: bool) -> tuple[bool, Path | None]:
+def _store(
+    blend: Blend, gathered: BlendInputs, files: Sequence[Path], out: Path, model: bool
+) -> tuple[bool, Path | None]:
     """Make a blend the one that predictions use; return whether that was done, and the folder of its model.
 
     One that can't predict does not replace one that can.

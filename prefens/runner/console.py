@@ -173,7 +173,7 @@ def member_table(members: Sequence[MemberDiagnosis]) -> Table:
         alike = "" if row.most_alike is None else f"{row.correlation:.3f} {escape(names[row.most_alike])}"
         low, high = row.weight_interval
         weight = f"{row.weight:.3f} [{low:.3f}, {high:.3f}]"
-        gain = "" if row.left_out is None else f"{row.left_out:+.4f}"
+        gain = "" if row.loo_gain is None else f"{row.loo_gain:+.4f}"
         name = _marked(names[row.member], row.tuned_on_oof)
         table.add_row(name, f"{row.log_loss:.4f}", weight, gain, alike, style="red" if row.duplicate else "")
     return table

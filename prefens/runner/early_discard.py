@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, replace
 
 from prefens.core.fold_run import FoldPredictions
-from prefens.ensemble.complementarity import Promise, promise
+from prefens.ensemble.complementarity import MarginalGain, marginal_gain
 from prefens.store.assemble import make_stack
 from prefens.store.fold_status import fold_status
 from prefens.store.member_spec import MemberSpec
@@ -29,7 +29,7 @@ class EarlyDiscard:
     split : SplitStore
         That part of the store.
     threshold : float
-        The gain in nats that a member must have within reach, above 0; see `ensemble.complementarity.promise`.
+        The gain in nats that a member must have within reach, above 0; see `ensemble.complementarity.marginal_gain`.
     """
 
     split: SplitStore
@@ -41,7 +41,7 @@ class EarlyDiscard:
         verdict = self._compare(spec) if stored is None else stored
         if verdict is None:
             return False
-        helps = Promise(verdict.gain, verdict.low, verdict.high).helps(self.threshold)
+        helps = MarginalGain(verdict.gain, verdict.low, verdict.high).helps(self.threshold)
         if stored is None or stored.discarded == helps:
             verdict = replace(verdict, threshold=self.threshold, discarded=not helps, time=time.time())
             write_verdict(self.split.member_dir(spec.name), verdict)
@@ -59,9 +59,9 @@ class EarlyDiscard:
         if not rivals:
             return None
         fold = min(own)
-        gain = promise(make_stack(self.split.folds, rivals)[0], own[fold].probabilities, fold)
-        names = [info.name for info in rivals]
-        return Verdict(gain.gain, gain.low, gain.high, fold, names, self.threshold, discarded=False, time=time.time())
+        margin = marginal_gain(make_stack(self.split.folds, rivals)[0], own[fold].probabilities, fold)
+        gains = margin.gain, margin.low, margin.high
+        return Verdict(*gains, fold, [info.name for info in rivals], self.threshold, discarded=False, time=time.time())
 
     def _read(self, spec: MemberSpec, fold: int) -> FoldPredictions | None:
         """Return the probabilities of a finished fold run; what is damaged is left to whoever trains it."""

@@ -19,12 +19,12 @@ from prefens.ensemble.blend import Blend, make_blend
 from prefens.ensemble.blend_files import describe, write_blend
 from prefens.ensemble.calibration import KINDS
 from prefens.ensemble.convex_weights import LogLossWeights
-from prefens.ensemble.inputs import Gathered, Given
+from prefens.ensemble.inputs import BlendInputs, LabelledData
 from prefens.ensemble.leaderboard import LeaderboardRow
 from prefens.ensemble.registry import restore
 from prefens.ensemble.soft_vote import SoftVote
 from prefens.ensemble.stacking import Stacking
-from prefens.inference.checks import recheck
+from prefens.inference.checks import check_predictions
 from prefens.inference.predictor import Predictor
 from prefens.members.style import StyleMember
 from prefens.runner.blend_inputs import with_features
@@ -46,19 +46,19 @@ NOWHERE = Tracking("runs", "prefens", False)
 
 def blend_of(stack: OOFStack, calibrated: bool = True) -> Blend:
     kinds = list(KINDS.values()) if calibrated else []
-    return make_blend(Gathered(stack.folds, stack, None, None), METHODS, kinds, resamples=50)
+    return make_blend(BlendInputs(stack.folds, stack, None, None), METHODS, kinds, resamples=50)
 
 
 def keep(blend: Blend, folder: Path) -> None:
     """Write the files of a blend of no store."""
-    record(blend, Gathered(blend.folds, blend.stack, None, None), NOWHERE, folder)
+    record(blend, BlendInputs(blend.folds, blend.stack, None, None), NOWHERE, folder)
 
 
-def test_the_leaderboard_tells_every_method_and_the_nested_choice() -> None:
+def test_the_leaderboard_has_every_method_and_the_nested_selection() -> None:
     stack = random_stack(3, 200, seed=1)
     found = blend_of(stack)
     rows = {row["name"]: row for row in map(LeaderboardRow.as_dict, found.leaderboard())}
-    known = {"m0", "m1", "m2", "soft_vote", "log_loss", "best of 6, nested", "class prior"}
+    known = {"m0", "m1", "m2", "soft_vote", "log_loss", "nested selection", "class prior"}
     assert set(rows) == known | {found.best.method}
     assert rows["log_loss"]["calibrated"].keys() == {"temperature", "vector"}
     assert rows["m0"]["calibrated"]["temperature"] != rows["m0"]["log_loss"]
@@ -72,7 +72,7 @@ def test_the_leaderboard_tells_every_method_and_the_nested_choice() -> None:
 
 def test_one_method_alone_leaves_nothing_to_choose() -> None:
     stack = random_stack(2, 100, seed=0)
-    found = make_blend(Gathered(stack.folds, stack, None, None), [SoftVote()], [], resamples=20)
+    found = make_blend(BlendInputs(stack.folds, stack, None, None), [SoftVote()], [], resamples=20)
     assert {row.kind for row in found.leaderboard()} == {"member", "blend", "reference"}
     assert describe(found)["best_honest"] == pytest.approx(found.best.honest)
 
@@ -123,7 +123,7 @@ def test_the_best_method_is_in_the_table() -> None:
 
 
 def test_a_blend_that_can_not_predict_does_not_replace_one_that_can(
-    trained: tuple[SplitStore, Gathered], tmp_path: Path
+    trained: tuple[SplitStore, BlendInputs], tmp_path: Path
 ) -> None:
     split, gathered = trained
     record(make_blend(gathered, METHODS, resamples=20), gathered, NOWHERE, tmp_path, model=False)
@@ -154,7 +154,7 @@ def test_its_files_hold_what_predicts(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[SplitStore, Gathered]:
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[SplitStore, BlendInputs]:
     folder = tmp_path_factory.mktemp("blending")
     source = FileSource(path=str(write_csv(folder / "train.csv", make_pairs(90))))
     corpus = make_corpus(source, FoldSettings(k=3, holdout=0.2))
@@ -168,16 +168,16 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[SplitStore, Gathe
         specs.append(spec)
     runs = {spec.info: [split.predictions(spec, fold) for fold in range(3)] for spec in specs}
     stack, holdout = make_stack(split.folds, runs)
-    return split, Gathered(split.folds, stack, holdout, split, specs, Given(source.load().pairs))
+    return split, BlendInputs(split.folds, stack, holdout, split, specs, LabelledData(source.load().pairs))
 
 
-def test_stored_models_predict_what_is_stored(trained: tuple[SplitStore, Gathered], tmp_path: Path) -> None:
+def test_stored_models_predict_what_is_stored(trained: tuple[SplitStore, BlendInputs], tmp_path: Path) -> None:
     split, gathered = trained
     assert gathered.pairs is not None
-    assert [*recheck(split, gathered.stored, gathered.pairs, 10, tmp_path)] == []
+    assert [*check_predictions(split, gathered.stored, gathered.pairs, 10, tmp_path)] == []
 
 
-def test_probabilities_of_another_model_are_named(trained: tuple[SplitStore, Gathered], tmp_path: Path) -> None:
+def test_probabilities_of_another_model_are_named(trained: tuple[SplitStore, BlendInputs], tmp_path: Path) -> None:
     split, gathered = trained
     first, second = gathered.stored
     assert gathered.pairs is not None
@@ -185,16 +185,16 @@ def test_probabilities_of_another_model_are_named(trained: tuple[SplitStore, Gat
     aside = model.rename(tmp_path / "aside")
     (split.fold_dir(second.name, 2) / "model").rename(model)
     try:
-        (told,) = recheck(split, gathered.stored, gathered.pairs, 10, tmp_path)
+        (told,) = check_predictions(split, gathered.stored, gathered.pairs, 10, tmp_path)
     finally:
         model.rename(split.fold_dir(second.name, 2) / "model")
         aside.rename(model)
     assert told.startswith(f"{first.name}, fold 1:")
     assert make_blend(gathered, METHODS, resamples=20).with_alarms([told]).diagnosis.alarms[0] == told
-    assert [*recheck(split, gathered.stored, gathered.pairs, 0, tmp_path)] == []
+    assert [*check_predictions(split, gathered.stored, gathered.pairs, 0, tmp_path)] == []
 
 
-def test_a_blend_with_style_features_predicts_new_pairs(trained: tuple[SplitStore, Gathered]) -> None:
+def test_a_blend_with_style_features_predicts_new_pairs(trained: tuple[SplitStore, BlendInputs]) -> None:
     split, gathered = trained
     found = make_blend(with_features(gathered), [Stacking(style=True)], resamples=20)
     assert found.best.holdout is not None
@@ -206,6 +206,6 @@ def test_a_blend_with_style_features_predicts_new_pairs(trained: tuple[SplitStor
     np.testing.assert_allclose(predicted, swapped[:, [1, 0, 2]], atol=1e-9)
 
 
-def test_incomplete_labels_of_a_hold_out_are_not_scored(trained: tuple[SplitStore, Gathered]) -> None:
+def test_incomplete_labels_of_a_hold_out_are_not_scored(trained: tuple[SplitStore, BlendInputs]) -> None:
     found = make_blend(replace(trained[1], holdout=None), METHODS, resamples=20)
     assert all(row.holdout is None for row in found.leaderboard())

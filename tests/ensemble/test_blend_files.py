@@ -15,7 +15,7 @@ from prefens.ensemble.blend import Blend, make_blend
 from prefens.ensemble.blend_files import blend_tags, describe, read_blend, write_blend
 from prefens.ensemble.calibration import KINDS
 from prefens.ensemble.convex_weights import LogLossWeights
-from prefens.ensemble.inputs import Gathered
+from prefens.ensemble.inputs import BlendInputs
 from prefens.ensemble.soft_vote import SoftVote
 from prefens.runner.blend_outputs import record
 from prefens.runner.sync import sync_blend
@@ -27,7 +27,7 @@ from tests.helpers.examples import make_stack, random_stack
 
 def blended(folds: Folds, stack: OOFStack, holdout: OOFStack | None = None, calibrations: Any = ()) -> Blend:
     return make_blend(
-        Gathered(folds, stack, holdout, None), [SoftVote(), LogLossWeights()], [*calibrations], resamples=20
+        BlendInputs(folds, stack, holdout, None), [SoftVote(), LogLossWeights()], [*calibrations], resamples=20
     )
 
 
@@ -145,7 +145,9 @@ def test_the_stored_blend_has_the_same_files_and_its_run_is_made_of_them(tmp_pat
     blend = BLENDS["calibrated"]
     split = OOFStore(tmp_path / "runs").put_folds(blend.folds)
     for _ in range(2):  # the second replaces the first
-        record(blend, Gathered(blend.folds, blend.stack, None, split), Tracking("runs", "x", False), tmp_path / "out")
+        record(
+            blend, BlendInputs(blend.folds, blend.stack, None, split), Tracking("runs", "x", False), tmp_path / "out"
+        )
     written = {path.relative_to(tmp_path / "out") for path in (tmp_path / "out").rglob("*.*")}
     assert written == {path.relative_to(split.blend_dir) for path in split.blend_dir.rglob("*.*")}
     for name in written:

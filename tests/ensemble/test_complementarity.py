@@ -1,11 +1,11 @@
-"""Racing gives up members that add nothing, and keeps those that know something else."""
+"""The marginal gain tells members that add nothing from those that know something else."""
 
 import numpy as np
 import pytest
 
 from prefens.core.errors import BlendError
 from prefens.core.types import OOFStack
-from prefens.ensemble.complementarity import promise
+from prefens.ensemble.complementarity import marginal_gain
 from tests.helpers.examples import make_stack
 
 
@@ -24,31 +24,31 @@ def stack_of(probabilities: np.ndarray, label: np.ndarray) -> OOFStack:
     return make_stack(probabilities, label)
 
 
-def test_a_member_that_knows_something_else_stays() -> None:
+def test_a_member_that_knows_something_else_helps() -> None:
     seen, label = views(0)
     stack = stack_of(seen[:2], label)
-    found = promise(stack, seen[2][stack.folds.fold == 0], 0)
-    assert found.low > 0.005
-    assert found.low <= found.gain <= found.high
-    assert found.helps(0.0005)
+    gain = marginal_gain(stack, seen[2][stack.folds.fold == 0], 0)
+    assert gain.low > 0.005
+    assert gain.low <= gain.gain <= gain.high
+    assert gain.helps(0.0005)
 
 
-def test_a_copy_and_a_constant_are_given_up() -> None:
+def test_a_copy_and_a_constant_add_nothing() -> None:
     seen, label = views(1)
     stack = stack_of(seen[:2], label)
     held_out = stack.folds.fold == 0
     blended_already = 0.98 * seen[0] + 0.02 / 3
     for useless in (blended_already, np.full_like(seen[0], 1 / 3) * 0.0 + [0.9, 0.05, 0.05]):
-        found = promise(stack, useless[held_out], 0)
-        assert found.gain >= 0
-        assert not found.helps(0.01)
-    assert not promise(stack, np.full_like(seen[0], 1 / 3)[held_out], 0).helps(0.01)
+        gain = marginal_gain(stack, useless[held_out], 0)
+        assert gain.gain >= 0
+        assert not gain.helps(0.01)
+    assert not marginal_gain(stack, np.full_like(seen[0], 1 / 3)[held_out], 0).helps(0.01)
 
 
-def test_the_verdict_repeats_and_needs_the_whole_fold() -> None:
+def test_the_gain_repeats_and_needs_the_whole_fold() -> None:
     seen, label = views(2, rows=400)
     stack = stack_of(seen[:2], label)
     rows = stack.folds.fold == 3
-    assert promise(stack, seen[2][rows], 3) == promise(stack, seen[2][rows], 3)
+    assert marginal_gain(stack, seen[2][rows], 3) == marginal_gain(stack, seen[2][rows], 3)
     with pytest.raises(BlendError, match="fold 3"):
-        promise(stack, seen[2][:5], 3)
+        marginal_gain(stack, seen[2][:5], 3)

@@ -1,4 +1,4 @@
-"""Honest scores: nothing sees what it is scored on, the choice of method included, and the truth confirms it."""
+"""Honest scores: nothing sees what it is scored on, the selected method included, and the truth confirms it."""
 
 from collections import Counter
 from dataclasses import replace
@@ -13,7 +13,7 @@ from prefens.core.types import Floats, OOFStack, PairFeatures
 from prefens.ensemble.base import Blender
 from prefens.ensemble.calibration import KINDS, Calibrated, cross_calibrate
 from prefens.ensemble.convex_weights import LogLossWeights
-from prefens.ensemble.crossfit import cross_fit, evaluate, leader
+from prefens.ensemble.crossfit import best_method, cross_fit, evaluate
 from prefens.ensemble.log_pool import LogPool
 from prefens.ensemble.registry import BLENDERS
 from prefens.ensemble.soft_vote import SoftVote
@@ -44,8 +44,8 @@ def test_five_folds_take_sixteen_fits() -> None:
 def test_the_choice_is_made_without_the_fold_it_is_scored_on() -> None:
     stack = random_stack(4, 300, seed=3)
     blenders: list[Blender] = [SoftVote(), LogLossWeights(), LogPool()]
-    _, choice = evaluate(blenders, stack, calibrations=KIND)
-    assert choice is not None
+    _, nested = evaluate(blenders, stack, calibrations=KIND)
+    assert nested is not None
     label, fold = stack.folds.label, stack.folds.fold
     for out in range(5):
         train = stack.rows(fold != out)
@@ -55,13 +55,13 @@ def test_the_choice_is_made_without_the_fold_it_is_scored_on() -> None:
             for each in (blender, *(Calibrated(blender, kind()) for kind in kinds)):
                 scores[each.name] = log_loss(cross_fit([each], train)[each.name], train.folds.label)
         best = min(scores, key=lambda name: scores[name])
-        assert choice.chosen[out] == best
+        assert nested.method_by_fold[out] == best
         base, *calibration = best.split("+")
         blender = next(each for each in blenders if each.name == base)
         fitted = (Calibrated(blender, KINDS[calibration[0]]()) if calibration else blender).fit(train)
         expected = fitted.predict(stack.probabilities[:, fold == out])
-        np.testing.assert_allclose(choice.probabilities[fold == out], expected, atol=1e-12)
-    assert choice.honest == pytest.approx(log_loss(choice.probabilities, label), abs=1e-12)
+        np.testing.assert_allclose(nested.probabilities[fold == out], expected, atol=1e-12)
+    assert nested.honest == pytest.approx(log_loss(nested.probabilities, label), abs=1e-12)
 
 
 def test_the_choice_never_sees_the_labels_of_its_fold() -> None:
@@ -73,7 +73,7 @@ def test_the_choice_never_sees_the_labels_of_its_fold() -> None:
     before, after = (evaluate(blenders, each)[1] for each in (stack, make_stack(stack.probabilities, label)))
     assert before is not None
     assert after is not None
-    assert before.chosen[1] == after.chosen[1]
+    assert before.method_by_fold[1] == after.method_by_fold[1]
     np.testing.assert_array_equal(before.probabilities[changed], after.probabilities[changed])
 
 
@@ -90,10 +90,10 @@ class Failing(SoftVote):
 
 def test_a_method_that_fails_costs_only_itself(caplog: pytest.LogCaptureFixture) -> None:
     stack = random_stack(3, 100, seed=0)
-    results, choice = evaluate([SoftVote(), Failing(), LogLossWeights()], stack)
+    results, nested = evaluate([SoftVote(), Failing(), LogLossWeights()], stack)
     assert [result.method for result in results] == ["soft_vote", "log_loss"]
-    assert choice is not None
-    assert choice.methods == 2
+    assert nested is not None
+    assert nested.n_methods == 2
     assert "failing is left out: failing: too few for me" in caplog.text
     with pytest.raises(BlendError, match="too few"):
         evaluate([Failing()], stack)
@@ -101,20 +101,20 @@ def test_a_method_that_fails_costs_only_itself(caplog: pytest.LogCaptureFixture)
 
 def test_a_method_may_come_once() -> None:
     with pytest.raises(ConfigError, match="log_loss twice"):
-        evaluate([LogLossWeights(), LogLossWeights(pulls=[1.0])], random_stack(3, 100, seed=0))
+        evaluate([LogLossWeights(), LogLossWeights(shrinkage=[1.0])], random_stack(3, 100, seed=0))
 
 
 def test_of_equal_methods_the_first_leads() -> None:
-    assert leader({"a": 1.0 + 5e-7, "b": 1.0}) == "a"
-    assert leader({"a": 1.1, "b": 1.0}) == "b"
+    assert best_method({"a": 1.0 + 5e-7, "b": 1.0}) == "a"
+    assert best_method({"a": 1.1, "b": 1.0}) == "b"
     results, _ = evaluate([LogPool()], random_stack(3, 100, seed=0), calibrations=KIND)
     assert [result.method for result in results] == ["log_pool", "log_pool+vector"]  # a temperature is its own
 
 
 def test_two_folds_leave_no_choice_to_nest() -> None:
     stack = random_stack(3, 60, seed=0)
-    results, choice = evaluate([SoftVote(), LogLossWeights()], make_stack(stack.probabilities, stack.folds.label, 2))
-    assert choice is None
+    results, nested = evaluate([SoftVote(), LogLossWeights()], make_stack(stack.probabilities, stack.folds.label, 2))
+    assert nested is None
     assert [result.method for result in results] == ["soft_vote", "log_loss"]
 
 
@@ -155,15 +155,15 @@ def test_honest_scores_agree_with_fresh_rows_and_fitted_ones_flatter() -> None:
     for seed in range(12):
         stack, fresh, label = simulated(seed, rows=400, fresh=40_000, members=20)
         blenders: list[Blender] = [LogLossWeights(), LogPool()]
-        results, choice = evaluate(blenders, stack)
-        assert choice is not None
+        results, nested = evaluate(blenders, stack)
+        assert nested is not None
         on_fresh = {
             blender.name: log_loss(blender.fit(stack).predict(fresh), label.astype(np.int8)) for blender in blenders
         }
         for result in results:
             off.append((result.honest - on_fresh[result.method]) / result.honest_se)
             flattered.append(on_fresh[result.method] - result.fitted)
-        off.append((choice.honest - min(on_fresh.values())) / choice.honest_se)
+        off.append((nested.honest - min(on_fresh.values())) / nested.honest_se)
     assert np.mean(np.abs(off) < 2) >= 0.9
     assert abs(np.mean(off)) < 0.75  # not biased either way, but for the smaller folds of the refits
     assert np.mean(flattered) > 0.01

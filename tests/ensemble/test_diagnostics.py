@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from prefens.core.metrics import log_loss, p_true
+from prefens.core import metrics
+from prefens.core.metrics import log_loss
 from prefens.core.types import Floats, MemberInfo, OOFStack
 from prefens.ensemble.convex_weights import LogLossWeights
 from prefens.ensemble.crossfit import cross_fit
-from prefens.ensemble.diagnostics import diagnose, error_correlation, forward_curve, left_out, suspects
+from prefens.ensemble.diagnostics import diagnose, error_correlation, forward_curve, loo_gain, score_alarms
 from tests.helpers.examples import alike_stack, make_stack, random_stack
 
 
@@ -18,11 +19,11 @@ def honest(stack: OOFStack) -> Floats:
     return cross_fit([LogLossWeights()], stack)["log_loss"]
 
 
-def test_left_out_is_what_blending_without_the_member_costs() -> None:
+def test_the_gain_is_what_blending_without_the_member_costs() -> None:
     stack = random_stack(5, 300, seed=1)
     label = stack.folds.label
     whole = log_loss(honest(stack), label)
-    found = left_out(p_true(stack.probabilities, stack.folds.label), stack.folds.fold)
+    found = loo_gain(metrics.p_true(stack.probabilities, stack.folds.label), stack.folds.fold)
     for place in range(5):
         rest = np.arange(5) != place
         infos = tuple(info for info, kept in zip(stack.members, rest, strict=True) if kept)
@@ -30,17 +31,17 @@ def test_left_out_is_what_blending_without_the_member_costs() -> None:
         assert found[place] == pytest.approx(log_loss(without, label) - whole, abs=1e-7)
 
 
-def test_a_single_member_has_no_worth_to_measure() -> None:
+def test_a_single_member_has_no_gain_to_measure() -> None:
     stack = random_stack(1, 60, seed=0)
     found = diagnose(stack, resamples=10)
-    assert np.isnan(found.left_out).all()
+    assert np.isnan(found.loo_gain).all()
     assert found.forward == [pytest.approx(log_loss(stack.probabilities[0], stack.folds.label))]
     np.testing.assert_allclose(found.intervals, [[1.0, 1.0]])
 
 
 def test_the_forward_curve_ends_at_the_blend_of_all() -> None:
     stack = random_stack(8, 400, seed=2)
-    curve = forward_curve(p_true(stack.probabilities, stack.folds.label), stack.folds.fold)
+    curve = forward_curve(metrics.p_true(stack.probabilities, stack.folds.label), stack.folds.fold)
     assert curve[-1] == pytest.approx(log_loss(honest(stack), stack.folds.label), abs=1e-4)
     assert curve[0] >= min(log_loss(each, stack.folds.label) for each in stack.probabilities) - 1e-12
     assert 1 < len(curve) <= 8
@@ -77,10 +78,10 @@ def test_a_member_that_knows_the_labels_raises_the_alarm() -> None:
     stack = alike_stack(4, 400, seed=6)
     leaky = stack.probabilities.copy()
     leaky[2] = 0.5 * leaky[2] + 0.5 * np.eye(3)[stack.folds.label]
-    (told,) = suspects(OOFStack(stack.members, leaky, stack.folds))
+    (told,) = score_alarms(OOFStack(stack.members, leaky, stack.folds))
     assert "m2" in told
     assert "labels" in told
-    assert suspects(stack) == []
+    assert score_alarms(stack) == []
 
 
 def test_two_seeds_with_the_same_leak_do_not_hide_each_other() -> None:
@@ -90,22 +91,22 @@ def test_two_seeds_with_the_same_leak_do_not_hide_each_other() -> None:
     infos = tuple(
         replace(info, recipe="same" if place > 1 else f"r{place}") for place, info in enumerate(stack.members)
     )
-    assert len(suspects(OOFStack(infos, leaky, stack.folds))) == 2
+    assert len(score_alarms(OOFStack(infos, leaky, stack.folds))) == 2
 
 
 def test_several_leaks_and_a_single_one_are_seen() -> None:
     stack = alike_stack(5, 400, seed=6)
     leaky = stack.probabilities.copy()
     leaky[3:] = 0.1 * leaky[3:] + 0.9 * np.eye(3)[stack.folds.label]
-    assert [told[:2] for told in suspects(OOFStack(stack.members, leaky, stack.folds))] == ["m3", "m4"]
-    assert len(suspects(OOFStack(stack.members[:1], leaky[4:], stack.folds))) == 1
+    assert [told[:2] for told in score_alarms(OOFStack(stack.members, leaky, stack.folds))] == ["m3", "m4"]
+    assert len(score_alarms(OOFStack(stack.members[:1], leaky[4:], stack.folds))) == 1
 
 
 def test_mixed_up_columns_are_named() -> None:
     stack = alike_stack(3, 400, seed=6)
     mixed = stack.probabilities.copy()
     mixed[1] = mixed[1][:, [1, 2, 0]]
-    (told,) = suspects(OOFStack(stack.members, mixed, stack.folds))
+    (told,) = score_alarms(OOFStack(stack.members, mixed, stack.folds))
     assert "m1" in told
     assert "[2, 0, 1]" in told
 
@@ -117,6 +118,6 @@ def test_nothing_beats_the_truth() -> None:
     near = 0.9 * truth + 0.1 * np.eye(3)[label]
     stack = make_stack(np.stack([near, truth]), label)
     known = replace(stack, folds=replace(stack.folds, truth=np.stack([truth, truth], axis=1)))
-    (told,) = suspects(known)
+    (told,) = score_alarms(known)
     assert told.startswith("m0")
     assert "true probabilities" in told

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 from scipy.special import softmax
 
+from prefens.core import metrics
 from prefens.core.errors import BlendError, ConfigError
-from prefens.core.metrics import log_loss, p_true
+from prefens.core.metrics import log_loss
 from prefens.core.types import SWAP, MemberInfo, OOFStack, PairFeatures
 from prefens.ensemble.base import Blender
 from prefens.ensemble.calibration import KINDS, Calibrated
@@ -20,7 +21,7 @@ from prefens.ensemble.crossfit import cross_fit, evaluate
 from prefens.ensemble.log_pool import LogPool
 from prefens.ensemble.registry import METHODS, method, restore
 from prefens.ensemble.seed_average import SeedAverage
-from prefens.ensemble.simplex_solver import certificate, minimise_log_loss
+from prefens.ensemble.simplex_solver import certificate, minimize_log_loss
 from prefens.ensemble.soft_vote import SoftVote
 from prefens.ensemble.stacking import Stacking
 from tests.helpers.examples import make_stack, random_stack
@@ -30,7 +31,7 @@ stacks = st.builds(
 )
 MAKE: dict[str, Callable[[], Blender]] = {
     **METHODS,
-    "log_loss with pulls": lambda: LogLossWeights(pulls=[0.0, 0.1, 1.0]),
+    "log_loss with shrinkage": lambda: LogLossWeights(shrinkage=[0.0, 0.1, 1.0]),
     "soft_vote+temperature": lambda: Calibrated(SoftVote(), KINDS["temperature"]()),
     "log_loss+vector": lambda: Calibrated(LogLossWeights(), KINDS["vector"]()),
 }
@@ -205,13 +206,11 @@ def test_what_fits_nothing_scores_the_same_either_way(name: str) -> None:
 @given(stack=stacks)
 @settings(max_examples=40)
 def test_log_loss_weights_carry_their_certificate(stack: OOFStack) -> None:
-    happened = p_true(stack.probabilities, stack.folds.label)
+    p_true = metrics.p_true(stack.probabilities, stack.folds.label)
     weights = LogLossWeights().fit(stack).weights
     assert weights is not None
-    assert certificate(happened, weights) <= 1e-8
-    gradient = -(happened / (weights @ happened)).mean(
-        axis=1
-    )  # KKT: -1 where a weight is positive, -1 or more elsewhere
+    assert certificate(p_true, weights) <= 1e-8
+    gradient = -(p_true / (weights @ p_true)).mean(axis=1)  # KKT: -1 where a weight is positive, -1 or more elsewhere
     assert (gradient >= -1.0 - 1e-6).all()
     np.testing.assert_allclose(gradient[weights > 1e-4], -1.0, atol=1e-4)
 
@@ -237,23 +236,23 @@ def test_the_pool_meets_its_optimality_conditions(stack: OOFStack) -> None:
 
 def test_the_certificate_bounds_the_distance_to_the_optimum() -> None:
     stack = random_stack(4, 300, seed=1)
-    happened = p_true(stack.probabilities, stack.folds.label)
-    best = minimise_log_loss(happened)
+    p_true = metrics.p_true(stack.probabilities, stack.folds.label)
+    best = minimize_log_loss(p_true)
     worst = np.eye(4)[np.argmin(best)]
-    gap = -np.log(worst @ happened).mean() + np.log(best @ happened).mean()
-    assert certificate(happened, worst) >= gap > 0
+    gap = -np.log(worst @ p_true).mean() + np.log(best @ p_true).mean()
+    assert certificate(p_true, worst) >= gap > 0
 
 
-@pytest.mark.parametrize("pull", [0.0, 0.01, 1.0])
+@pytest.mark.parametrize("shrinkage", [0.0, 0.01, 1.0])
 @pytest.mark.parametrize("counted", [False, True])
-def test_weights_agree_with_a_general_solver(pull: float, counted: bool) -> None:
+def test_weights_agree_with_a_general_solver(shrinkage: float, counted: bool) -> None:
     stack = random_stack(6, 500, seed=3)
-    happened = p_true(stack.probabilities, stack.folds.label)
+    p_true = metrics.p_true(stack.probabilities, stack.folds.label)
     counts = np.random.default_rng(0).integers(0, 4, size=500).astype(float) if counted else np.ones(500)
     counts /= counts.mean()
 
     def objective(w: np.ndarray) -> float:
-        return float(-(counts * np.log(w @ happened)).mean() + pull * np.square(w - 1 / 6).sum())
+        return float(-(counts * np.log(w @ p_true)).mean() + shrinkage * np.square(w - 1 / 6).sum())
 
     found = minimize(
         objective,
@@ -262,25 +261,25 @@ def test_weights_agree_with_a_general_solver(pull: float, counted: bool) -> None
         constraints={"type": "eq", "fun": lambda w: w.sum() - 1},
         options={"ftol": 1e-12},
     )
-    ours = minimise_log_loss(happened, counts if counted else None, pull)
+    ours = minimize_log_loss(p_true, counts if counted else None, shrinkage)
     assert objective(ours) <= found.fun + 1e-9
     np.testing.assert_allclose(ours, found.x, atol=1e-3)
 
 
 def test_many_members_and_single_precision() -> None:
     stack = random_stack(150, 9000, seed=4)
-    happened = p_true(stack.probabilities, stack.folds.label)
-    weights = minimise_log_loss(happened)
-    assert certificate(happened, weights) <= 1e-8
-    single = minimise_log_loss(happened.astype(np.float32))
-    assert -np.log(single @ happened).mean() == pytest.approx(-np.log(weights @ happened).mean(), abs=1e-7)
+    p_true = metrics.p_true(stack.probabilities, stack.folds.label)
+    weights = minimize_log_loss(p_true)
+    assert certificate(p_true, weights) <= 1e-8
+    single = minimize_log_loss(p_true.astype(np.float32))
+    assert -np.log(single @ p_true).mean() == pytest.approx(-np.log(weights @ p_true).mean(), abs=1e-7)
 
 
-def test_a_strong_pull_is_a_soft_vote() -> None:
+def test_strong_shrinkage_is_a_soft_vote() -> None:
     stack = random_stack(5, 200, seed=2)
-    np.testing.assert_allclose(LogLossWeights(pulls=[1e4]).fit(stack).weights, 0.2, atol=1e-4)
-    with pytest.raises(ConfigError, match="pulls"):
-        LogLossWeights(pulls=[])
+    np.testing.assert_allclose(LogLossWeights(shrinkage=[1e4]).fit(stack).weights, 0.2, atol=1e-4)
+    with pytest.raises(ConfigError, match="shrinkage"):
+        LogLossWeights(shrinkage=[])
 
 
 def test_seeds_share_the_weight_of_their_recipe() -> None:
@@ -387,7 +386,7 @@ def test_refusals() -> None:
     with pytest.raises(ConfigError, match="ridges"):
         Stacking(ridges=[1.0, 0.1])
     for wrong in (float("nan"), float("inf"), -1.0):
-        with pytest.raises(ConfigError, match="pulls"):
-            LogLossWeights(pulls=[wrong])
+        with pytest.raises(ConfigError, match="shrinkage"):
+            LogLossWeights(shrinkage=[wrong])
         with pytest.raises(ConfigError, match="ridges"):
             Stacking(ridges=[wrong])

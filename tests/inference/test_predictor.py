@@ -64,7 +64,7 @@ def test_a_member_is_the_mean_of_its_fold_models(split: SplitStore) -> None:
     expected = np.mean([model.predict_proba(pairs) for model in models], axis=0)
     predictor = predictor_of(split, {spec.name: 1.0})
     np.testing.assert_allclose(predictor.member_probabilities(spec, pairs), expected)
-    predictor.keep_loaded()
+    predictor.load_all()
     np.testing.assert_allclose(predictor.member_probabilities(spec, pairs), expected)
 
 
@@ -86,14 +86,14 @@ def test_a_saved_predictor_needs_no_store(split: SplitStore, tmp_path: Path) -> 
     (tmp_path / "saved").rename(tmp_path / "moved")
     shutil.rmtree(split.path)
     moved = Predictor.load(tmp_path / "moved")
-    assert moved.about() == predictor.about()
+    assert moved.as_dict() == predictor.as_dict()
     np.testing.assert_array_equal(moved.predict_pairs(pairs), expected)
     files = {path.name for path in (tmp_path / "moved").rglob("*") if path.is_file()}
     assert not files & {"predictions.parquet", "folds.parquet", "run.json"}
 
 
 @pytest.mark.parametrize("mode", [Mode.lora, Mode.frozen])
-def test_a_saved_predictor_carries_each_backbone_once(
+def test_a_saved_predictor_holds_each_backbone_once(
     mode: Mode, tiny_bert: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Members that are stored without their backbone predict where nothing but the saved folder is left."""
@@ -114,13 +114,13 @@ def test_a_saved_predictor_carries_each_backbone_once(
     shutil.rmtree(base)
     shutil.rmtree(made.path)
     moved = (tmp_path / "saved").rename(tmp_path / "moved")
-    (carried,) = (moved / "backbones").iterdir()
-    assert not (carried / "optimizer.pt").exists()
+    (backbone,) = (moved / "backbones").iterdir()
+    assert not (backbone / "optimizer.pt").exists()
     np.testing.assert_allclose(Predictor.load(moved).predict_pairs(pairs), expected, atol=1e-6)
-    shutil.rmtree(carried)
+    shutil.rmtree(backbone)
     with pytest.raises(BackboneError, match="is not at"), caplog.at_level(logging.INFO):
         Predictor.load(moved).predict_pairs(pairs)
-    assert "predicting with" not in caplog.text  # told before the first member starts to work
+    assert "predicting with" not in caplog.text  # refused before the first member starts to work
 
 
 def test_saving_takes_no_second_place_on_the_disk(split: SplitStore, tmp_path: Path) -> None:
@@ -130,8 +130,8 @@ def test_saving_takes_no_second_place_on_the_disk(split: SplitStore, tmp_path: P
     assert (tmp_path / "saved" / part).samefile(split.path / part)
 
 
-@pytest.mark.parametrize(("change", "message"), [("models", "no stored model"), ("kind", "made elsewhere")])
-def test_members_that_cannot_be_loaded_are_told(split: SplitStore, tmp_path: Path, change: str, message: str) -> None:
+@pytest.mark.parametrize(("change", "message"), [("models", "no stored model"), ("kind", "is external")])
+def test_members_that_cannot_be_loaded_are_named(split: SplitStore, tmp_path: Path, change: str, message: str) -> None:
     (spec,) = split.members()
     if change == "models":
         shutil.rmtree(split.fold_dir(spec.name, 3) / "model")

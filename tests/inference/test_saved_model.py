@@ -139,7 +139,7 @@ def test_every_way_of_loading_gives_the_same_bits(
         np.testing.assert_array_equal(predictor.predict_rows(load_frame(frame)), expected)
 
 
-def test_what_is_no_model_is_told(root: Path, tmp_path: Path) -> None:
+def test_what_is_no_model_is_refused_by_name(root: Path, tmp_path: Path) -> None:
     for place in (
         "models:/prefens@worst",
         "models:/prefens/9",
@@ -249,12 +249,12 @@ def test_predict_takes_the_saved_model_while_it_is_the_stored_blend(copied: Spli
     assert stored_predictor(copied, "best").store == copied
 
 
-@pytest.mark.parametrize("reason", ["elsewhere", "no stored model", "disk full"])
+@pytest.mark.parametrize("reason", ["is external", "no stored model", "disk full"])
 def test_a_blend_goes_on_without_a_model(
     copied: SplitStore, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, reason: str
 ) -> None:
     spec = next(copied.members())
-    if reason == "elsewhere":
+    if reason == "is external":
         path = copied.member_dir(spec.name) / "member.json"
         path.write_text(json.dumps(json.loads(path.read_text()) | {"kind": None}))
     elif reason == "no stored model":

@@ -10,7 +10,7 @@ from prefens.core.metrics import row_losses
 from prefens.core.types import Pairs
 from prefens.ensemble.blend import Blend, make_blend
 from prefens.ensemble.convex_weights import LogLossWeights
-from prefens.ensemble.inputs import Gathered
+from prefens.ensemble.inputs import BlendInputs
 from prefens.ensemble.soft_vote import SoftVote
 from prefens.reporting.error_analysis import disagreement, errors_section, shortened
 from prefens.reporting.folds_section import rows_section
@@ -27,7 +27,7 @@ RUNS = {"m0": [RUN] * 5, "m1": [replace(RUN, metadata={}, curves={})] * 5}
 
 @pytest.fixture(scope="module")
 def blend() -> Blend:
-    made = make_blend(Gathered(STACK.folds, STACK, None, None), [SoftVote(), LogLossWeights()], resamples=20)
+    made = make_blend(BlendInputs(STACK.folds, STACK, None, None), [SoftVote(), LogLossWeights()], resamples=20)
     return made.with_alarms(["m2 is too good"])
 
 
@@ -49,7 +49,7 @@ def test_the_leaderboard_shows_what_is_known_and_leaves_the_rest_blank(blend: Bl
 
 def test_with_two_folds_no_score_is_called_the_chosen_ones(tmp_path: Path) -> None:
     halves = make_stack(STACK.probabilities, STACK.folds.label, 2)
-    found = make_blend(Gathered(halves.folds, halves, None, None), [SoftVote(), LogLossWeights()], resamples=20)
+    found = make_blend(BlendInputs(halves.folds, halves, None, None), [SoftVote(), LogLossWeights()], resamples=20)
     report = blend_report(found, None, {}, {}, tmp_path, texts=0, resamples=20)
     assert "Honest log loss not known" in report.card
     assert report.page.tiles[0].value == "not known"

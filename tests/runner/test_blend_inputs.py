@@ -11,9 +11,9 @@ from prefens.core.errors import ConfigError, StoreError
 from prefens.core.types import Pairs
 from prefens.data.folds import FoldSettings, make_folds, split_rows
 from prefens.data.labels import read_labels
-from prefens.ensemble.inputs import Gathered
+from prefens.ensemble.inputs import BlendInputs
 from prefens.runner import config
-from prefens.runner.blend_inputs import gather
+from prefens.runner.blend_inputs import load_blend_inputs
 from prefens.runner.import_member import import_member
 from prefens.store.external import ExternalMember
 from prefens.store.oof_store import OOFStore
@@ -24,9 +24,9 @@ from tests.helpers.examples import folds_of, write_csv, write_labels, write_prob
 VALUES = np.random.default_rng(0).dirichlet(np.ones(3), size=(2, 60))
 
 
-def gathered(*overrides: str) -> Gathered:
+def gathered(*overrides: str) -> BlendInputs:
     with initialize_config_dir(str(config.CONF_DIR), version_base="1.3"):
-        return gather(compose("blend", overrides=["tracking=none", *overrides]))  # type: ignore[arg-type]
+        return load_blend_inputs(compose("blend", overrides=["tracking=none", *overrides]))  # type: ignore[arg-type]
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ def leaderboard(**holdout: float) -> list[LeaderboardRow]:
     blends = [score(name, "blend", fitted=0.94, differences=LOWER, **holdout) for name in ("log_loss", "soft_vote")]
     members = [score(name, "member", **holdout) for name in MEMBERS]
     references = [score(name, "reference") for name in ("class prior", "symmetric Bayes floor", "Bayes floor")]
-    return [*blends, score("best of 2, nested", "choice", differences=LOWER), *members, *references]
+    return [*blends, score("nested selection", "choice", differences=LOWER), *members, *references]
 
 
 def printed(table: Any, capsys: pytest.CaptureFixture[str]) -> list[str]:

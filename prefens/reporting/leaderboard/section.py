@@ -92,7 +92,7 @@ def _weights(blend: Blend) -> Table:
             "member": row.member,
             "log loss": row.log_loss,
             "weight": (row.weight, *row.weight_interval),
-            "worth": row.left_out,
+            "gain (leave one out)": row.loo_gain,
             "most alike": row.most_alike,
             "correlation": row.correlation,
         }
