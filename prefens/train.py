@@ -23,22 +23,20 @@ def train(settings: TrainConfig) -> app.Rows:
     warn_unused(settings)
     tracking = config.build(settings.tracking, Tracking)
     corpus, make = load_corpus(settings), partial(config.build_member, settings)
-    folds = _checked_folds(settings, corpus.folds.k)
-    spec = member_spec(settings, corpus)
+    folds, spec = _checked_folds(settings, corpus.folds.k), member_spec(settings, corpus)
     opening = open_trainer(corpus, tracking, settings.force, settings.early_discard)
     with lead(corpus, spec, make, Path(tracking.root)), opening as trainer:
         results = trainer.train_member(spec, make, folds)
-    return [result.as_dict() | {"out": settings.out} for result in results]
+    return [{"run": result.as_dict(), "out": settings.out} for result in results]
 
 
 def _checked_folds(settings: TrainConfig, k: int) -> list[int]:
     """Return which of the k folds to train; ConfigError for a fold or a threshold that can't be."""
     from prefens.core.errors import ConfigError
 
-    threshold = settings.early_discard
-    if threshold is not None and not threshold > 0:
-        came, expected = f"early_discard={threshold}", "a gain in nats above 0, or null"
-        raise ConfigError(came, expected, "correct early_discard, to 0.0005 say")
+    if settings.early_discard is not None and not settings.early_discard > 0:
+        came = f"early_discard={settings.early_discard}"
+        raise ConfigError(came, "a gain in nats above 0, or null", "set early_discard=0.0005, say")
     if settings.fold is not None and not 0 <= settings.fold < k:
         raise ConfigError(f"fold={settings.fold}", f"0 to {k - 1}, or null for all", "correct the fold")
     return list(range(k)) if settings.fold is None else [settings.fold]
@@ -51,9 +49,8 @@ def finish(rows: app.Rows) -> None:
     from prefens.runner.fold_result import FoldResult
 
     if rows:
-        results = [FoldResult(**{name: value for name, value in row.items() if name != "out"}) for row in rows]
-        write_json(Path(rows[0]["out"]) / "train.json", {"runs": [result.as_dict() for result in results]})
-        show(fold_table(results))
+        write_json(Path(rows[0]["out"]) / "train.json", {"runs": [row["run"] for row in rows]})
+        show(fold_table([FoldResult(**row["run"]) for row in rows]))
 
 
 if __name__ == "__main__":

@@ -7,8 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from prefens.runner import app, config
 from prefens.runner.schemas import TuneConfig
 from prefens.store.tracking.factory import Tracking
@@ -29,7 +27,7 @@ def tune(settings: TuneConfig) -> app.Rows:
 
     corpus = load_corpus(settings)
     base, folds = member_spec(settings, corpus), corpus.folds
-    space: Any = OmegaConf.to_container(settings.space or OmegaConf.create({}), resolve=True)
+    space = config.plain(settings.space)
     identity = [dict(base.recipe), base.seed, base.data_digest, base.fold_digest]
     search = Search(space, settings.trials, settings.storage, identity, folds.k, settings.startup, settings.seed)
 

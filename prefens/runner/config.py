@@ -64,6 +64,11 @@ def build(node: Any, kind: type[T] | None = None, **parts: Any) -> T:
         ) from error
 
 
+def plain(node: Any) -> dict[str, Any]:
+    """Return a mapping among the settings as plain values, empty where it is null."""
+    return {} if node is None else cast(dict[str, Any], OmegaConf.to_container(node, resolve=True))
+
+
 def mapping(name: str, node: Any) -> dict[str, str]:
     """Return a setting's names by key, empty where it is null; ConfigError for anything but a mapping to names."""
     if node is None:

@@ -20,7 +20,10 @@ from prefens.ensemble.results import MemberDiagnosis
 from prefens.store.fold_status import FoldState, FoldStatus
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from prefens.runner.fold_result import FoldResult
+    from prefens.runner.prediction import Prediction
     from prefens.runner.search import TrialRow
     from prefens.runner.sweep_status import SplitStatus, SweepStatus
 
@@ -199,22 +202,20 @@ def _interval(difference: Sequence[float] | None) -> str:
     return "" if difference is None else escape(f"[{difference[1]:+.3f},{difference[2]:+.3f}]")
 
 
-def prediction_table(summary: Mapping[str, Any]) -> Table:
+def prediction_table(prediction: Prediction, path: Path) -> Table:
     """What a prediction did: rows, malformed ones by name, the blend, the mean probabilities."""
-    table = Table(title=f"Wrote {summary['submission']}", show_header=False)
-    mean = ", ".join(
-        f"{name} {value:.3f}" for name, value in zip(("A", "B", "tie"), summary["mean_probabilities"], strict=True)
-    )
-    malformed = summary["malformed"]
-    table.add_row("rows", f"{summary['rows']} ({summary['predicted']} predicted, {len(malformed)} got the class prior)")
-    for problem in malformed[:MALFORMED_SHOWN]:
-        table.add_row("malformed", escape(f"row {problem['row']} (id {problem['id']}): {problem['problem']}"))
+    table = Table(title=f"Wrote {path}", show_header=False)
+    outcomes = zip(("A", "B", "tie"), prediction.mean_probabilities, strict=True)
+    malformed, counts = prediction.malformed, (len(prediction.ids), prediction.predicted, len(prediction.malformed))
+    table.add_row("rows", "{} ({} predicted, {} got the class prior)".format(*counts))
+    for row in malformed[:MALFORMED_SHOWN]:
+        table.add_row("malformed", escape(f"row {row.row} (id {row.id}): {row.problem}"))
     if len(malformed) > MALFORMED_SHOWN:
         table.add_row("", f"... and {len(malformed) - MALFORMED_SHOWN} more, listed in predict.json")
-    for kind, count in summary["repaired"].items():
+    for kind, count in (prediction.repaired or {}).items():
         table.add_row("repaired", f"{kind}: {count} rows")
-    table.add_row("blend", escape(f"{summary['method']} of {', '.join(short_names(summary['members']).values())}"))
-    table.add_row("mean probabilities", mean)
+    table.add_row("blend", escape(f"{prediction.method} of {', '.join(short_names(prediction.members).values())}"))
+    table.add_row("mean probabilities", ", ".join(f"{name} {value:.3f}" for name, value in outcomes))
     return table
 
 
