@@ -25,7 +25,7 @@ def blend_members(settings: BlendConfig) -> app.Rows:
     from prefens.inference.checks import check_predictions
     from prefens.runner.blend_inputs import load_blend_inputs, with_features
     from prefens.runner.blend_outputs import record
-    from prefens.runner.blend_sources import blend_sources
+    from prefens.runner.blend_sources import parse_sources
     from prefens.runner.console import leaderboard_table, member_table, show
 
     if not settings.blender or settings.resamples < 1 or settings.recheck < 0:
@@ -35,7 +35,7 @@ def blend_members(settings: BlendConfig) -> app.Rows:
     calibrations = [calibration(name) for name in settings.calibrations]
     tracking = config.build(settings.tracking, Tracking)
     root, out = Path(tracking.root), Path(settings.out)
-    sources = blend_sources(settings, root)
+    sources = parse_sources(settings, root)
     out.mkdir(parents=True, exist_ok=True)  # before the work, not after it
     inputs = load_blend_inputs(sources)
     alarms: list[str] = []

@@ -39,8 +39,7 @@ def _predict_pairs(settings: PredictConfig) -> Prediction:
 
     source: Source = config.build(settings.data)
     tracking = config.build(settings.tracking, Tracking)
-    names = settings.model, settings.method, settings.data_digest, settings.fold_digest
-    predictor = find_predictor(tracking, *names)
+    predictor = find_predictor(tracking, settings.model, settings.method, settings.data_digest, settings.fold_digest)
     loaded = source.load(labelled=False)
     probabilities = predictor.predict_rows(loaded)
     malformed = [MalformedRow(row + 1, loaded.ids[row], problem) for row, problem in loaded.problems.items()]

@@ -36,7 +36,7 @@ def report(settings: ReportConfig) -> app.Rows:
     if settings.only == "data":
         if data is None:
             raise ConfigError("only=data without data.path", "the pairs to look at", "add data.path=train.csv")
-        made = data_report(data, backbones)
+        content = data_report(data, backbones)
     else:
         store = OOFStore(root)
         chosen = settings.blend or store.select(settings.data_digest, settings.fold_digest).blend_path
@@ -45,10 +45,10 @@ def report(settings: ReportConfig) -> app.Rows:
         split = store.find(blend.folds)
         specs, runs = fold_runs(blend, split)
         gaps = swap_gaps(split, specs, data.pairs, settings.swaps, backbones) if split and data else {}
-        made = blend_report(blend, data, runs, gaps, backbones, settings.texts, settings.resamples)
-    page, *others = files = write_report(made, Path(settings.out))
+        content = blend_report(blend, data, runs, gaps, backbones, settings.texts, settings.resamples)
+    page, *others = files = write_report(content, Path(settings.out))
     with open_tracker(tracking) as tracker:
-        run = tracker.attempt(lambda mlflow: mlflow.log_report(made.page.title, made.tags, files))
+        run = tracker.attempt(lambda mlflow: mlflow.log_report(content.page.title, content.tags, files))
     if tracking.mlflow and run is None:
         log.warning("this report is not logged to MLflow; it is in %s", settings.out)
     print(f"Wrote {page} ({page.stat().st_size / 1e6:.1f} MB), and beside it {len(others)} files")

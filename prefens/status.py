@@ -24,12 +24,12 @@ def status(settings: StatusConfig) -> app.Rows:
     """Write and print the status of each member's folds, once or again and again."""
     from prefens.core.files import write_json
     from prefens.runner.console import show_status
-    from prefens.runner.sweep_status import sweep_status
+    from prefens.runner.sweep_status import read_sweep_status
 
     root = Path(config.build(settings.tracking, Tracking).root)
     pause = _pause(settings.watch)
     while True:
-        status = sweep_status(root)
+        status = read_sweep_status(root)
         if settings.out is not None:
             write_json(Path(settings.out) / "status.json", status.as_dict())
         if settings.json:

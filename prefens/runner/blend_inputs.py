@@ -20,9 +20,9 @@ from prefens.data.sources import Source
 from prefens.ensemble.inputs import BlendInputs, LabelledData
 from prefens.runner.blend_sources import BlendSources, in_words
 from prefens.store.assemble import common_rows, make_stack
-from prefens.store.complete_members import complete_members
 from prefens.store.external import ExternalMember
 from prefens.store.oof_store import OOFStore
+from prefens.store.selection import select_members
 from prefens.store.split_store import SplitStore
 
 log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ def load_blend_inputs(sources: BlendSources) -> BlendInputs:
     external = [ExternalMember.of(path.stem, *columns) for path, columns in files]
     split = _choose_split(sources, digest)
     folds = _make_folds(sources, data) if split is None else split.folds
-    specs = complete_members(split, sources.names) if split is not None and sources.stored else []
+    specs = select_members(split, sources.names) if split is not None and sources.stored else []
     members: dict[MemberInfo, Sequence[FoldPredictions]] = {
         spec.info: [split.predictions(spec, fold) for fold in range(folds.k)] for spec in specs if split is not None
     }
@@ -71,8 +71,8 @@ def _choose_split(sources: BlendSources, data: str | None) -> SplitStore | None:
         return None
     store = OOFStore(sources.root)
     if not sources.stored:
-        known = [split for split in store.splits() if data in (None, split.folds.data_digest)]
-        if not known or (data is not None and sources.fold_file is not None):
+        candidates = [split for split in store.splits() if data in (None, split.folds.data_digest)]
+        if not candidates or (data is not None and sources.fold_file is not None):
             return None
     if sources.fold_file is not None:
         raise ConfigError("fold_file= with the folds of the store", "one of them", "add labels= or data.path=")

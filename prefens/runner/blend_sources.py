@@ -64,7 +64,7 @@ class BlendSources:
         return bool(self.names) or not self.files
 
 
-def blend_sources(settings: BlendConfig, root: Path) -> BlendSources:
+def parse_sources(settings: BlendConfig, root: Path) -> BlendSources:
     """Return where the settings say that members, labels and folds come from; ConfigError for contradictions."""
     files = [Path(name) for name in settings.members if is_file(name)]
     names = [name for name in settings.members if not is_file(name)]

@@ -28,7 +28,7 @@ CONF_DIR = _PACKAGE / "conf" if (_PACKAGE / "conf").is_dir() else _PACKAGE.paren
 RECIPE_GROUPS = ("text", "pairing", "head", "training")  # beside backbone; a member has those it names as fields
 
 # Hydra copies what holds its store for each group that --help lists, and copies each node that it takes from the store
-# once more: the only store there is may be shared.
+# once more: the only store exists may be shared.
 ConfigStore.__deepcopy__ = lambda store, _: store  # type: ignore[attr-defined]
 
 for _name, _schema in SCHEMAS.items():
@@ -40,21 +40,26 @@ def build(node: Any, kind: type[T] | None = None, **parts: Any) -> T:
 
     Parameters
     ----------
-    node : a DictConfig of its fields; `_target_` is the import path of the dataclass where `kind` is None.
-    parts : config nodes for fields that are dataclasses themselves; those it has no field for are left out.
+    node : DictConfig
+        Its fields; `_target_` is the import path of the dataclass where `kind` is None.
+    kind : type or None
+        The dataclass.
+    parts : DictConfig
+        Nodes for fields that are dataclasses themselves; those that it has no field for are left out.
 
     Raises
     ------
-    ConfigError for an unknown field, a value of another type, or a target that can't be imported.
+    ConfigError
+        For an unknown field, a value of another type, or a target that can't be imported.
     """
     try:
-        known = kind or target_class(node)
-        if not is_dataclass(known) and set(node) == {"_target_"}:
-            return cast(T, known())
-        named = {item.name for item in fields(known)}  # type: ignore[arg-type]
-        given = {name: value for name, value in node.items() if name != "_target_"}
-        schema = OmegaConf.structured(known, flags={"readonly": False})
-        merged = OmegaConf.merge(schema, {**given, **{name: part for name, part in parts.items() if name in named}})
+        target = kind or target_class(node)
+        if not is_dataclass(target) and set(node) == {"_target_"}:
+            return cast(T, target())
+        names = {item.name for item in fields(target)}  # type: ignore[arg-type]
+        values = {name: value for name, value in node.items() if name != "_target_"}
+        schema = OmegaConf.structured(target, flags={"readonly": False})
+        merged = OmegaConf.merge(schema, {**values, **{name: part for name, part in parts.items() if name in names}})
         return OmegaConf.to_object(merged)  # type: ignore[return-value]
     except OmegaConfBaseException as error:
         raise ConfigError(
@@ -93,7 +98,7 @@ def columns_of(files: Collection[str], node: Any) -> dict[str, dict[str, str]]:
 
 
 def target_class(node: Mapping[Any, Any]) -> Any:
-    """Return the class that a node's `_target_` names."""
+    """Return the class that a node's `_target_` names; ConfigError where that is none."""
     try:
         return get_class(node["_target_"])
     except (InstantiationException, ImportError, ValueError, KeyError) as error:
@@ -110,10 +115,10 @@ def build_member(config: RecipeConfig) -> Any:
 
 
 def unused_overrides(config: RecipeConfig, overrides: Sequence[str]) -> list[str]:
-    """Return those of the overrides that set a part which the member's class has no field for."""
-    read = {item.name for item in fields(target_class(config.backbone))}
-    idle = set(RECIPE_GROUPS) - read
-    return [each for each in overrides if each.lstrip("+~").partition("=")[0].partition(".")[0] in idle]
+    """Return those of the overrides that set a group which the member's class has no field for."""
+    unread = set(RECIPE_GROUPS) - {item.name for item in fields(target_class(config.backbone))}
+    groups = {override: override.lstrip("+~").partition("=")[0].partition(".")[0] for override in overrides}
+    return [override for override, group in groups.items() if group in unread]
 
 
 def with_fields(config: RecipeConfig, values: Mapping[str, Any]) -> RecipeConfig:

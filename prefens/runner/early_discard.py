@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from prefens.core.fold_run import FoldPredictions
 from prefens.ensemble.complementarity import MarginalGain, marginal_gain
 from prefens.store.assemble import make_stack
-from prefens.store.fold_status import fold_status
+from prefens.store.fold_status import read_fold_status
 from prefens.store.member_spec import MemberSpec
 from prefens.store.split_store import SplitStore
 from prefens.store.verdict import Verdict, read_verdict, write_verdict
@@ -65,7 +65,7 @@ class EarlyDiscard:
 
     def _read(self, spec: MemberSpec, fold: int) -> FoldPredictions | None:
         """Return the probabilities of a finished fold run; what is damaged is left to whoever trains it."""
-        return fold_status(self.split, spec, fold).predictions
+        return read_fold_status(self.split, spec, fold).predictions
 
     def _read_all(self, spec: MemberSpec) -> list[FoldPredictions] | None:
         """Return the probabilities of all fold runs of a member, or None where one is not finished."""

@@ -20,7 +20,7 @@ from prefens.store.member_spec import MemberSpec
 from prefens.store.split_store import SplitStore
 
 log = logging.getLogger(__name__)
-optuna.logging.set_verbosity(optuna.logging.ERROR)  # failed trials are told here
+optuna.logging.set_verbosity(optuna.logging.ERROR)  # failed trials are logged here
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
 
 HEARTBEAT = 60  # seconds; a trial whose process is silent for twice as long is begun again
@@ -35,10 +35,27 @@ class Search:
 
     Attributes
     ----------
-    space : dotted field of the settings -> a list of choices, or {low, high} with optional `step` and `log`.
-    trials : how many to finish, those of earlier runs of the same search included.
-    storage : an SQLAlchemy address; identity : JSON values that tell this search from others in the storage.
-    k : folds; startup : trials drawn at random, and never pruned, before the search learns from them.
+    space : mapping of str to object
+        Dotted field of the settings -> a list of choices, or {low, high} with optional `step` and `log`.
+    trials : int
+        How many to finish, those of earlier runs of the same search included.
+    storage : str
+        An SQLAlchemy address.
+    identity : JSON values
+        What tells this search from others in the storage.
+    k : int
+        Number of folds.
+    startup : int
+        Trials drawn at random, and never pruned, before the search learns from them.
+    seed : int
+        Of the draws.
+    distributions : dict of str to BaseDistribution
+        What `space` describes.
+
+    Raises
+    ------
+    ConfigError
+        For an empty space, one that describes no distribution, or fewer than one trial.
     """
 
     space: Mapping[str, Any]
@@ -57,7 +74,9 @@ class Search:
                 "fields to search, and one trial or more",
                 "set 'space={training.lr: {low: 1e-6, high: 1e-4, log: true}, text.max_length: [256, 512]}', say",
             )
-        object.__setattr__(self, "distributions", {name: distribution(name, it) for name, it in self.space.items()})
+        object.__setattr__(
+            self, "distributions", {name: distribution(name, entry) for name, entry in self.space.items()}
+        )
 
     def run(self, fold_loss: FoldLoss) -> list[FrozenTrial]:
         """Try settings until enough trials are finished; return all of them, best first.
@@ -79,8 +98,8 @@ class Search:
         return sorted(finished(study.trials), key=lambda trial: (trial.state.value, trial.value or worst, trial.number))
 
     def _objective(self, study: optuna.Study, trial: Trial, fold_loss: FoldLoss) -> float:
-        for name, each in self.distributions.items():
-            suggest(trial, name, each)
+        for name, values in self.distributions.items():
+            suggest(trial, name, values)
         total, rows = 0.0, 0
         try:
             for fold in range(self.k):
@@ -108,7 +127,7 @@ class Search:
         storage = optuna.storages.RDBStorage(
             self.storage, heartbeat_interval=HEARTBEAT, heartbeat_stale_trial_callback=retry
         )
-        described = [self.identity, {name: repr(each) for name, each in self.distributions.items()}]
+        described = [self.identity, {name: repr(values) for name, values in self.distributions.items()}]
         study = optuna.create_study(
             storage=storage,
             study_name=short(digest(described)),
@@ -126,14 +145,14 @@ def finished(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
     return [trial for trial in trials if trial.state in ended or FAILED in trial.user_attrs]
 
 
-def suggest(trial: Trial, name: str, each: BaseDistribution) -> None:
+def suggest(trial: Trial, name: str, values: BaseDistribution) -> None:
     """Draw one field's value."""
-    if isinstance(each, CategoricalDistribution):
-        trial.suggest_categorical(name, each.choices)
-    elif isinstance(each, IntDistribution):
-        trial.suggest_int(name, each.low, each.high, step=each.step, log=each.log)
-    elif isinstance(each, FloatDistribution):
-        trial.suggest_float(name, each.low, each.high, step=each.step, log=each.log)
+    if isinstance(values, CategoricalDistribution):
+        trial.suggest_categorical(name, values.choices)
+    elif isinstance(values, IntDistribution):
+        trial.suggest_int(name, values.low, values.high, step=values.step, log=values.log)
+    elif isinstance(values, FloatDistribution):
+        trial.suggest_float(name, values.low, values.high, step=values.step, log=values.log)
 
 
 @dataclass(frozen=True)
@@ -193,7 +212,7 @@ def trial_row(trial: FrozenTrial, split: SplitStore, spec: MemberSpec) -> TrialR
 
 
 def distribution(name: str, entry: Any) -> BaseDistribution:
-    """Return the distribution that a field's entry in the space describes (ConfigError for another form)."""
+    """Return the distribution that a field's entry in the space describes; ConfigError for another form."""
     try:
         if isinstance(entry, list | tuple):
             return CategoricalDistribution(list(entry))

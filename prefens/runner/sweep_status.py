@@ -11,7 +11,7 @@ import orjson
 
 from prefens.core.errors import ConfigError
 from prefens.runner.sweep import latest
-from prefens.store.fold_status import FoldState, FoldStatus, fold_status
+from prefens.store.fold_status import FoldState, FoldStatus, read_fold_status
 from prefens.store.oof_store import OOFStore
 from prefens.store.split_store import SplitStore
 
@@ -65,9 +65,9 @@ class SplitStatus:
     def _usual(self, name: str) -> float | None:
         alike = [other for other, backbone in self.backbones.items() if backbone == self.backbones[name]]
         for group in ([name], alike):
-            known = [fold.seconds for other in group for fold in self.members[other] if fold.state is FoldState.done]
-            if known:
-                return sum(known) / len(known)
+            seconds = [fold.seconds for other in group for fold in self.members[other] if fold.state is FoldState.done]
+            if seconds:
+                return sum(seconds) / len(seconds)
         return None
 
     def as_dict(self) -> dict[str, Any]:
@@ -102,7 +102,7 @@ class SweepStatus:
         return {"splits": [split.as_dict() for split in self.splits], "jobs_not_begun": self.jobs_not_begun}
 
 
-def sweep_status(root: Path) -> SweepStatus:
+def read_sweep_status(root: Path) -> SweepStatus:
     """Return how far the work under a tracking root is.
 
     Raises
@@ -124,7 +124,7 @@ def split_statuses(root: Path) -> list[SplitStatus]:
 def _split_status(split: SplitStore) -> SplitStatus:
     k = _fold_count(split.path / "folds.parquet")
     specs = [spec for spec in split.members() if spec.external is None]
-    members = {spec.name: [fold_status(split, spec, fold, verify=False) for fold in range(k)] for spec in specs}
+    members = {spec.name: [read_fold_status(split, spec, fold, verify=False) for fold in range(k)] for spec in specs}
     return SplitStatus(split.path.name, members, {spec.name: spec.backbone for spec in specs})
 
 

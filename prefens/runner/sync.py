@@ -20,7 +20,7 @@ from prefens.core.hashing import digest
 from prefens.core.types import OOFStack
 from prefens.ensemble.leaderboard import scores
 from prefens.store.assemble import make_stack
-from prefens.store.fold_status import FoldStatus, fold_status
+from prefens.store.fold_status import FoldStatus, read_fold_status
 from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import OOFStore
 from prefens.store.split_store import SplitStore
@@ -91,7 +91,7 @@ def sync_member(split: SplitStore, spec: MemberSpec, tracker: MlflowTracker) -> 
     StoreError where its probabilities can't be scored.
     """
     logged, count = tracker.logged(spec), 0
-    statuses = [fold_status(split, spec, fold, verify=False) for fold in range(split.folds.k)]
+    statuses = [read_fold_status(split, spec, fold, verify=False) for fold in range(split.folds.k)]
     for fold, status in enumerate(statuses if spec.external is None else ()):
         if not status.held and status.content != logged.get(spec.key(fold).digest):
             count += sync_fold(split, spec, fold, tracker)
@@ -100,7 +100,7 @@ def sync_member(split: SplitStore, spec: MemberSpec, tracker: MlflowTracker) -> 
 
 def sync_fold(split: SplitStore, spec: MemberSpec, fold: int, tracker: MlflowTracker) -> int:
     """Log what the store holds of a fold run that nobody else works on; return how many runs that were, 0 or 1."""
-    key, folder, status = spec.key(fold), split.fold_dir(spec.name, fold), fold_status(split, spec, fold)
+    key, folder, status = spec.key(fold), split.fold_dir(spec.name, fold), read_fold_status(split, spec, fold)
     if status.damage is not None:
         log.warning("%s fold %d is not logged to MLflow: %s", spec.name, fold, status.damage)
     elif status.run is not None:
@@ -122,7 +122,7 @@ def _sync_scores(
     content = digest([[run.ended for run in runs if complete], verdict and asdict(verdict)])
     if content == logged or not (complete or verdict or logged):
         return 0
-    folds = [fold_status(split, spec, fold) for fold in range(len(statuses)) if complete]
+    folds = [read_fold_status(split, spec, fold) for fold in range(len(statuses)) if complete]
     damage = next((status.damage for status in folds if status.damage is not None), None)
     if damage is not None:
         log.warning("%s is not logged to MLflow: %s", spec.name, damage)

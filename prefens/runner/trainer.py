@@ -22,7 +22,7 @@ from prefens.runner.fit import fit_and_predict
 from prefens.runner.fold_result import FoldResult
 from prefens.runner.sync import sync_fold, sync_member
 from prefens.store.failures import note_failure
-from prefens.store.fold_status import FoldStatus, fold_status
+from prefens.store.fold_status import FoldStatus, read_fold_status
 from prefens.store.member_spec import MemberSpec
 from prefens.store.run_record import RunResult
 from prefens.store.split_store import SplitStore
@@ -75,7 +75,7 @@ class Trainer:
         remove_stale_tmp(self.split.member_dir(spec.name))
         if self.early_discard is None or self.force:
             remove_verdict(self.split.member_dir(spec.name))
-        statuses = {fold: fold_status(self.split, spec, fold) for fold in folds}
+        statuses = {fold: read_fold_status(self.split, spec, fold) for fold in folds}
         if not self.force:
             _refuse_collapsed(spec, statuses)
         stored = {fold: run for fold, status in statuses.items() if (run := status.settled) is not None}
@@ -110,7 +110,7 @@ class Trainer:
             if dead is not None:
                 log.warning("%s fold %d: taken over, %s has died", spec.name, fold, dead.where)
             recover(self.split.fold_dir(spec.name, fold))
-            status = fold_status(self.split, spec, fold)
+            status = read_fold_status(self.split, spec, fold)
             if status.finished is not None and not self.force:
                 return self._result(spec, fold, status.finished)
             if status.damage is not None:

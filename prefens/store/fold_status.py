@@ -148,7 +148,7 @@ class FoldStatus:
         return {"state": self.state.value, **{name: getattr(self, name) for name in names}}
 
 
-def fold_status(split: SplitStore, spec: MemberSpec, fold: int, verify: bool = True) -> FoldStatus:
+def read_fold_status(split: SplitStore, spec: MemberSpec, fold: int, verify: bool = True) -> FoldStatus:
     """Read what is true of a fold run.
 
     Parameters

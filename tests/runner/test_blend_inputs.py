@@ -15,7 +15,7 @@ from prefens.data.labels import read_labels
 from prefens.ensemble.inputs import BlendInputs
 from prefens.runner import config
 from prefens.runner.blend_inputs import load_blend_inputs
-from prefens.runner.blend_sources import blend_sources
+from prefens.runner.blend_sources import parse_sources
 from prefens.runner.import_member import import_member
 from prefens.store.external import ExternalMember
 from prefens.store.oof_store import OOFStore
@@ -29,7 +29,7 @@ VALUES = np.random.default_rng(0).dirichlet(np.ones(3), size=(2, 60))
 def gathered(*overrides: str) -> BlendInputs:
     with initialize_config_dir(str(config.CONF_DIR), version_base="1.3"):
         settings: Any = compose("blend", overrides=["tracking=none", *overrides])
-    return load_blend_inputs(blend_sources(settings, Path(settings.tracking.root)))
+    return load_blend_inputs(parse_sources(settings, Path(settings.tracking.root)))
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from prefens.data.sources import SyntheticSource
 from prefens.members.base import Context, FitReport, Member
 from prefens.runner.sweep_status import split_statuses
 from prefens.runner.trainer import Trainer
-from prefens.store.fold_status import FoldState, fold_status
+from prefens.store.fold_status import FoldState, read_fold_status
 from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import OOFStore
 from prefens.store.split_store import SplitStore
@@ -145,7 +145,7 @@ def test_what_is_damaged_is_not_compared_and_is_trained_again(sweep: Sweep, whos
     assert sweep.train("late", 0.5, early_discard=1e-9, folds=[0, 1]) == [0, 1]
     if whose == "first":
         sweep.train("first", 0.3)
-    assert all(fold_status(sweep.split, sweep.spec(member), 0).finished for member in ("first", "late"))
+    assert all(read_fold_status(sweep.split, sweep.spec(member), 0).finished for member in ("first", "late"))
 
 
 def test_the_verdict_and_its_numbers_are_logged(sweep: Sweep) -> None:

@@ -1,4 +1,4 @@
-"""Which members of a part of the store have all their fold runs."""
+"""Which members of a part of the store are blended."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from prefens.store.split_store import SplitStore
 log = logging.getLogger(__name__)
 
 
-def complete_members(split: SplitStore, names: Sequence[str] = ()) -> list[MemberSpec]:
+def select_members(split: SplitStore, names: Sequence[str] = ()) -> list[MemberSpec]:
     """Return the members to blend: those named, or every complete one; a warning names the others.
 
     Raises
