@@ -36,7 +36,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_files_and_labels_are_enough(folder: Path, tmp_path: Path) -> None:
     members = f"members=[{folder}/m1.csv,{folder}/m2.parquet]"
     done = prefens("blend", members, f"labels={folder}/labels.csv", "out=done", cwd=tmp_path)
-    assert "rows renormalised" in done.stderr
+    assert "rows renormalized" in done.stderr
     assert "stratified_group folds, k=5" in done.stdout
     found = json.loads((tmp_path / "done" / "blend.json").read_text())
     assert [member["member"] for member in found["members"]] == ["m1", "m2"]

@@ -34,7 +34,7 @@ class Block:
 
 @dataclass(frozen=True, eq=False)
 class PairScaling:
-    """Odd features are divided by their root mean square (their mean is zero by symmetry), even ones centred too.
+    """Odd features are divided by their root mean square (their mean is zero by symmetry), even ones centered too.
 
     Attributes
     ----------

@@ -56,8 +56,8 @@ def recover(path: Path) -> bool:
     scratch_folders = list(path.parent.glob(f".{path.name}.*-*.*"))
     for scratch in scratch_folders:
         if (scratch / OLD).exists() and not path.exists():
-            whole = scratch / path.name if (scratch / path.name).exists() else scratch / OLD
-            whole.replace(path)
+            source = scratch / path.name if (scratch / path.name).exists() else scratch / OLD
+            source.replace(path)
             sync(path.parent)
         shutil.rmtree(scratch, ignore_errors=True)
     return bool(scratch_folders)

@@ -6,7 +6,7 @@ import ast
 import sys
 from functools import cache
 from importlib import import_module
-from inspect import getsource
+from pathlib import Path
 
 
 def lazy_attribute(package: str, name: str) -> object:
@@ -35,7 +35,8 @@ def lazy_attribute(package: str, name: str) -> object:
 @cache
 def _modules(package: str) -> dict[str, str]:
     """Return the module that each public name of a package is imported from for type checkers."""
-    statements = ast.walk(ast.parse(getsource(sys.modules[package])))
+    # Not inspect.getsource: it asks the package for attributes, and so would call this again.
+    statements = ast.walk(ast.parse(Path(str(sys.modules[package].__file__)).read_text("utf-8")))
     imports = [node for node in statements if isinstance(node, ast.ImportFrom) and node.module]
     public = sys.modules[package].__all__
     return {alias.name: str(node.module) for node in imports for alias in node.names if alias.name in public}

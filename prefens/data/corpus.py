@@ -1,4 +1,4 @@
-"""A data set made ready for training: pairs in canonical order, extra training rows, folds and prompt groups."""
+"""A data set that is ready for training: pairs in canonical order, extra training rows, folds and prompt groups."""
 
 from __future__ import annotations
 
@@ -25,10 +25,14 @@ class Corpus:
 
     Attributes
     ----------
-    pairs : (n + e) labelled pairs, the n scored or held out first.
-    folds : the assignment of the first n.
-    group : (n + e,) prompt group of each.
-    extra_digest : the digest of the extra rows, or None without any; part of a member's recipe.
+    pairs : Pairs
+        n + e labelled pairs: n that are scored or held out, then e that are only trained on.
+    folds : Folds
+        The assignment of the first n.
+    group : array of str, shape (n + e,)
+        The prompt group of each pair.
+    extra_digest : str or None
+        The digest of the extra rows, a part of a member's recipe; None where there are none.
     """
 
     pairs: Pairs
@@ -37,17 +41,17 @@ class Corpus:
     extra_digest: str | None
 
     def train_rows(self, fold: Fold) -> Ints:
-        """Return the rows to train on: other folds' rows, and extra ones whose prompt is not held out."""
+        """Return the rows to train on, (m,): those of other folds, and extra ones whose prompts are not predicted."""
         held_out = set(self.group[np.concatenate([fold.valid, fold.holdout])])
         n = len(self.folds.ids)
         extra = [row for row in range(n, len(self.pairs)) if self.group[row] not in held_out]
-        left_out = len(self.pairs) - n - len(extra)
-        if left_out:
-            log.info("fold %d: %d extra rows left out, their prompts are held out", fold.index, left_out)
+        dropped = len(self.pairs) - n - len(extra)
+        if dropped:
+            log.info("fold %d: %d extra rows left out, their prompts are held out", fold.index, dropped)
         return np.concatenate([fold.train, np.array(extra, dtype=np.int64)])
 
     def inner_folds(self, rows: Ints, seed: int) -> NDArray[np.int8]:
-        """Split training rows once more, in the same manner, for choices that must not see the held-out fold."""
+        """Return a fold, in [0, 5), for each training row, (m,): for choices that must not see the fold to predict."""
         grouped = self.folds.settings["scheme"] == Scheme.stratified_group.name
         unit = self.group[rows] if grouped else self.pairs.ids[rows]
         shares = np.full(INNER_FOLDS, 1.0 / INNER_FOLDS)
@@ -55,15 +59,25 @@ class Corpus:
 
 
 def make_corpus(source: Source, settings: FoldSettings) -> Corpus:
-    """Load labelled pairs, sort them by id, so that the order of the file changes nothing, and split them."""
+    """Load labelled pairs, sort them by id, so that the order of the file changes nothing, and split them.
+
+    Raises
+    ------
+    DataError
+        Where rows can't be read.
+    ConfigError
+        Where a fold would be left without rows.
+    """
     loaded = source.load(labelled=True).pairs
     pairs = loaded.take(np.argsort(loaded.ids))
     parts = [load_pairs(Path(path)).pairs for path in source.extra]
     if parts:
         extra = Pairs.concatenate(parts)
-        parts = [extra.take(np.argsort(row_digests(extra), kind="stable"))]  # nor does the order of these
-    whole = Pairs.concatenate([pairs, *parts])
+        parts = [
+            extra.take(np.argsort(row_digests(extra), kind="stable"))
+        ]  # the order of extra files and rows changes nothing
+    everything = Pairs.concatenate([pairs, *parts])
     folds = make_folds(pairs, settings)
     log.info("%d pairs, %d different prompts, %s folds", len(pairs), len(set(folds.group)), settings.k)
     extra_digest = data_digest(parts[0]) if parts else None
-    return Corpus(whole, folds, prompt_groups(whole), extra_digest)
+    return Corpus(everything, folds, prompt_groups(everything), extra_digest)

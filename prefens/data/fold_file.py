@@ -1,4 +1,4 @@
-"""Folds that were made elsewhere: a file of ids with the fold of each."""
+"""External folds: a file of ids with the fold of each."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from prefens.data.table import read_table
 
 log = logging.getLogger(__name__)
 
-MOST = 100  # folds
+MAX_FOLDS = 100
 
 
 def read_folds(path: Path, rows: LabelledRows) -> Folds:
@@ -24,25 +24,29 @@ def read_folds(path: Path, rows: LabelledRows) -> Folds:
 
     Parameters
     ----------
-    path : columns id, each of the rows' once, and fold, 0 to k - 1 with 2 to 100 folds, or -1 for the hold-out.
+    path : Path
+        A file with the columns id, each of the rows' once, and fold: 0 to k - 1 for 2 to 100 folds, or -1 for held out.
+    rows : LabelledRows
+        The rows that the folds are for.
 
     Raises
     ------
-    DataError naming the file, and up to 10 offenders by row and id, or how many ids or which folds are missing.
+    DataError
+        Where cells can't be read (up to 10 are named by row and id), or where ids or folds are missing or unknown.
     """
     table = read_table(path, ("id", "fold"), ())
     problems = dict(table.broken)
     ids = read_ids(table, problems)
     cells = list(table.pop("fold"))
     numbers = np.array([number(cell) for cell in cells])
-    whole = np.isin(numbers, range(HOLDOUT, MOST))
-    for row in np.flatnonzero(~whole):
+    valid = np.isin(numbers, range(HOLDOUT, MAX_FOLDS))
+    for row in np.flatnonzero(~valid):
         problems.setdefault(int(row), f"fold {cells[row]!r}")
     if problems:
-        raise refusal(str(path), ids, problems, "folds", f"unique ids, folds {HOLDOUT} (held out) to {MOST - 1}")
-    given = dict(zip(ids, numbers.astype(int).tolist(), strict=True))
-    _check_ids(path, rows, given)
-    fold = np.array([given[id_] for id_ in rows.ids])
+        raise refusal(str(path), ids, problems, "folds", f"unique ids, folds {HOLDOUT} (held out) to {MAX_FOLDS - 1}")
+    fold_of_id = dict(zip(ids, numbers.astype(int).tolist(), strict=True))
+    _check_ids(path, rows, fold_of_id)
+    fold = np.array([fold_of_id[id_] for id_ in rows.ids])
     k = max(int(fold.max()) + 1, 2)
     empty = sorted(set(range(k)) - set(fold.tolist()))
     if empty:
@@ -50,23 +54,23 @@ def read_folds(path: Path, rows: LabelledRows) -> Folds:
             f"{path}: no row for folds {empty}", f"rows in each of folds 0 to {k - 1}", "number them from 0"
         )
     _warn_of_leaks(path, rows, fold)
-    about = {"scheme": "file", "k": k, "seed": None, "holdout": float((fold == HOLDOUT).mean())}
-    return Folds(rows.ids, rows.label, rows.group, fold.astype(np.int8), about, rows.data_digest, rows.truth)
+    settings = {"scheme": "file", "k": k, "seed": None, "holdout": float((fold == HOLDOUT).mean())}
+    return Folds(rows.ids, rows.label, rows.group, fold.astype(np.int8), settings, rows.data_digest, rows.truth)
 
 
-def _check_ids(path: Path, rows: LabelledRows, given: Mapping[str, int]) -> None:
-    lacking = [id_ for id_ in rows.ids if id_ not in given]
-    unknown = given.keys() - set(rows.ids)
-    if lacking or unknown:
+def _check_ids(path: Path, rows: LabelledRows, fold_of_id: Mapping[str, int]) -> None:
+    missing = [id_ for id_ in rows.ids if id_ not in fold_of_id]
+    unknown = fold_of_id.keys() - set(rows.ids)
+    if missing or unknown:
         raise DataError(
-            f"{path}: {len(lacking)} of {len(rows.ids)} ids missing (first: {', '.join(lacking[:3]) or 'none'}), "
+            f"{path}: {len(missing)} of {len(rows.ids)} ids missing (first: {', '.join(missing[:3]) or 'none'}), "
             f"{len(unknown)} unknown (first: {', '.join(sorted(unknown)[:3]) or 'none'})",
             "each labelled id exactly once",
-            "mend the file",
+            "correct the file",
         )
 
 
 def _warn_of_leaks(path: Path, rows: LabelledRows, fold: Ints) -> None:
-    several = len({*zip(rows.group, fold.tolist(), strict=True)}) - len({*rows.group})
-    if several:
-        log.warning("%s: prompts in more than one fold (%d times): they leak from training to scoring", path, several)
+    leaks = len({*zip(rows.group, fold.tolist(), strict=True)}) - len({*rows.group})
+    if leaks:
+        log.warning("%s: prompts in more than one fold (%d times): they leak from training to scoring", path, leaks)

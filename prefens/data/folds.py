@@ -1,4 +1,4 @@
-"""Folds that don't leak: grouped by normalised prompt and stratified by outcome, equal on every machine."""
+"""Folds that don't leak: grouped by normalized prompt and stratified by outcome, equal on every machine."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 class Scheme(Enum):
-    """How rows are kept together: by normalised prompt, or not at all (which leaks shared prompts)."""
+    """Which rows share a fold: those of one normalized prompt, or none (which leaks prompts that several rows have)."""
 
     stratified_group = "stratified_group"
     stratified = "stratified"
@@ -30,7 +30,24 @@ class Scheme(Enum):
 
 @dataclass(frozen=True)
 class FoldSettings:
-    """scheme; k folds (2 or more); seed of the assignment; holdout, the share in [0, 0.5] of rows kept out of all."""
+    """How rows are split.
+
+    Attributes
+    ----------
+    scheme : Scheme
+        Which rows share a fold.
+    k : int
+        The number of folds, 2 to 100.
+    seed : int
+        The seed of the assignment.
+    holdout : float
+        The share of rows, in [0, 0.5], that nothing trains, tunes or fits weights on.
+
+    Raises
+    ------
+    ConfigError
+        Where k or holdout is out of range.
+    """
 
     scheme: Scheme = Scheme.stratified_group
     k: int = 5
@@ -47,8 +64,8 @@ class FoldSettings:
 def prompt_groups(pairs: Pairs) -> Strings:
     """Return the prompt group of each pair, (n,) of 16 hex digits.
 
-    Prompts that are equal after Unicode compatibility, case, space and punctuation folding share a
-    group, all turns taken together; a prompt of nothing but punctuation is compared as it stands.
+    Prompts, all turns together, share a group where they are equal without case, spaces, punctuation and Unicode
+    compatibility forms. A prompt of punctuation alone is compared as it is.
     """
 
     def group(turns: Sequence[str]) -> str:
@@ -60,12 +77,12 @@ def prompt_groups(pairs: Pairs) -> Strings:
 
 
 def data_digest(pairs: Pairs) -> str:
-    """Return the digest of labelled pairs' ids, texts, labels and known truth, whatever the order of the rows."""
+    """Return the digest of the ids, texts, labels and truth of labelled pairs; the order of the rows is irrelevant."""
     return hashlib.sha256("".join(sorted(row_digests(pairs))).encode()).hexdigest()
 
 
 def row_digests(pairs: Pairs) -> list[str]:
-    """Return the digest of each labelled pair."""
+    """Return the digest of each labelled pair: n strings of 64 hex digits."""
     truth = [None] * len(pairs) if pairs.truth is None else pairs.truth.tolist()
     columns = zip(
         pairs.ids, pairs.prompt, pairs.response_a, pairs.response_b, pairs.labels.tolist(), truth, strict=True
@@ -75,13 +92,22 @@ def row_digests(pairs: Pairs) -> list[str]:
 
 @dataclass(frozen=True, eq=False)
 class LabelledRows:
-    """All that splitting and scoring n rows need: texts may be elsewhere.
+    """n labelled rows without texts: what splitting and scoring need.
 
     Attributes
     ----------
-    ids : (n,) of str; label : (n,) int8; group : (n,) of str, the prompt group.
-    data_digest : the digest of what was read; truth : as in `Pairs`.
-    grouped : False where prompts are not known and each row is a group of its own.
+    ids : array of str, shape (n,)
+        Each once.
+    label : array of int8, shape (n,)
+        In the order of `Outcome`.
+    group : array of str, shape (n,)
+        The prompt group.
+    data_digest : str
+        The digest of the rows, 64 hex digits.
+    truth : array, shape (n, 2, K), or None
+        As in `Pairs`.
+    grouped : bool
+        False where prompts are unknown, so that each row is a group of its own.
     """
 
     ids: Strings
@@ -105,11 +131,16 @@ def make_folds(pairs: Pairs, settings: FoldSettings) -> Folds:
 def split_rows(rows: LabelledRows, settings: FoldSettings) -> Folds:
     """Assign rows to folds.
 
-    Raises ConfigError where a fold would stay empty. The assignment depends on ids, prompt groups,
-    labels and settings alone, not on the order of the rows or on the machine.
+    The assignment depends on ids, prompt groups, labels and settings alone, not on the order of the rows or on the
+    machine.
+
+    Raises
+    ------
+    ConfigError
+        Where a fold would be left without rows, or the hold-out with fewer than two prompts.
     """
     group, count = rows.group, len(rows.ids)
-    scheme = settings.scheme if rows.grouped else Scheme.stratified  # what it comes to, and is called
+    scheme = settings.scheme if rows.grouped else Scheme.stratified  # then both schemes are the same
     unit = group if scheme is Scheme.stratified_group else rows.ids
     if len(set(unit)) < settings.k + 2 * (settings.holdout > 0) or len(set(group)) < 2:
         raise ConfigError(
@@ -118,7 +149,7 @@ def split_rows(rows: LabelledRows, settings: FoldSettings) -> Folds:
             "give more pairs, or fewer folds",
         )
     fold = np.zeros(count, dtype=np.int8)
-    if settings.holdout:  # by prompt whatever the scheme: nothing may have seen its prompts
+    if settings.holdout:  # by prompt in every scheme: no other row may have its prompts
         shares = np.array([1.0 - settings.holdout, settings.holdout])
         fold[assign(rows.label, group, shares, settings.seed) == 1] = HOLDOUT
         if len(set(group[fold == HOLDOUT])) < 2:
@@ -137,47 +168,58 @@ def split_rows(rows: LabelledRows, settings: FoldSettings) -> Folds:
             f"rows in each of folds.k={settings.k} folds",
             "give fewer folds (folds.k=3), or folds=stratified if shared prompts may leak",
         )
-    described: dict[str, Any] = asdict(settings) | {"scheme": scheme.name}
-    return Folds(rows.ids, rows.label, group, fold, described, rows.data_digest, rows.truth)
+    values: dict[str, Any] = asdict(settings) | {"scheme": scheme.name}
+    return Folds(rows.ids, rows.label, group, fold, values, rows.data_digest, rows.truth)
 
 
 def assign(label: NDArray[np.int8], unit: Strings, shares: Floats, seed: int) -> Ints:
-    """Return the bucket of each row, (n,) in [0, len(shares)), such that rows of one unit stay together.
+    """Return the bucket of each row, (n,) in [0, B), such that rows of one unit share a bucket.
 
-    Units of several rows go one by one, largest first, where they least disturb the balance of outcomes;
-    units of one row then fill what each bucket lacks of each outcome, so that outcome counts differ from
-    `shares` by about one row. Units are ordered by a hash of seed and name.
+    Units of several rows are assigned one by one, largest first, to the bucket where they disturb the balance of
+    outcomes least. Units of one row then fill what each bucket lacks of each outcome, so that the counts differ from
+    the targets by about one row. Units are ordered by a hash of seed and name.
+
+    Parameters
+    ----------
+    label : array of int8, shape (n,)
+        In the order of `Outcome`.
+    unit : array of str, shape (n,)
+        Rows with the same one share a bucket.
+    shares : array of float64, shape (B,)
+        The share of rows of each bucket, summing to 1.
+    seed : int
+        Orders the units.
     """
-    names, place = np.unique(unit.astype(str), return_inverse=True)
+    names, unit_index = np.unique(unit.astype(str), return_inverse=True)
     counts = np.zeros((len(names), n_outcomes(label)))
-    np.add.at(counts, (place, label.astype(np.int64)), 1)
+    np.add.at(counts, (unit_index, label.astype(np.int64)), 1)
     rank = np.argsort([hashlib.sha256(f"{seed}:{name}".encode()).digest() for name in names])
     sizes = counts.sum(axis=1)
     totals = counts.sum(axis=0)
-    wanted = shares[:, None] * np.append(totals, totals.sum())  # (buckets, outcomes and all)
-    load = np.zeros_like(wanted)
-    chosen = np.empty(len(names), dtype=np.int64)
+    target = shares[:, None] * np.append(totals, totals.sum())  # (B, K + 1): rows per outcome, and all rows
+    load = np.zeros_like(target)
+    bucket = np.empty(len(names), dtype=np.int64)
 
     several = rank[sizes[rank] > 1]
     for index in several[np.argsort(-sizes[several], kind="stable")]:
         added = np.append(counts[index], sizes[index])
-        # The growth of sum(load^2 / wanted), a chi-squared distance from the wanted counts.
-        growth = ((2 * load + added) * added / np.maximum(wanted, 1e-9)).sum(axis=1)
-        chosen[index] = int(np.argmin(growth))
-        load[chosen[index]] += added
+        # The growth of sum(load^2 / target), a chi-squared distance from the target counts.
+        growth = ((2 * load + added) * added / np.maximum(target, 1e-9)).sum(axis=1)
+        bucket[index] = int(np.argmin(growth))
+        load[bucket[index]] += added
 
     singles = rank[sizes[rank] == 1]
     for outcome in Outcome:
         of_outcome = singles[counts[singles, outcome] == 1]
-        quota = _fill(wanted[:, outcome] - load[:, outcome], wanted[:, -1] - load[:, -1], len(of_outcome))
-        chosen[of_outcome] = np.repeat(np.arange(len(shares)), quota)
+        quota = _quotas(target[:, outcome] - load[:, outcome], target[:, -1] - load[:, -1], len(of_outcome))
+        bucket[of_outcome] = np.repeat(np.arange(len(shares)), quota)
         load[:, outcome] += quota
         load[:, -1] += quota
-    return chosen[place]
+    return bucket[unit_index]
 
 
-def _fill(lacking: Floats, lacking_in_all: Floats, amount: int) -> Ints:
-    """Share `amount` rows out over buckets in whole numbers, to where most is lacking."""
+def _quotas(lacking: Floats, lacking_in_all: Floats, amount: int) -> Ints:
+    """Divide `amount` rows among buckets, (B,): most to where most rows of the outcome are lacking, then of all."""
     positive = np.clip(lacking, 0.0, None)
     scale = min(1.0, amount / positive.sum()) if positive.sum() else 0.0
     quota = np.floor(positive * scale + 1e-9).astype(np.int64)

@@ -1,4 +1,4 @@
-"""Pairs from a pandas frame, for callers that hold one: a served model, a notebook."""
+"""Pairs from a pandas frame, as a served model or a notebook has them."""
 
 from __future__ import annotations
 
@@ -17,10 +17,20 @@ if TYPE_CHECKING:
 
 
 def load_frame(frame: pd.DataFrame, strict: bool = False) -> LoadedPairs:
-    """Read test pairs from a frame with columns prompt, response_a, response_b; others, ids too, are not looked at.
+    """Read test pairs from a frame.
 
-    Texts are JSON lists of turns, as in the competition's files, or lists of strings. The ids of the pairs are the
-    rows' numbers from 1. Malformed rows are left out and listed, or refused where `strict`; errors as in `load_pairs`.
+    Parameters
+    ----------
+    frame : pandas.DataFrame, n rows
+        The columns prompt, response_a and response_b: JSON lists of turns, as in the competition's files, or lists of
+        strings. Other columns are ignored. The ids of the pairs are the numbers of the rows, from 1.
+    strict : bool
+        False leaves malformed rows out and lists them; True refuses them.
+
+    Raises
+    ------
+    DataError
+        Where a column is missing, or where rows are malformed and `strict`.
     """
     missing = [name for name in TEXT if name not in frame.columns]
     if missing:
@@ -36,15 +46,15 @@ def load_frame(frame: pd.DataFrame, strict: bool = False) -> LoadedPairs:
 
 def _column(series: pd.Series[Any]) -> pa.ChunkedArray:
     """Return a column as text; missing cells as null."""
-    cells = [None if gone else _text(cell) for cell, gone in zip(series, series.isna(), strict=True)]
-    whole = [cell if cell is None else cell.encode("utf-8", "replace").decode() for cell in cells]
-    return pa.chunked_array([pa.array(whole, pa.string())])
+    cells = [None if missing else _text(cell) for cell, missing in zip(series, series.isna(), strict=True)]
+    texts = [cell if cell is None else cell.encode("utf-8", "replace").decode() for cell in cells]
+    return pa.chunked_array([pa.array(texts, pa.string())])
 
 
 def _text(cell: Any) -> str:
     """Return a cell as the JSON that a file would hold."""
-    return cell if isinstance(cell, str) else json.dumps(cell, default=_plain)
+    return cell if isinstance(cell, str) else json.dumps(cell, default=_json_value)
 
 
-def _plain(value: Any) -> Any:
+def _json_value(value: Any) -> Any:
     return value.tolist() if isinstance(value, np.ndarray | np.generic) else repr(value)

@@ -1,4 +1,4 @@
-"""Labels without texts: what blending needs where the pairs themselves are not at hand."""
+"""Labels without texts, for blending without the pairs."""
 
 from __future__ import annotations
 
@@ -26,12 +26,14 @@ def read_labels(path: Path) -> LabelledRows:
 
     Parameters
     ----------
-    path : columns id and either the three one-hot winner columns or `label`, 0, 1 or 2 in the order of `Outcome`;
-        optionally `group`, the same for rows that share a prompt. Without it each row is a group of its own.
+    path : Path
+        A file with the column id and either the three one-hot winner columns or `label`, 0, 1 or 2 in the order of
+        `Outcome`; optionally `group`, the same for rows that share a prompt. Without it each row is its own group.
 
     Raises
     ------
-    DataError naming the file, and its columns or up to 10 offenders by row and id.
+    DataError
+        Where columns are missing, or where cells can't be read: up to 10 are named by row and id.
     """
     table = read_table(path, ("id",), (*LABEL, "label", "group"))
     problems = dict(table.broken)
@@ -50,11 +52,11 @@ def read_labels(path: Path) -> LabelledRows:
 
 def _read_label(table: FileTable, problems: dict[int, str]) -> NDArray[np.int8]:
     if set(LABEL) <= set(table.columns):
-        one_hot = read_one_hot(table, problems).astype(np.int8)
-        for place, cell in enumerate(table.pop("label") if "label" in table.columns else ()):
-            if number(cell) != one_hot[place]:
-                problems.setdefault(place, f"label {cell!r}, but {LABEL[one_hot[place]]}=1")
-        return one_hot
+        label = read_one_hot(table, problems)
+        for row, cell in enumerate(table.pop("label") if "label" in table.columns else ()):
+            if number(cell) != label[row]:
+                problems.setdefault(row, f"label {cell!r}, but {LABEL[label[row]]}=1")
+        return label
     if "label" not in table.columns:
         raise DataError(
             f"{table.name}: columns {', '.join(table.header)[:500]}",
@@ -63,10 +65,10 @@ def _read_label(table: FileTable, problems: dict[int, str]) -> NDArray[np.int8]:
         )
     cells = list(table.pop("label"))
     numbers = np.array([number(cell) for cell in cells])
-    known = np.isin(numbers, list(Outcome)) & np.array([not isinstance(cell, bool) for cell in cells], dtype=bool)
-    for row in np.flatnonzero(~known):
-        problems.setdefault(int(row), f"label {cells[row]!r}, expected 0 (A wins), 1 (B wins) or 2 (tie)")
-    return np.where(known, numbers, 0).astype(np.int8)
+    valid = np.isin(numbers, list(Outcome)) & np.array([not isinstance(cell, bool) for cell in cells], dtype=bool)
+    for row in np.flatnonzero(~valid).tolist():
+        problems.setdefault(row, f"label {cells[row]!r}, expected 0 (A wins), 1 (B wins) or 2 (tie)")
+    return np.where(valid, numbers, 0).astype(np.int8)
 
 
 def _read_group(table: FileTable, problems: dict[int, str]) -> Strings:

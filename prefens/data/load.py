@@ -1,4 +1,4 @@
-"""From raw columns to pairs: every cell is checked, every offender named, nothing dropped in silence."""
+"""Pairs from raw columns: every cell is checked, and every row that can't be read is named."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from prefens.data.table import FileTable, read_table
 
 
 def strict_loads(cell: str) -> Any:
-    """Parse JSON as orjson does, by refusing lone surrogates: for machines without it (a bundle's, say)."""
+    """Parse JSON and refuse lone surrogates, as orjson does; for machines without orjson."""
     if "\\ud" in cell.lower():
         raise ValueError("surrogates")
     return json.loads(cell)
@@ -38,20 +38,26 @@ log = logging.getLogger(__name__)
 TEXT = ("prompt", "response_a", "response_b")
 LABEL = ("winner_model_a", "winner_model_b", "winner_tie")  # in the order of Outcome
 MODEL = ("model_a", "model_b")
-LISTED = 10  # offenders named in one error
+LISTED_ROWS = 10  # malformed rows that one error names
 SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(eq=False)
 class LoadedPairs:
-    """What loading gives: the readable pairs, and the story of the others.
+    """The readable pairs of an input, and what is wrong with the other rows.
 
     Attributes
     ----------
-    pairs : the m readable rows, in the input's order.
-    ids : (n,) the ids of all rows, in the input's order; rows : (m,) where the readable ones stood.
-    problems : 0-based row -> what came and what was expected; empty where unreadable rows are refused.
-    repaired : kind of repair -> number of rows.
+    pairs : Pairs
+        The m readable rows, in the order of the input.
+    ids : array of str, shape (n,)
+        The ids of all rows, in the order of the input.
+    rows : array of int64, shape (m,)
+        The positions of the readable rows in the input.
+    problems : dict of int to str
+        By row (0-based), what came and what was expected; empty where malformed rows are refused.
+    repaired : dict of str to int
+        By kind of repair, the number of texts.
     """
 
     pairs: Pairs
@@ -66,21 +72,26 @@ def load_pairs(path: Path, labelled: bool = True, strict: bool = True) -> Loaded
 
     Parameters
     ----------
-    path : columns id, prompt, response_a, response_b, each text a JSON list of turns (parquet: or a list of
-        strings); with `labelled` also the three one-hot winner columns; model_a and model_b where they exist.
-    labelled : False ignores label and model columns: the rows are test rows.
-    strict : False leaves malformed rows out of `pairs` and lists them in `problems`.
+    path : Path
+        A file with the columns id, prompt, response_a, response_b, each text a JSON list of turns (in parquet also a
+        list of strings); with `labelled` the three one-hot winner columns too; model_a and model_b where they exist.
+    labelled : bool
+        False ignores label and model columns: the rows are test rows.
+    strict : bool
+        False leaves malformed rows out of `pairs` and lists them in `problems`; True refuses them.
 
     Raises
     ------
-    DataError naming the file, and up to 10 offenders with row number (1-based, header not counted) and id.
+    DataError
+        Where columns are missing, or where rows are malformed and `strict`: up to 10 are named by row (1-based, the
+        header not counted) and id.
     """
     required = ("id", *TEXT, *LABEL) if labelled else ("id", *TEXT)
     return check_table(read_table(Path(path), required, MODEL if labelled else ()), labelled, strict)
 
 
 def check_table(table: FileTable, labelled: bool, strict: bool) -> LoadedPairs:
-    """Turn raw columns into pairs; parameters and errors as in `load_pairs`."""
+    """Return the pairs of raw columns; parameters and errors as in `load_pairs`."""
     problems = dict(table.broken)
     repaired: dict[str, int] = {}
     ids = read_ids(table, problems)
@@ -104,7 +115,7 @@ def check_table(table: FileTable, labelled: bool, strict: bool) -> LoadedPairs:
 
 
 def read_ids(table: FileTable, problems: dict[int, str]) -> Strings:
-    """Return the (n,) ids as text, each once; offenders go to `problems` (0-based row -> what is wrong)."""
+    """Return the ids as text, (n,); rows whose id is empty or repeated are added to `problems`, by row (0-based)."""
     ids = np.empty(table.rows, dtype=object)
     seen: dict[str, int] = {}
     for row, cell in enumerate(table.pop("id")):
@@ -117,14 +128,14 @@ def read_ids(table: FileTable, problems: dict[int, str]) -> Strings:
 
 
 def as_text(cell: Any) -> str:
-    """Return an identifier's cell as text, "" where it is empty."""
+    """Return the cell of an identifier as text, "" where it is empty."""
     if isinstance(cell, float) and cell.is_integer():
         cell = int(cell)  # integers with a gap somewhere, as pandas writes them
     return "" if cell is None else str(cell)
 
 
 def _turns(table: FileTable, column: str, problems: dict[int, str], repaired: dict[str, int]) -> Strings:
-    """Parse a text column into turns; a null cell becomes None until the other texts tell its length."""
+    """Parse a text column into turns; a null cell becomes None until `_match_turns` knows its number of turns."""
     parsed = np.empty(table.rows, dtype=object)
     for row, cell in enumerate(table.pop(column)):
         if row in problems:
@@ -149,7 +160,7 @@ def _turns(table: FileTable, column: str, problems: dict[int, str], repaired: di
 
 
 def _replace_surrogates(turns: Any, repaired: dict[str, int]) -> Any:
-    """Mend what only the lenient parser reads: half of a surrogate pair is no character."""
+    """Replace halves of surrogate pairs, which the lenient parser reads, by the replacement character."""
     if not isinstance(turns, list):
         return turns
     clean = [SURROGATE.sub("\ufffd", turn) if isinstance(turn, str) else turn for turn in turns]
@@ -159,14 +170,14 @@ def _replace_surrogates(turns: Any, repaired: dict[str, int]) -> Any:
 
 
 def _match_turns(texts: dict[str, Strings], problems: dict[int, str], repaired: dict[str, int]) -> None:
-    """Give null texts as many empty turns as the row's other texts have, and compare the counts."""
+    """Replace null texts by as many empty turns as the other texts of the row have, and compare the counts."""
     for row, turns in enumerate(zip(*texts.values(), strict=True)):
         if row in problems or (None not in turns and len(turns[0]) == len(turns[1]) == len(turns[2])):
             continue
         counts = {len(part) for part in turns if part is not None}
         if len(counts) > 1:
-            told = ", ".join(f"{name} {len(texts[name][row])}" for name in TEXT if texts[name][row] is not None)
-            problems[row] = f"unequal turn counts: {told}, expected the same number of turns in each"
+            lengths = ", ".join(f"{name} {len(texts[name][row])}" for name in TEXT if texts[name][row] is not None)
+            problems[row] = f"unequal turn counts: {lengths}, expected the same number of turns in each"
             continue
         repaired["null text read as empty"] = repaired.get("null text read as empty", 0) + 1
         empty = ("",) * max(counts, default=1)
@@ -176,18 +187,18 @@ def _match_turns(texts: dict[str, Strings], problems: dict[int, str], repaired: 
 
 
 def read_one_hot(table: FileTable, problems: dict[int, str]) -> NDArray[np.int8]:
-    """Return the (n,) labels of the three winner columns; offenders go to `problems`."""
+    """Return the labels of the three winner columns, (n,); rows that are not one-hot are added to `problems`."""
     cells = [list(table.pop(name)) for name in LABEL]
     numbers: Floats = np.array([[number(cell) for cell in column] for column in cells]).reshape(len(LABEL), -1)
     one_hot = np.isin(numbers, (0.0, 1.0)).all(axis=0) & (numbers.sum(axis=0) == 1.0)
     for row in np.flatnonzero(~one_hot):
-        told = ", ".join(f"{name}={column[row]!r}" for name, column in zip(LABEL, cells, strict=True))
-        problems.setdefault(int(row), f"label {told}, expected one 1 and two 0")
+        values = ", ".join(f"{name}={column[row]!r}" for name, column in zip(LABEL, cells, strict=True))
+        problems.setdefault(int(row), f"label {values}, expected one 1 and two 0")
     return np.where(one_hot, np.nan_to_num(numbers).argmax(axis=0), 0).astype(np.int8)
 
 
 def number(cell: Any) -> float:
-    """Return a cell's number, NaN where it is none."""
+    """Return the number in a cell, NaN where there is none."""
     try:
         return float(cell)
     except (TypeError, ValueError):
@@ -200,19 +211,31 @@ def _shown(cell: Any) -> str:
 
 
 def refusal(name: str, ids: Strings, problems: Mapping[int, str], kind: str, expected: str) -> DataError:
-    """Return the error that lists up to 10 rows of the file `name` which can't be read as rows of some `kind`."""
-    listed = [f"row {row + 1} (id {ids[row]}): {problems[row]}" for row in sorted(problems)[:LISTED]]
-    more = f"\n    ... and {len(problems) - LISTED} more rows" if len(problems) > LISTED else ""
+    """Return the error about rows that can't be read; up to 10 are listed.
+
+    Parameters
+    ----------
+    name : str
+        The file.
+    ids : array of str, shape (n,)
+        The ids of all rows.
+    problems : mapping of int to str
+        By row (0-based), what is wrong.
+    kind, expected : str
+        What the rows should be, in a word and in detail.
+    """
+    listed = [f"row {row + 1} (id {ids[row]}): {problems[row]}" for row in sorted(problems)[:LISTED_ROWS]]
+    more = f"\n    ... and {len(problems) - LISTED_ROWS} more rows" if len(problems) > LISTED_ROWS else ""
     return DataError(
         f"{name}: {len(problems)} of {len(ids)} rows can't be read as {kind}:\n    " + "\n    ".join(listed) + more,
         expected,
-        "mend or remove these rows (row numbers start at 1 and don't count the header)",
+        "correct or remove these rows (row numbers start at 1 and don't count the header)",
     )
 
 
 @contextmanager
 def _no_garbage_collection() -> Iterator[None]:
-    """Pause the cycle collector: scanning 10^5 new tuples again and again doubles the time, and none is garbage."""
+    """Pause the garbage collector: scanning 10^5 new tuples again and again doubles the time, and none is garbage."""
     enabled = gc.isenabled()
     gc.disable()
     try:

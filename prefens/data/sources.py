@@ -1,4 +1,4 @@
-"""Where pairs come from: the `_target_`s of conf/data/."""
+"""Sources of pairs: the `_target_`s of conf/data/."""
 
 from __future__ import annotations
 
@@ -21,8 +21,10 @@ class Source(ABC):
 
     Attributes
     ----------
-    extra : files of labelled pairs that are trained on and never scored.
-    strict : refuse malformed test rows, rather than leave them out and list them; labelled rows are always refused.
+    extra : list of str
+        Files of labelled pairs that are trained on and never scored.
+    strict : bool
+        Whether malformed test rows are refused, rather than left out and listed. Labelled ones are always refused.
     """
 
     extra: list[str] = field(default_factory=list)
@@ -30,12 +32,18 @@ class Source(ABC):
 
     @abstractmethod
     def load(self, labelled: bool = True) -> LoadedPairs:
-        """Load all pairs; errors as in `load_pairs`. With `labelled` False, labels and models are not read."""
+        """Return all pairs; `labelled` and errors as in `load_pairs`."""
 
 
 @dataclass
 class FileSource(Source):
-    """A CSV or parquet file in the competition's format."""
+    """A CSV or parquet file in the competition's format.
+
+    Attributes
+    ----------
+    path : str or None
+        The file; None is refused when it is loaded.
+    """
 
     path: str | None = None
 
@@ -47,7 +55,17 @@ class FileSource(Source):
 
 @dataclass
 class SyntheticSource(Source):
-    """Generated pairs whose outcome probabilities are known; see `synthetic.Effects`."""
+    """Generated pairs whose outcome probabilities are known.
+
+    Attributes
+    ----------
+    rows : int
+        How many, at least 1.
+    seed : int
+        Of all draws.
+    verbosity, position, tie : float
+        As in `Effects`.
+    """
 
     rows: int = 2000
     seed: int = 0
@@ -66,7 +84,13 @@ class SyntheticSource(Source):
 
 @dataclass
 class HubSource(Source):
-    """A Hugging Face data set with the competition's columns, or a local folder of such files."""
+    """A Hugging Face data set with the competition's columns, or a local folder of such files.
+
+    Attributes
+    ----------
+    name, split, revision : str, str, and str or None
+        As in `load_hub`.
+    """
 
     name: str = "lmarena-ai/arena-human-preference-55k"
     split: str = "train"

@@ -8,15 +8,27 @@ import numpy as np
 import pandas as pd
 
 from prefens.core.files import atomic_write
-from prefens.core.types import Floats, Outcome, Strings
+from prefens.core.types import TOLERANCE, Floats, Outcome, Strings
 
 COLUMNS = {Outcome.A_WINS: "winner_model_a", Outcome.B_WINS: "winner_model_b", Outcome.TIE: "winner_tie"}
 
 
 def write_submission(path: Path, ids: Strings, probabilities: Floats) -> Path:
-    """Write (n,) ids and (n, K) probabilities, in the given order, as the competition's CSV; return the path.
+    """Write the competition's CSV, with the columns id, winner_model_a, winner_model_b, winner_tie; return its path.
 
-    Columns are id, winner_model_a, winner_model_b, winner_tie. ValueError for rows that are no probabilities.
+    Parameters
+    ----------
+    path : Path
+        The file to write, atomically.
+    ids : array of str, shape (n,)
+        In the order of the rows.
+    probabilities : array, shape (n, K)
+        Rows sum to 1 within 1e-6.
+
+    Raises
+    ------
+    ValueError
+        Where the probabilities have another shape, or where rows are no probabilities.
     """
     expected = (len(ids), len(COLUMNS))
     if probabilities.shape != expected:
@@ -24,7 +36,7 @@ def write_submission(path: Path, ids: Strings, probabilities: Floats) -> Path:
     if (
         not np.isfinite(probabilities).all()
         or (probabilities < 0).any()
-        or (abs(probabilities.sum(axis=1) - 1) > 1e-6).any()
+        or (abs(probabilities.sum(axis=1) - 1) > TOLERANCE).any()
     ):
         raise ValueError("rows that are not finite, negative or don't sum to 1")
     frame = pd.DataFrame({"id": ids} | {COLUMNS[outcome]: probabilities[:, outcome] for outcome in COLUMNS})

@@ -1,4 +1,4 @@
-"""Raw columns of a CSV or parquet file, before any meaning is given to them."""
+"""Raw columns of a CSV or parquet file."""
 
 from __future__ import annotations
 
@@ -17,14 +17,25 @@ from prefens.core.errors import DataError
 
 log = logging.getLogger(__name__)
 
-BLOCK = 1 << 24  # bytes of CSV per chunk; a longer row goes the slow way
+BLOCK_BYTES = 1 << 24  # of CSV per chunk; a file with a longer row is read row by row
 
 
 @dataclass(eq=False)
 class FileTable:
-    """Columns by name, all of `rows` cells, and the header that they were chosen from.
+    """Some columns of a file.
 
-    `broken` says of some rows (0-based) why they could not be read.
+    Attributes
+    ----------
+    name : str
+        The file, for errors.
+    columns : dict of str to pyarrow.ChunkedArray
+        The columns by name.
+    rows : int
+        The number of cells of each column.
+    header : tuple of str
+        The names of all columns of the file.
+    broken : dict of int to str
+        By row (0-based), why it could not be read.
     """
 
     name: str
@@ -34,23 +45,35 @@ class FileTable:
     broken: dict[int, str] = field(default_factory=dict)
 
     def pop(self, column: str) -> Iterator[Any]:
-        """Yield a column's cells as Python values and forget it, chunk by chunk, to keep memory low."""
+        """Yield the cells of a column as Python values, and drop the column chunk by chunk, to save memory."""
         chunks = self.columns.pop(column).chunks
         while chunks:
             yield from chunks.pop(0).to_pylist()
 
 
 def read_table(path: Path, required: Sequence[str], optional: Sequence[str]) -> FileTable:
-    """Read the named columns of a CSV file (all cells text) or a parquet file (cells as stored).
+    """Read columns of a CSV file (all cells are text) or of a parquet file (cells as stored).
 
-    Broken rows are returned as such, for the caller to refuse or to work around. DataError where
-    there is no such file, no row, or a required column is missing.
+    Rows that can't be read are listed in `broken`, for the caller to refuse or to leave out.
+
+    Parameters
+    ----------
+    path : Path
+        The file; a parquet file ends in .parquet or .pq.
+    required, optional : sequence of str
+        The names of the columns.
+
+    Raises
+    ------
+    DataError
+        Where the file is missing, empty or damaged, or lacks a required column.
     """
     if not path.is_file():
         raise DataError(f"{path}: no such file", "a CSV or parquet file", "check the path")
     try:
-        wanted = [*required, *optional]
-        table = _read_parquet(path, wanted) if path.suffix.lower() in (".parquet", ".pq") else _read_csv(path, wanted)
+        columns = [*required, *optional]
+        read = _read_parquet if path.suffix.lower() in (".parquet", ".pq") else _read_csv
+        table = read(path, columns)
     except (pa.ArrowInvalid, OSError) as error:
         raise DataError(
             f"{path}: {str(error).splitlines()[0]}", "a whole parquet file", "write or download the file again"
@@ -67,23 +90,23 @@ def read_table(path: Path, required: Sequence[str], optional: Sequence[str]) -> 
     return table
 
 
-def from_arrow(name: str, table: pa.Table, wanted: Sequence[str], header: Sequence[str]) -> FileTable:
-    """Wrap the wanted columns of an Arrow table."""
-    columns = {column: table.column(column) for column in wanted if column in table.column_names}
+def from_arrow(name: str, table: pa.Table, names: Sequence[str], header: Sequence[str]) -> FileTable:
+    """Return columns of an Arrow table; those that it lacks are left out."""
+    columns = {column: table.column(column) for column in names if column in table.column_names}
     return FileTable(name, columns, table.num_rows, tuple(header))
 
 
-def _read_parquet(path: Path, wanted: Sequence[str]) -> FileTable:
+def _read_parquet(path: Path, names: Sequence[str]) -> FileTable:
     import pyarrow.parquet as pq
 
     header = pq.read_schema(path).names
-    table = pq.read_table(path, columns=[name for name in wanted if name in header])
+    table = pq.read_table(path, columns=[name for name in names if name in header])
     table.validate(full=True)  # texts that are not UTF-8, say
-    return from_arrow(str(path), table, wanted, header)
+    return from_arrow(str(path), table, names, header)
 
 
-def _read_csv(path: Path, wanted: Sequence[str]) -> FileTable:
-    """Read with Arrow's parallel parser; a file it refuses is read again row by row, to find out what is wrong."""
+def _read_csv(path: Path, names: Sequence[str]) -> FileTable:
+    """Read with Arrow's parallel parser; a file that it refuses is read again row by row, to find the broken rows."""
     from pyarrow import csv as arrow_csv
 
     if path.stat().st_size == 0:
@@ -93,11 +116,11 @@ def _read_csv(path: Path, wanted: Sequence[str]) -> FileTable:
     try:
         table = arrow_csv.read_csv(
             path,
-            read_options=arrow_csv.ReadOptions(block_size=BLOCK),
+            read_options=arrow_csv.ReadOptions(block_size=BLOCK_BYTES),
             parse_options=arrow_csv.ParseOptions(newlines_in_values=True),
             convert_options=arrow_csv.ConvertOptions(
-                column_types=dict.fromkeys(wanted, pa.string()),
-                include_columns=[name for name in wanted if name in header],
+                column_types=dict.fromkeys(names, pa.string()),
+                include_columns=[name for name in names if name in header],
                 strings_can_be_null=True,
                 quoted_strings_can_be_null=True,
                 null_values=[""],
@@ -105,11 +128,11 @@ def _read_csv(path: Path, wanted: Sequence[str]) -> FileTable:
         )
     except pa.ArrowInvalid as error:
         log.debug("%s: %s; reading it row by row", path, error)
-        return _read_csv_by_row(path, wanted)
-    return from_arrow(str(path), table, wanted, header)
+        return _read_csv_by_row(path, names)
+    return from_arrow(str(path), table, names, header)
 
 
-def _read_csv_by_row(path: Path, wanted: Sequence[str]) -> FileTable:
+def _read_csv_by_row(path: Path, names: Sequence[str]) -> FileTable:
     csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
     text = io.StringIO(path.read_bytes().decode("utf-8-sig", errors="surrogateescape"), newline="")
     reader = csv.reader(text)
@@ -129,6 +152,6 @@ def _read_csv_by_row(path: Path, wanted: Sequence[str]) -> FileTable:
     if last in broken and len(rows[last]) and "columns" in broken[last]:
         broken[last] += " (the last row: is the file cut off?)"
     columns = zip(*rows, strict=True) if rows else [()] * len(header)
-    arrays = {name: pa.array(cells, pa.string()) for name, cells in zip(header, columns, strict=True) if name in wanted}
+    arrays = {name: pa.array(cells, pa.string()) for name, cells in zip(header, columns, strict=True) if name in names}
     chunked = {name: pa.chunked_array([array]) for name, array in arrays.items()}
     return FileTable(str(path), chunked, len(rows), tuple(header), broken)

@@ -12,7 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import orjson
 from filelock import FileLock
 
 from prefens.core.errors import StoreError
@@ -166,7 +165,7 @@ def sync_blend(split: SplitStore, tracker: MlflowTracker) -> int:
 
     StoreError where it is damaged.
     """
-    if not split.has_blend() or tracker.has_blend(digest(split.blend())):
+    if not split.has_blend() or tracker.has_blend(split.blend()["predictions_digest"]):
         return 0
     from prefens.ensemble.blend_files import read_blend
     from prefens.inference.saved_model import stored_model  # members take a while to import
@@ -180,7 +179,6 @@ def log_blend(blend: Blend, files: Sequence[Path], model: Path | None, tracker: 
     """Log a blend with its files, blend.json among them, and its saved model; return the id of its run."""
     from prefens.ensemble.blend_files import blend_tags
 
-    content = next(digest(orjson.loads(path.read_bytes())) for path in files if path.name == "blend.json")
     metrics = {
         f"{result.method.replace('+', '-')}_{kind}": value  # MLflow's names have no +
         for result in blend.results
@@ -193,7 +191,7 @@ def log_blend(blend: Blend, files: Sequence[Path], model: Path | None, tracker: 
         "members": [row.as_dict() for row in blend.members()],
     }
     name, tags = f"blend of {len(blend.names)}", blend_tags(blend)
-    return tracker.log_blend(name, content, metrics, tags, files, tables, model, blend.folds)
+    return tracker.log_blend(name, tags["prefens.blend"], metrics, tags, files, tables, model, blend.folds)
 
 
 def member_stack(split: SplitStore, spec: MemberSpec) -> tuple[OOFStack, OOFStack | None]:

@@ -1,4 +1,4 @@
-"""Assembling comparable members into one stack: joins by id, and refusals that name member and difference."""
+"""The stack of comparable members: joined by id, and refused by the name of the member that does not fit."""
 
 from __future__ import annotations
 
@@ -19,51 +19,69 @@ log = logging.getLogger(__name__)
 def make_stack(
     folds: Folds, members: Mapping[MemberInfo, Sequence[FoldPredictions]], keep: NDArray[np.bool_] | None = None
 ) -> tuple[OOFStack, OOFStack | None]:
-    """Join the fold runs of each member into the OOF stack, and the hold-out stack where rows are held out.
+    """Join the fold runs of each member into the OOF stack, and into the hold-out stack where rows are held out.
 
-    The hold-out prediction of a member is the mean of its fold models' probabilities. A member made elsewhere
-    may have none: then there is no hold-out stack, and a warning.
+    The hold-out prediction of a member is the mean of its fold models' probabilities. An external member may have
+    none: then there is no hold-out stack, and a warning.
 
     Parameters
     ----------
-    keep : (n,) True for the rows to stack, or None for all; members may have more of the rows of `folds`.
+    folds : Folds
+        The assignment that all members share.
+    members : mapping of MemberInfo to sequence of FoldPredictions
+        The fold runs of each member.
+    keep : array of bool, shape (n,), or None
+        The rows to stack, None for all; members may have more rows of `folds`.
+
+    Returns
+    -------
+    OOFStack
+        The rows that folds predict.
+    OOFStack or None
+        The held-out rows.
 
     Raises
     ------
-    StoreError naming the member: another data or fold digest, a missing or doubled fold, missing,
-    unknown or doubled ids, probabilities that are negative, not finite or don't sum to 1.
+    StoreError
+        Where a member has another data or fold digest, a missing or repeated fold, missing, unknown or repeated ids, or
+        probabilities that are negative, not finite or don't sum to 1. The member is named.
     """
     if not members:
         raise StoreError(
             "no complete member", "at least one member with all its folds", "train all folds of a member first"
         )
-    kept = np.ones(len(folds.ids), dtype=bool) if keep is None else keep
-    oof = [_join_folds(info, folds, runs, kept) for info, runs in members.items()]
-    stack = OOFStack(tuple(members), np.stack(oof), folds.rows(folds.scored & kept))
-    held_out = folds.rows(~folds.scored & kept)
+    keep = np.ones(len(folds.ids), dtype=bool) if keep is None else keep
+    oof = [_join_folds(info, folds, runs, keep) for info, runs in members.items()]
+    stack = OOFStack(tuple(members), np.stack(oof), folds.rows(folds.scored & keep))
+    held_out = folds.rows(~folds.scored & keep)
     without = [info.name for info, runs in members.items() if is_external(info) and not len(runs[0].holdout_ids)]
     if len(held_out.ids) and without:
         log.warning("no hold-out score: no predictions of the held-out rows by %s", ", ".join(without))
     if not len(held_out.ids) or without:
         return stack, None
-    known = folds.ids[~folds.scored]
+    expected_ids = folds.ids[~folds.scored]
     means = [
-        np.mean([_aligned(info, held_out.ids, known, run.holdout_ids, run.holdout_probabilities) for run in runs], 0)
+        np.mean(
+            [_aligned(info, held_out.ids, expected_ids, run.holdout_ids, run.holdout_probabilities) for run in runs], 0
+        )
         for info, runs in members.items()
     ]
     return stack, OOFStack(tuple(members), np.stack(means), held_out)
 
 
 def common_rows(folds: Folds, members: Mapping[MemberInfo, Sequence[FoldPredictions]]) -> NDArray[np.bool_]:
-    """Return (n,) True for the rows that every member has; members without any held-out row don't count there.
+    """Return which rows every member has, (n,); a member without any held-out row is ignored on held-out rows.
 
-    StoreError where a fold would be left without rows.
+    Raises
+    ------
+    StoreError
+        Where a fold would be left without rows.
     """
     keep = np.ones(len(folds.ids), dtype=bool)
     for runs in members.values():
         ids = {id_ for run in runs for id_ in (*run.ids, *run.holdout_ids)}
-        there = np.array([id_ in ids for id_ in folds.ids])
-        keep &= there | (~folds.scored & ~(there & ~folds.scored).any())
+        predicted = np.array([id_ in ids for id_ in folds.ids])
+        keep &= predicted | (~folds.scored & ~(predicted & ~folds.scored).any())
     empty = sorted(set(range(folds.k)) - set(folds.fold[keep].tolist()))
     if empty:
         raise StoreError(
@@ -79,44 +97,44 @@ def common_rows(folds: Folds, members: Mapping[MemberInfo, Sequence[FoldPredicti
 
 
 def is_external(info: MemberInfo) -> bool:
-    """Whether a member was made elsewhere."""
+    """Whether another program made the member's probabilities."""
     return info.backbone is None
 
 
-def _join_folds(info: MemberInfo, folds: Folds, runs: Sequence[FoldPredictions], kept: NDArray[np.bool_]) -> Floats:
+def _join_folds(info: MemberInfo, folds: Folds, runs: Sequence[FoldPredictions], keep: NDArray[np.bool_]) -> Floats:
     for run in runs:
         if (run.key.data_digest, run.key.fold_digest) != (folds.data_digest, folds.digest):
             raise StoreError(
-                f"member {info.name}, fold {run.key.fold}: {_told(run.key.data_digest, run.key.fold_digest)}",
-                f"{_told(folds.data_digest, folds.digest)}, as the other members",
+                f"member {info.name}, fold {run.key.fold}: {_digests(run.key.data_digest, run.key.fold_digest)}",
+                f"{_digests(folds.data_digest, folds.digest)}, as the other members",
                 "blend members of the same data and folds",
             )
-    given = sorted(run.key.fold for run in runs)
-    if given != list(range(folds.k)):
+    run_folds = sorted(run.key.fold for run in runs)
+    if run_folds != list(range(folds.k)):
         raise StoreError(
-            f"member {info.name}: folds {given}", f"each of {list(range(folds.k))} once", "train the missing folds"
+            f"member {info.name}: folds {run_folds}", f"each of {list(range(folds.k))} once", "train the missing folds"
         )
     joined = np.full((len(folds.ids), folds.n_outcomes), np.nan)
     for run in runs:
         rows = folds.fold == run.key.fold
-        ids, known = folds.ids[rows & kept], folds.ids[rows]
-        joined[rows & kept] = _aligned(info, ids, known, run.ids, run.probabilities, run.key.fold)
-    return joined[folds.scored & kept]
+        ids, expected_ids = folds.ids[rows & keep], folds.ids[rows]
+        joined[rows & keep] = _aligned(info, ids, expected_ids, run.ids, run.probabilities, run.key.fold)
+    return joined[folds.scored & keep]
 
 
 def _aligned(
-    info: MemberInfo, ids: Strings, known: Strings, given: Strings, probabilities: Floats, fold: int | None = None
+    info: MemberInfo, ids: Strings, expected: Strings, own: Strings, probabilities: Floats, fold: int | None = None
 ) -> Floats:
-    """Return probabilities in the order of `ids`, after checking them; ids among `known` may go unused."""
+    """Return checked probabilities of the rows `own` in the order of `ids`; other ids of `expected` are left out."""
     name = f"member {info.name}, " + ("the hold-out" if fold is None else f"fold {fold}")
-    do = "mend its file and import it again" if is_external(info) else "delete the fold run and train it again"
-    in_order = np.array_equal(given, ids)  # as they come from the store: no need to look each one up
-    place = {} if in_order else {id_: row for row, id_ in enumerate(given)}
-    missing = [] if in_order else [id_ for id_ in ids if id_ not in place]
-    doubled, unknown = (0, 0) if in_order else (len(given) - len(place), len(place.keys() - {*known}))
-    if missing or doubled or unknown:
+    do = "correct its file and import it again" if is_external(info) else "delete the fold run and train it again"
+    in_order = np.array_equal(own, ids)  # as they come from the store: no need to look each one up
+    position = {} if in_order else {id_: row for row, id_ in enumerate(own)}
+    missing = [] if in_order else [id_ for id_ in ids if id_ not in position]
+    repeated, unknown = (0, 0) if in_order else (len(own) - len(position), len(position.keys() - {*expected}))
+    if missing or repeated or unknown:
         raise StoreError(
-            f"{name}: {len(given)} predictions, {doubled} ids doubled, {unknown} unknown, "
+            f"{name}: {len(own)} predictions, {repeated} ids repeated, {unknown} unknown, "
             f"{len(missing)} of {len(ids)} missing (first: {', '.join(map(str, missing[:3])) or 'none'})",
             "each id of the fold exactly once",
             do,
@@ -126,13 +144,13 @@ def _aligned(
     if off.any():
         row = int(np.argmax(off))
         raise StoreError(
-            f"{name}: {int(off.sum())} rows such as id {given[row]}: {probabilities[row].tolist()}",
+            f"{name}: {int(off.sum())} rows such as id {own[row]}: {probabilities[row].tolist()}",
             f"finite, non-negative probabilities that sum to 1 within {TOLERANCE:g}",
             do,
         )
-    ordered: Floats = probabilities if in_order else probabilities[[place[id_] for id_ in ids]]
+    ordered: Floats = probabilities if in_order else probabilities[[position[id_] for id_ in ids]]
     return ordered.astype(np.float64, copy=False)
 
 
-def _told(data_digest: str, fold_digest: str) -> str:
+def _digests(data_digest: str, fold_digest: str) -> str:
     return f"data {short(data_digest)}, folds {short(fold_digest)}"

@@ -1,4 +1,4 @@
-"""Members that were made elsewhere: their probabilities take the place of fold runs, and are checked like ours."""
+"""External members: probabilities of another program that take the place of fold runs, and are checked like them."""
 
 from __future__ import annotations
 
@@ -20,12 +20,18 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class ExternalMember:
-    """Out-of-fold or hold-out probabilities that somebody else's program made.
+    """Out-of-fold and hold-out probabilities that another program made.
 
     Attributes
     ----------
-    name : unique among the members; digest : of the ids and probabilities.
-    ids : (n,) each once; probabilities : (n, K), rows summing to 1 within 1e-6.
+    name : str
+        Unique among the members.
+    digest : str
+        The digest of ids and probabilities, 64 hex digits.
+    ids : array of str, shape (n,)
+        Each once.
+    probabilities : array of float64, shape (n, K)
+        Rows sum to 1 within 1e-6.
     """
 
     name: str
@@ -40,36 +46,43 @@ class ExternalMember:
         return cls(name, digest([ids[order].tolist(), probabilities[order].tolist()]), ids, probabilities)
 
     def spec(self, folds: Folds) -> MemberSpec:
-        """Return the member as the store knows it: no backbone, no seed, and its probabilities as its recipe."""
+        """Return the member as the store knows it: without backbone and seed; its recipe is the digest."""
         recipe = {"external": self.digest, "name": self.name}
         return MemberSpec(None, None, recipe, None, folds.data_digest, folds.digest, external=self.name)
 
     def runs(self, folds: Folds, partial: bool = False) -> list[FoldPredictions]:
-        """Return the probabilities by fold, with those of the hold-out, where there are any, in each.
+        """Return the probabilities fold by fold, each with those of the held-out rows where there are any.
+
+        Parameters
+        ----------
+        folds : Folds
+            The assignment of the rows.
+        partial : bool
+            Whether ids may be missing, and unknown ones are dropped; both are logged with their number.
 
         Raises
         ------
-        StoreError with counts of ids that are unknown or missing, or where only some of the held-out ones
-        are there. `partial` drops unknown ids, with a count, and lets others be missing.
+        StoreError
+            Where ids are unknown or missing and not `partial`, or where only some of the held-out ids are given.
         """
-        place = {id_: row for row, id_ in enumerate(self.ids)}
-        there = np.array([id_ in place for id_ in folds.ids])
-        self._check(folds, there, partial)
+        position = {id_: row for row, id_ in enumerate(self.ids)}
+        predicted = np.array([id_ in position for id_ in folds.ids])
+        self._check(folds, predicted, partial)
 
         def of(rows: NDArray[np.bool_]) -> tuple[Strings, Floats]:
-            ids = folds.ids[rows & there]
-            return ids, self.probabilities[np.array([place[id_] for id_ in ids], dtype=np.int64)]
+            ids = folds.ids[rows & predicted]
+            return ids, self.probabilities[np.array([position[id_] for id_ in ids], dtype=np.int64)]
 
         spec, held_out = self.spec(folds), of(~folds.scored)
         return [FoldPredictions(spec.key(fold), *of(folds.fold == fold), *held_out) for fold in range(folds.k)]
 
-    def _check(self, folds: Folds, there: NDArray[np.bool_], partial: bool) -> None:
-        known = set(folds.ids)
-        unknown = [id_ for id_ in self.ids if id_ not in known]
-        missing, held_out = folds.ids[folds.scored & ~there], folds.ids[~folds.scored & ~there]
-        if not (there & ~folds.scored).any():
-            held_out = held_out[:0]  # no prediction of the hold-out is none to refuse
-        told = ", ".join(
+    def _check(self, folds: Folds, predicted: NDArray[np.bool_], partial: bool) -> None:
+        expected = set(folds.ids)
+        unknown = [id_ for id_ in self.ids if id_ not in expected]
+        missing, held_out = folds.ids[folds.scored & ~predicted], folds.ids[~folds.scored & ~predicted]
+        if not (predicted & ~folds.scored).any():
+            held_out = held_out[:0]  # predictions of none of the held-out rows are no mistake
+        problems = ", ".join(
             f"{len(ids)} of {len(of)} {kind} (first: {', '.join(map(str, ids[:3]))})"
             for kind, ids, of in (
                 ("ids missing", missing, folds.ids[folds.scored]),
@@ -78,11 +91,11 @@ class ExternalMember:
             )
             if len(ids)
         )
-        if told and not partial:
+        if problems and not partial:
             raise StoreError(
-                f"member {self.name}: {told}",
+                f"member {self.name}: {problems}",
                 f"each id of the data once (such as {folds.ids[0]}), of the held-out rows all or none",
-                "mend the file, or blend with partial=true on the rows that every member has",
+                "correct the file, or blend with partial=true on the rows that every member has",
             )
-        if told:
-            log.warning("member %s: %s", self.name, told)
+        if problems:
+            log.warning("member %s: %s", self.name, problems)

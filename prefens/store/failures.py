@@ -1,4 +1,4 @@
-"""Traces of failed fold runs beside where their results would lie, for whoever looks at the sweep later."""
+"""Failed fold runs: why the last attempt failed, in a file beside the folder that the result would have."""
 
 from __future__ import annotations
 
@@ -18,9 +18,16 @@ class Failure:
 
     Attributes
     ----------
-    kind : str, the error's class; error : str, its message.
-    started, time : float, when the attempt began and failed, in seconds since the epoch.
-    host : str; pid : int; where it ran.
+    kind : str
+        The class of the error.
+    error : str
+        Its message.
+    started, time : float
+        When the attempt began and when it failed, in seconds since the epoch.
+    host : str
+        The machine that it ran on.
+    pid : int
+        Its process there.
     """
 
     kind: str
@@ -32,7 +39,7 @@ class Failure:
 
     @property
     def seconds(self) -> float:
-        """How long the attempt took."""
+        """How long the attempt took, in seconds."""
         return self.time - self.started
 
     @property
@@ -42,24 +49,24 @@ class Failure:
 
 
 def note_failure(folder: Path, error: BaseException, started: float) -> None:
-    """Note why the fold run that `folder` would hold, begun at `started` (seconds since the epoch), has failed."""
+    """Store why the fold run of a folder has failed; it began at `started`, in seconds since the epoch."""
     kind = type(error).__name__
     failure = Failure(kind, str(error) or kind, started, time.time(), socket.gethostname(), os.getpid())
-    write_json(_trace(folder), asdict(failure))
+    write_json(_failure_path(folder), asdict(failure))
 
 
 def failure_of(folder: Path) -> Failure | None:
-    """Return why the last attempt at a fold run failed, or None where it did not."""
+    """Return why the last attempt at the fold run of a folder failed, or None where it did not."""
     try:
-        return Failure(**json.loads(_trace(folder).read_text("utf-8")))
+        return Failure(**json.loads(_failure_path(folder).read_text("utf-8")))
     except (OSError, ValueError, TypeError):
         return None
 
 
 def clear_failure(folder: Path) -> None:
-    """Forget the failure of a fold run that has succeeded since."""
-    _trace(folder).unlink(missing_ok=True)
+    """Delete the failure of a fold run that has succeeded since."""
+    _failure_path(folder).unlink(missing_ok=True)
 
 
-def _trace(folder: Path) -> Path:
+def _failure_path(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}.failed.json")

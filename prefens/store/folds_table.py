@@ -1,4 +1,4 @@
-"""Folds as columns of a parquet file: those of the store, and those that a blend's predictions are on."""
+"""Folds as columns of a parquet file: those of the store, and those of a blend's predictions."""
 
 from __future__ import annotations
 

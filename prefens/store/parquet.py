@@ -48,6 +48,6 @@ def read_table(path: Path) -> tuple[pa.Table, dict[str, Any]]:
     except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
         raise StoreError(
             f"{path}: {(str(error) or type(error).__name__).splitlines()[0]}",
-            "a whole parquet file of ours",
+            "a whole parquet file that prefens wrote",
             RETRAIN,
         ) from error

@@ -1,4 +1,4 @@
-"""Files after a kill: whole, mended, cleared away. Linked files: the same where the file system allows, or equal."""
+"""Files after a kill: whole, recovered, deleted. Linked files: the same where the file system allows, or equal."""
 
 import json
 import os

@@ -89,7 +89,7 @@ def test_lock_host_and_heartbeat_all_count(
             assert before == holder
 
 
-def test_a_damaged_lease_is_nobodys(path: Path) -> None:
+def test_a_damaged_lease_has_no_holder(path: Path) -> None:
     path.parent.mkdir()
     path.write_text(json.dumps({"host": "x"})[:5])
     with acquire(path, {}) as before:

@@ -13,9 +13,7 @@ from prefens.core.metrics import (
     p_true,
     row_losses,
 )
-from prefens.data.submission import write_submission
-from prefens.ensemble.leaderboard import leaderboard, mean_entropy, references
-from tests.helpers.examples import column, make_stack, random_stack
+from tests.helpers.examples import column
 
 
 def test_log_loss_agrees_with_scikit_learn(generator: np.random.Generator) -> None:
@@ -54,7 +52,7 @@ def test_accuracy_shares_out_ties() -> None:
     assert accuracy(np.eye(3), np.array([0, 1, 0], dtype=np.int8)) == pytest.approx(2 / 3)
 
 
-def test_calibration_error(generator: np.random.Generator) -> None:
+def test_calibration_error_is_that_of_the_definition(generator: np.random.Generator) -> None:
     truth = generator.dirichlet(np.ones(3), size=40_000)
     label = (generator.random((40_000, 1)) > truth.cumsum(axis=1)).sum(axis=1).astype(np.int8)
     assert calibration_error(truth, label) < 0.01
@@ -84,40 +82,3 @@ def test_clustered_error_covers_the_truth() -> None:
         error = clustered_error(values, column([f"g{row // 5}" for row in range(400)]))
         covered += abs(values.mean()) < 1.96 * error
     assert 0.90 <= covered / 300 <= 0.98
-
-
-def test_the_leaderboard_is_ordered_and_holds_its_references() -> None:
-    from prefens.ensemble.crossfit import evaluate
-    from prefens.ensemble.soft_vote import SoftVote
-
-    stack = random_stack(3, 200, seed=2)
-    rows = leaderboard(stack, evaluate([SoftVote()], stack)[0])
-    assert [row.kind for row in rows].count("member") == 3
-    assert rows[-1].name == "class prior"
-    ranked = [row.scores.log_loss for row in rows[:-1]]
-    assert ranked == sorted(ranked)
-    assert rows[-1].scores.below_prior == pytest.approx(0.0)
-    assert rows[-1].expected == pytest.approx(rows[-1].scores.log_loss)  # the shares are those of the labels
-
-
-def test_the_floor_is_what_the_truth_expects(generator: np.random.Generator) -> None:
-    truth = generator.dirichlet(np.ones(3), size=20_000)
-    label = (generator.random((20_000, 1)) > truth.cumsum(axis=1)).sum(axis=1)
-    stack = make_stack(truth[None], label)
-    folds = type(stack.folds)(**{**vars(stack.folds), "truth": np.stack([truth, truth], axis=1)})
-    floor = next(row for row in references(folds) if row.name == "Bayes floor")
-    assert floor.expected == pytest.approx(floor.scores.log_loss, abs=4 * floor.scores.log_loss_se)
-    assert floor.scores.above_bayes == pytest.approx(0.0)
-    assert mean_entropy(np.array([[1.0, 0.0, 0.0]])) == 0.0
-
-
-def test_a_submission_refuses_what_is_no_probability(tmp_path: object) -> None:
-    from pathlib import Path
-
-    path = Path(str(tmp_path)) / "submission.csv"
-    for bad in ([[0.5, 0.5, 0.5]], [[np.nan, 0.5, 0.5]], [[-0.1, 0.6, 0.5]]):
-        with pytest.raises(ValueError):
-            write_submission(path, column(["1"]), np.array(bad))
-    assert not path.exists()
-    write_submission(path, column(["007"]), np.array([[0.2, 0.3, 0.5]]))
-    assert path.read_text() == "id,winner_model_a,winner_model_b,winner_tie\n007,0.200000000,0.300000000,0.500000000\n"

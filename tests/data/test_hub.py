@@ -19,7 +19,7 @@ def test_a_folder_of_csv_files_is_read_like_a_file(tmp_path: Path, monkeypatch: 
         assert (getattr(found, name) == getattr(pairs, name)).all()
 
 
-def test_an_unknown_name_is_told() -> None:
+def test_an_unknown_name_is_refused() -> None:
     with pytest.raises(DataError, match="no/such-data") as caught:
         HubSource(name="no/such-data").load()
     assert "data.path=FILE" in caught.value.do

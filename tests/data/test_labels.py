@@ -89,7 +89,7 @@ def test_folds_from_a_file(tmp_path: Path, pairs: Pairs, generator: np.random.Ge
     assert read_folds(tmp_path / "folds.parquet", rows).digest == found.digest
 
 
-def test_a_fold_file_that_leaks_is_told(tmp_path: Path, pairs: Pairs, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_fold_file_that_leaks_is_warned_of(tmp_path: Path, pairs: Pairs, caplog: pytest.LogCaptureFixture) -> None:
     rows = read_labels(write_labels(tmp_path / "labels.csv", pairs, grouped=True))
     pd.DataFrame({"id": rows.ids, "fold": np.arange(60) % 5}).to_csv(tmp_path / "folds.csv", index=False)
     with caplog.at_level(logging.WARNING):
@@ -107,7 +107,7 @@ def test_a_fold_file_that_leaks_is_told(tmp_path: Path, pairs: Pairs, caplog: py
         (lambda frame: frame.assign(fold=0), r"no row for folds \[1\]"),
     ],
 )
-def test_wrong_fold_files_are_told(tmp_path: Path, pairs: Pairs, change: object, message: str) -> None:
+def test_wrong_fold_files_are_refused(tmp_path: Path, pairs: Pairs, change: object, message: str) -> None:
     rows = read_labels(write_labels(tmp_path / "labels.csv", pairs))
     frame = pd.DataFrame({"id": range(1000, 1060), "fold": np.arange(60) % 5})
     change(frame).to_csv(tmp_path / "folds.csv", index=False)  # type: ignore[operator]

@@ -141,7 +141,7 @@ def test_lenient_loading_lists_bad_rows_and_keeps_the_rest(tmp_path: Path, name:
     assert [*loaded.ids[loaded.rows]] == [*loaded.pairs.ids]
 
 
-def test_up_to_ten_offenders_at_once(tmp_path: Path) -> None:
+def test_an_error_names_up_to_ten_rows(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         load_pairs(written(tmp_path, *(row(str(place), label="0,0,0") for place in range(25))))
     assert len(re.findall(r"row \d+ \(id", str(caught.value))) == 10
@@ -198,7 +198,7 @@ def test_slow_reader_agrees_with_the_fast_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("parser", ["orjson", "json"])
-def test_both_parsers_mend_and_refuse_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parser: str) -> None:
+def test_both_parsers_repair_and_refuse_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parser: str) -> None:
     from prefens.data import load
 
     if parser == "json":

@@ -1,4 +1,4 @@
-"""Foreign probabilities: what is sound comes through, rounding is mended and counted, the rest is named."""
+"""External probabilities: valid rows are read, rounded ones are renormalized and counted, the others are named."""
 
 import logging
 from pathlib import Path
@@ -42,7 +42,7 @@ def test_parquet_equals_csv_for_numbers_as_ids(tmp_path: Path, values: Floats) -
 
 
 @given(st.integers(0, 1000))
-def test_rounded_rows_are_renormalised(tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
+def test_rounded_rows_are_renormalized(tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
     values = np.random.default_rng(seed).dirichlet(np.ones(3), size=40)
     rounded = values.astype(np.float16).astype(np.float64)
     path = write_probabilities(tmp_path_factory.mktemp("half") / "oof.parquet", IDS, rounded)
@@ -51,22 +51,22 @@ def test_rounded_rows_are_renormalised(tmp_path_factory: pytest.TempPathFactory,
     np.testing.assert_allclose(found, values, atol=1.5e-3)
 
 
-def test_renormalised_rows_are_counted(tmp_path: Path, values: Floats, caplog: pytest.LogCaptureFixture) -> None:
+def test_renormalized_rows_are_counted(tmp_path: Path, values: Floats, caplog: pytest.LogCaptureFixture) -> None:
     values[[3, 7]] *= 1.0015
     with caplog.at_level(logging.WARNING):
         _, found = read_probabilities(write_probabilities(tmp_path / "oof.csv", IDS, values))
-    assert "2 of 40 rows renormalised" in caplog.text
+    assert "2 of 40 rows renormalized" in caplog.text
     np.testing.assert_array_equal(np.delete(found, [3, 7], axis=0), np.delete(values, [3, 7], axis=0))
 
 
 @pytest.mark.parametrize("change", [np.nan, np.inf, -0.1, 0.0021])
-def test_unsound_rows_are_named(tmp_path: Path, values: Floats, change: float) -> None:
+def test_invalid_rows_are_named(tmp_path: Path, values: Floats, change: float) -> None:
     values[5, 0] += change if change == 0.0021 else change - values[5, 0]
     with pytest.raises(DataError, match=r"oof.csv: 1 of 40 rows(.|\n)*row 6 \(id 1005\)"):
         read_probabilities(write_probabilities(tmp_path / "oof.csv", IDS, values))
 
 
-def test_doubled_ids_are_named(tmp_path: Path, values: Floats) -> None:
+def test_repeated_ids_are_named(tmp_path: Path, values: Floats) -> None:
     with pytest.raises(DataError, match=r"row 40 \(id 1000\): id: already in row 1"):
         read_probabilities(write_probabilities(tmp_path / "oof.csv", [*IDS[:-1], IDS[0]], values))
 

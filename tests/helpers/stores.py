@@ -12,7 +12,7 @@ from tests.helpers.examples import run_result
 
 
 def spec_of(folds: Folds, seed: int = 0) -> MemberSpec:
-    return MemberSpec("tfidf", "prefens.members.tfidf.TfidfMember", {"bits": 4}, seed, folds.data_digest, folds.digest)
+    return MemberSpec("tfidf", "tfidf", {"bits": 4}, seed, folds.data_digest, folds.digest)
 
 
 def run_of(folds: Folds, spec: MemberSpec, fold: int) -> FoldPredictions:

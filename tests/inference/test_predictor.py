@@ -40,7 +40,7 @@ def predictor_of(split: SplitStore, weights: dict[str, float]) -> Predictor:
 def split(tmp_path: Path) -> SplitStore:
     corpus = make_corpus(FileSource(path=str(write_csv(tmp_path / "train.csv", make_pairs(60)))), FoldSettings())
     made = OOFStore(tmp_path).put_folds(corpus.folds)
-    target = "prefens.members.style.StyleMember"
+    target = "style"
     spec = MemberSpec("style", target, {}, 0, corpus.folds.data_digest, corpus.folds.digest)
     make = lambda: StyleMember("style", strengths=[0.01])  # noqa: E731
     Trainer(corpus, made, NoTracker(), tmp_path).train_member(spec, make, range(5))
@@ -104,7 +104,7 @@ def test_a_saved_predictor_holds_each_backbone_once(
     make = lambda: EncoderMember("hub/tiny", path=str(base), text=TextSettings(max_length=64), training=training)  # noqa: E731
     corpus = make_corpus(FileSource(path=str(write_csv(tmp_path / "train.csv", make_pairs(40)))), FoldSettings(k=2))
     made = OOFStore(tmp_path).put_folds(corpus.folds)
-    target, digests = "prefens.members.encoder.EncoderMember", (corpus.folds.data_digest, corpus.folds.digest)
+    target, digests = "encoder", (corpus.folds.data_digest, corpus.folds.digest)
     specs = [MemberSpec("tiny", target, {}, seed, *digests) for seed in (0, 1)]
     for spec in specs:
         Trainer(corpus, made, NoTracker(), tmp_path).train_member(spec, make, range(2))

@@ -57,8 +57,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     split = OOFStore(folder / "runs").put_folds(corpus.folds)
     for kind in (StyleMember, TextCnnMember):
         name = kind.__name__.removesuffix("Member").lower()
-        target = f"{kind.__module__}.{kind.__name__}"
-        spec = MemberSpec(name, target, {}, 0, corpus.folds.data_digest, corpus.folds.digest)
+        spec = MemberSpec(name, kind.kind, {}, 0, corpus.folds.data_digest, corpus.folds.digest)
         trainer = Trainer(corpus, split, NoTracker(), folder / "runs")
         trainer.train_member(spec, lambda name=name: make_member(name), range(2))
     make_blend(split, {spec.name: 0.5 for spec in split.members()})
@@ -113,6 +112,7 @@ def test_the_model_holds_code_and_plain_files_alone(split: SplitStore) -> None:
         ".j2",
         ".js",
         ".css",
+        ".typed",
     }
     assert Path("code/prefens/inference/saved_model.py") in parts
 

@@ -66,7 +66,7 @@ def test_an_interrupted_import_goes_on(split: SplitStore, pairs: Pairs) -> None:
 
 def test_what_we_trained_is_never_replaced(split: SplitStore, pairs: Pairs) -> None:
     folds = split.folds
-    ours = MemberSpec("tfidf", "prefens.members.tfidf.TfidfMember", {}, 0, folds.data_digest, folds.digest)
+    ours = MemberSpec("tfidf", "tfidf", {}, 0, folds.data_digest, folds.digest)
     split.put_member(ours)
     external = ExternalMember(ours.name, "d", pairs.ids, member(pairs).probabilities)
     with pytest.raises(StoreError, match="already"):

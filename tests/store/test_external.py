@@ -1,4 +1,4 @@
-"""Foreign members: joined by id, all or nothing of the hold-out, and counted where rows are missing."""
+"""External members: joined by id, all or nothing of the hold-out, and counted where rows are missing."""
 
 import logging
 
@@ -41,7 +41,7 @@ def test_rows_are_joined_by_id(order: list[int], holdout: float) -> None:
         np.testing.assert_allclose(values, expected[id_], atol=1e-15)
 
 
-def test_a_foreign_member_is_its_file() -> None:
+def test_the_file_of_an_external_member_is_its_identity() -> None:
     spec = member().spec(FOLDS[0.0])
     assert (spec.name, spec.backbone, spec.kind, spec.seed) == ("m1", None, None, None)
     other = ExternalMember("m1", "e" * 64, PAIRS.ids, VALUES).spec(FOLDS[0.0])
@@ -101,7 +101,7 @@ def test_unknown_ids_are_dropped_with_a_count_if_asked(caplog: pytest.LogCapture
     assert "blending on 59 of 60 rows" in caplog.text
 
 
-def test_stored_damage_of_a_foreign_member_points_to_its_file() -> None:
+def test_damage_of_an_external_member_points_to_its_file() -> None:
     folds = FOLDS[0.0]
     external = ExternalMember("m1", "d", folds.ids, VALUES * 1.001)
     with pytest.raises(StoreError, match=r"member m1, fold 0: (.|\n)*import it again"):

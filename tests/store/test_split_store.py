@@ -31,7 +31,7 @@ def test_predictions_come_back_bit_by_bit(split: SplitStore, folds: Folds) -> No
         np.testing.assert_array_equal(again.holdout_probabilities, run.holdout_probabilities)
 
 
-def test_members_come_back(split: SplitStore, folds: Folds) -> None:
+def test_members_come_back_as_they_were(split: SplitStore, folds: Folds) -> None:
     for seed in (0, 1):
         split.put_member(spec_of(folds, seed))
     assert list(split.members()) == [spec_of(folds, 0), spec_of(folds, 1)]

@@ -1,4 +1,4 @@
-"""How the synthetic answers are written, and how good each is."""
+"""The texts of synthetic answers, and the quality of each."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from prefens.data.synthetic.tasks import Core, Task
 
 
 class Kind(Enum):
-    """What an answer does with the request; each shows in the text."""
+    """What an answer does with the request; the text shows it."""
 
     RIGHT = "right"  # for unsafe requests: it declines
     WRONG = "wrong"  # for unsafe requests: it complies
@@ -22,10 +22,11 @@ class Kind(Enum):
     EMPTY = "empty"
 
 
-# The quality of an answer in log odds: one of KIND, plus each of MANNER that the text shows. Together with `Effects`
-# these put the Bayes floor near 0.86 nats, and what style alone can reach about halfway from there to the class prior.
-KIND = {Kind.RIGHT: 0.9, Kind.WRONG: -0.6, Kind.OFF_TOPIC: -1.8, Kind.REFUSED: -2.3, Kind.EMPTY: -2.3}
-MANNER = {"formatted": 0.8, "hedged": -1.0, "repetitive": -1.4, "rude": -1.6}
+# The quality of an answer in log odds is that of its kind plus that of each manner that the text shows. With the
+# default `Effects`, the lowest possible log loss is near 0.86 nats, and style alone can get about halfway there
+# from the class prior.
+KIND_QUALITY = {Kind.RIGHT: 0.9, Kind.WRONG: -0.6, Kind.OFF_TOPIC: -1.8, Kind.REFUSED: -2.3, Kind.EMPTY: -2.3}
+MANNER_QUALITY = {"formatted": 0.8, "hedged": -1.0, "repetitive": -1.4, "rude": -1.6}
 
 # Equally spaced quantiles of an answer's length in words: near log-normal, with a median of about 50.
 LENGTHS = (8, 12, 16, 20, 25, 30, 36, 43, 50, 59, 70, 84, 102, 127, 165, 230, 320)
@@ -33,7 +34,19 @@ LENGTHS = (8, 12, 16, 20, 25, 30, 36, 43, 50, 59, 70, 84, 102, 127, 165, 230, 32
 
 @dataclass(frozen=True)
 class Model:
-    """A made-up chatbot: its skill and its share of formatted answers in [0, 1], and its length (1 is average)."""
+    """A fictional chatbot.
+
+    Attributes
+    ----------
+    name : str
+        Its name.
+    skill : float
+        The weight of right answers, in [0, 1].
+    formats : float
+        The share of formatted answers, in [0, 1].
+    length : float
+        The length of its answers, 1 on average.
+    """
 
     name: str
     skill: float
@@ -55,21 +68,21 @@ MODELS = (
 
 @dataclass(frozen=True)
 class Answer:
-    """The text of one turn and its quality (log odds)."""
+    """The text of one turn, and its quality in log odds."""
 
     text: str
     quality: float
 
 
 def draw_answer(draws: Draws, task: Task, model: Model) -> Answer:
-    """Return what `model` answers to `task`."""
+    """Draw the answer of a model to a task."""
     kind = _draw_kind(draws, task, model)
     if kind is Kind.EMPTY:
-        return Answer("", KIND[kind])
+        return Answer("", KIND_QUALITY[kind])
     manner = _draw_manner(draws, model)
-    said = _said(draws, task, kind)
-    text = _write(draws, said, manner, draws.quantile(LENGTHS) * model.length)
-    return Answer(text, KIND[kind] + fsum(MANNER[name] for name in manner))
+    content = _answered_task(draws, task, kind)
+    text = _write(draws, content, manner, draws.quantile(LENGTHS) * model.length)
+    return Answer(text, KIND_QUALITY[kind] + fsum(MANNER_QUALITY[name] for name in manner))
 
 
 def _draw_kind(draws: Draws, task: Task, model: Model) -> Kind:
@@ -82,13 +95,13 @@ def _draw_kind(draws: Draws, task: Task, model: Model) -> Kind:
 
 
 def _draw_manner(draws: Draws, model: Model) -> list[str]:
-    """Return the names in MANNER that an answer of `model` shows, in their order."""
+    """Return the names in MANNER_QUALITY that an answer of `model` shows, in their order."""
     slack = 1 - model.skill
     chances = {"hedged": 0.10 + 0.4 * slack, "repetitive": 0.08 + 0.4 * slack, "rude": 0.06 + 0.35 * slack}
-    return [name for name in MANNER if draws.chance(chances.get(name, model.formats))]
+    return [name for name in MANNER_QUALITY if draws.chance(chances.get(name, model.formats))]
 
 
-def _said(draws: Draws, task: Task, kind: Kind) -> Task:
+def _answered_task(draws: Draws, task: Task, kind: Kind) -> Task:
     """Return the task whose right content the answer gives."""
     if kind is Kind.OFF_TOPIC:
         return draw_other(draws, task)
@@ -99,9 +112,9 @@ def _said(draws: Draws, task: Task, kind: Kind) -> Task:
 
 
 def _write(draws: Draws, task: Task, manner: list[str], budget: float) -> str:
-    """Put together lead, key sentence, block, points up to about `budget` words, and a closing."""
+    """Join lead, key sentence, block, points of about `budget` words in all, and closing."""
     voice, core = task.voice, task.right
-    cheerful = draws.chance(0.4) and not core.key.startswith(voice.refusals)  # "Sure! I can't help" reads oddly
+    cheerful = draws.chance(0.4) and not core.key.startswith(voice.refusals)  # no "Sure! I can't help"
     lead = [draws.pick(voice.greetings)] if cheerful else []
     closing = [draws.pick(voice.closings)] if draws.chance(0.3) else []
     for name, phrases in (("rude", voice.rude), ("hedged", voice.hedges)):
@@ -123,22 +136,22 @@ def _chosen(draws: Draws, core: Core, budget: float) -> list[str]:
     pool = core.points + core.remarks + core.extras
     remarks = range(len(core.points), len(core.points) + len(core.remarks))
     order = chain(range(remarks.start), draws.shuffled(remarks), draws.shuffled(range(remarks.stop, len(pool))))
-    kept: list[int] = []
+    chosen: list[int] = []
     for index in order:
         budget -= len(pool[index].split())
         if budget < 0:
             break
-        kept.append(index)
-    return [_sentence(pool[index]) for index in sorted(kept)]
+        chosen.append(index)
+    return [_sentence(pool[index]) for index in sorted(chosen)]
 
 
 def _repeated(draws: Draws, task: Task, sentences: list[str], budget: float) -> list[str]:
     """Return the sentences over and over, three times at least, until they have `budget` words."""
-    said = sentences[1:]
-    while budget > 0 or len(said) < len(sentences) + 2:
-        said.append(f"{draws.pick(task.voice.again)} {sentences[len(said) % len(sentences)]}")
-        budget -= len(said[-1].split())
-    return said
+    repeated = sentences[1:]
+    while budget > 0 or len(repeated) < len(sentences) + 2:
+        repeated.append(f"{draws.pick(task.voice.again)} {sentences[len(repeated) % len(sentences)]}")
+        budget -= len(repeated[-1].split())
+    return repeated
 
 
 def _formatted(task: Task, lead: str, key: str, block: str, points: list[str], closing: str) -> str:

@@ -1,4 +1,4 @@
-"""The synthetic conversations: which topics come up how often, and how people wrap what they ask."""
+"""Synthetic conversations: the shares of topics, and the sentences around a question."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TOPICS: tuple[tuple[Callable[[Draws], Task], float], ...] = (
 
 
 def draw_conversation(draws: Draws) -> tuple[Task, ...]:
-    """Return the turns of one conversation, all on one topic; nothing is asked twice."""
+    """Draw the turns of a conversation, all on one topic; no question occurs twice."""
     topic, turns = draws.weighted(TOPICS), draws.weighted(TURNS)
     chat: list[Task] = []
     while len(chat) < turns:
@@ -42,7 +42,7 @@ def draw_conversation(draws: Draws) -> tuple[Task, ...]:
 
 
 def draw_other(draws: Draws, task: Task) -> Task:
-    """Return a task on another topic than `task`, for answers that miss the point."""
+    """Draw a task on another topic, for answers that are off topic."""
     other = draws.weighted(TOPICS)(draws)
     while other.topic in (task.topic, "unsafe"):
         other = draws.weighted(TOPICS)(draws)

@@ -1,7 +1,7 @@
-"""Draws that are equal on every machine and Python version.
+"""Random draws that are equal on every machine and Python version.
 
-Python promises that `Random.random()` goes on to give the same sequence for the same seed, and promises it for no other
-method, so everything here is built on that one.
+Python guarantees only for `Random.random()` that a seed gives the same sequence in later versions, so everything here
+is made from it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Draws:
         self.uniform = Random(key).random
 
     def chance(self, probability: float) -> bool:
-        """Return True with the given probability."""
+        """Return True with this probability."""
         return self.uniform() < probability
 
     def between(self, low: int, high: int) -> int:
@@ -52,26 +52,26 @@ class Draws:
         """Yield all of `items` in random order (Fisher-Yates), drawing only for those that are taken."""
         left = list(items)
         while left:
-            place = int(self.uniform() * len(left))
-            left[place], left[-1] = left[-1], left[place]
+            index = int(self.uniform() * len(left))
+            left[index], left[-1] = left[-1], left[index]
             yield left.pop()
 
     def quantile(self, knots: Sequence[float]) -> float:
-        """Return a draw from the distribution with these equally spaced quantiles, linear in between."""
-        place = self.uniform() * (len(knots) - 1)
-        low = int(place)
-        return knots[low] + (place - low) * (knots[low + 1] - knots[low])
+        """Draw from the distribution with these equally spaced quantiles, interpolated linearly."""
+        position = self.uniform() * (len(knots) - 1)
+        low = int(position)
+        return knots[low] + (position - low) * (knots[low + 1] - knots[low])
 
-    def fill(self, template: str, slots: Mapping[str, Sequence[str]], **given: object) -> str:
-        """Return `template` with its {slots} replaced: the given ones as they are, the others drawn from `slots`."""
-        return template.format_map(_Slots(self, slots, given))
+    def fill(self, template: str, slots: Mapping[str, Sequence[str]], **values: object) -> str:
+        """Return a template with its {slots} replaced by `values`, or else by draws from `slots`."""
+        return template.format_map(_Slots(self, slots, values))
 
 
 class _Slots(dict[str, object]):
-    """Draws a slot's value when a template first asks for it, and keeps it for the rest of the template."""
+    """Draws the value of a slot when a template first uses it, and keeps it for the rest of the template."""
 
-    def __init__(self, draws: Draws, slots: Mapping[str, Sequence[str]], given: Mapping[str, object]) -> None:
-        super().__init__(given)
+    def __init__(self, draws: Draws, slots: Mapping[str, Sequence[str]], values: Mapping[str, object]) -> None:
+        super().__init__(values)
         self._draws, self._slots = draws, slots
 
     def __missing__(self, name: str) -> object:

@@ -6,8 +6,8 @@ model to accommodate ties in paired comparison experiments, JASA 65(329), 1970, 
     d = quality_a - quality_b + verbosity * (log words_a - log words_b) + position
 
 the outcomes A wins, B wins and tie have probabilities proportional to exp(d / 2), exp(-d / 2) and tie. Quality is the
-mean over turns of what `answers` adds up from the text alone: being right, being about the question, not
-refusing without need, manners, repetition and formatting. Nothing hidden enters, so the Bayes floor can be attained.
+mean over turns of the quality that `answers` computes from the text: being right, being about the question, not
+refusing without need, manners, repetition and formatting. The texts show all of it, so the Bayes floor can be reached.
 """
 
 from __future__ import annotations
@@ -34,9 +34,17 @@ class Effects:
 
     Attributes
     ----------
-    verbosity : natural-log odds of winning per natural log of the ratio of word counts; any finite number.
-    position : natural-log odds that A gains by being shown first; any finite number.
-    tie : Davidson's nu > 0, the weight of a tie between equals, where each win weighs 1.
+    verbosity : float
+        Log odds of winning per log of the ratio of word counts.
+    position : float
+        Log odds that A gains by being shown first.
+    tie : float
+        Davidson's nu > 0, the weight of a tie between equals, where each win weighs 1.
+
+    Raises
+    ------
+    ConfigError
+        Where one is not finite, or where tie is not above 0.
     """
 
     verbosity: float = 0.6
@@ -64,7 +72,7 @@ class _Side:
         return tuple(answer.text for answer in self.answers)
 
     def appeal(self, verbosity: float) -> float:
-        """Return the log odds that this side brings along: mean quality, and length."""
+        """Return the log odds of this side: mean quality and length."""
         words = sum(len(answer.text.split()) for answer in self.answers)
         quality = math.fsum(answer.quality for answer in self.answers) / len(self.answers)
         return quality + verbosity * math.log(max(words, 1))
@@ -81,32 +89,55 @@ class _Row:
 
 
 def generate(rows: int, seed: int, effects: Effects = DEFAULT) -> Pairs:
-    """Return `rows` labelled pairs with their truth.
+    """Return labelled pairs with their true probabilities, the same on every machine.
 
     Row i depends on `seed`, i and `effects` only: fewer rows are a prefix of more rows, and the texts stay the same
-    under other effects. The same call gives the same pairs on every machine.
+    under other effects.
+
+    Parameters
+    ----------
+    rows : int
+        How many, at least 1.
+    seed : int
+        Of all draws.
+    effects : Effects
+        What moves the annotator beside quality.
+
+    Raises
+    ------
+    ConfigError
+        Where `rows` is below 1.
     """
     if rows < 1:
         raise ConfigError(f"rows={rows}", "at least 1 row", "set rows to the number of pairs that you want")
-    made = [_row(seed, index, effects) for index in range(rows)]
+    drawn = [_row(seed, index, effects) for index in range(rows)]
     return Pairs(
-        ids=_column([row.id for row in made]),
-        prompt=_column([row.prompt for row in made]),
-        response_a=_column([row.a.turns for row in made]),
-        response_b=_column([row.b.turns for row in made]),
-        label=np.array([row.label for row in made], dtype=np.int8),
-        model_a=_column([row.a.model for row in made]),
-        model_b=_column([row.b.model for row in made]),
-        truth=np.array([row.truth for row in made], dtype=np.float64),
+        ids=_column([row.id for row in drawn]),
+        prompt=_column([row.prompt for row in drawn]),
+        response_a=_column([row.a.turns for row in drawn]),
+        response_b=_column([row.b.turns for row in drawn]),
+        label=np.array([row.label for row in drawn], dtype=np.int8),
+        model_a=_column([row.a.model for row in drawn]),
+        model_b=_column([row.b.model for row in drawn]),
+        truth=np.array([row.truth for row in drawn], dtype=np.float64),
     )
 
 
 def floors(pairs: Pairs) -> tuple[float, float]:
-    """Return the lowest log losses in nats that can be expected on synthetic pairs.
+    """Return the lowest log losses, in nats, that can be expected on synthetic pairs.
 
-    The first is the Bayes floor, the mean entropy of the true probabilities. The second is the floor of predictors
-    that treat A and B alike: the mean entropy of (p(. | A, B) + swap(p(. | B, A))) / 2, the best prediction without
-    knowing which side is shown first. They are equal where `position` is 0.
+    Returns
+    -------
+    bayes : float
+        The mean entropy of the true probabilities.
+    symmetric : float
+        The floor of predictors that treat A and B alike: the mean entropy of (p(. | A, B) + swap(p(. | B, A))) / 2, the
+        best prediction without knowing which response is shown first. It equals `bayes` where `position` is 0.
+
+    Raises
+    ------
+    DataError
+        Where the pairs have no true probabilities.
     """
     if pairs.truth is None:
         raise DataError("pairs without their truth", "synthetic pairs", "make them with data=synthetic")
@@ -117,7 +148,7 @@ def floors(pairs: Pairs) -> tuple[float, float]:
 
 def davidson(difference: float, tie: float) -> tuple[float, ...]:
     """Return the probabilities that A wins, B wins, and of a tie, at a difference in log odds."""
-    half = abs(difference) / 2  # taken off every exponent, so that none is above 0
+    half = abs(difference) / 2  # subtracted from every exponent, so that none is above 0
     weights = (math.exp(difference / 2 - half), math.exp(-difference / 2 - half), tie * math.exp(-half))
     return tuple(round(weight / math.fsum(weights), DIGITS) for weight in weights)
 
@@ -139,7 +170,7 @@ def _row(seed: int, index: int, effects: Effects) -> _Row:
 
 
 def _origin(seed: int, index: int) -> int:
-    """Return the row whose prompt row `index` uses: itself, or an earlier one."""
+    """Return the row whose prompt a row uses: itself, or an earlier one."""
     draws = Draws(f"{seed}:{index}:origin")
     return _origin(seed, draws.between(0, index - 1)) if index and draws.chance(REPEATS) else index
 

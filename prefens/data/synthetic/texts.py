@@ -1,4 +1,4 @@
-"""The wording of the synthetic pairs: the JSON files beside this one, a file a topic and a file a language."""
+"""The words of the synthetic pairs, from JSON files beside this one: one per topic and one per language."""
 
 from __future__ import annotations
 
@@ -24,14 +24,20 @@ def _frozen(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class Voice:
-    """The phrases of one language that chats are put together from; each is a whole sentence.
+    """The phrases of one language; each is a whole sentence.
 
     Attributes
     ----------
-    openers, closers, follow_ups : what people write before and after what they ask, and before a second question.
-    greetings, closings : how an answer may begin and end; neither good nor bad.
-    hedges, rude, again : what doubt, bad manners and repetition sound like.
-    apology, refusals, reasons : the heading, key sentence and further sentences of a request turned down.
+    openers, closers, follow_ups : tuple of str
+        What people write before and after a question, and before a second question.
+    greetings, closings : tuple of str
+        How an answer may begin and end, without effect on its quality.
+    hedges, rude, again : tuple of str
+        Doubt, bad manners, and the beginnings of repeated sentences.
+    apology : str
+        The heading of a refusal.
+    refusals, reasons : tuple of str
+        The key sentences and the further sentences of a refusal.
     """
 
     openers: tuple[str, ...]
@@ -54,4 +60,4 @@ def load_voice(language: str) -> Voice:
 
 
 ENGLISH = load_voice("english")
-SLOTS: dict[str, tuple[str, ...]] = load_texts("english")["slots"]  # what {slots} of templates may hold
+SLOTS: dict[str, tuple[str, ...]] = load_texts("english")["slots"]  # what may replace the {slots} of templates

@@ -1,4 +1,4 @@
-"""What of a pair's text an encoder reads."""
+"""Settings of the text that an encoder reads."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,22 @@ from prefens.core.errors import ConfigError
 
 @dataclass
 class TextSettings:
-    """max_length: tokens of a sequence, 16 or more; prompt_share of them go to the prompt, head_share to beginnings."""
+    """How texts are cut to the length of a sequence.
+
+    Attributes
+    ----------
+    max_length : int
+        Tokens of a sequence, at least 16.
+    prompt_share : float
+        The share of the room that a prompt gets where the responses need the rest, in (0, 1).
+    head_share : float
+        The share of a cut text that is kept from its beginning, in (0, 1).
+
+    Raises
+    ------
+    ConfigError
+        Where one is out of range.
+    """
 
     max_length: int = 512
     prompt_share: float = 0.35

@@ -1,7 +1,7 @@
-"""What is counted in one text, and the words and word pairs that the style member compares texts by.
+"""Counts of words, characters, layout and phrases in one text.
 
-Every step takes time linear in the length of the text, and nearly all of it is spent in loops written in C:
-one tokenisation, one histogram of characters, substring counts, and set operations.
+All steps are linear in the length of the text, and nearly all time is spent in loops written in C: one split into
+words, one histogram of characters, substring counts, and set operations.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 EDGE = 250  # characters at either end of a turn in which openers, refusals and closers are looked for
-CODE_POINTS = 0x20000  # those with a kind of their own; the few beyond count like the last of them
+CODE_POINTS = 0x20000  # that have a kind of their own; the few beyond count like the last one
 ASCII_WORDS = str.maketrans({chr(code): " " for code in range(128) if not chr(code).isalnum()})
-# Scripts without spaces are cut into single characters: hardly any of their sentences would be met twice.
+# Scripts without spaces are split into characters, since hardly any of their sentences occurs twice.
 UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
-SIGNS = (  # in ranges: what is neither is part of a word, such as the vowel signs of Indic scripts
+SIGNS = (  # in ranges; all other characters are parts of words, such as the vowel signs of Indic scripts
     "\0- !-/:-@\\[-`{-\u00bf\u060c\u061b\u061f\u0964\u2000-\u2bff\u3000-\u303f\ud800-\udfff\ufe10-\ufe6f"
     "\uff00-\uff0f\uff1a-\uff20\U0001f000-\U0001faff"
 )
@@ -30,7 +30,7 @@ LINE_MARK = re.compile(  # the first character of a bullet, heading, table row o
     r"\n[ \t]*([-*+\u2022\u2013\u25cf\u25e6](?=\s)|#(?=#{0,5}\s)|\||\d(?=\d{0,2}[.)]\s)|[a-zA-Z](?=[.)]\s))"
 )
 BULLETS = "-*+\u2022\u2013\u25cf\u25e6"
-PERIODS = (". ", ".\n")  # not those in numbers and names
+PERIODS = (". ", ".\n")  # but not the periods in numbers and names
 TERMINAL = ".!?\"')]}`*|>:;\u2026\u3002\uff01\uff1f\u300d\u300f\uff09\u0964\u061f\u201d\u2019"
 LINKS = ("http", "](")
 MATHS = ("$$", "\\")  # a backslash outside code is nearly always LaTeX
@@ -91,9 +91,14 @@ class Words:
 
     Attributes
     ----------
-    total : how many there are; content : how many different ones are no function words.
-    distinct : the different ones.
-    pairs : hashes of neighbouring words (a set of tuples would keep the garbage collector busy).
+    total : int
+        The number of words.
+    content : int
+        The number of distinct words that are no function words.
+    distinct : frozenset of str
+        The distinct words.
+    pairs : frozenset of int
+        Hashes of pairs of neighboring words (a set of tuples would keep the garbage collector busy).
     """
 
     total: int
@@ -110,13 +115,13 @@ def words_of(turns: tuple[str, ...]) -> Words:
 
 
 def prompt_counts(turns: tuple[str, ...], words: Words) -> tuple[int, ...]:
-    """Return what `PROMPT_COUNTS` names, for turns and what `words_of` made of them."""
+    """Return the counts that `PROMPT_COUNTS` names, for the turns of a prompt and its words."""
     text = "\n\n".join(turns)
     return (len(turns), words.total, text.count("```") // 2, *character_counts(text))
 
 
 def response_counts(turns: tuple[str, ...], words: Words) -> tuple[int, ...]:
-    """Return what `COUNTS` names, for the turns of a response and what `words_of` made of them."""
+    """Return the counts that `COUNTS` names, for the turns of a response and its words."""
     text = "\n\n".join(turns)
     sizes = (len(turns), len(text), words.total, len(words.distinct), words.content, len(words.pairs))
     lexical = [len(words.distinct & entries) for entries in WORD_LISTS]
@@ -130,17 +135,17 @@ def split_words(text: str) -> list[str]:
 
 
 def content_word_count(words: frozenset[str]) -> int:
-    """Return how many of the words are no function words."""
+    """Return the number of words that are no function words."""
     return len(words) - len(words & STOP)
 
 
 def normalize(text: str) -> str:
-    """Return a text in lower case and without apostrophes, as the phrases above are written."""
+    """Return a text in lower case and without apostrophes, as the word lists are written."""
     return text.lower().replace("'", "").replace("\u2019", "")
 
 
 def layout_counts(text: str) -> tuple[int, ...]:
-    """Return what `LAYOUT` names."""
+    """Return the counts that `LAYOUT` names."""
     blocks = text.split("```")
     prose = "\n" + "\n".join(blocks[::2])  # a comment in a code block is no heading
     lines = list(filter(str.strip, prose.split("\n")))
@@ -168,19 +173,19 @@ def _edge_counts(turns: tuple[str, ...]) -> tuple[int, ...]:
 
 
 def character_counts(text: str) -> tuple[int, ...]:
-    """Return how many characters of each of `KINDS` there are; capitals are counted with their script too."""
+    """Return the number of characters of each of `KINDS`; capitals are counted with their script too."""
     encoding, size = ("ascii", np.uint8) if text.isascii() else ("utf-32-le", np.uint32)
     codes: NDArray[Any] = np.frombuffer(text.encode(encoding, "replace"), dtype=size)
     kinds = _kinds().take(codes, mode="clip")
-    found: list[int] = np.bincount(kinds, minlength=len(KINDS) + len(SCRIPTS)).tolist()
-    capitals = found[len(KINDS) :]
-    scripts = [small + capital for small, capital in zip(found, capitals, strict=False)]
-    return (*scripts, sum(capitals), *found[len(SCRIPTS) + 1 : len(KINDS)])
+    counts: list[int] = np.bincount(kinds, minlength=len(KINDS) + len(SCRIPTS)).tolist()
+    capitals = counts[len(KINDS) :]
+    scripts = [small + capital for small, capital in zip(counts, capitals, strict=False)]
+    return (*scripts, sum(capitals), *counts[len(SCRIPTS) + 1 : len(KINDS)])
 
 
 @cache
 def _kinds() -> NDArray[np.uint8]:
-    """The kind of each code point, (CODE_POINTS,): its place in `KINDS`, or len(KINDS) + script for capitals."""
+    """Return the kind of each code point, (CODE_POINTS,): its index in `KINDS`, or len(KINDS) + script for capitals."""
     kinds = np.full(CODE_POINTS, KINDS.index("spaces"), dtype=np.uint8)
     classes = {"P": KINDS.index("punctuation"), "S": KINDS.index("symbols"), "N": KINDS.index("digits")}
     for code in range(CODE_POINTS):

@@ -1,4 +1,4 @@
-"""Tokens on disk: computed once, and read by every fold, seed and process through memory-mapped files."""
+"""Tokens on disk: computed once, and read by every fold, seed and process as memory-mapped files."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from prefens.data.text.turns import joined
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1  # of the files; another one is another key
-STRETCH = 2000  # pairs tokenized at a time: what is not cut yet is much larger than what stays
+FORMAT = 1  # of the files; a part of their key
+PAIRS_AT_ONCE = 2000  # that are tokenized before they are cut: uncut tokens take much more memory
 CONTENT = "content.json"  # the audit, and the digest of each file beside it
 SIDES = ("a", "b")
 
@@ -31,18 +31,25 @@ Tokenize = Callable[[Pairs], PairTokens]
 
 
 def cached_tokens(folder: Path | None, signature: str, pairs: Pairs, tokenize: Tokenize) -> PairTokens:
-    """Return the tokens of pairs, from the files under `folder` where they are there, else computed and put there.
+    """Return the tokens of pairs: read from files, or computed and written.
 
-    Where two processes want the same, the second waits. A damaged file is named in a warning and all are made again;
-    where they can't be written (a full disk), the tokens are in memory alone. They are the same in each case.
+    Of two processes that need the same tokens, the second waits. Where a file is damaged, a warning names it and the
+    tokens are computed again; where files can't be written (a full disk), they stay in memory. The tokens are the same
+    in all cases.
 
     Parameters
     ----------
-    folder : shared by processes, or None to keep nothing.
-    signature : names all that decides the tokens but the texts: tokenizer, text settings, pairing, prefixes.
+    folder : Path or None
+        The cache, which processes share; None for no files.
+    signature : str
+        Names everything but the texts that decides the tokens: tokenizer, text settings, pairing, prefixes.
+    pairs : Pairs
+        What is tokenized.
+    tokenize : callable
+        Returns the tokens of some pairs.
     """
     if folder is None or len(pairs) == 0:
-        return _joined(_stretches(pairs, tokenize))
+        return _joined(_tokenize_parts(pairs, tokenize))
     path = folder / "tokens" / digest([FORMAT, signature, texts_digest(pairs)])[:16]
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):
@@ -50,10 +57,10 @@ def cached_tokens(folder: Path | None, signature: str, pairs: Pairs, tokenize: T
             damage = _damage(path)
             if damage is None:
                 return _read(path)
-            log.warning("cached tokens are damaged (%s); making them again", damage)
+            log.warning("cached tokens are damaged (%s); computing them again", damage)
         remove_stale_tmp(path.parent)
         log.info("tokenizing %d pairs", len(pairs))
-        parts = _stretches(pairs, tokenize)
+        parts = _tokenize_parts(pairs, tokenize)
         try:
             with atomic_write(path) as tmp:
                 _write(tmp, parts)
@@ -64,7 +71,7 @@ def cached_tokens(folder: Path | None, signature: str, pairs: Pairs, tokenize: T
 
 
 def texts_digest(pairs: Pairs) -> str:
-    """Return the digest of the texts of pairs, in their order, as members read them."""
+    """Return the digest of the texts of pairs as members read them, in the order of the rows."""
     content = hashlib.sha256()
     for column in (pairs.prompt, pairs.response_a, pairs.response_b):
         for turns in column:
@@ -73,46 +80,46 @@ def texts_digest(pairs: Pairs) -> str:
     return content.hexdigest()
 
 
-def _stretches(pairs: Pairs, tokenize: Tokenize) -> list[PairTokens]:
-    starts = range(0, max(1, len(pairs)), STRETCH)
-    return [tokenize(pairs.take(np.arange(start, min(start + STRETCH, len(pairs))))) for start in starts]
+def _tokenize_parts(pairs: Pairs, tokenize: Tokenize) -> list[PairTokens]:
+    starts = range(0, max(1, len(pairs)), PAIRS_AT_ONCE)
+    return [tokenize(pairs.take(np.arange(start, min(start + PAIRS_AT_ONCE, len(pairs))))) for start in starts]
 
 
 def _joined(parts: Sequence[PairTokens]) -> PairTokens:
     sides = [[getattr(part, side) for part in parts] for side in SIDES]
-    a, b = (Sequences(np.concatenate([part.tokens for part in side]), *_places(side)) for side in sides)
+    a, b = (Sequences(np.concatenate([part.tokens for part in side]), *_positions(side)) for side in sides)
     return PairTokens(a, b, _audit(parts))
 
 
-def _places(side: Sequence[Sequences]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return starts and firsts of sequences that are put end to end."""
+def _positions(side: Sequence[Sequences]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return `starts` and `firsts` of sequences that are put end to end."""
     lengths = np.concatenate([part.lengths for part in side])
     starts = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths, dtype=np.int64)])
     return starts, np.concatenate([part.firsts for part in side])
 
 
 def _audit(parts: Sequence[PairTokens]) -> TruncationAudit:
-    whole = TruncationAudit({}, {})
+    audit = TruncationAudit({}, {})
     for part in parts:
-        for total, own in ((whole.seen, part.audit.seen), (whole.kept, part.audit.kept)):
-            for name, count in own.items():
+        for total, counts in ((audit.seen, part.audit.seen), (audit.kept, part.audit.kept)):
+            for name, count in counts.items():
                 total[name] = total.get(name, 0) + count
-    return whole
+    return audit
 
 
 def _write(folder: Path, parts: Sequence[PairTokens]) -> None:
     folder.mkdir()
     for name in SIDES:
         side = [getattr(part, name) for part in parts]
-        starts, firsts = _places(side)
+        starts, firsts = _positions(side)
         np.save(folder / f"{name}-starts.npy", starts)
         np.save(folder / f"{name}-firsts.npy", firsts)
         shape = (int(starts[-1]),)
         tokens = np.lib.format.open_memmap(folder / f"{name}-tokens.npy", "w+", np.int32, shape)
-        at = 0
+        position = 0
         for part in side:
-            tokens[at : at + len(part.tokens)] = part.tokens
-            at += len(part.tokens)
+            tokens[position : position + len(part.tokens)] = part.tokens
+            position += len(part.tokens)
         tokens.flush()
     files = {path.name: file_digest(path) for path in sorted(folder.glob("*.npy"))}
     (folder / CONTENT).write_text(json.dumps({"files": files, "audit": asdict(_audit(parts))}, indent=2), "utf-8")
@@ -122,10 +129,10 @@ def _damage(folder: Path) -> str | None:
     """Return in words which file is missing, cut or changed, or None."""
     try:
         files = json.loads((folder / CONTENT).read_text("utf-8"))["files"]
-        wrong = [name for name, known in files.items() if file_digest(folder / name) != known]
+        changed = [name for name, stored in files.items() if file_digest(folder / name) != stored]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         return f"{folder / CONTENT}: {error}"
-    return f"{folder / wrong[0]} has changed" if wrong else None
+    return f"{folder / changed[0]} has changed" if changed else None
 
 
 def _read(folder: Path) -> PairTokens:

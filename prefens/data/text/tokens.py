@@ -1,4 +1,4 @@
-"""Tokens of pairs: prompt and response in the pattern of special tokens that the tokenizer itself uses."""
+"""Tokens of pairs: prompt and response, with the special tokens that the tokenizer itself puts around them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,18 @@ from prefens.data.text.settings import TextSettings
 from prefens.data.text.truncation import Tokens, TruncationAudit, cut, cut_pair
 from prefens.data.text.turns import joined
 
-CHUNK = 1000  # texts handed to the tokenizer at once
+TEXTS_AT_ONCE = 1000  # that the tokenizer gets in one call
 
 
 @dataclass(frozen=True)
 class Pattern:
-    """The special tokens around parts, such as [CLS] x [SEP] y [SEP], learned from the tokenizer."""
+    """The special tokens around parts, such as [CLS] x [SEP] y [SEP].
+
+    Attributes
+    ----------
+    before, between, after : tuple of int
+        Token ids before the first part, between two parts, and after the last part.
+    """
 
     before: tuple[int, ...]
     between: tuple[int, ...]
@@ -28,25 +34,32 @@ class Pattern:
 
     @property
     def size(self) -> int:
+        """The number of special tokens around two parts."""
         return self.around(2)
 
     def around(self, parts: int) -> int:
-        """Return how many special tokens stand around that many parts."""
+        """Return the number of special tokens around that many parts."""
         return len(self.before) + (parts - 1) * len(self.between) + len(self.after)
 
 
 def learn_pattern(tokenizer: Any) -> Pattern:
-    """Return the tokenizer's pattern for a pair of texts (BERT, RoBERTa, XLM-R and DeBERTa differ)."""
+    """Return the tokenizer's pattern for a pair of texts; BERT, RoBERTa, XLM-R and DeBERTa differ.
+
+    Raises
+    ------
+    BackboneError
+        Where the tokenizer changes the tokens of a text in a pair.
+    """
     first, second = (tokenizer(text, add_special_tokens=False)["input_ids"] for text in ("one", "two two"))
-    whole = list(tokenizer("one", "two two")["input_ids"])
-    for start in range(len(whole)):
-        if whole[start : start + len(first)] == first:
-            rest = whole[start + len(first) :]
+    pair_tokens = list(tokenizer("one", "two two")["input_ids"])
+    for start in range(len(pair_tokens)):
+        if pair_tokens[start : start + len(first)] == first:
+            rest = pair_tokens[start + len(first) :]
             for gap in range(len(rest) + 1):
                 if rest[gap : gap + len(second)] == second:
-                    return Pattern(tuple(whole[:start]), tuple(rest[:gap]), tuple(rest[gap + len(second) :]))
+                    return Pattern(tuple(pair_tokens[:start]), tuple(rest[:gap]), tuple(rest[gap + len(second) :]))
     raise BackboneError(
-        f"the tokenizer makes {whole} of a pair",
+        f"the tokenizer makes {pair_tokens} of a pair",
         "both texts' own tokens with special ones around",
         "use a fast tokenizer",
     )
@@ -58,7 +71,12 @@ class Sequences:
 
     Attributes
     ----------
-    tokens : all tokens; starts : (n + 1,) where each sequence begins; firsts : (n,) length of the first segment.
+    tokens : array of int32, shape (t,)
+        All tokens.
+    starts : array of int64, shape (n + 1,)
+        Where each sequence begins; the last entry is t.
+    firsts : array of int64, shape (n,)
+        The length of the first segment of each sequence.
     """
 
     tokens: Tokens
@@ -70,6 +88,7 @@ class Sequences:
 
     @property
     def lengths(self) -> NDArray[np.int64]:
+        """The length of each sequence, (n,)."""
         return np.diff(self.starts)
 
     def __getitem__(self, index: int) -> Tokens:
@@ -78,11 +97,16 @@ class Sequences:
 
 @dataclass(frozen=True, eq=False)
 class PairTokens:
-    """The two sequences of each pair, what truncation cost, and the scaled style features where a head reads them.
+    """The two sequences of each pair.
 
     Attributes
     ----------
-    a, b : prompt + A and prompt + B, or, for a cross encoder, prompt + A + B and prompt + B + A.
+    a, b : Sequences
+        Prompt + A and prompt + B; for a cross encoder prompt + A + B and prompt + B + A.
+    audit : TruncationAudit
+        What truncation cost.
+    style : PairFeatures or None
+        Scaled style features, where a head reads them.
     """
 
     a: Sequences
@@ -99,7 +123,26 @@ def tokenize_pairs(
     response_prefix: str,
     cross: bool = False,
 ) -> PairTokens:
-    """Tokenize all pairs, every text once: prompt + A and prompt + B, or with `cross` the three in both orders."""
+    """Tokenize all pairs, each text once.
+
+    Parameters
+    ----------
+    tokenizer : transformers tokenizer
+        A fast one.
+    pairs : Pairs
+        n pairs.
+    settings : TextSettings
+        How texts are cut.
+    prompt_prefix, response_prefix : str
+        What some backbones expect before a text.
+    cross : bool
+        Whether a sequence holds the prompt and both responses, in both orders, rather than one response.
+
+    Raises
+    ------
+    BackboneError
+        Where the tokenizer has no pattern for pairs, or with `cross` no separator.
+    """
     prompts = _tokenize(tokenizer, pairs.prompt, prompt_prefix)
     responses = [_tokenize(tokenizer, column, response_prefix) for column in (pairs.response_a, pairs.response_b)]
     pattern, audit = learn_pattern(tokenizer), TruncationAudit({}, {})
@@ -123,22 +166,22 @@ def tokenize_pairs(
 
 
 def _tokenize(tokenizer: Any, column: Strings, prefix: str) -> list[Tokens]:
-    """Return each text's tokens. A special token's name in a text, such as "[SEP]", is text like any other."""
+    """Return the tokens of each text. The name of a special token in a text, such as "[SEP]", is plain text."""
     texts = [prefix + joined(turns) for turns in column]
     unknown = tokenizer.unk_token_id
     reserved = [] if unknown is None else sorted({*tokenizer.all_special_ids} - {unknown})
     tokens: list[Tokens] = []
-    for start in range(0, len(texts), CHUNK):
-        chunk = texts[start : start + CHUNK]
+    for start in range(0, len(texts), TEXTS_AT_ONCE):
+        chunk = texts[start : start + TEXTS_AT_ONCE]
         encoded = tokenizer(
             chunk, add_special_tokens=False, split_special_tokens=True, return_attention_mask=False, verbose=False
         )
         for ids in encoded["input_ids"]:
-            found = np.array(ids, dtype=np.int32)
-            # Unigram models (XLM-R, DeBERTa-v3) have the names among their pieces and find them in plain text too.
+            text_tokens = np.array(ids, dtype=np.int32)
+            # Unigram models (XLM-R, DeBERTa-v3) have the names among their pieces, and use these for plain text too.
             if reserved:
-                found[np.isin(found, reserved)] = unknown
-            tokens.append(found)
+                text_tokens[np.isin(text_tokens, reserved)] = unknown
+            tokens.append(text_tokens)
     return tokens
 
 

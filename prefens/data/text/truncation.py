@@ -1,4 +1,4 @@
-"""Token budgets: prompt and response each keep their head and their tail, and none pushes the other out."""
+"""Truncation: prompt and responses have budgets of their own, and each keeps its head and its tail."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from prefens.data.text.settings import TextSettings
 log = logging.getLogger(__name__)
 
 Tokens = NDArray[np.int32]
-MUCH = 1 / 3  # of a part's tokens
+WARNED_SHARE = 1 / 3  # of the tokens of a part
 
 
 def budgets(prompt: int, response: int, room: int, prompt_share: float) -> tuple[int, int]:
-    """Return how many tokens of a prompt and of a response fit into `room`.
+    """Return how many of `prompt` and of `response` tokens fit into `room` tokens.
 
-    The prompt gets up to `prompt_share` of the room; what either part leaves unused goes to the other.
+    The prompt gets up to `prompt_share` of the room; what one part does not need goes to the other.
     """
     for_prompt = min(prompt, max(round(room * prompt_share), room - response))
     return for_prompt, min(response, room - for_prompt)
 
 
 def pair_budgets(prompt: int, a: int, b: int, room: int, prompt_share: float) -> tuple[int, int, int]:
-    """Return how many tokens of a prompt and of two responses fit into `room` together.
+    """Return how many of `prompt`, `a` and `b` tokens fit into `room` tokens together.
 
-    The prompt gets up to `prompt_share` of the room, but for a token of each response; the responses get equal shares
-    of the rest. What one part leaves unused goes to the others. A and B are treated alike: where both are cut and an
-    odd token is left, it is the prompt's if that is cut too, and nobody's otherwise.
+    The prompt gets up to `prompt_share` of the room, but leaves at least a token to each response; the responses get
+    equal shares of the rest. What one part does not need goes to the others. A and B are treated alike: where both are
+    cut and an odd token is left, it goes to the prompt if that is cut too, and is not used otherwise.
     """
-    prompts = min(round(room * prompt_share), room - 2)
-    rest = room - min(prompt, max(prompts, room - a - b))
+    prompt_room = min(round(room * prompt_share), room - 2)
+    rest = room - min(prompt, max(prompt_room, room - a - b))
     for_a, for_b = (min(own, max(rest // 2, rest - other)) for own, other in ((a, b), (b, a)))
     return min(prompt, room - for_a - for_b), for_a, for_b
 
 
 def head_and_tail(tokens: Tokens, budget: int, head_share: float) -> Tokens:
-    """Return at most `budget` tokens: the first `head_share` of it from the start, the others from the end."""
+    """Return at most `budget` tokens: `head_share` of them from the start, the others from the end."""
     if len(tokens) <= budget:
         return tokens
     head = round(budget * head_share)
@@ -48,27 +48,37 @@ def head_and_tail(tokens: Tokens, budget: int, head_share: float) -> Tokens:
 
 @dataclass
 class TruncationAudit:
-    """Tokens seen and kept, by part: what truncation cost."""
+    """What truncation costs.
+
+    Attributes
+    ----------
+    seen : dict of str to int
+        Tokens before truncation, by part ("prompt", "response").
+    kept : dict of str to int
+        Tokens after truncation, by part.
+    """
 
     seen: dict[str, int]
     kept: dict[str, int]
 
     def lost(self) -> dict[str, float]:
-        """Return the share of tokens lost per part, in [0, 1]."""
+        """Return the share of tokens that are cut off, by part, in [0, 1]."""
         return {part: 1.0 - self.kept[part] / max(1, seen) for part, seen in self.seen.items()}
 
 
 def warn_of_losses(audit: TruncationAudit, settings: TextSettings) -> None:
-    """Warn where truncation costs more than a third of a part's tokens."""
-    much = [f"{share:.0%} of the {part} tokens" for part, share in audit.lost().items() if share > MUCH]
-    if much:
-        log.warning("text.max_length=%d cuts off %s; a longer one reads more", settings.max_length, " and ".join(much))
+    """Log a warning where truncation cuts off more than a third of the tokens of a part."""
+    losses = [f"{share:.0%} of the {part} tokens" for part, share in audit.lost().items() if share > WARNED_SHARE]
+    if losses:
+        log.warning(
+            "text.max_length=%d cuts off %s; a longer one reads more", settings.max_length, " and ".join(losses)
+        )
 
 
 def cut(
     prompt: Tokens, response: Tokens, room: int, settings: TextSettings, audit: TruncationAudit
 ) -> tuple[Tokens, Tokens]:
-    """Cut both parts to their budgets, and note what was lost."""
+    """Cut both parts to their budgets, and count the tokens in the audit."""
     for_prompt, for_response = budgets(len(prompt), len(response), room, settings.prompt_share)
     return (
         _shortened("prompt", prompt, for_prompt, settings, audit),
@@ -79,7 +89,7 @@ def cut(
 def cut_pair(
     prompt: Tokens, a: Tokens, b: Tokens, room: int, settings: TextSettings, audit: TruncationAudit
 ) -> tuple[Tokens, Tokens, Tokens]:
-    """Cut a prompt and two responses that share one sequence to their budgets, and note what was lost."""
+    """Cut a prompt and two responses that share one sequence to their budgets, and count the tokens in the audit."""
     for_prompt, for_a, for_b = pair_budgets(len(prompt), len(a), len(b), room, settings.prompt_share)
     return (
         _shortened("prompt", prompt, for_prompt, settings, audit),

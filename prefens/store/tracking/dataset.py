@@ -1,4 +1,4 @@
-"""The data of a run, as MLflow shows them: name, digest, columns and counts; neither texts nor labels."""
+"""The data of a run as MLflow shows them: name, digest, columns and counts, but neither texts nor labels."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ COLUMNS = {"id": "string", "prompt": "string", "response_a": "string", "response
 
 
 def dataset_input(folds: Folds) -> DatasetInput:
-    """Return the input that stands for the rows of `folds`; its source is their place in the store."""
-    place = f"store/{short(folds.data_digest)}-{short(folds.digest)}/folds.parquet"
+    """Return the rows of folds as an input of a run; its source is their path in the store."""
+    path = f"store/{short(folds.data_digest)}-{short(folds.digest)}/folds.parquet"
     counts = outcome_counts(folds.label, folds.n_outcomes).tolist()
     profile = {
         "num_rows": len(folds.ids),
@@ -32,7 +32,7 @@ def dataset_input(folds: Folds) -> DatasetInput:
         NAME,
         short(folds.data_digest),
         source_type="local",
-        source=json.dumps({"uri": place}),
+        source=json.dumps({"uri": path}),
         schema=json.dumps(schema),
         profile=json.dumps(profile),
     )

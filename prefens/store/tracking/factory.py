@@ -1,4 +1,4 @@
-"""The tracker that the settings ask for, one per process."""
+"""The tracker that the settings describe, one per process."""
 
 from __future__ import annotations
 
@@ -21,9 +21,14 @@ class Tracking:
 
     Attributes
     ----------
-    root : everything the program writes, the store first.
-    experiment : MLflow's; mlflow : whether runs are tracked there.
-    uri : http(s)://HOST:PORT of an MLflow server, or None for SQLite under `root`.
+    root : str
+        The folder of everything that prefens writes: the store, MLflow's files, caches, locks.
+    experiment : str
+        The name of MLflow's experiment.
+    mlflow : bool
+        Whether results are logged to MLflow.
+    uri : str or None
+        http(s)://HOST:PORT of an MLflow server; None for an SQLite file under `root`.
     """
 
     root: str
@@ -33,11 +38,12 @@ class Tracking:
 
 
 def make_tracker(tracking: Tracking) -> GuardedTracker | None:
-    """Return the tracker of the settings, or None for tracking=none; MLflow is imported only where it is used.
+    """Return the tracker of the settings, or None for tracking=none, which does not import MLflow.
 
     Raises
     ------
-    ConfigError for a tracking.uri that is no address of a server.
+    ConfigError
+        Where tracking.uri is not the address of a server.
     """
     if tracking.uri is not None and not re.match("https?://", tracking.uri):
         raise ConfigError(
@@ -52,6 +58,6 @@ def _guarded(root: str, experiment: str, uri: str | None) -> GuardedTracker:
     from prefens.store.tracking.mlflow_tracker import MlflowTracker
 
     marker = Path(root).resolve() / "locks" / f"unsynced-{short(digest([experiment, uri]))}"
-    place = "tracking=local" if uri is None else f"tracking=server tracking.uri={uri}"
-    command = f"python -m prefens.sync {place} tracking.root={root} tracking.experiment={experiment}"
+    settings = "tracking=local" if uri is None else f"tracking=server tracking.uri={uri}"
+    command = f"python -m prefens.sync {settings} tracking.root={root} tracking.experiment={experiment}"
     return GuardedTracker(lambda: MlflowTracker(Path(root), experiment, uri), marker, command)

@@ -1,4 +1,4 @@
-"""MLflow behind a circuit breaker: a server or a database that fails is left alone for a while."""
+"""MLflow behind a circuit breaker: after a failed or slow call, no call is made for a while."""
 
 from __future__ import annotations
 
@@ -21,42 +21,46 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-REST_SECONDS = 30.0  # without a call, after one that failed or was slow
-SLOW_SECONDS = 10.0
-FAILURES = (MlflowException, OSError, sqlite3.Error, SQLAlchemyError, CommandError)  # down, locked, damaged, foreign
-REFUSALS = range(400, 500)  # HTTP statuses that are about one request, not about the server
-RETRYABLE = (401, 403, 408, 425, 429)  # of those: passwords, timeouts, too many requests
+PAUSE_SECONDS = 30.0  # without a call, after one that failed or was slow
+SLOW_SECONDS = 10.0  # a call that takes longer is slow
+# MLflow is down, locked, damaged or of another version.
+FAILURES = (MlflowException, OSError, sqlite3.Error, SQLAlchemyError, CommandError)
+REFUSALS = range(400, 500)  # HTTP statuses that concern one request, not the server
+RETRYABLE = (401, 403, 408, 425, 429)  # of them, those that concern the server: passwords, timeouts, too much load
 
 
 @dataclass
 class GuardedTracker:
-    """Calls MLflow while it answers; notes on disk that it lacks something where it does not.
+    """Calls MLflow while it answers, and notes on disk where it lacks results.
 
     Attributes
     ----------
-    connect : returns the tracker; raises one of `FAILURES` where MLflow does not answer.
-    marker : the file that exists while MLflow may lack results of the store.
-    command : the command that logs what is lacking, for the warning.
+    connect : callable
+        Returns the tracker, or raises one of `FAILURES` where MLflow does not answer.
+    marker : Path
+        A file that exists while MLflow may lack results of the store.
+    command : str
+        The command that logs what MLflow lacks, for the warning.
     """
 
     connect: Callable[[], MlflowTracker]
     marker: Path
     command: str
     _tracker: MlflowTracker | None = None
-    _silent_until: float = 0.0
-    _patient: bool = False
+    _paused_until: float = 0.0
+    _syncing: bool = False
     _warned: bool = False
-    _lacks: bool = False
+    _failed: bool = False
 
     @property
     def behind(self) -> bool:
         """Whether MLflow may lack results: a call failed, in this process or in another one on this disk."""
-        return self._lacks or self.marker.exists()
+        return self._failed or self.marker.exists()
 
     def attempt(self, action: Callable[[MlflowTracker], T]) -> T | None:
-        """See `Tracker`. The first failure is a warning; it says how to log the results later."""
+        """See `Tracker`. The first failure logs a warning that says how to log the results later."""
         started = time.monotonic()
-        if started < self._silent_until:
+        if started < self._paused_until:
             self._mark()
             return None
         try:
@@ -65,30 +69,30 @@ class GuardedTracker:
                 started = time.monotonic()
             result = action(self._tracker)
         except FAILURES as error:
-            self._handle(error)
+            self._note_failure(error)
             return None
-        if not self._patient and time.monotonic() - started > SLOW_SECONDS:
-            self._silent_until = time.monotonic() + REST_SECONDS
+        if not self._syncing and time.monotonic() - started > SLOW_SECONDS:
+            self._paused_until = time.monotonic() + PAUSE_SECONDS
         return result
 
     @contextmanager
     def catching_up(self) -> Iterator[None]:
-        """Call MLflow again, however slow it is, in a block that logs all of the store.
+        """Call MLflow without pauses, in a block that logs everything that it lacks of the store.
 
-        The marker is removed where no process has failed to log anything since the block began.
+        The marker is removed where no call of any process has failed since the block began.
         """
-        before = self._marked()
-        self._silent_until, self._patient, self._lacks = 0.0, True, False
+        before = self._marker_time()
+        self._paused_until, self._syncing, self._failed = 0.0, True, False
         try:
             yield
         finally:
-            self._patient = False
-        if not self._lacks and self._marked() == before:
+            self._syncing = False
+        if not self._failed and self._marker_time() == before:
             self.marker.unlink(missing_ok=True)
 
-    def _handle(self, error: Exception) -> None:
+    def _note_failure(self, error: Exception) -> None:
         if self._tracker is None or not _refused(error):
-            self._silent_until = time.monotonic() + REST_SECONDS
+            self._paused_until = time.monotonic() + PAUSE_SECONDS
         level = logging.DEBUG if self._warned else logging.WARNING
         log.log(
             level,
@@ -100,12 +104,12 @@ class GuardedTracker:
         self._mark()
 
     def _mark(self) -> None:
-        self._lacks = True
+        self._failed = True
         with suppress(OSError):  # a full disk: `python -m prefens.sync` needs no marker
             self.marker.parent.mkdir(parents=True, exist_ok=True)
             self.marker.touch()
 
-    def _marked(self) -> int | None:
+    def _marker_time(self) -> int | None:
         """Return when the marker was last touched, or None where there is none."""
         try:
             return self.marker.stat().st_mtime_ns
@@ -114,7 +118,7 @@ class GuardedTracker:
 
 
 def _refused(error: Exception) -> bool:
-    """Whether MLflow answered, and said no to this one request."""
+    """Whether MLflow answered, and refused this one request."""
     if not isinstance(error, MlflowException):
         return False
     status = error.get_http_status_code()  # type: ignore[no-untyped-call]

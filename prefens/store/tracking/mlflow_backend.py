@@ -20,17 +20,25 @@ from prefens.store.tracking.ui_view import experiment_tags
 
 logging.getLogger("mlflow").setLevel(logging.WARNING)  # it announces every table that it creates
 
-EXISTS = "RESOURCE_ALREADY_EXISTS"
+ALREADY_EXISTS = "RESOURCE_ALREADY_EXISTS"  # the code of MLflow's error
 
 
 @dataclass(frozen=True)
 class MlflowBackend:
-    """One experiment of an MLflow that answers.
+    """One experiment of MLflow, in a local database or on a server.
 
     Attributes
     ----------
-    root : the tracking root, whose locks/ the processes on one disk share.
-    uri : MLflow's address; local : whether it is the file under `root`.
+    root : Path
+        The tracking root, whose locks/ the processes on one disk share.
+    uri : str
+        The address of the database or the server.
+    client : MlflowClient
+        The client of that address.
+    experiment_id : str
+        The experiment.
+    local : bool
+        Whether it is the database under `root`.
     """
 
     root: Path
@@ -40,31 +48,35 @@ class MlflowBackend:
     local: bool
 
     def find(self, condition: str, most: int = 1, latest: bool = False) -> Sequence[Any]:
-        """Return at most `most` runs of the experiment, the earliest or latest first, whatever the clocks' ties."""
-        way = "DESC" if latest else "ASC"
-        order = [f"attributes.start_time {way}", f"attributes.run_id {way}"]
-        found: Sequence[Any] = self.client.search_runs(
-            [self.experiment_id], condition, max_results=most, order_by=order
-        )
-        return found
+        """Return the runs of the experiment that meet a condition, at most `most`, the earliest or the latest first."""
+        direction = "DESC" if latest else "ASC"
+        order = [f"attributes.start_time {direction}", f"attributes.run_id {direction}"]  # ids break ties
+        runs: Sequence[Any] = self.client.search_runs([self.experiment_id], condition, max_results=most, order_by=order)
+        return runs
 
     @contextmanager
     def lock(self, name: str) -> Iterator[None]:
-        """Hold off other processes on the same disk."""
+        """Exclude other processes on the same disk from the block."""
         with _lock(self.root, name):
             yield
 
 
 def open_backend(root: Path, experiment: str, uri: str | None) -> MlflowBackend:
-    """Return the backend on the server at `uri`, or that of `root` where it is None; errors as below."""
+    """Return the backend of the server at `uri`, or that under `root` where `uri` is None.
+
+    Raises
+    ------
+    MlflowException, OSError, sqlite3.Error
+        Where the server does not answer, or where the database is locked, damaged or of another version.
+    """
     return local_backend(root, experiment) if uri is None else server_backend(root, experiment, uri)
 
 
 def local_backend(root: Path, experiment: str) -> MlflowBackend:
-    """Return the backend in `root`/mlflow.db and `root`/artifacts, made where it is missing.
+    """Return the backend in `root`/mlflow.db and `root`/artifacts, created where it is missing.
 
-    The first process makes the database and the experiment, under a file lock and a temporary name: two
-    that do it at once damage the file for good. A root that was moved gets its artifact paths mended.
+    The database and the experiment are created under a file lock and a temporary name, since two processes that create
+    them at once damage the file. Where the root was moved, the database is told its new path.
     """
     root.mkdir(parents=True, exist_ok=True)
     artifacts, database = (root / "artifacts").as_uri(), root / "mlflow.db"
@@ -78,7 +90,7 @@ def local_backend(root: Path, experiment: str) -> MlflowBackend:
 
 
 def server_backend(root: Path, experiment: str, uri: str) -> MlflowBackend:
-    """Return the backend on a server, which keeps the artifacts too; MlflowException where it does not answer."""
+    """Return the backend of a server, which keeps the artifacts too; MlflowException where it does not answer."""
     client = MlflowClient(tracking_uri=uri, registry_uri=uri)
     return MlflowBackend(root, uri, client, _experiment(client, experiment, None), local=False)
 
@@ -89,17 +101,17 @@ def database_uri(database: Path) -> str:
 
 
 def _experiment(client: MlflowClient, name: str, artifacts: str | None) -> str:
-    """Get or create an experiment: names are unique, so of two that create it at once one is refused."""
-    found = client.get_experiment_by_name(name)
-    if found is not None:
+    """Get or create an experiment. Names are unique: of two processes that create it at once, one is refused."""
+    experiment = client.get_experiment_by_name(name)
+    if experiment is not None:
         for tag, value in experiment_tags().items():
-            if found.tags.get(tag) != value:
-                client.set_experiment_tag(found.experiment_id, tag, value)
-        return str(found.experiment_id)
+            if experiment.tags.get(tag) != value:
+                client.set_experiment_tag(experiment.experiment_id, tag, value)
+        return str(experiment.experiment_id)
     try:
         client.create_experiment(name, artifacts)
     except MlflowException as error:
-        if error.error_code != EXISTS:
+        if error.error_code != ALREADY_EXISTS:
             raise
     return _experiment(client, name, artifacts)
 

@@ -1,4 +1,4 @@
-"""Registered models in MLflow: a blend's model becomes the best one, and is found again by name or run."""
+"""MLflow's registered models: a blend's model is registered as the best version, and found by name or run."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from mlflow.utils.file_utils import local_file_uri_to_path
 from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
 from prefens.core.errors import StoreError
-from prefens.store.tracking.mlflow_backend import EXISTS, MlflowBackend, open_backend
+from prefens.store.tracking.mlflow_backend import ALREADY_EXISTS, MlflowBackend, open_backend
 
-ALIAS = "best"  # of the registered model: the latest blend's
+ALIAS = "best"  # of the latest blend's version
 
 
 def register(backend: MlflowBackend, name: str, folder: Path, run: str, tags: Mapping[str, str]) -> None:
-    """Log a model folder to its run, unless it has one, and make that the best version of the registered model."""
+    """Log a model folder to its run, unless the run has a model, and make it the best registered version."""
     from prefens.store.tracking.pyfunc import place_model  # imports more of mlflow, which takes a second
 
     client, outputs = backend.client, backend.client.get_run(run).outputs
@@ -46,31 +46,42 @@ def register(backend: MlflowBackend, name: str, folder: Path, run: str, tags: Ma
     client.log_outputs(run, [LoggedModelOutput(logged.model_id, step=0)])
 
 
-def fetch_model(root: Path, experiment: str, uri: str | None, place: str) -> Path:
-    """Return the folder of a model as `find_model` does; StoreError too where the server does not answer."""
+def fetch_model(root: Path, experiment: str, uri: str | None, address: str) -> Path:
+    """Return the folder of a model in the experiment under `root`, or on the server at `uri`.
+
+    Raises
+    ------
+    StoreError
+        Where there is no such model, or where the server does not answer.
+    """
     try:
         backend = open_backend(root.resolve(), experiment, uri)
     except (MlflowException, OSError) as error:
         raise StoreError(
-            f"{place}: {str(error).splitlines()[0]}", f"MLflow at {uri or root}", "start it, or correct tracking.uri"
+            f"{address}: {str(error).splitlines()[0]}", f"MLflow at {uri or root}", "start it, or correct tracking.uri"
         ) from error
-    return find_model(backend, place)
+    return find_model(backend, address)
 
 
-def find_model(backend: MlflowBackend, place: str) -> Path:
-    """Return the folder of models:/NAME@ALIAS, models:/NAME/VERSION or runs:/ID/model (StoreError for none).
+def find_model(backend: MlflowBackend, address: str) -> Path:
+    """Return the folder of models:/NAME@ALIAS, models:/NAME/VERSION or runs:/ID/model.
 
-    MLflow's own search asks the database of its global state instead, and makes one where there is none.
-    A server's model is downloaded once, into the cache of the tracking root.
+    MLflow's own search would use the database of its global state, and create one where there is none. A model of a
+    server is downloaded once, into the cache of the tracking root.
+
+    Raises
+    ------
+    StoreError
+        Where there is no such model.
     """
     try:
-        location = _location(backend, place)
+        location = _location(backend, address)
         if backend.local:
             return _folder(location)
         return _download(backend, location)
     except (MlflowException, ValueError) as error:
         raise StoreError(
-            f"{place}: {str(error).splitlines()[0]}",
+            f"{address}: {str(error).splitlines()[0]}",
             f"models:/NAME@ALIAS, models:/NAME/VERSION or runs:/ID/model in {backend.uri}",
             "blend first, or correct it",
         ) from error
@@ -81,14 +92,14 @@ def _create_name(backend: MlflowBackend, name: str) -> None:
         if not backend.client.search_registered_models(f"name = '{name}'"):
             backend.client.create_registered_model(name)
     except MlflowException as error:  # another machine was faster
-        if error.error_code != EXISTS:
+        if error.error_code != ALREADY_EXISTS:
             raise
 
 
-def _location(backend: MlflowBackend, place: str) -> str:
-    """Return where the files of a model are: a folder's address, or on a server the address of the logged model."""
+def _location(backend: MlflowBackend, address: str) -> str:
+    """Return the address of a model's files: of a folder, or of a logged model on a server."""
     client = backend.client
-    kind, *parts = re.split(":/|[/@]", place)
+    kind, *parts = re.split(":/|[/@]", address)
     if len(parts) != 2:
         raise ValueError("neither alias nor version")
     if kind == "runs":
@@ -97,7 +108,7 @@ def _location(backend: MlflowBackend, place: str) -> str:
             raise ValueError("a run without a model")
         return str(client.get_logged_model(outputs.model_outputs[0].model_id).artifact_location)
     name, version = parts
-    if "@" in place:
+    if "@" in address:
         version = str(client.get_model_version_by_alias(name, version).version)
     return str(client.get_model_version_download_uri(name, version))
 

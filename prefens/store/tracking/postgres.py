@@ -1,4 +1,4 @@
-"""A PostgreSQL of the user's own, in a folder: no root, no service, no port; only its owner reaches it."""
+"""A PostgreSQL database cluster in a folder of the user's, without root, service or port."""
 
 from __future__ import annotations
 
@@ -17,18 +17,25 @@ from filelock import FileLock, Timeout
 
 from prefens.core.errors import ConfigError
 
-PLACES = "/usr/lib/postgresql"  # Debian's, by major version; elsewhere it is in the PATH
+DEBIAN_FOLDER = "/usr/lib/postgresql"  # Debian's, by major version; elsewhere it is in the PATH
 ROLE = "prefens"  # the superuser
 SOCKET = "/.s.PGSQL.5432"
-SOCKET_PATH = 107  # bytes, of the system
+SOCKET_PATH_BYTES = 107  # the longest path of a socket
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """A database cluster in `folder`, made on its first start.
+    """A database cluster that is created when it is first started.
 
-    It listens on a socket inside that folder alone, which nobody else may enter. PostgreSQL refuses to run as root;
+    It listens only on a socket inside its folder, which only the owner may enter. PostgreSQL refuses to run as root;
     root runs it as the user postgres.
+
+    Attributes
+    ----------
+    folder : Path
+        The folder of the database.
+    binaries : Path
+        The folder of initdb and pg_ctl.
     """
 
     folder: Path
@@ -41,16 +48,18 @@ class Cluster:
 
     @contextmanager
     def running(self) -> Iterator[str]:
-        """Start the cluster, yield the database's address, and stop it.
+        """Start the cluster, yield the database's address, and stop it after the block.
 
         Raises
         ------
-        ConfigError with PostgreSQL's own words where it does not start.
+        ConfigError
+            Where the cluster does not start (with PostgreSQL's message), where another process uses the folder, or
+            where the path of the folder is too long for a socket.
         """
-        if len(os.fsencode(f"{self.folder}{SOCKET}")) > SOCKET_PATH:
+        if len(os.fsencode(f"{self.folder}{SOCKET}")) > SOCKET_PATH_BYTES:
             raise ConfigError(f"folder={self.folder}", "a shorter path: it holds a socket", "set folder=DIR")
         self.folder.parent.mkdir(parents=True, exist_ok=True)
-        with self._alone():
+        with self._lock():
             yield from self._started()
 
     def _started(self) -> Iterator[str]:
@@ -66,7 +75,7 @@ class Cluster:
             self._call("pg_ctl", "stop", "--wait", "--mode=fast", "-D", self.folder, check=False)
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _lock(self) -> Iterator[None]:
         try:
             with FileLock(f"{self.folder}.lock", timeout=0):
                 yield
@@ -83,7 +92,7 @@ class Cluster:
 
     def _call(self, program: str, *arguments: Any, check: bool = True) -> subprocess.CompletedProcess[str]:
         account: dict[str, Any] = {"user": "postgres", "group": "postgres", "extra_groups": []}
-        done = subprocess.run(
+        result = subprocess.run(
             [str(self.binaries / program), *map(str, arguments)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,  # the server would hold a pipe open
@@ -93,26 +102,32 @@ class Cluster:
             check=False,
             **(account if os.getuid() == 0 else {}),
         )
-        if check and done.returncode != 0:
+        if check and result.returncode != 0:
             raise ConfigError(
-                f"{program} ended with code {done.returncode}: {(done.stderr or '').strip()}",
+                f"{program} ended with code {result.returncode}: {(result.stderr or '').strip()}",
                 f"a database in {self.folder}",
-                f"look into {self.folder / 'server.log'}, or set folder=DIR"
+                f"read {self.folder / 'server.log'}, or set folder=DIR"
                 + (" that the user postgres may enter" if os.getuid() == 0 else ""),
             )
-        return done
+        return result
 
 
-def find_binaries(given: str | None) -> Path:
-    """Return the folder of initdb and pg_ctl: the one given, the one in the PATH, or Debian's newest.
+def find_binaries(folder: str | None) -> Path:
+    """Return the folder of initdb and pg_ctl: `folder`, or without it the one in the PATH, or Debian's newest.
 
-    ConfigError where there is none.
+    Raises
+    ------
+    ConfigError
+        Where there is none.
     """
-    known = shutil.which("initdb")
-    debian = sorted(Path(PLACES).glob("*/bin"), key=lambda path: int("0" + re.sub(r"\D", "", path.parent.name)))
-    for place in [Path(given)] if given else ([Path(known).parent] if known else []) + debian[::-1]:
-        if (place / "initdb").exists() and (place / "pg_ctl").exists():
-            return place
+    in_path = shutil.which("initdb")
+    debian = sorted(Path(DEBIAN_FOLDER).glob("*/bin"), key=lambda path: int("0" + re.sub(r"\D", "", path.parent.name)))
+    candidates = [Path(folder)] if folder else ([Path(in_path).parent] if in_path else []) + debian[::-1]
+    for candidate in candidates:
+        if (candidate / "initdb").exists() and (candidate / "pg_ctl").exists():
+            return candidate
     raise ConfigError(
-        f"no PostgreSQL in {given or PLACES}", "initdb and pg_ctl", "apt-get install postgresql, or set postgres=DIR"
+        f"no PostgreSQL in {folder or DEBIAN_FOLDER}",
+        "initdb and pg_ctl",
+        "apt-get install postgresql, or set postgres=DIR",
     )

@@ -1,4 +1,4 @@
-"""A folder as an MLflow model: written with all that loading it needs, and found again in folder, run or registry."""
+"""Folders in the format of MLflow models: written with everything that loading them needs, and loaded."""
 
 from __future__ import annotations
 
@@ -19,45 +19,46 @@ from mlflow.types.schema import AnyType
 from prefens.core.errors import StoreError
 from prefens.core.files import link_tree
 
-os.environ.setdefault("MLFLOW_UV_AUTO_DETECT", "false")  # it would take along the project that happens to be here
+os.environ.setdefault("MLFLOW_UV_AUTO_DETECT", "false")  # it would pack the project of the working directory
 
 PACKAGE = Path(__file__).resolve().parents[2]
 logging.getLogger("mlflow").setLevel(logging.WARNING)
 
 EXPECTED = "a model that a blend of prefens saved: a folder, models:/NAME@best or runs:/ID/model"
 FLAVOR, MLMODEL = "python_function", "MLmodel"
-REQUIREMENTS = (
-    *(
-        "filelock",
-        "huggingface-hub",
-        "hydra-core",
-        "joblib",
-        "mlflow",
-        "numpy",
-        "omegaconf",
-        "orjson",
-        "pandas",
-        "psutil",
-    ),
-    *("pyarrow", "safetensors", "scikit-learn", "scipy", "sentencepiece", "skops", "threadpoolctl", "torch", "tqdm"),
-    "transformers",
-)  # what prefens imports to predict
+REQUIREMENTS = (  # what prefens imports to predict
+    *("filelock", "huggingface-hub", "hydra-core", "joblib", "mlflow", "numpy", "omegaconf", "orjson", "pandas"),
+    *("psutil", "pyarrow", "pydantic", "safetensors", "scikit-learn", "scipy", "sentencepiece", "skops"),
+    *("threadpoolctl", "torch", "tqdm", "transformers"),
+)
 
 
 def write_model(
     path: Path, save: Callable[[Path], None], loader: str, data: str, example: pd.DataFrame, outputs: Sequence[str]
 ) -> None:
-    """Write an MLflow model into a new folder: signature, example, requirements, prefens' code and its data.
+    """Write an MLflow model into a new folder: signature, example, requirements, the code of prefens, and the data.
 
     Parameters
     ----------
-    save : writes the data into the folder that it is given: path/`data`.
-    loader : the module of prefens whose `_load_pyfunc` reads that folder.
-    example : rows of input, whose columns are all texts; outputs : the names of the columns of numbers that come out.
+    path : Path
+        The folder to create.
+    save : callable
+        Writes the data into the folder that it is called with.
+    loader : str
+        The module whose `_load_pyfunc` reads the data.
+    data : str
+        The name of the data's folder in `path`.
+    example : pandas.DataFrame
+        Rows of input; all columns are texts.
+    outputs : sequence of str
+        The names of the columns of numbers that are predicted.
 
     Raises
     ------
-    StoreError for what MLflow refuses; OSError where the files can't be written.
+    StoreError
+        Where MLflow refuses the model.
+    OSError
+        Where the files can't be written.
     """
     model = Model()
     try:
@@ -80,7 +81,7 @@ def write_model(
 
 
 def signature(inputs: Sequence[str], outputs: Sequence[str]) -> ModelSignature:
-    """Return texts in, numbers out, and ids of any type in both where they are wanted."""
+    """Return the signature of texts to numbers, with an optional column of ids on both sides."""
     # Numbers in the competition's files, strings elsewhere.
     identity = ColSpec(AnyType(), "id", required=False)  # type: ignore[no-untyped-call]
     return ModelSignature(
@@ -91,17 +92,23 @@ def signature(inputs: Sequence[str], outputs: Sequence[str]) -> ModelSignature:
 
 
 def place_model(folder: Path, to: Path, model_id: str, run: str) -> None:
-    """Give a model folder a second place, as hard links where possible, which knows its run and its own id there."""
+    """Copy a model folder, by hard links where possible, and note the ids of model and run in the copy."""
     link_tree(folder, to)
     model = Model.load(folder)
     model.model_uuid = model.model_id = model_id
     model.run_id = run
-    (to / MLMODEL).unlink()  # a link still: the original stays as it is
+    (to / MLMODEL).unlink()  # a hard link: writing to it would change the original
     model.save(to / MLMODEL)
 
 
 def load_model(folder: Path) -> Any:
-    """Return the object that a saved model's loader made; StoreError where the folder has none to give."""
+    """Return the object that the loader of a saved model returns.
+
+    Raises
+    ------
+    StoreError
+        Where the folder holds no model, or one that can't be loaded.
+    """
     try:
         return mlflow.pyfunc.load_model(str(folder)).get_raw_model()
     except (MlflowException, NotImplementedError, OSError) as error:

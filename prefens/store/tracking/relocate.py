@@ -1,11 +1,11 @@
-"""Mending MLflow's database after its folder was moved: it stores absolute paths."""
+"""New paths in MLflow's database after its folder was moved: it stores absolute ones."""
 
 from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
 
-PLACES = (
+PATH_COLUMNS = (
     ("experiments", "artifact_location"),
     ("runs", "artifact_uri"),
     ("logged_models", "artifact_location"),
@@ -15,13 +15,13 @@ PLACES = (
 
 
 def relocate(database: Path, artifacts: str) -> None:
-    """Point all that an SQLite file knows of to where its artifacts now are (a file: address)."""
+    """Replace the old address of the artifacts by the new one, a file: address, everywhere in an SQLite database."""
     with sqlite3.connect(database, timeout=10) as connection:
         rows = connection.execute(
             "SELECT DISTINCT artifact_location FROM experiments WHERE artifact_location LIKE 'file:%/artifacts'"
         )
         for old in {row[0] for row in rows.fetchall()} - {artifacts}:
-            for table, column in PLACES:
+            for table, column in PATH_COLUMNS:
                 connection.execute(
                     f"UPDATE {table} SET {column} = ? || substr({column}, ?) "
                     f"WHERE {column} = ? OR substr({column}, 1, ?) = ?",

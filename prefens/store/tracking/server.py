@@ -1,4 +1,4 @@
-"""MLflow's server as a process of ours."""
+"""MLflow's server as a child process."""
 
 from __future__ import annotations
 
@@ -15,30 +15,37 @@ SECONDS_TO_STOP = 10.0
 
 
 def serve(database: str, artifacts: Path, host: str, port: int, workers: int) -> None:
-    """Serve until Ctrl-C or SIGTERM, then stop all of its processes.
+    """Serve until Ctrl-C or SIGTERM, then stop all processes of the server.
 
     Parameters
     ----------
-    database : SQLAlchemy's address of the runs; artifacts : the folder of files, which the server hands out.
-    workers : processes, of some 210 MB each, at least 1.
+    database : str
+        SQLAlchemy's address of the database.
+    artifacts : Path
+        The folder of files, which the server hands out.
+    host, port : str and int
+        Where it listens.
+    workers : int
+        Its processes, at least 1; each takes about 210 MB.
 
     Raises
     ------
-    ConfigError where the server ends by itself.
+    ConfigError
+        Where the server ends by itself.
     """
-    line = [sys.executable, "-m", "mlflow", "server", "--host", host, "--port", str(port), "--workers", str(workers)]
-    line += ["--backend-store-uri", database, "--artifacts-destination", artifacts.resolve().as_uri()]
-    line += ["--uvicorn-opts", "--log-level warning"]  # not a line per request
-    quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # eight more processes, for features not used here
-    before = signal.signal(signal.SIGTERM, _interrupt)
-    # Its own session: Ctrl-C reaches us alone, and we stop it in order.
-    process = subprocess.Popen(line, env=os.environ | quiet, start_new_session=True)
+    command = [sys.executable, "-m", "mlflow", "server", "--host", host, "--port", str(port), "--workers", str(workers)]
+    command += ["--backend-store-uri", database, "--artifacts-destination", artifacts.resolve().as_uri()]
+    command += ["--uvicorn-opts", "--log-level warning"]  # not a line per request
+    variables = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # eight more processes, for features not used here
+    handler = signal.signal(signal.SIGTERM, _interrupt)
+    # In a session of its own, so that Ctrl-C reaches this process alone, which then stops the server.
+    process = subprocess.Popen(command, env=os.environ | variables, start_new_session=True)
     try:
         code = process.wait()
     except KeyboardInterrupt:
         return
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, handler)
         _stop(process)
     raise ConfigError(f"the MLflow server ended with code {code}", "a server", f"is port {port} free? try port=5001")
 

@@ -1,4 +1,4 @@
-"""What a command may ask of MLflow. Results live in the store; MLflow lets people look at them."""
+"""The interface to MLflow, a mirror of the store that people look at."""
 
 from __future__ import annotations
 
@@ -18,14 +18,24 @@ Rows = Sequence[Mapping[str, Any]]  # a table, row by row
 
 @dataclass(frozen=True)
 class MemberSummary:
-    """What the run of a member shows besides its folds' runs.
+    """What the run of a member shows besides the runs of its folds.
 
     Attributes
     ----------
-    metrics : dict of str to float; note : str, Markdown.
-    early_discard : str or None, "discarded" or "kept" where the member was compared after its first fold.
-    started, ended : float, seconds since the epoch; finished : bool, whether no fold is left to train.
-    folds : Folds or None, the rows that the scores are on; files : sequence of Path.
+    metrics : mapping of str to float
+        Its scores.
+    note : str
+        A description, Markdown.
+    early_discard : str or None
+        "discarded" or "kept", where early discarding has compared the member after its first fold.
+    started, ended : float
+        In seconds since the epoch.
+    finished : bool
+        Whether no fold is left to train.
+    folds : Folds or None
+        The rows that the scores are on.
+    files : sequence of Path
+        Artifacts to log.
     """
 
     metrics: Mapping[str, float]
@@ -42,7 +52,7 @@ class Tracker(Protocol):
     """MLflow, which may be down: a command never waits or fails because of it."""
 
     def attempt(self, action: Callable[[MlflowTracker], T]) -> T | None:
-        """Return what `action` returns, or None where it was not done, or not wholly."""
+        """Return the result of `action`, called with the MLflow tracker; None where it was not called or has failed."""
         ...
 
 

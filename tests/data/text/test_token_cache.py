@@ -22,7 +22,7 @@ SETTINGS = TextSettings(max_length=32)
 
 @pytest.fixture(autouse=True)
 def small_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(token_cache, "STRETCH", 25)
+    monkeypatch.setattr(token_cache, "PAIRS_AT_ONCE", 25)
 
 
 def fresh(directory: Path, pairs: Pairs) -> PairTokens:
@@ -92,7 +92,7 @@ def test_two_processes_at_once_tokenize_once(tiny_bert: Path, tmp_path: Path) ->
 
 @pytest.mark.parametrize("name", ["a-tokens.npy", "b-starts.npy", "content.json"])
 @pytest.mark.parametrize("harm", ["cut", "flipped", "deleted"])
-def test_a_damaged_file_is_named_and_made_again(
+def test_a_damaged_file_is_named_and_computed_again(
     tiny_bert: Path, tmp_path: Path, name: str, harm: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     pairs = make_pairs(30)

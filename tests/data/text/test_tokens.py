@@ -63,7 +63,7 @@ def test_sequences_equal_the_tokenizers_own(tiny_encoder: Path) -> None:
     assert set(tokens.audit.lost().values()) == {0.0}
 
 
-def test_long_texts_are_cut_and_the_loss_is_told(tiny_encoder: Path) -> None:
+def test_long_texts_are_cut_and_the_lost_tokens_are_counted(tiny_encoder: Path) -> None:
     tokenizer, pairs = load_tokenizer(tiny_encoder), make_pairs(20)
     tokens = tokenize_pairs(tokenizer, pairs, TextSettings(max_length=24), "", "")
     assert max(tokens.a.lengths.max(), tokens.b.lengths.max()) == 24
@@ -117,7 +117,7 @@ def test_responses_that_would_run_into_each_other_are_refused() -> None:
         tokenize_pairs(tokenizer, make_pairs(3), TextSettings(), "", "", cross=True)
 
 
-def test_prefixes_are_seen(tiny_bert: Path) -> None:
+def test_prefixes_are_tokenized(tiny_bert: Path) -> None:
     tokenizer, pairs = load_tokenizer(tiny_bert), make_pairs(3)
     plain = tokenize_pairs(tokenizer, pairs, TextSettings(), "", "")
     prefixed = tokenize_pairs(tokenizer, pairs, TextSettings(), "query: ", "passage: ")

@@ -40,12 +40,12 @@ def truth(pairs: Pairs) -> np.ndarray:
     return pairs.truth
 
 
-def normalised(turns: tuple[str, ...]) -> str:
+def normalized(turns: tuple[str, ...]) -> str:
     return re.sub(r"[\W_]+", " ", " ".join(turns).lower()).strip()
 
 
 def share_repeated(pairs: Pairs) -> float:
-    prompts = [normalised(turns) for turns in pairs.prompt]
+    prompts = [normalized(turns) for turns in pairs.prompt]
     counts = Counter(prompts)
     return sum(counts[prompt] > 1 for prompt in prompts) / len(prompts)
 
@@ -131,7 +131,7 @@ def test_labels_follow_the_truth(pairs: Pairs) -> None:
             assert abs(happened[rows, outcome].mean() - p[rows, outcome].mean()) < 4 * error
 
 
-def test_realised_loss_of_the_truth_is_the_bayes_floor(pairs: Pairs) -> None:
+def test_realized_loss_of_the_truth_is_the_bayes_floor(pairs: Pairs) -> None:
     p, q = truth(pairs)[:, 0], truth(pairs)[:, 1]
     for probabilities, floor in zip((p, q), floors(pairs), strict=True):
         losses = -np.log(probabilities[np.arange(len(pairs)), pairs.labels])

@@ -1,0 +1,19 @@
+"""The submission file: the competition's columns, and probabilities only."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from prefens.data.submission import write_submission
+from tests.helpers.examples import column
+
+
+def test_a_submission_refuses_what_is_no_probability(tmp_path: Path) -> None:
+    path = tmp_path / "submission.csv"
+    for bad in ([[0.5, 0.5, 0.5]], [[np.nan, 0.5, 0.5]], [[-0.1, 0.6, 0.5]]):
+        with pytest.raises(ValueError):
+            write_submission(path, column(["1"]), np.array(bad))
+    assert not path.exists()
+    write_submission(path, column(["007"]), np.array([[0.2, 0.3, 0.5]]))
+    assert path.read_text() == "id,winner_model_a,winner_model_b,winner_tie\n007,0.200000000,0.300000000,0.500000000\n"
