@@ -1,186 +1,119 @@
-"""What a blend is made from: members of the store and files from elsewhere, on one data set and its folds."""
+"""What a blend is made from: members of the store and files of external ones, on one data set and its folds."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from prefens.core.errors import ConfigError, StoreError
 from prefens.core.fold_run import FoldPredictions
-from prefens.core.hashing import digest, short
+from prefens.core.hashing import short
 from prefens.core.types import Folds, MemberInfo, OOFStack
 from prefens.data.fold_file import read_folds
-from prefens.data.folds import FoldSettings, LabelledRows, data_digest, labelled_rows, split_rows
+from prefens.data.folds import data_digest, labelled_rows, split_rows
 from prefens.data.labels import read_labels
 from prefens.data.probabilities import read_probabilities
 from prefens.data.sources import Source
 from prefens.ensemble.inputs import BlendInputs, LabelledData
-from prefens.runner import config
-from prefens.runner.schemas import BlendConfig
+from prefens.runner.blend_sources import BlendSources, in_words
 from prefens.store.assemble import common_rows, make_stack
 from prefens.store.external import ExternalMember
-from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import OOFStore
+from prefens.store.selection import select_members
 from prefens.store.split_store import SplitStore
-from prefens.store.tracking.factory import Tracking
 
 log = logging.getLogger(__name__)
 
-SUFFIXES = (".csv", ".parquet", ".pq")  # by which a member is told to be a file
 
+def load_blend_inputs(sources: BlendSources) -> BlendInputs:
+    """Read the members from store and files, and join them by id.
 
-def load_blend_inputs(settings: BlendConfig) -> BlendInputs:
-    """Read the members that the settings name, from store and files, and join them by id."""
-    files = [Path(name) for name in settings.members if is_file(name)]
-    names = [name for name in settings.members if not is_file(name)]
-    stored = bool(names) or not files
-    folds, split, given = find_folds(settings, stored)
-    members: dict[MemberInfo, Sequence[FoldPredictions]] = {}
-    specs = complete_members(split, names) if split is not None and stored else []
-    for spec in specs:
-        members[spec.info] = [split.predictions(spec, fold) for fold in range(folds.k)]  # type: ignore[union-attr]
-    columns = config.columns_of([path.stem for path in files], settings.columns)
-    for path in files:
-        member = read_member(path, columns[path.stem])
-        if member.name in {info.name for info in members}:
-            raise ConfigError(f"two members are called {member.name}", "a name for each", f"rename {path}")
-        members[member.spec(folds).info] = member.runs(folds, settings.partial)
-    keep = common_rows(folds, members) if settings.partial else None
-    return BlendInputs(folds, *make_stack(folds, members, keep), split, specs, given)
-
-
-def is_file(name: str) -> bool:
-    """Whether an item of members= is a file, rather than the name of a stored member."""
-    return Path(name).suffix.lower() in SUFFIXES
-
-
-def read_member(path: Path, columns: Mapping[str, str], name: str | None = None) -> ExternalMember:
-    """Read probabilities made elsewhere; the member is called by the file's stem, unless by `name`."""
-    ids, probabilities = read_probabilities(path, columns)
-    order = np.argsort(ids)
-    content = digest([ids[order].tolist(), probabilities[order].tolist()])
-    return ExternalMember(path.stem if name is None else name, content, ids, probabilities)
-
-
-def find_folds(settings: BlendConfig, stored: bool) -> tuple[Folds, SplitStore | None, LabelledData | None]:
-    """Return the folds to blend on, the part of the store that they are from, if any, and the pairs, if given.
-
-    Labels from a file come first, then the store, then folds made of data=. With `stored`, members of the store
-    are blended, and only its folds will do.
+    Raises
+    ------
+    ConfigError
+        Where labels are missing, or settings contradict the store.
+    DataError
+        Where a file can't be read.
+    StoreError
+        Where members are missing, damaged or not comparable.
     """
-    if settings.labels is not None:
-        if "path" not in settings.data or settings.data.path is not None:
-            raise ConfigError(
-                "labels= with data=", "one of them", "leave labels= out: the data has labels, and prompts"
-            )
-        if stored:
-            raise ConfigError(
-                "labels= with members of the store", "files in members=", "leave labels= or the names out"
-            )
-        return _make_folds(settings, read_labels(Path(settings.labels))), None, None
-    store = OOFStore(Path(config.build(settings.tracking, Tracking).root))
-    given = given_data(settings.data)
-    digest = None if given is None else data_digest(given.pairs)
-    if stored or not _needs_own_folds(settings, store, digest):
-        if settings.fold_file is not None:
-            raise ConfigError("fold_file= with the folds of the store", "one of them", "add labels= or data.path=")
-        split = store.select(settings.data_digest or (None if stored else digest), settings.fold_digest)
-        check_data(split.folds, digest)
-        _check_folds(split.folds, _asked(settings))
-        if not stored:
-            log.info("labels and folds of the store, %s", split.path)
-        return split.folds, split, given
-    if given is None:
-        raise ConfigError(
-            f"no labels: no store in {store.root}, no labels=, no data.path=",
-            "the outcome of each pair",
-            "add labels=labels.csv (id, label) or data.path=train.csv, or tracking.root=DIR of a store",
-        )
-    return _make_folds(settings, labelled_rows(given.pairs)), None, given
+    data = None if sources.source is None else load_data(sources.source)
+    digest = None if data is None else data_digest(data.pairs)
+    files = [(path, read_probabilities(path, sources.columns[path.stem])) for path in sources.files]
+    external = [ExternalMember.of(path.stem, *columns) for path, columns in files]
+    split = _choose_split(sources, digest)
+    folds = _make_folds(sources, data) if split is None else split.folds
+    specs = select_members(split, sources.names) if split is not None and sources.stored else []
+    members: dict[MemberInfo, Sequence[FoldPredictions]] = {
+        spec.info: [split.predictions(spec, fold) for fold in range(folds.k)] for spec in specs if split is not None
+    }
+    members |= {member.spec(folds).info: member.runs(folds, sources.partial) for member in external}
+    stacks = make_stack(folds, members, common_rows(folds, members) if sources.partial else None)
+    return BlendInputs(folds, *stacks, split, specs, data)
 
 
-def _needs_own_folds(settings: BlendConfig, store: OOFStore, digest: str | None) -> bool:
-    """Whether files alone get folds of their own, since the store has none of their data or others were asked for."""
-    splits = store.splits()
-    if digest is None:
-        return not splits
-    return settings.fold_file is not None or not any(split.folds.data_digest == digest for split in splits)
-
-
-def _make_folds(settings: BlendConfig, rows: LabelledRows) -> Folds:
-    asked = _asked(settings)
-    if settings.fold_file is not None:
-        if asked:
-            raise ConfigError(f"fold_file= with {_told(asked)}", "one of them", "leave out what does not count")
-        return read_folds(Path(settings.fold_file), rows)
-    folds = split_rows(rows, config.build(asked, FoldSettings))
-    about = folds.settings
-    log.info("%d rows in %d %s folds, seed %d", len(rows.ids), folds.k, about["scheme"], about["seed"])
-    return folds
-
-
-def _asked(settings: BlendConfig) -> dict[str, Any]:
-    """Return the fold settings that were given."""
-    return {name: value for name, value in settings.folds.items() if value is not None}
-
-
-def _told(about: Mapping[str, Any]) -> str:
-    return ", ".join(f"folds.{name}={value}" for name, value in about.items())
-
-
-def _check_folds(folds: Folds, asked: Mapping[str, Any]) -> None:
-    """Refuse settings of folds that the members of the store don't have."""
-    other = {name: value for name, value in asked.items() if value != folds.settings.get(name)}
-    if other:
-        raise ConfigError(
-            f"{_told(other)} with the folds of the store", _told(folds.settings), "leave folds out, or train with those"
-        )
-
-
-def given_data(data: Any) -> LabelledData | None:
-    """Return the labelled pairs of data=, sorted by id as folds are, or None where no path is given."""
-    if "path" in data and data.path is None:
-        return None
-    source: Source = config.build(data)
+def load_data(source: Source) -> LabelledData:
+    """Return the labelled pairs of a source, sorted by id as folds are."""
     loaded = source.load(labelled=True)
     return LabelledData(loaded.pairs.take(np.argsort(loaded.pairs.ids)), loaded.repaired)
 
 
-def check_data(folds: Folds, given: str | None) -> None:
-    """Refuse (StoreError) pairs whose digest is `given` and not that of the folds."""
-    if given is not None and given != folds.data_digest:
-        raise StoreError(
-            f"the pairs given: data {short(given)}", f"data {short(folds.data_digest)}, as stored", "correct data.path"
-        )
+def _choose_split(sources: BlendSources, data: str | None) -> SplitStore | None:
+    """Return the part of the store whose folds count; None where the rows get folds of their own.
+
+    Those are rows with labels in a file, and rows of files alone that the store has no folds of, or that are to have
+    those of a file. `data` is the digest of the pairs, if any.
+    """
+    if sources.labels is not None:
+        return None
+    store = OOFStore(sources.root)
+    if not sources.stored:
+        candidates = [split for split in store.splits() if data in (None, split.folds.data_digest)]
+        if not candidates or (data is not None and sources.fold_file is not None):
+            return None
+    if sources.fold_file is not None:
+        raise ConfigError("fold_file= with the folds of the store", "one of them", "add labels= or data.path=")
+    data_prefix, fold_prefix = sources.digests
+    split = store.select(data_prefix or (None if sources.stored else data), fold_prefix)
+    check_data(split.folds, data)
+    other = {name: value for name, value in sources.folds.items() if value != split.folds.settings.get(name)}
+    if other:
+        came, expected = f"{in_words(other)} with the folds of the store", in_words(split.folds.settings)
+        raise ConfigError(came, expected, "leave folds out, or train with those")
+    if not sources.stored:
+        log.info("labels and folds of the store, %s", split.path)
+    return split
 
 
-def complete_members(split: SplitStore, names: Sequence[str]) -> list[MemberSpec]:
-    """Return the members to blend: those named, or every complete one; incomplete ones are told."""
-    specs = list(split.members())
-    unknown = sorted(set(names) - {spec.name for spec in specs})
-    if unknown:
-        raise StoreError(
-            f"no member {', '.join(unknown)}",
-            f"names among {', '.join(spec.name for spec in specs)}, or files ({', '.join(SUFFIXES)})",
-            "correct members=",
+def _make_folds(sources: BlendSources, data: LabelledData | None) -> Folds:
+    """Return folds of rows that the store has none of."""
+    if sources.labels is not None:
+        rows = read_labels(sources.labels)
+    elif data is not None:
+        rows = labelled_rows(data.pairs)
+    else:
+        raise ConfigError(
+            f"no labels: no store in {sources.root}, no labels=, no data.path=",
+            "the outcome of each pair",
+            "add labels=labels.csv (id, label) or data.path=train.csv, or tracking.root=DIR of a store",
         )
-    chosen = []
-    for spec in specs:
-        missing = sorted(set(range(split.folds.k)) - set(split.finished_folds(spec)))
-        if spec.name in names and missing:
-            raise StoreError(
-                f"member {spec.name} lacks folds {missing}", "all folds", "train them, or leave the member out"
-            )
-        if missing:
-            log.warning("left out: %s lacks folds %s", spec.name, missing)
-        elif not names or spec.name in names:
-            chosen.append(spec)
-    return chosen
+    if sources.fold_file is not None:
+        return read_folds(sources.fold_file, rows)
+    folds = split_rows(rows, sources.fold_settings)
+    scheme, seed = folds.settings["scheme"], folds.settings["seed"]
+    log.info("%d rows in %d %s folds, seed %d", len(rows.ids), folds.k, scheme, seed)
+    return folds
+
+
+def check_data(folds: Folds, data: str | None) -> None:
+    """Refuse (StoreError) pairs whose digest is `data`, if there are any, where it is not that of the folds."""
+    if data is not None and data != folds.data_digest:
+        raise StoreError(
+            f"the pairs given: data {short(data)}", f"data {short(folds.data_digest)}, as stored", "correct data.path"
+        )
 
 
 def with_features(inputs: BlendInputs) -> BlendInputs:
