@@ -23,9 +23,9 @@ def blend_members(settings: BlendConfig) -> app.Rows:
     from prefens.ensemble.blend import make_blend
     from prefens.ensemble.registry import calibration
     from prefens.inference.checks import check_predictions
-    from prefens.runner.blend_inputs import load_blend_inputs, with_features
-    from prefens.runner.blend_outputs import record
-    from prefens.runner.blend_sources import parse_sources
+    from prefens.runner.blend.inputs import load_blend_inputs, with_features
+    from prefens.runner.blend.outputs import record
+    from prefens.runner.blend.sources import parse_sources
     from prefens.runner.console import leaderboard_table, member_table, show
 
     if not settings.blender or settings.resamples < 1 or settings.recheck < 0:

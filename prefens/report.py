@@ -24,8 +24,8 @@ def report(settings: ReportConfig) -> app.Rows:
     from prefens.inference.checks import swap_gaps
     from prefens.reporting.leaderboard.fold_runs import load_fold_runs
     from prefens.reporting.report import blend_report, data_report, write_report
-    from prefens.runner.blend_inputs import check_data, load_data
-    from prefens.runner.blend_sources import data_source
+    from prefens.runner.blend.inputs import check_data, load_data
+    from prefens.runner.blend.sources import data_source
     from prefens.runner.sync import open_tracker
     from prefens.store.oof_store import OOFStore
 

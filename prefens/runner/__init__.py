@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 from prefens.core.lazy import lazy_attribute
 
 if TYPE_CHECKING:
-    from prefens.runner.blend_inputs import load_blend_inputs
-    from prefens.runner.blend_sources import BlendSources
+    from prefens.runner.blend.inputs import load_blend_inputs
+    from prefens.runner.blend.sources import BlendSources
     from prefens.runner.early_discard import EarlyDiscard
     from prefens.runner.fold_result import FoldResult
     from prefens.runner.prediction import Prediction

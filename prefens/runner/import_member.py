@@ -11,7 +11,7 @@ import numpy as np
 from prefens.core.errors import ConfigError, StoreError
 from prefens.core.fold_run import FoldPredictions
 from prefens.core.metrics import accuracy, log_loss
-from prefens.runner.blend_sources import is_file
+from prefens.runner.blend.sources import is_file
 from prefens.runner.sync import sync_member
 from prefens.store.external import ExternalMember
 from prefens.store.member_spec import MemberSpec

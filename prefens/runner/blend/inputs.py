@@ -18,7 +18,7 @@ from prefens.data.labels import read_labels
 from prefens.data.probabilities import read_probabilities
 from prefens.data.sources import Source
 from prefens.ensemble.inputs import BlendInputs, LabelledData
-from prefens.runner.blend_sources import BlendSources, in_words
+from prefens.runner.blend.sources import BlendSources, in_words
 from prefens.store.assemble import common_rows, make_stack
 from prefens.store.external import ExternalMember
 from prefens.store.oof_store import OOFStore

@@ -14,8 +14,8 @@ from prefens.data.folds import FoldSettings, make_folds, split_rows
 from prefens.data.labels import read_labels
 from prefens.ensemble.inputs import BlendInputs
 from prefens.runner import config
-from prefens.runner.blend_inputs import load_blend_inputs
-from prefens.runner.blend_sources import parse_sources
+from prefens.runner.blend.inputs import load_blend_inputs
+from prefens.runner.blend.sources import parse_sources
 from prefens.runner.import_member import import_member
 from prefens.store.external import ExternalMember
 from prefens.store.oof_store import OOFStore
