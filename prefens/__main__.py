@@ -10,14 +10,14 @@ def main() -> None:
     """Run the command that the first argument names; list the commands where it names none."""
     from prefens.runner.help import commands
 
-    known = commands()
+    titles = commands()
     name, *arguments = sys.argv[1:] or ["--help"]
-    if name in known:
+    if name in titles:
         sys.argv = [f"prefens.{name}", *arguments]
         import_module(f"prefens.{name}").main()
         return
-    listed = "\n".join(f"  prefens {name:<10}  {title}" for name, title in known.items())
-    text = f"{listed}\n\nprefens COMMAND --help shows the settings of a command."
+    rows = "\n".join(f"  prefens {name:<10}  {title}" for name, title in titles.items())
+    text = f"{rows}\n\nprefens COMMAND --help shows the settings of a command."
     if name in ("--help", "-h"):
         print(f"Ensembles that predict which of two LLM responses a person prefers.\n\n{text}")
         return

@@ -1,4 +1,4 @@
-"""python -m prefens.blend: blend members of the store, and files from elsewhere. See --help."""
+"""python -m prefens.blend: blend members of the store, and files of external ones. See --help."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ def blend_members(settings: BlendConfig) -> app.Rows:
     from prefens.ensemble.blend import make_blend
     from prefens.ensemble.registry import calibration
     from prefens.inference.checks import check_predictions
-    from prefens.runner.blend_inputs import load_blend_inputs, with_features
-    from prefens.runner.blend_outputs import record
+    from prefens.runner.blend.inputs import load_blend_inputs, with_features
+    from prefens.runner.blend.outputs import record
+    from prefens.runner.blend.sources import parse_sources
     from prefens.runner.console import leaderboard_table, member_table, show
 
     if not settings.blender or settings.resamples < 1 or settings.recheck < 0:
-        raise ConfigError(
-            f"{len(settings.blender)} methods, resamples={settings.resamples}, recheck={settings.recheck}",
-            "a method or more, resamples of 1 or more, recheck of 0 or more",
-            "set blender=all, say",
-        )
-    Path(settings.out).mkdir(parents=True, exist_ok=True)  # before the work, not after it
+        came = f"{len(settings.blender)} methods, resamples={settings.resamples}, recheck={settings.recheck}"
+        raise ConfigError(came, "1 or more of the first two, recheck of 0 or more", "set blender=all, say")
     blenders: list[Blender] = [config.build(node) for node in settings.blender.values()]
     calibrations = [calibration(name) for name in settings.calibrations]
     tracking = config.build(settings.tracking, Tracking)
-    gathered = load_blend_inputs(settings)
+    root, out = Path(tracking.root), Path(settings.out)
+    sources = parse_sources(settings, root)
+    out.mkdir(parents=True, exist_ok=True)  # before the work, not after it
+    inputs = load_blend_inputs(sources)
+    alarms: list[str] = []
+    if inputs.split is not None and inputs.pairs is not None:
+        models = inputs.split, inputs.stored
+        alarms = [*check_predictions(*models, inputs.pairs, settings.recheck, root / "backbones")]
     if any(blender.wants_features for blender in blenders):
-        gathered = with_features(gathered)
-    blend = make_blend(gathered, blenders, calibrations, settings.resamples)
-    if gathered.split is not None and gathered.pairs is not None:
-        backbones = Path(tracking.root) / "backbones"
-        mismatches = check_predictions(gathered.split, gathered.stored, gathered.pairs, settings.recheck, backbones)
-        blend = blend.with_alarms([*mismatches])
-    record(blend, gathered, tracking, Path(settings.out), settings.model)
+        inputs = with_features(inputs)
+    blend = make_blend(inputs, blenders, calibrations, settings.resamples).with_alarms(alarms)
+    record(blend, inputs, tracking, out, settings.model)
     rows = blend.leaderboard()
     show(leaderboard_table(rows, blend.title()))
     show(member_table(blend.members()))

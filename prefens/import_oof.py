@@ -1,4 +1,4 @@
-"""python -m prefens.import_oof: put probabilities made elsewhere into the store. See --help."""
+"""python -m prefens.import_oof: put the probabilities of an external member into the store. See --help."""
 
 from __future__ import annotations
 
@@ -16,19 +16,20 @@ def main() -> None:
 def import_oof(settings: ImportConfig) -> app.Rows:
     """Store and track one member, and print its scores."""
     from prefens.core.errors import ConfigError
+    from prefens.data.probabilities import read_probabilities
     from prefens.ensemble.leaderboard import leaderboard, member_losses
-    from prefens.runner.blend_inputs import read_member
     from prefens.runner.console import leaderboard_table, show
     from prefens.runner.import_member import import_member
     from prefens.runner.sync import member_stack, open_tracker
+    from prefens.store.external import ExternalMember
     from prefens.store.oof_store import OOFStore
 
     if settings.path is None:
         raise ConfigError("path is not set", "a CSV or parquet file of probabilities", "add path=oof.csv")
-    tracking = config.build(settings.tracking, Tracking)
-    split = OOFStore(Path(tracking.root)).select(settings.data_digest, settings.fold_digest)
+    tracking, path = config.build(settings.tracking, Tracking), Path(settings.path)
     columns = config.mapping("columns", settings.columns)
-    member = read_member(Path(settings.path), columns, settings.name)
+    split = OOFStore(Path(tracking.root)).select(settings.data_digest, settings.fold_digest)
+    member = ExternalMember.of(settings.name or path.stem, *read_probabilities(path, columns))
     with open_tracker(tracking) as tracker:
         spec = import_member(split, tracker, member, settings.force)
     stack, holdout = member_stack(split, spec)

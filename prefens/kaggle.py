@@ -21,9 +21,9 @@ def kaggle(settings: KaggleConfig) -> app.Rows:
 
     root = Path(config.build(settings.tracking, Tracking).root)
     split = OOFStore(root).select(settings.data_digest, settings.fold_digest)
-    about = make_bundle(split, settings.method, settings.packages, Path(settings.out))
-    show(bundle_table(about, settings.out))
-    return [about]
+    bundle = make_bundle(split, settings.method, settings.packages, Path(settings.out))
+    show(bundle_table(bundle, settings.out))
+    return [bundle]
 
 
 if __name__ == "__main__":

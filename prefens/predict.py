@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from prefens.runner import app, config
 from prefens.runner.schemas import PredictConfig
 from prefens.store.tracking.factory import Tracking
+
+if TYPE_CHECKING:
+    from prefens.data.sources import Source
+    from prefens.runner.prediction import Prediction
 
 
 def main() -> None:
@@ -20,42 +24,36 @@ def predict(settings: PredictConfig) -> app.Rows:
     from prefens.data.submission import write_submission
     from prefens.runner.console import prediction_table, show
 
-    predicted = _from_files if settings.members or settings.blend else _from_pairs
-    ids, probabilities, facts = predicted(settings)
+    prediction = _predict_files(settings) if settings.members or settings.blend else _predict_pairs(settings)
     out = Path(settings.out)
-    path = write_submission(out / "submission.csv", ids, probabilities)
-    summary = {"submission": str(path), "rows": len(ids), **facts}
-    summary["mean_probabilities"] = probabilities.mean(axis=0).tolist()
-    write_json(out / "predict.json", summary)
-    show(prediction_table(summary))
-    return [summary]
+    path = write_submission(out / "submission.csv", prediction.ids, prediction.probabilities)
+    write_json(out / "predict.json", prediction.as_dict(path))
+    show(prediction_table(prediction, path))
+    return [prediction.as_dict(path)]
 
 
-def _from_pairs(settings: PredictConfig) -> tuple[Any, Any, dict[str, Any]]:
-    """Return ids, probabilities and a summary of predictions by a saved model or the stored blend."""
-    from prefens.data.sources import Source
+def _predict_pairs(settings: PredictConfig) -> Prediction:
+    """Predict pairs by a saved model or the stored blend."""
     from prefens.inference.saved_model import find_predictor
+    from prefens.runner.prediction import MalformedRow, Prediction
 
     source: Source = config.build(settings.data)
     tracking = config.build(settings.tracking, Tracking)
-    digests = settings.data_digest, settings.fold_digest
-    predictor = find_predictor(tracking, settings.model, settings.method, *digests)
+    predictor = find_predictor(tracking, settings.model, settings.method, settings.data_digest, settings.fold_digest)
     loaded = source.load(labelled=False)
     probabilities = predictor.predict_rows(loaded)
-    malformed = [{"row": row + 1, "id": loaded.ids[row], "problem": text} for row, text in loaded.problems.items()]
-    facts = {"predicted": len(loaded.pairs), "malformed": malformed, "repaired": loaded.repaired}
-    return loaded.ids, probabilities, facts | {"method": predictor.method, "members": predictor.used}
+    malformed = [MalformedRow(row + 1, loaded.ids[row], problem) for row, problem in loaded.problems.items()]
+    return Prediction(loaded.ids, probabilities, predictor.method, predictor.used, malformed, loaded.repaired)
 
 
-def _from_files(settings: PredictConfig) -> tuple[Any, Any, dict[str, Any]]:
-    """Return ids, probabilities and a summary of members' predictions that are in files; without a store."""
+def _predict_files(settings: PredictConfig) -> Prediction:
+    """Blend members' predictions that are in files, without a store."""
     from prefens.inference.from_files import predict_files
+    from prefens.runner.prediction import Prediction
 
     files = config.mapping("members", settings.members)
     columns = config.columns_of(files, settings.columns)
-    ids, probabilities, method, used = predict_files(settings.blend, settings.method, files, columns)
-    facts = {"predicted": len(ids), "malformed": [], "repaired": {}}
-    return ids, probabilities, facts | {"method": method, "members": used}
+    return Prediction(*predict_files(settings.blend, settings.method, files, columns))
 
 
 if __name__ == "__main__":

@@ -24,31 +24,32 @@ def report(settings: ReportConfig) -> app.Rows:
     from prefens.inference.checks import swap_gaps
     from prefens.reporting.leaderboard.fold_runs import load_fold_runs
     from prefens.reporting.report import blend_report, data_report, write_report
-    from prefens.runner.blend_inputs import check_data, given_data
+    from prefens.runner.blend.inputs import check_data, load_data
+    from prefens.runner.blend.sources import data_source
     from prefens.runner.sync import open_tracker
     from prefens.store.oof_store import OOFStore
 
     if settings.only not in (None, "data"):
         raise ConfigError(f"only={settings.only}", "data, or null for all sections", "correct only=")
-    tracking = config.build(settings.tracking, Tracking)
-    given, backbones = given_data(settings.data), Path(tracking.root) / "backbones"
+    tracking, source = config.build(settings.tracking, Tracking), data_source(settings.data)
+    root = Path(tracking.root)
+    data, backbones = None if source is None else load_data(source), root / "backbones"
     if settings.only == "data":
-        if given is None:
+        if data is None:
             raise ConfigError("only=data without data.path", "the pairs to look at", "add data.path=train.csv")
-        made = data_report(given, backbones)
+        content = data_report(data, backbones)
     else:
-        store = OOFStore(Path(tracking.root))
+        store = OOFStore(root)
         chosen = settings.blend or store.select(settings.data_digest, settings.fold_digest).blend_path
         blend = read_blend(Path(chosen))
-        if given is not None:
-            check_data(blend.folds, data_digest(given.pairs))
+        check_data(blend.folds, None if data is None else data_digest(data.pairs))
         split = store.find(blend.folds)
         specs, runs = load_fold_runs(blend, split)
-        gaps = swap_gaps(split, specs, given.pairs, settings.swaps, backbones) if split and given else {}
-        made = blend_report(blend, given, runs, gaps, backbones, settings.texts, settings.resamples)
-    page, *others = files = write_report(made, Path(settings.out))
+        gaps = swap_gaps(split, specs, data.pairs, settings.swaps, backbones) if split and data else {}
+        content = blend_report(blend, data, runs, gaps, backbones, settings.texts, settings.resamples)
+    page, *others = files = write_report(content, Path(settings.out))
     with open_tracker(tracking) as tracker:
-        run = tracker.attempt(lambda mlflow: mlflow.log_report(made.page.title, made.tags, files))
+        run = tracker.attempt(lambda mlflow: mlflow.log_report(content.page.title, content.tags, files))
     if tracking.mlflow and run is None:
         log.warning("this report is not logged to MLflow; it is in %s", settings.out)
     print(f"Wrote {page} ({page.stat().st_size / 1e6:.1f} MB), and beside it {len(others)} files")

@@ -17,26 +17,26 @@ def main() -> None:
 def train(settings: TrainConfig) -> app.Rows:
     """Train one member, or one fold of it; return a row of results per fold run."""
     from prefens.runner.builders import load_corpus, member_spec, open_trainer
-    from prefens.runner.distributed import leading
+    from prefens.runner.distributed import lead
     from prefens.runner.job import warn_unused
 
-    corpus = load_corpus(settings)
-    folds = _checked_folds(settings, corpus.folds.k)
     warn_unused(settings)
-    spec, make = member_spec(settings, corpus), partial(config.build_member, settings)
     tracking = config.build(settings.tracking, Tracking)
-    trainer = open_trainer(corpus, tracking, settings.force, settings.race)
-    with leading(corpus, spec, make, Path(tracking.root)), trainer as opened:
-        rows = opened.train_member(spec, make, folds)
-    return [row | {"out": settings.out} for row in rows]
+    corpus, make = load_corpus(settings), partial(config.build_member, settings)
+    folds, spec = _checked_folds(settings, corpus.folds.k), member_spec(settings, corpus)
+    opening = open_trainer(corpus, tracking, settings.force, settings.early_discard)
+    with lead(corpus, spec, make, Path(tracking.root)), opening as trainer:
+        results = trainer.train_member(spec, make, folds)
+    return [{"run": result.as_dict(), "out": settings.out} for result in results]
 
 
 def _checked_folds(settings: TrainConfig, k: int) -> list[int]:
-    """Return which of the k folds to train; ConfigError for a fold or a race that can't be."""
+    """Return which of the k folds to train; ConfigError for a fold or a threshold that can't be."""
     from prefens.core.errors import ConfigError
 
-    if settings.race is not None and not settings.race > 0:
-        raise ConfigError(f"race={settings.race}", "a gain in nats above 0, or null", "correct race, to 0.0005 say")
+    if settings.early_discard is not None and not settings.early_discard > 0:
+        came = f"early_discard={settings.early_discard}"
+        raise ConfigError(came, "a gain in nats above 0, or null", "set early_discard=0.0005, say")
     if settings.fold is not None and not 0 <= settings.fold < k:
         raise ConfigError(f"fold={settings.fold}", f"0 to {k - 1}, or null for all", "correct the fold")
     return list(range(k)) if settings.fold is None else [settings.fold]
@@ -46,11 +46,11 @@ def finish(rows: app.Rows) -> None:
     """Write the results of all jobs as JSON and print them as a table."""
     from prefens.core.files import write_json
     from prefens.runner.console import fold_table, show
+    from prefens.runner.fold_result import FoldResult
 
     if rows:
-        runs = [{name: value for name, value in row.items() if name != "out"} for row in rows]
-        write_json(Path(rows[0]["out"]) / "train.json", {"runs": runs})
-        show(fold_table(runs))
+        write_json(Path(rows[0]["out"]) / "train.json", {"runs": [row["run"] for row in rows]})
+        show(fold_table([FoldResult(**row["run"]) for row in rows]))
 
 
 if __name__ == "__main__":

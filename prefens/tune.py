@@ -7,8 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from prefens.runner import app, config
 from prefens.runner.schemas import TuneConfig
 from prefens.store.tracking.factory import Tracking
@@ -23,13 +21,13 @@ def tune(settings: TuneConfig) -> app.Rows:
     from prefens.core.files import write_json
     from prefens.runner.builders import load_corpus, member_spec, open_trainer
     from prefens.runner.console import show, trial_table
-    from prefens.runner.search import Search, trial_rows
+    from prefens.runner.search import Search, trial_row
     from prefens.runner.trainer import Trainer
     from prefens.store.member_spec import MemberSpec
 
     corpus = load_corpus(settings)
     base, folds = member_spec(settings, corpus), corpus.folds
-    space: Any = OmegaConf.to_container(settings.space or OmegaConf.create({}), resolve=True)
+    space = config.plain(settings.space)
     identity = [dict(base.recipe), base.seed, base.data_digest, base.fold_digest]
     search = Search(space, settings.trials, settings.storage, identity, folds.k, settings.startup, settings.seed)
 
@@ -42,14 +40,14 @@ def tune(settings: TuneConfig) -> app.Rows:
             trainer.split.mark_tuned(spec)
         make = partial(config.build_member, config.with_fields(settings, values))
         (row,) = trainer.train_member(spec, make, [fold])
-        return row["log_loss"], int((folds.fold == fold).sum())
+        return row.log_loss, int((folds.fold == fold).sum())
 
     with open_trainer(corpus, config.build(settings.tracking, Tracking)) as trainer:
         trials = search.run(partial(fold_loss, trainer))
-    rows = trial_rows(trials, trainer.split, spec_of)
-    write_json(Path(settings.out) / "tune.json", {"trials": rows})
+    rows = [trial_row(trial, trainer.split, spec_of(trial.params)) for trial in trials]
+    write_json(Path(settings.out) / "tune.json", {"trials": [row.as_dict() for row in rows]})
     show(trial_table(rows))
-    return rows
+    return [row.as_dict() for row in rows]
 
 
 if __name__ == "__main__":

@@ -314,10 +314,10 @@ ASK_THE_HUB = """
 import time
 import prefens.members.nn.pretrained  # imports take as long as a busy machine likes
 from prefens.core.errors import BackboneError
-from prefens.members.backbone_files import find_hub
+from prefens.members.backbone_files import find_hub_model
 started = time.monotonic()
 try:
-    find_hub("bert-base-uncased", None)
+    find_hub_model("bert-base-uncased", None)
 except BackboneError:
     print(time.monotonic() - started)
 """

@@ -38,7 +38,7 @@ from prefens.runner.trainer import Trainer
 from prefens.store.assemble import make_stack
 from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import OOFStore
-from prefens.store.run_record import RunResult
+from prefens.store.run_record import RunRecord, RunResult
 from prefens.store.tracking.guarded_tracker import GuardedTracker
 from prefens.store.tracking.mlflow_tracker import MlflowTracker
 
@@ -88,7 +88,7 @@ def sweep(root: Path) -> dict[str, float]:
     }
     started, busy = time.perf_counter(), time.process_time()
     for seed in range(MEMBERS):
-        assert not any(row["trained"] for row in trainer.train_member(spec_of(folds, seed), Idle, range(folds.k)))
+        assert not any(result.trained for result in trainer.train_member(spec_of(folds, seed), Idle, range(folds.k)))
     return {**overhead, "skip": time.perf_counter() - started, "skip_cpu": time.process_time() - busy}
 
 
@@ -109,7 +109,8 @@ def status(root: Path) -> dict[str, float]:
             folder = split.fold_dir(spec.name, fold)
             folder.mkdir(parents=True)
             curve = np.random.default_rng(fold).random(STEPS).tolist()
-            (folder / "run.json").write_text(json.dumps(vars(run_result(curve))))
+            record = RunRecord(**vars(run_result(curve)), key=spec.key(fold), started=0.0, ended=1.0, files={})
+            (folder / "run.json").write_text(json.dumps(record.as_dict()))
     started = time.perf_counter()
     (found,) = split_statuses(root)
     json.dumps(found.as_dict())

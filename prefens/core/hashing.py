@@ -10,6 +10,7 @@ from typing import Any
 
 SHOWN_DIGITS = 12  # hex digits
 NEUTRAL = "neutral"  # the key in the metadata of a dataclass field
+NOT_IDENTITY: Mapping[str, Any] = {"identity": False}  # the metadata of a field that decides no prediction
 
 
 def digest(value: Any) -> str:
@@ -40,13 +41,16 @@ def neutral(value: Any) -> Mapping[str, Any]:
 
 
 def identity_fields(settings: Any) -> Any:
-    """Return the fields of a dataclass instance as JSON values, without those that have their neutral value.
+    """Return the fields of a dataclass instance as JSON values, those that decide predictions.
 
-    Nested dataclasses become mappings, enums their names.
+    Fields with `NOT_IDENTITY` are left out, and those that have their neutral value. Nested dataclasses become
+    mappings, enums their names.
     """
     if is_dataclass(settings):
         values = {
-            item.name: (identity_fields(getattr(settings, item.name)), item.metadata) for item in fields(settings)
+            item.name: (identity_fields(getattr(settings, item.name)), item.metadata)
+            for item in fields(settings)
+            if item.metadata.get("identity", True)
         }
         return {
             name: value

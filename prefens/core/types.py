@@ -30,15 +30,13 @@ class Outcome(IntEnum):
     TIE = 2
 
 
+OUTCOME_NAMES = tuple(outcome.name.lower() for outcome in Outcome)  # of columns in files
 SWAP = np.array([Outcome.B_WINS, Outcome.A_WINS, Outcome.TIE])  # the column order after A and B change places
 
 
 def n_outcomes(label: NDArray[np.int8] | None = None) -> int:
-    """Return the number of outcomes K of data with these labels, (n,): the one place that decides it.
-
-    It is 3. Data without a tie would have 2, which nothing else supports yet.
-    """
-    return len(Outcome)
+    """Return the number of outcomes K of data with these labels, (n,): the one place that decides it."""
+    return len(Outcome)  # data without a tie would have 2, which nothing else supports yet
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,17 +9,16 @@ from pathlib import Path
 import numpy as np
 
 from prefens.core.errors import ConfigError, DataError
-from prefens.core.types import TOLERANCE, Floats, Outcome, Strings
+from prefens.core.types import OUTCOME_NAMES, TOLERANCE, Floats, Strings
 from prefens.data.load import LABEL, number, read_ids, refusal
 from prefens.data.table import FileTable, read_table
 
 log = logging.getLogger(__name__)
 
-OUTCOMES = [outcome.name.lower() for outcome in Outcome]
-COLUMNS = ("id", *OUTCOMES)
+COLUMNS = ("id", *OUTCOME_NAMES)
 NAMINGS = (
-    dict(zip(OUTCOMES, OUTCOMES, strict=True)),
-    dict(zip(OUTCOMES, LABEL, strict=True)),
+    dict(zip(OUTCOME_NAMES, OUTCOME_NAMES, strict=True)),
+    dict(zip(OUTCOME_NAMES, LABEL, strict=True)),
 )  # of prefens, of a submission
 ROUNDING_TOLERANCE = 2e-3  # how far from 1 the sum of rounded or 16-bit probabilities may be
 
@@ -54,7 +53,7 @@ def read_probabilities(path: Path, columns: Mapping[str, str] | None = None) -> 
     table = _read_columns(path, columns or {})
     problems = dict(table.broken)
     ids = read_ids(table, problems)
-    values = np.array([[number(cell) for cell in table.pop(name)] for name in OUTCOMES]).T
+    values = np.array([[number(cell) for cell in table.pop(name)] for name in OUTCOME_NAMES]).T
     sums = values.sum(axis=1)
     valid = np.isfinite(values).all(axis=1) & (values >= 0).all(axis=1) & (np.abs(sums - 1.0) <= ROUNDING_TOLERANCE)
     for row in np.flatnonzero(~valid):
@@ -64,7 +63,7 @@ def read_probabilities(path: Path, columns: Mapping[str, str] | None = None) -> 
         raise refusal(table.name, ids, problems, "probabilities", expected)
     if not columns and np.isin(values, (0.0, 1.0)).all():
         raise DataError(
-            f"{path}: only 0 and 1 in {', '.join(OUTCOMES)} (columns: {', '.join(table.header)[:500]})",
+            f"{path}: only 0 and 1 in {', '.join(OUTCOME_NAMES)} (columns: {', '.join(table.header)[:500]})",
             "probabilities, not labels",
             "name the columns: 'columns={id: id, a_wins: ..., b_wins: ..., tie: ...}'",
         )

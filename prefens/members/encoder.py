@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
 from prefens.core.errors import ConfigError
+from prefens.core.hashing import NOT_IDENTITY
 from prefens.core.types import Pairs
 from prefens.members.backbone_files import check_directory, find_hub_model, fingerprint
 from prefens.members.backbone_ref import BackboneRef
@@ -43,7 +44,7 @@ class EncoderMember(NetworkMember):
 
     kind: ClassVar = "encoder"
 
-    path: str | None = None
+    path: str | None = field(default=None, metadata=NOT_IDENTITY)  # `identity` has its content
     revision: str | None = None
 
     def identity(self) -> dict[str, Any]:

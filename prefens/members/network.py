@@ -17,7 +17,7 @@ from prefens.data.text.tokens import PairTokens
 from prefens.members.backbone_ref import BackboneRef
 from prefens.members.base import Context, FitReport, Member
 from prefens.members.network_files import load_weights, save_weights
-from prefens.members.network_inputs import TokenReader, frozen_features
+from prefens.members.network_inputs import TokenReader, encoder_features
 from prefens.members.nn.deberta_kernels import install
 from prefens.members.nn.encoder_features import EncoderFeatures
 from prefens.members.nn.frozen_encoder import FrozenEncoder
@@ -205,7 +205,7 @@ class NetworkMember(Member):
     ) -> EncoderFeatures:
         if self._backbone is None:
             raise ValueError("encoder features without a pretrained backbone")
-        return frozen_features(model, self._backbone.fingerprint, reader, pairs, tokens, self.training.token_budget)
+        return encoder_features(model, self._backbone.fingerprint, reader, pairs, tokens, self.training.token_budget)
 
     def _checkpoint(self, context: Context) -> Checkpoint | None:
         if context.checkpoint is None:

@@ -97,7 +97,7 @@ class TokenReader:
         return tokens, np.arange(len(pairs)) if isinstance(rows, slice) else rows
 
 
-def frozen_features(
+def encoder_features(
     model: PairModel, fingerprint: str, reader: TokenReader, pairs: Pairs, tokens: PairTokens, token_budget: int
 ) -> EncoderFeatures:
     """Return the features that a model's frozen encoder gives for all pairs that some pairs were taken from.
@@ -113,7 +113,7 @@ def frozen_features(
     reader : TokenReader
         Of the model.
     pairs : Pairs
-        The pairs.
+        The pairs; the features have one entry for each pair that they were taken from.
     tokens : PairTokens
         What `reader` returns for them.
     token_budget : int

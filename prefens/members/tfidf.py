@@ -92,7 +92,7 @@ class TfidfMember(Member):
         if self._model is None or self._scaling is None:
             raise ValueError("save before fit")
         save_settings(self, directory)
-        save_file({"idf": self._idf, "sizes": self._norms}, directory / "ngrams.safetensors")
+        save_file({"idf": self._idf, "norms": self._norms}, directory / "ngrams.safetensors")
         self._scaling.save(directory / "scaling.safetensors")
         self._model.save(directory / "model.safetensors")
 
@@ -102,7 +102,7 @@ class TfidfMember(Member):
 
         member = load_settings(cls, directory)
         tensors = load_file(directory / "ngrams.safetensors")
-        member._idf, member._norms = tensors["idf"], tensors["sizes"]
+        member._idf, member._norms = tensors["idf"], tensors["norms"]
         member._scaling = PairScaling.load(directory / "scaling.safetensors")
         member._model = SymmetricLogistic.load(directory / "model.safetensors")
         return member

@@ -22,6 +22,7 @@ from prefens.runner.sweep import Rows as Rows  # the commands' type for what the
 
 log = logging.getLogger(__name__)
 
+RENAMED = {"race": "early_discard"}  # settings of the version before, refused by name
 REASONS = {130: "interrupted", 143: "stopped by SIGTERM", shutdown.BUDGET_SPENT: "the time budget is spent"}
 
 
@@ -32,6 +33,11 @@ def run(name: str, task: Callable[[Any], Rows], finish: Callable[[Rows], None] |
     or its error, in a file, so that jobs in other processes are counted too; `finish` receives the rows of all.
     Exit codes: 1 for failures, 130 after Ctrl-C, 143 after SIGTERM, 75 where the time budget is spent.
     """
+    for argument in sys.argv[1:]:
+        old = argument.lstrip("+~").partition("=")[0]
+        if old in RENAMED:
+            new = f"{RENAMED[old]}={argument.partition('=')[2]}"
+            sys.exit(f"\nfailed: {ConfigError(argument, f'{new}: the setting has another name now', f'give {new}')}")
     if name != "train" and distributed.world_size() > 1:  # they would wait for each other
         together = f"prefens.{name} in {distributed.world_size()} processes that train together"
         sys.exit(f"\nfailed: {ConfigError(together, 'prefens.train, or one process', 'leave out accelerate launch')}")

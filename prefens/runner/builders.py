@@ -10,8 +10,10 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from prefens.core.hashing import identity_fields
 from prefens.data.corpus import Corpus, make_corpus
 from prefens.data.folds import FoldSettings
+from prefens.members.base import Member
 from prefens.runner import config
 from prefens.runner.schemas import RecipeConfig
 from prefens.runner.sync import open_tracker
@@ -34,7 +36,8 @@ def _load(data: str, folds: str) -> Corpus:
 
 def member_spec(settings: RecipeConfig, corpus: Corpus) -> MemberSpec:
     """Return the member that the settings describe, on the data and folds of the corpus."""
-    recipe = config.recipe_of(settings) | config.build_member(settings).identity()
+    member = config.build_member(settings)
+    recipe = recipe_of(member) | member.identity()
     if corpus.extra_digest is not None:
         recipe["extra_digest"] = corpus.extra_digest
     backbone = str(settings.backbone.name).rsplit("/", 1)[-1]
@@ -42,12 +45,20 @@ def member_spec(settings: RecipeConfig, corpus: Corpus) -> MemberSpec:
     return MemberSpec(backbone, recipe["kind"], recipe, settings.seed, folds.data_digest, folds.digest)
 
 
+def recipe_of(member: Member) -> dict[str, Any]:
+    """Return all settings that decide the member's predictions but the seed, as JSON values.
+
+    They are read from the member as it was built, with the types and the values that it uses: 1 and 1.0 are one recipe.
+    """
+    return {**member.kind_fields(), **identity_fields(member)}
+
+
 @contextmanager
 def open_trainer(
-    corpus: Corpus, tracking: Tracking, force: bool = False, race: float | None = None
+    corpus: Corpus, tracking: Tracking, force: bool = False, early_discard: float | None = None
 ) -> Iterator[Trainer]:
     """Yield what trains fold runs of the corpus, stores them under the tracking root, and tracks them."""
     root = Path(tracking.root)
     split = OOFStore(root).put_folds(corpus.folds)
     with open_tracker(tracking) as tracker:
-        yield Trainer(corpus, split, tracker, root, force, race)
+        yield Trainer(corpus, split, tracker, root, force, early_discard)

@@ -19,7 +19,6 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from prefens.core.errors import ConfigError
-from prefens.core.hashing import identity_fields
 from prefens.runner.schemas import SCHEMAS, RecipeConfig
 
 T = TypeVar("T")
@@ -27,13 +26,9 @@ T = TypeVar("T")
 _PACKAGE = Path(__file__).resolve().parents[1]
 CONF_DIR = _PACKAGE / "conf" if (_PACKAGE / "conf").is_dir() else _PACKAGE.parent / "conf"  # a wheel; a checkout
 RECIPE_GROUPS = ("text", "pairing", "head", "training")  # beside backbone; a member has those it names as fields
-NON_IDENTITY_FIELDS = (
-    "path training.save training.checkpoint_minutes training.gradient_checkpointing training.guard".split()
-)
-
 
 # Hydra copies what holds its store for each group that --help lists, and copies each node that it takes from the store
-# once more: the only store there is may be shared.
+# once more: the only store exists may be shared.
 ConfigStore.__deepcopy__ = lambda store, _: store  # type: ignore[attr-defined]
 
 for _name, _schema in SCHEMAS.items():
@@ -45,21 +40,26 @@ def build(node: Any, kind: type[T] | None = None, **parts: Any) -> T:
 
     Parameters
     ----------
-    node : a DictConfig of its fields; `_target_` is the import path of the dataclass where `kind` is None.
-    parts : config nodes for fields that are dataclasses themselves; those it has no field for are left out.
+    node : DictConfig
+        Its fields; `_target_` is the import path of the dataclass where `kind` is None.
+    kind : type or None
+        The dataclass.
+    parts : DictConfig
+        Nodes for fields that are dataclasses themselves; those that it has no field for are left out.
 
     Raises
     ------
-    ConfigError for an unknown field, a value of another type, or a target that can't be imported.
+    ConfigError
+        For an unknown field, a value of another type, or a target that can't be imported.
     """
     try:
-        known = kind or target_class(node)
-        if not is_dataclass(known) and set(node) == {"_target_"}:
-            return cast(T, known())
-        named = {item.name for item in fields(known)}  # type: ignore[arg-type]
-        given = {name: value for name, value in node.items() if name != "_target_"}
-        schema = OmegaConf.structured(known, flags={"readonly": False})
-        merged = OmegaConf.merge(schema, {**given, **{name: part for name, part in parts.items() if name in named}})
+        target = kind or target_class(node)
+        if not is_dataclass(target) and set(node) == {"_target_"}:
+            return cast(T, target())
+        names = {item.name for item in fields(target)}  # type: ignore[arg-type]
+        values = {name: value for name, value in node.items() if name != "_target_"}
+        schema = OmegaConf.structured(target, flags={"readonly": False})
+        merged = OmegaConf.merge(schema, {**values, **{name: part for name, part in parts.items() if name in names}})
         return OmegaConf.to_object(merged)  # type: ignore[return-value]
     except OmegaConfBaseException as error:
         raise ConfigError(
@@ -67,6 +67,11 @@ def build(node: Any, kind: type[T] | None = None, **parts: Any) -> T:
             f"the fields and types of {node.get('_target_', kind)}",
             "correct the setting; --cfg job prints them all",
         ) from error
+
+
+def plain(node: Any) -> dict[str, Any]:
+    """Return a mapping among the settings as plain values, empty where it is null."""
+    return {} if node is None else cast(dict[str, Any], OmegaConf.to_container(node, resolve=True))
 
 
 def mapping(name: str, node: Any) -> dict[str, str]:
@@ -93,7 +98,7 @@ def columns_of(files: Collection[str], node: Any) -> dict[str, dict[str, str]]:
 
 
 def target_class(node: Mapping[Any, Any]) -> Any:
-    """Return the class that a node's `_target_` names."""
+    """Return the class that a node's `_target_` names; ConfigError where that is none."""
     try:
         return get_class(node["_target_"])
     except (InstantiationException, ImportError, ValueError, KeyError) as error:
@@ -109,29 +114,11 @@ def build_member(config: RecipeConfig) -> Any:
     return build(config.backbone, **_parts(config))
 
 
-def recipe_of(config: RecipeConfig) -> dict[str, Any]:
-    """Return all settings that decide the member's predictions but the seed, as JSON values.
-
-    They are read from the member as it was built, with the types and the values that it uses: 1 and 1.0 are one
-    recipe. Of the groups it has those that the member's class has fields for; never paths, tracking or threads.
-    Fields that joined later are left out where they have their neutral value.
-    """
-    member = build_member(config)
-    built = identity_fields(member)
-    for path in NON_IDENTITY_FIELDS:
-        *outer, last = path.split(".")
-        place = built
-        for name in outer:
-            place = place.get(name, {})
-        place.pop(last, None)
-    return {**member.kind_fields(), **built}
-
-
 def unused_overrides(config: RecipeConfig, overrides: Sequence[str]) -> list[str]:
-    """Return those of the overrides that set a part which the member's class has no field for."""
-    read = {item.name for item in fields(target_class(config.backbone))}
-    idle = set(RECIPE_GROUPS) - read
-    return [each for each in overrides if each.lstrip("+~").partition("=")[0].partition(".")[0] in idle]
+    """Return those of the overrides that set a group which the member's class has no field for."""
+    unread = set(RECIPE_GROUPS) - {item.name for item in fields(target_class(config.backbone))}
+    groups = {override: override.lstrip("+~").partition("=")[0].partition(".")[0] for override in overrides}
+    return [override for override, group in groups.items() if group in unread]
 
 
 def with_fields(config: RecipeConfig, values: Mapping[str, Any]) -> RecipeConfig:

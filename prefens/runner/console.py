@@ -6,7 +6,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.box import SIMPLE_HEAD
@@ -17,6 +17,15 @@ from rich.table import Table
 
 from prefens.ensemble.leaderboard import LeaderboardRow
 from prefens.ensemble.results import MemberDiagnosis
+from prefens.store.fold_status import FoldState, FoldStatus
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from prefens.runner.fold_result import FoldResult
+    from prefens.runner.prediction import Prediction
+    from prefens.runner.search import TrialRow
+    from prefens.runner.sweep_status import SplitStatus, SweepStatus
 
 CAPTION_WIDTH = 90  # characters of a line below a table, which may be narrower
 WIDEST = 200  # characters of a table
@@ -45,22 +54,21 @@ def short_names(names: Iterable[str]) -> dict[str, str]:
     return {name: brief if counts[brief] == 1 else name for name, brief in short.items()}
 
 
-def fold_table(runs: Sequence[Mapping[str, Any]]) -> Table:
+def fold_table(results: Sequence[FoldResult]) -> Table:
     """One row per member: log loss of each fold in nats, their mean, accuracy, and training time."""
-    folds = sorted({run["fold"] for run in runs})
+    folds = sorted({result.fold for result in results})
     table = Table(title="Out-of-fold log loss in nats (lower is better; ln 3 = 1.0986)")
     table.add_column("member", no_wrap=True)
     for name in [*(f"fold {fold}" for fold in folds), "mean", "accuracy", "time"]:
         table.add_column(name, justify="right")
-    for member, name in short_names(run["member"] for run in runs).items():
-        own = {run["fold"]: run for run in runs if run["member"] == member}
-        losses = [f"{own[fold]['log_loss']:.4f}" if fold in own else "" for fold in folds]
-        mean, accuracy = (np.mean([run[score] for run in own.values()]) for score in ("log_loss", "accuracy"))
-        spent = sum(run["seconds"] for run in own.values() if run["trained"])
-        time = f"{spent:.1f} s" if any(run["trained"] for run in own.values()) else "cached"
-        table.add_row(
-            _marked(name, next(iter(own.values())).get("tuned_on_oof")), *losses, f"{mean:.4f}", f"{accuracy:.1%}", time
-        )
+    for member, name in short_names(result.member for result in results).items():
+        own = {result.fold: result for result in results if result.member == member}
+        losses = [f"{own[fold].log_loss:.4f}" if fold in own else "" for fold in folds]
+        loss, accuracy = (np.mean([getattr(run, score) for run in own.values()]) for score in ("log_loss", "accuracy"))
+        trained = [run.seconds for run in own.values() if run.trained]
+        time = f"{sum(trained):.1f} s" if trained else "cached"
+        tuned = any(run.tuned_on_oof for run in own.values())
+        table.add_row(_marked(name, tuned), *losses, f"{loss:.4f}", f"{accuracy:.1%}", time)
     return table
 
 
@@ -96,58 +104,59 @@ def _leaderboard_caption(rows: Sequence[LeaderboardRow], compared: bool) -> str:
     return caption
 
 
-def show_status(about: Mapping[str, Any], clear: bool) -> None:
+def show_status(status: SweepStatus, clear: bool) -> None:
     """Print the status of a sweep, on a cleared screen or below what is there."""
     if clear:
         print("\033[2J\033[H", end="")
-    for split in about["splits"]:
+    for split in status.splits:
         show(status_table(split))
         print("\n".join(status_notes(split)))
-    pending = about["jobs_not_begun"]
+    pending = status.jobs_not_begun
     if pending:
         print(f"{len(pending)} jobs of the latest sweep have not begun, such as: {' '.join(pending[0])}")
     sys.stdout.flush()
 
 
-def status_table(status: Mapping[str, Any]) -> Table:
+def status_table(status: SplitStatus) -> Table:
     """One row per member of a sweep, one column per fold: log loss in nats where it is done, else its state."""
-    counts = ", ".join(f"{count} {STATES.get(state, state)}" for state, count in status["counts"].items() if count)
-    left = "unknown" if status["seconds_left"] is None else _duration(status["seconds_left"])
-    spent = f"{status['cpu_hours']:.2f} CPU-hours"
-    spent += f", {status['gpu_hours']:.2f} GPU-hours" if status["gpu_hours"] else ""
-    caption = f"{counts or 'no members'}.\nTime left, at the present pace: {left}. Spent: {spent}."
-    table = Table(title=status["split"], caption=caption)
+    counts = [f"{count} {_words(state)}" for state in FoldState if (count := status.count(state))]
+    seconds, gpu_hours = status.seconds_left(), status.hours("gpu")
+    left = "unknown" if seconds is None else _duration(seconds)
+    spent = f"{status.hours('cpu'):.2f} CPU-hours" + (f", {gpu_hours:.2f} GPU-hours" if gpu_hours else "")
+    caption = f"{', '.join(counts) or 'no members'}.\nTime left, at the present pace: {left}. Spent: {spent}."
+    table = Table(title=status.split, caption=caption)
     table.add_column("member", no_wrap=True)
-    for fold in range(max(map(len, status["members"].values()), default=0)):
+    for fold in range(max(map(len, status.members.values()), default=0)):
         table.add_column(f"fold {fold}", justify="right", no_wrap=True)
-    names = short_names(status["members"])
-    for member, folds in status["members"].items():
+    names = short_names(status.members)
+    for member, folds in status.members.items():
         table.add_row(escape(names[member]), *map(_fold_cell, folds))
     return table
 
 
-STATES = {"given_up": "discarded early"}  # other states are named as in JSON
-
-
-def status_notes(status: Mapping[str, Any]) -> list[str]:
+def status_notes(status: SplitStatus) -> list[str]:
     """Return why each failed fold run failed, and why each member was discarded early, a line each."""
     lines = []
-    for member, folds in status["members"].items():
-        lines += [
-            f"{fold['state']}: {member} fold {n}: {fold['note']}"
-            for n, fold in enumerate(folds)
-            if fold["state"] in {"failed", "collapsed", "died"}
-        ]
-        lines += sorted({f"discarded early: {member}: {fold['note']}" for fold in folds if fold["state"] == "given_up"})
+    for member, folds in status.members.items():
+        for fold, run in enumerate(folds):
+            if run.state in (FoldState.failed, FoldState.collapsed, FoldState.died):
+                lines.append(f"{_words(run.state)}: {member} fold {fold}: {run.note}")
+        discarded = [run for run in folds if run.state is FoldState.discarded]
+        lines += [f"{_words(run.state)}: {member}: {run.note}" for run in discarded[:1]]
     return lines
 
 
-def _fold_cell(fold: Mapping[str, Any]) -> str:
-    state = fold["state"]
-    if state == "done":
-        return f"{fold['log_loss']:.4f}"
-    style = {"running": "yellow", "missing": "dim", "given_up": "dim"}.get(state, "red")
-    text = f"running {_duration(fold['seconds'])}" if state == "running" else STATES.get(state, state).split()[0]
+def _words(state: FoldState) -> str:
+    """Return what tables call a state; status.json has an older word for one of them."""
+    return "discarded early" if state is FoldState.discarded else state.value
+
+
+def _fold_cell(run: FoldStatus) -> str:
+    if run.log_loss is not None:
+        return f"{run.log_loss:.4f}"
+    styles = {FoldState.running: "yellow", FoldState.missing: "dim", FoldState.discarded: "dim"}
+    style = styles.get(run.state, "red")
+    text = f"running {_duration(run.seconds)}" if run.state is FoldState.running else _words(run.state).split()[0]
     return f"[{style}]{text}[/{style}]"
 
 
@@ -193,40 +202,36 @@ def _interval(difference: Sequence[float] | None) -> str:
     return "" if difference is None else escape(f"[{difference[1]:+.3f},{difference[2]:+.3f}]")
 
 
-def prediction_table(summary: Mapping[str, Any]) -> Table:
+def prediction_table(prediction: Prediction, path: Path) -> Table:
     """What a prediction did: rows, malformed ones by name, the blend, the mean probabilities."""
-    table = Table(title=f"Wrote {summary['submission']}", show_header=False)
-    mean = ", ".join(
-        f"{name} {value:.3f}" for name, value in zip(("A", "B", "tie"), summary["mean_probabilities"], strict=True)
-    )
-    malformed = summary["malformed"]
-    table.add_row("rows", f"{summary['rows']} ({summary['predicted']} predicted, {len(malformed)} got the class prior)")
-    for problem in malformed[:MALFORMED_SHOWN]:
-        table.add_row("malformed", escape(f"row {problem['row']} (id {problem['id']}): {problem['problem']}"))
+    table = Table(title=f"Wrote {path}", show_header=False)
+    outcomes = zip(("A", "B", "tie"), prediction.mean_probabilities, strict=True)
+    malformed, counts = prediction.malformed, (len(prediction.ids), prediction.predicted, len(prediction.malformed))
+    table.add_row("rows", "{} ({} predicted, {} got the class prior)".format(*counts))
+    for row in malformed[:MALFORMED_SHOWN]:
+        table.add_row("malformed", escape(f"row {row.row} (id {row.id}): {row.problem}"))
     if len(malformed) > MALFORMED_SHOWN:
         table.add_row("", f"... and {len(malformed) - MALFORMED_SHOWN} more, listed in predict.json")
-    for kind, count in summary["repaired"].items():
+    for kind, count in (prediction.repaired or {}).items():
         table.add_row("repaired", f"{kind}: {count} rows")
-    table.add_row("blend", escape(f"{summary['method']} of {', '.join(short_names(summary['members']).values())}"))
-    table.add_row("mean probabilities", mean)
+    table.add_row("blend", escape(f"{prediction.method} of {', '.join(short_names(prediction.members).values())}"))
+    table.add_row("mean probabilities", ", ".join(f"{name} {value:.3f}" for name, value in outcomes))
     return table
 
 
-def trial_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+def trial_table(rows: Sequence[TrialRow]) -> Table:
     """One row per trial of a search, best first: its loss, the hold-out's, the values it tried."""
     table = Table(title="Trials, best first", caption=TRIAL_CAPTION)
-    fields = list(dict.fromkeys(name for row in rows for name in row["values"]))
+    fields = list(dict.fromkeys(name for row in rows for name in row.values))
     for name in ("trial", "log loss", "hold-out", "folds", *fields, "member"):
         table.add_column(name, justify="left" if name == "member" else "right", no_wrap=True)
-    names = short_names(row["member"] for row in rows)
+    names = short_names(row.member for row in rows)
     for row in rows[:TRIALS_SHOWN]:
-        values = [
-            f"{value:.3g}" if isinstance(value, float) else str(value) for value in map(row["values"].get, fields)
-        ]
-        complete = row["state"] == "complete"
-        loss = _number(row["log_loss"]) if complete else f"{_number(row['log_loss'])} {row['state']}"
-        cells = [str(row["trial"]), loss, _number(row["holdout"]), str(row["folds"]), *values]
-        table.add_row(*cells, _marked(names[row["member"]], row.get("tuned_on_oof")), style="" if complete else "dim")
+        values = [f"{value:.3g}" if isinstance(value, float) else str(value) for value in map(row.values.get, fields)]
+        complete = row.state == "complete"
+        loss = _number(row.log_loss) if complete else f"{_number(row.log_loss)} {row.state}"
+        cells = [str(row.trial), loss, _number(row.holdout), str(row.folds), *values]
+        table.add_row(*cells, _marked(names[row.member], row.tuned_on_oof), style="" if complete else "dim")
     return table
 
 

@@ -24,54 +24,60 @@ from prefens.core.shutdown import Stopped
 from prefens.data.corpus import Corpus
 from prefens.members.base import Member
 from prefens.members.training.distributed import broadcast, rank
-from prefens.runner.trainer import fit_fold
+from prefens.runner.fit import fit_fold
 from prefens.store.member_spec import MemberSpec
 
-PARTING = 20.0  # seconds that the main process has to say how it ended, before the others end
+EXIT_GRACE_SECONDS = 20.0  # that the main process has to say how it ended, before the others end
 
 
 @dataclass(frozen=True)
-class Ending:
-    """The last word of the main process: its exit status."""
+class ExitStatus:
+    """The last message of the main process.
+
+    Attributes
+    ----------
+    code : int
+        The exit status with which all processes end.
+    """
 
     code: int
 
 
 @contextmanager
-def leading(corpus: Corpus, spec: MemberSpec, make: Callable[[], Member], root: Path) -> Iterator[None]:
+def lead(corpus: Corpus, spec: MemberSpec, make: Callable[[], Member], root: Path) -> Iterator[None]:
     """Have the other processes, if there are any, help with what the block trains, and end when it ends.
 
     They never enter the block.
     """
     if rank() > 0:
-        _follow(corpus, spec, make, root)
+        _run_worker(corpus, spec, make, root)
     broadcast((socket.gethostname(), os.getpid()))
     try:
         yield
     except (PrefensError, Stopped) as error:
-        broadcast(Ending(getattr(error, "code", 1)))
+        broadcast(ExitStatus(getattr(error, "code", 1)))
         raise
-    broadcast(Ending(0))
+    broadcast(ExitStatus(0))
 
 
-def _follow(corpus: Corpus, spec: MemberSpec, make: Callable[[], Member], root: Path) -> NoReturn:
+def _run_worker(corpus: Corpus, spec: MemberSpec, make: Callable[[], Member], root: Path) -> NoReturn:
     """Help the main process to train fold runs of a member until it ends; then end with the same exit status."""
     host, pid = broadcast(None)
-    while not isinstance(word := broadcast(None), Ending):
-        if not isinstance(word, int):  # the main process has begun what this one could not
+    while not isinstance(message := broadcast(None), ExitStatus):
+        if not isinstance(message, int):  # the main process has begun what this one could not
             _leave(1, host, pid)
         try:
-            fold = corpus.folds.split(word)
-            fit_fold(corpus, fold, make(), spec.key(word), root)
+            fold = corpus.folds.split(message)
+            fit_fold(corpus, fold, make(), spec.key(message), root)
         except (PrefensError, Stopped):
             continue  # all processes agree on these; the main one says what follows
-    _leave(word.code, host, pid)
+    _leave(message.code, host, pid)
 
 
 def _leave(code: int, host: str, pid: int) -> NoReturn:
-    """End after the main process, which would be killed before its last words if another had failed before."""
+    """End after the main process, which would be killed before its last messages if another had failed before."""
     if host == socket.gethostname():
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         with contextlib.suppress(psutil.Error):
-            psutil.Process(pid).wait(PARTING)
+            psutil.Process(pid).wait(EXIT_GRACE_SECONDS)
     sys.exit(code)

@@ -1,4 +1,4 @@
-"""Putting a member that was made elsewhere into the store, where it is a member like any other, but without models."""
+"""Importing an external member into the store, where it is a member like any other, but without models."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from prefens.core.errors import ConfigError, StoreError
 from prefens.core.fold_run import FoldPredictions
 from prefens.core.metrics import accuracy, log_loss
-from prefens.runner.blend_inputs import is_file
+from prefens.runner.blend.sources import is_file
 from prefens.runner.sync import sync_member
 from prefens.store.external import ExternalMember
 from prefens.store.member_spec import MemberSpec
@@ -21,26 +21,39 @@ from prefens.store.tracking.tracker import Tracker
 
 
 def import_member(split: SplitStore, tracker: Tracker, member: ExternalMember, force: bool = False) -> MemberSpec:
-    """Store and track a member made elsewhere; importing it again changes nothing.
+    """Store and track an external member; importing it again changes nothing.
+
+    Parameters
+    ----------
+    split : SplitStore
+        Where it is stored.
+    tracker : Tracker
+        Where it is logged.
+    member : ExternalMember
+        The member.
+    force : bool
+        Whether to replace an external member of this name that has other predictions.
 
     Raises
     ------
-    StoreError where ids are missing or unknown, or where a member of its name is there with other predictions
-    (`force` replaces it, unless we trained it); ConfigError for a name that can't be a folder's.
+    StoreError
+        Where ids are missing or unknown, or where a member of its name is stored with other predictions.
+    ConfigError
+        For a name that can't be a folder's.
     """
     name = member.name
     if not name or Path(name).name != name or name.startswith(".") or is_file(name):
         raise ConfigError(f"name={name!r}", "a name without slashes, leading dot or suffix", "set name=mine, say")
     spec, runs = member.spec(split.folds), member.runs(split.folds)
-    known = next((each for each in split.members() if each.name == name), None)
-    if known is not None and not _same(split, known, spec, runs):
-        if known.external is None or not force:
+    stored = next((each for each in split.members() if each.name == name), None)
+    if stored is not None and not _same(split, stored, spec, runs):
+        if stored.external is None or not force:
             raise StoreError(
                 f"{split.path}: has a member {name} already, with other predictions",
                 "the same file with the same columns, or another name",
-                "set name=..." + (", or force=true to replace it" if known.external else ""),
+                "set name=..." + (", or force=true to replace it" if stored.external else ""),
             )
-        split.forget(known)
+        split.forget(stored)
     split.put_member(spec)
     for run in runs:
         if not split.has(spec, run.key.fold):
@@ -49,9 +62,9 @@ def import_member(split: SplitStore, tracker: Tracker, member: ExternalMember, f
     return spec
 
 
-def _same(split: SplitStore, known: MemberSpec, spec: MemberSpec, runs: Sequence[FoldPredictions]) -> bool:
+def _same(split: SplitStore, stored: MemberSpec, spec: MemberSpec, runs: Sequence[FoldPredictions]) -> bool:
     """Whether what is stored of a member is what comes; the same file read by other columns is not."""
-    if known != spec:
+    if stored != spec:
         return False
     return all(
         np.array_equal(getattr(split.predictions(spec, fold), name), getattr(runs[fold], name))

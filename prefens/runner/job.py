@@ -72,5 +72,5 @@ def _limit_resources(config: Any) -> None:
 
 def warn_unused(config: Any) -> None:
     """Name the settings of this job that its backbone does not read."""
-    for each in unused_overrides(config, HydraConfig.get().overrides.task):
-        log.warning("%s has no effect on backbone=%s, which does not read it", each, config.backbone.name)
+    for override in unused_overrides(config, HydraConfig.get().overrides.task):
+        log.warning("%s has no effect on backbone=%s, which does not read it", override, config.backbone.name)

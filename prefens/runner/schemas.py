@@ -33,7 +33,7 @@ class TrainConfig(RecipeConfig):
 
     fold: int | None = None
     force: bool = False
-    race: float | None = None
+    early_discard: float | None = None
 
 
 @dataclass

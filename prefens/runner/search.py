@@ -20,7 +20,7 @@ from prefens.store.member_spec import MemberSpec
 from prefens.store.split_store import SplitStore
 
 log = logging.getLogger(__name__)
-optuna.logging.set_verbosity(optuna.logging.ERROR)  # failed trials are told here
+optuna.logging.set_verbosity(optuna.logging.ERROR)  # failed trials are logged here
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
 
 HEARTBEAT = 60  # seconds; a trial whose process is silent for twice as long is begun again
@@ -35,10 +35,27 @@ class Search:
 
     Attributes
     ----------
-    space : dotted field of the settings -> a list of choices, or {low, high} with optional `step` and `log`.
-    trials : how many to finish, those of earlier runs of the same search included.
-    storage : an SQLAlchemy address; identity : JSON values that tell this search from others in the storage.
-    k : folds; startup : trials drawn at random, and never pruned, before the search learns from them.
+    space : mapping of str to object
+        Dotted field of the settings -> a list of choices, or {low, high} with optional `step` and `log`.
+    trials : int
+        How many to finish, those of earlier runs of the same search included.
+    storage : str
+        An SQLAlchemy address.
+    identity : JSON values
+        What tells this search from others in the storage.
+    k : int
+        Number of folds.
+    startup : int
+        Trials drawn at random, and never pruned, before the search learns from them.
+    seed : int
+        Of the draws.
+    distributions : dict of str to BaseDistribution
+        What `space` describes.
+
+    Raises
+    ------
+    ConfigError
+        For an empty space, one that describes no distribution, or fewer than one trial.
     """
 
     space: Mapping[str, Any]
@@ -57,7 +74,9 @@ class Search:
                 "fields to search, and one trial or more",
                 "set 'space={training.lr: {low: 1e-6, high: 1e-4, log: true}, text.max_length: [256, 512]}', say",
             )
-        object.__setattr__(self, "distributions", {name: distribution(name, it) for name, it in self.space.items()})
+        object.__setattr__(
+            self, "distributions", {name: distribution(name, entry) for name, entry in self.space.items()}
+        )
 
     def run(self, fold_loss: FoldLoss) -> list[FrozenTrial]:
         """Try settings until enough trials are finished; return all of them, best first.
@@ -79,8 +98,8 @@ class Search:
         return sorted(finished(study.trials), key=lambda trial: (trial.state.value, trial.value or worst, trial.number))
 
     def _objective(self, study: optuna.Study, trial: Trial, fold_loss: FoldLoss) -> float:
-        for name, each in self.distributions.items():
-            suggest(trial, name, each)
+        for name, values in self.distributions.items():
+            suggest(trial, name, values)
         total, rows = 0.0, 0
         try:
             for fold in range(self.k):
@@ -108,7 +127,7 @@ class Search:
         storage = optuna.storages.RDBStorage(
             self.storage, heartbeat_interval=HEARTBEAT, heartbeat_stale_trial_callback=retry
         )
-        described = [self.identity, {name: repr(each) for name, each in self.distributions.items()}]
+        described = [self.identity, {name: repr(values) for name, values in self.distributions.items()}]
         study = optuna.create_study(
             storage=storage,
             study_name=short(digest(described)),
@@ -126,54 +145,84 @@ def finished(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
     return [trial for trial in trials if trial.state in ended or FAILED in trial.user_attrs]
 
 
-def suggest(trial: Trial, name: str, each: BaseDistribution) -> None:
+def suggest(trial: Trial, name: str, values: BaseDistribution) -> None:
     """Draw one field's value."""
-    if isinstance(each, CategoricalDistribution):
-        trial.suggest_categorical(name, each.choices)
-    elif isinstance(each, IntDistribution):
-        trial.suggest_int(name, each.low, each.high, step=each.step, log=each.log)
-    elif isinstance(each, FloatDistribution):
-        trial.suggest_float(name, each.low, each.high, step=each.step, log=each.log)
+    if isinstance(values, CategoricalDistribution):
+        trial.suggest_categorical(name, values.choices)
+    elif isinstance(values, IntDistribution):
+        trial.suggest_int(name, values.low, values.high, step=values.step, log=values.log)
+    elif isinstance(values, FloatDistribution):
+        trial.suggest_float(name, values.low, values.high, step=values.step, log=values.log)
 
 
-def trial_rows(
-    trials: Sequence[FrozenTrial], split: SplitStore, spec_of: Callable[[Mapping[str, Any]], MemberSpec]
-) -> list[dict[str, Any]]:
-    """Return a row per trial as JSON values: its number, state, losses in nats, finished folds, values and member."""
-    rows = []
-    for trial in trials:
-        spec = spec_of(trial.params)
-        folds = split.finished_folds(spec)
-        complete = trial.state is TrialState.COMPLETE
-        held_out = member_stack(split, spec)[1] if complete and len(folds) == split.folds.k else None
-        last = trial.intermediate_values.get(trial.last_step) if trial.last_step is not None else None
-        rows.append(
-            {
-                "trial": trial.number,
-                "state": FAILED if FAILED in trial.user_attrs else trial.state.name.lower(),
-                "log_loss": trial.value if complete else last,
-                "holdout": None if held_out is None else log_loss(held_out.probabilities[0], held_out.folds.label),
-                "folds": len(folds),
-                "values": dict(trial.params),
-                "member": spec.name,
-                "tuned_on_oof": split.is_tuned(spec),
-            }
-        )
-    return rows
+@dataclass(frozen=True)
+class TrialRow:
+    """A trial and its member; a row of tune.json.
+
+    Attributes
+    ----------
+    trial : int
+        Its number.
+    state : str
+        "complete", "pruned" or "failed".
+    log_loss : float or None
+        Out of fold, in nats; of the folds that it finished, where it was pruned or has failed.
+    holdout : float or None
+        Log loss in nats on the held-out rows of a complete trial.
+    folds : int
+        How many folds are finished.
+    values : mapping of str to object
+        Its settings, by dotted name.
+    member : str
+        The member's name.
+    tuned_on_oof : bool
+        Whether the search has chosen by the rows of `log_loss`.
+    """
+
+    trial: int
+    state: str
+    log_loss: float | None
+    holdout: float | None
+    folds: int
+    values: Mapping[str, Any]
+    member: str
+    tuned_on_oof: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as tune.json holds it."""
+        return {**vars(self), "values": dict(self.values)}
 
 
-def distribution(name: str, given: Any) -> BaseDistribution:
-    """Return the distribution that a field's entry in the space describes (ConfigError for another form)."""
+def trial_row(trial: FrozenTrial, split: SplitStore, spec: MemberSpec) -> TrialRow:
+    """Return the row of a trial whose member is `spec`."""
+    folds = len(split.finished_folds(spec))
+    complete = trial.state is TrialState.COMPLETE
+    holdout = member_stack(split, spec)[1] if complete and folds == split.folds.k else None
+    last = trial.intermediate_values.get(trial.last_step) if trial.last_step is not None else None
+    return TrialRow(
+        trial=trial.number,
+        state=FAILED if FAILED in trial.user_attrs else trial.state.name.lower(),
+        log_loss=trial.value if complete else last,
+        holdout=None if holdout is None else log_loss(holdout.probabilities[0], holdout.folds.label),
+        folds=folds,
+        values=dict(trial.params),
+        member=spec.name,
+        tuned_on_oof=split.is_tuned(spec),
+    )
+
+
+def distribution(name: str, entry: Any) -> BaseDistribution:
+    """Return the distribution that a field's entry in the space describes; ConfigError for another form."""
     try:
-        if isinstance(given, list | tuple):
-            return CategoricalDistribution(list(given))
-        known = {"low", "high", "step", "log"}
-        if not isinstance(given, Mapping) or not {"low", "high"} <= set(given) <= known:
-            raise ValueError(f"{given!r}")
-        whole = all(isinstance(given[end], int) for end in ("low", "high"))
+        if isinstance(entry, list | tuple):
+            return CategoricalDistribution(list(entry))
+        keys = {"low", "high", "step", "log"}
+        if not isinstance(entry, Mapping) or not {"low", "high"} <= set(entry) <= keys:
+            raise ValueError(f"{entry!r}")
+        whole = all(isinstance(entry[end], int) for end in ("low", "high"))
         if whole:
-            return IntDistribution(given["low"], given["high"], given.get("log", False), given.get("step", 1))
-        return FloatDistribution(given["low"], given["high"], given.get("log", False), given.get("step"))
+            return IntDistribution(entry["low"], entry["high"], entry.get("log", False), entry.get("step", 1))
+        return FloatDistribution(entry["low"], entry["high"], entry.get("log", False), entry.get("step"))
     except (TypeError, ValueError) as error:
         raise ConfigError(
             f"space: {name}: {error}",

@@ -2,64 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from prefens.core.errors import ConfigError
-from prefens.core.leases import Holder, holder_of, is_live
 from prefens.runner.sweep import latest
-from prefens.store.failures import Failure, failure_of
+from prefens.store.fold_status import FoldState, FoldStatus, read_fold_status
 from prefens.store.oof_store import OOFStore
-
-
-class FoldState(Enum):
-    """Of a fold run; the values are those of status.json.
-
-    `died`: its process was killed; the same command takes it over. `discarded`: its member was discarded early.
-    """
-
-    done = "done"
-    running = "running"
-    died = "died"
-    failed = "failed"
-    collapsed = "collapsed"
-    discarded = "given_up"
-    missing = "missing"
-
-
-@dataclass(frozen=True)
-class FoldStatus:
-    """The status of a fold run.
-
-    Attributes
-    ----------
-    state : FoldState
-        Whether it is done, and what it is otherwise.
-    seconds : float
-        Time spent on it, where it is done, failed or running.
-    log_loss : float or None
-        On its held-out rows, in nats, where it is done.
-    device, threads : str and int
-        What it was done with.
-    note : str
-        Where it runs, or why it failed.
-    """
-
-    state: FoldState
-    seconds: float = 0.0
-    log_loss: float | None = None
-    device: str = "cpu"
-    threads: int = 1
-    note: str = ""
-
-    def as_dict(self) -> dict[str, Any]:
-        return {**vars(self), "state": self.state.value}
+from prefens.store.split_store import SplitStore
 
 
 @dataclass(frozen=True)
@@ -111,9 +65,9 @@ class SplitStatus:
     def _usual(self, name: str) -> float | None:
         alike = [other for other, backbone in self.backbones.items() if backbone == self.backbones[name]]
         for group in ([name], alike):
-            known = [fold.seconds for other in group for fold in self.members[other] if fold.state is FoldState.done]
-            if known:
-                return sum(known) / len(known)
+            seconds = [fold.seconds for other in group for fold in self.members[other] if fold.state is FoldState.done]
+            if seconds:
+                return sum(seconds) / len(seconds)
         return None
 
     def as_dict(self) -> dict[str, Any]:
@@ -128,8 +82,28 @@ class SplitStatus:
         }
 
 
-def sweep_status(root: Path) -> dict[str, Any]:
-    """Return as JSON values: the status of every part of the store, and the jobs of the latest sweep not begun.
+@dataclass(frozen=True)
+class SweepStatus:
+    """How far the work under a tracking root is.
+
+    Attributes
+    ----------
+    splits : list of SplitStatus
+        Every part of the store.
+    jobs_not_begun : list of list of str
+        The overrides of the jobs of the latest sweep that have not begun.
+    """
+
+    splits: list[SplitStatus]
+    jobs_not_begun: list[list[str]]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as status.json holds it."""
+        return {"splits": [split.as_dict() for split in self.splits], "jobs_not_begun": self.jobs_not_begun}
+
+
+def read_sweep_status(root: Path) -> SweepStatus:
+    """Return how far the work under a tracking root is.
 
     Raises
     ------
@@ -139,77 +113,24 @@ def sweep_status(root: Path) -> dict[str, Any]:
     if not (root / "store").is_dir():
         raise ConfigError(f"no store in {root}", "members that were begun", "train some, or give tracking.root=DIR")
     sweep = latest(root)
-    splits = [split.as_dict() for split in split_statuses(root)]
-    return {"splits": splits, "jobs_not_begun": [] if sweep is None else sweep.pending()}
+    return SweepStatus(split_statuses(root), [] if sweep is None else sweep.pending())
 
 
 def split_statuses(root: Path) -> list[SplitStatus]:
     """Return the status of every part of the store under a tracking root; external members are left out."""
-    leases = _leases(root)
-    return [_split_status(split.path, leases) for split in OOFStore(root).splits()]
+    return [_split_status(split) for split in OOFStore(root).splits()]
 
 
-def _leases(root: Path) -> dict[tuple[str, str, int], tuple[Holder, bool]]:
-    """Return who holds or held what, and whether they live, by part of the store, member and fold."""
-    found = {}
-    for path in root.glob("locks/fold-*.json"):
-        holder = holder_of(path)
-        if holder is not None:
-            about = holder.metadata
-            found[about["split"], about["member"], about["fold"]] = holder, is_live(path, holder)
-    return found
-
-
-def _split_status(split: Path, leases: Mapping[tuple[str, str, int], tuple[Holder, bool]]) -> SplitStatus:
-    members: dict[str, list[FoldStatus]] = {}
-    backbones: dict[str, str | None] = {}
-    k = _fold_count(split / "folds.parquet")
-    for path in sorted(split.glob("members/*/member.json")):
-        about = orjson.loads(path.read_bytes())
-        name = path.parent.name
-        if about.get("external") is None:
-            backbones[name] = about["backbone"]
-            known = [_fold(path.parent / f"fold-{fold}", leases.get((split.name, name, fold))) for fold in range(k)]
-            discarded = _discarded(path.parent / "race.json")
-            members[name] = [discarded if discarded and fold.state is FoldState.missing else fold for fold in known]
-    return SplitStatus(split.name, members, backbones)
-
-
-def _discarded(path: Path) -> FoldStatus | None:
-    try:
-        race = orjson.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return None
-    if not race["lost"]:
-        return None
-    gain = f"{race['gain']:.4f} nats [{race['low']:.4f}, {race['high']:.4f}]"
-    note = f"gains the blend of {len(race['rivals'])} {gain} on fold {race['fold']}, race={race['least']:g}"
-    return FoldStatus(FoldState.discarded, note=note)
-
-
-def _fold(folder: Path, lease: tuple[Holder, bool] | None) -> FoldStatus:
-    if lease is not None and lease[1]:
-        return FoldStatus(FoldState.running, time.time() - lease[0].started, note=lease[0].where)
-    try:
-        run = orjson.loads((folder / "run.json").read_bytes())
-        device, threads = run.get("device", "cpu"), run.get("threads", 1)
-        return FoldStatus(FoldState.done, run["seconds"], run["log_loss"], device, threads)
-    except (OSError, ValueError):
-        failure = failure_of(folder)
-    if failure is not None:
-        return _failed(failure)
-    if lease is not None:
-        return FoldStatus(FoldState.died, note=lease[0].where)
-    return FoldStatus(FoldState.missing)
-
-
-def _failed(failure: Failure) -> FoldStatus:
-    state = FoldState.collapsed if failure.collapsed else FoldState.failed
-    return FoldStatus(state, failure.seconds, note=f"{failure.error.splitlines()[0]} ({failure.host})")
+def _split_status(split: SplitStore) -> SplitStatus:
+    k = _fold_count(split.path / "folds.parquet")
+    specs = [spec for spec in split.members() if spec.external is None]
+    members = {spec.name: [read_fold_status(split, spec, fold, verify=False) for fold in range(k)] for spec in specs}
+    return SplitStatus(split.path.name, members, {spec.name: spec.backbone for spec in specs})
 
 
 def _fold_count(path: Path) -> int:
+    """Return the number of folds, without reading their rows."""
     import pyarrow.parquet as pq  # not for --help
 
-    about = orjson.loads(pq.read_metadata(path).metadata[b"prefens"])
-    return int(about["settings"]["k"])
+    metadata = orjson.loads(pq.read_metadata(path).metadata[b"prefens"])
+    return int(metadata["settings"]["k"])

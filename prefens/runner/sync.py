@@ -5,29 +5,27 @@ from __future__ import annotations
 import logging
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
 from prefens.core.errors import StoreError
 from prefens.core.hashing import digest
-from prefens.core.leases import fold_lease, is_held
 from prefens.core.types import OOFStack
 from prefens.ensemble.leaderboard import scores
-from prefens.runner.early_discard import read_race
 from prefens.store.assemble import make_stack
-from prefens.store.failures import failure_of
+from prefens.store.fold_status import FoldStatus, read_fold_status
 from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import OOFStore
-from prefens.store.run_record import RunRecord
 from prefens.store.split_store import SplitStore
 from prefens.store.tracking.factory import make_tracker
 from prefens.store.tracking.tracker import MemberSummary, NoTracker, Tracker
+from prefens.store.verdict import Verdict
 
 if TYPE_CHECKING:
     from prefens.ensemble.blend import Blend
@@ -92,95 +90,74 @@ def sync_member(split: SplitStore, spec: MemberSpec, tracker: MlflowTracker) -> 
     StoreError where its probabilities can't be scored.
     """
     logged, count = tracker.logged(spec), 0
-    for fold in range(split.folds.k) if spec.external is None else ():
-        key = spec.key(fold)
-        if logged.get(key.digest) != _fold_content(split, spec, fold) and not is_held(fold_lease(split.root, key)):
+    statuses = [read_fold_status(split, spec, fold, verify=False) for fold in range(split.folds.k)]
+    for fold, status in enumerate(statuses if spec.external is None else ()):
+        if not status.held and status.content != logged.get(spec.key(fold).digest):
             count += sync_fold(split, spec, fold, tracker)
-    return count + _sync_scores(split, spec, tracker, logged.get(spec.key(0).member_digest))
+    return count + _sync_scores(split, spec, statuses, tracker, logged.get(spec.key(0).member_digest))
 
 
 def sync_fold(split: SplitStore, spec: MemberSpec, fold: int, tracker: MlflowTracker) -> int:
     """Log what the store holds of a fold run that nobody else works on; return how many runs that were, 0 or 1."""
-    key, folder = spec.key(fold), split.fold_dir(spec.name, fold)
-    damage = split.damage(spec, fold) if folder.exists() else None
-    if damage is not None:
-        log.warning("%s fold %d is not logged to MLflow: %s", spec.name, fold, damage)
-    elif split.has(spec, fold):
-        tracker.log_fold(spec, key, split.record(spec, fold), [folder / "predictions.parquet", folder / "run.json"])
+    key, folder, status = spec.key(fold), split.fold_dir(spec.name, fold), read_fold_status(split, spec, fold)
+    if status.damage is not None:
+        log.warning("%s fold %d is not logged to MLflow: %s", spec.name, fold, status.damage)
+    elif status.run is not None:
+        tracker.log_fold(spec, key, status.run, [folder / "predictions.parquet", folder / "run.json"])
         return 1
-    elif (failure := failure_of(folder)) is not None:
-        tracker.log_failure(spec, key, failure)
+    elif status.failure is not None:
+        tracker.log_failure(spec, key, status.failure)
         return 1
     tracker.close_fold(key)
     return 0
 
 
-def _fold_content(split: SplitStore, spec: MemberSpec, fold: int) -> str | None:
-    """Return the digest of what `sync_fold` logs, or None for nothing."""
-    try:
-        if split.has(spec, fold):
-            return split.record(spec, fold).digest
-    except StoreError:
-        return "damaged"
-    failure = failure_of(split.fold_dir(spec.name, fold))
-    return None if failure is None else digest(asdict(failure))
-
-
-def _sync_scores(split: SplitStore, spec: MemberSpec, tracker: MlflowTracker, logged: str | None) -> int:
+def _sync_scores(
+    split: SplitStore, spec: MemberSpec, statuses: Sequence[FoldStatus], tracker: MlflowTracker, logged: str | None
+) -> int:
     """Log the scores of a member whose folds are all there, and its early-discard verdict, unless they are logged."""
-    runs, race = _results(split, spec), read_race(split, spec)
-    content = digest([[run.ended for run in runs], race])
-    if content == logged or not (runs or race or logged):
+    verdict, runs = statuses[0].verdict, [run for status in statuses if (run := status.finished) is not None]
+    complete = len(runs) == len(statuses)
+    content = digest([[run.ended for run in runs if complete], verdict and asdict(verdict)])
+    if content == logged or not (complete or verdict or logged):
         return 0
-    damage = next((each for fold in range(len(runs)) if (each := split.damage(spec, fold))), None)
+    folds = [read_fold_status(split, spec, fold) for fold in range(len(statuses)) if complete]
+    damage = next((status.damage for status in folds if status.damage is not None), None)
     if damage is not None:
         log.warning("%s is not logged to MLflow: %s", spec.name, damage)
         return 0
     with tempfile.TemporaryDirectory() as scratch:
-        tracker.log_member(spec, _summary(split, spec, runs, race, Path(scratch)), content)
+        tracker.log_member(spec, _summary(split, spec, folds, verdict, Path(scratch)), content)
     return 1
 
 
-def _results(split: SplitStore, spec: MemberSpec) -> list[RunRecord]:
-    """Return the run.json of all folds of a member; nothing where one is missing or damaged."""
-    folds = range(split.folds.k)
-    try:
-        return [split.record(spec, fold) for fold in folds] if split.finished_folds(spec) == list(folds) else []
-    except StoreError:
-        return []
-
-
 def _summary(
-    split: SplitStore, spec: MemberSpec, runs: list[RunRecord], race: Mapping[str, Any] | None, scratch: Path
+    split: SplitStore, spec: MemberSpec, folds: Sequence[FoldStatus], verdict: Verdict | None, scratch: Path
 ) -> MemberSummary:
+    """Describe a member: by its verdict alone where `folds` is empty, else by the scores of all its folds too."""
     from prefens.reporting.plots import calibration_plot, save_plot  # matplotlib takes a while to import
     from prefens.store.tracking.mlflow_tracker import score_note
 
-    metrics = {} if race is None else {f"race_{name}": race[name] for name in ("gain", "low", "high", "least")}
-    verdict = None if race is None else ("lost" if race["lost"] else "stays")
-    if not runs:
-        time_ = time.time() if race is None else race["time"]
-        note = "" if race is None else _race_note(race)
-        return MemberSummary(metrics, note, verdict, time_, time_, verdict == "lost")
-    stack, holdout = member_stack(split, spec)
-    metrics |= {f"oof_{name}": value for name, value in scores(stack.probabilities[0], stack.folds).as_dict().items()}
-    if holdout is not None:
-        metrics |= {
-            f"holdout_{name}": value
-            for name, value in scores(holdout.probabilities[0], holdout.folds).as_dict().items()
-        }
-    metrics["seconds"] = sum(run.seconds for run in runs)
+    metrics, decision = {}, None
+    if verdict is not None:
+        names, decision = ("gain", "low", "high", "threshold"), verdict.decision
+        metrics = {f"early_discard_{name}": getattr(verdict, name) for name in names}
+    if not folds:
+        now = time.time()
+        if verdict is None:
+            return MemberSummary(metrics, "", None, now, now, finished=False)
+        note = f"{verdict.decision.capitalize()} after its first fold: {verdict.comparison}."
+        return MemberSummary(metrics, note, decision, verdict.time, verdict.time, verdict.discarded)
+    records = [status.run for status in folds if status.run is not None]
+    runs = [status.predictions for status in folds if status.predictions is not None]
+    stack, holdout = make_stack(split.folds, {spec.info: runs})
+    for name, rows in (("oof", stack), ("holdout", holdout)):
+        values = {} if rows is None else scores(rows.probabilities[0], rows.folds).as_dict()
+        metrics |= {f"{name}_{score}": value for score, value in values.items()}
+    metrics["seconds"] = sum(run.seconds for run in records)
     files = [save_plot(calibration_plot(stack.probabilities[0], stack.folds.label, spec.name), scratch)]
-    started, ended = min(run.started for run in runs), max(run.ended for run in runs)
-    return MemberSummary(metrics, score_note(metrics), verdict, started, ended, True, split.folds, files)
-
-
-def _race_note(race: Mapping[str, Any]) -> str:
-    """Say what the comparison after the first fold has decided, Markdown."""
-    return (
-        f"{'Given up after its first fold' if race['lost'] else 'Stays in the race'}: mixed into the blend so far it "
-        f"gains **{race['gain']:.4f}** nats [{race['low']:.4f}, {race['high']:.4f}]; {race['least']:g} were asked for."
-    )
+    started, ended = min(run.started for run in records), max(run.ended for run in records)
+    return MemberSummary(metrics, score_note(metrics), decision, started, ended, True, split.folds, files)
 
 
 def sync_blend(split: SplitStore, tracker: MlflowTracker) -> int:

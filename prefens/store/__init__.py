@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from prefens.store.assemble import common_rows, make_stack
     from prefens.store.external import ExternalMember
     from prefens.store.failures import Failure
+    from prefens.store.fold_status import FoldState, FoldStatus, read_fold_status
     from prefens.store.member_spec import MemberSpec
     from prefens.store.oof_store import OOFStore
     from prefens.store.run_record import RunRecord, RunResult
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 __all__ = [
     "ExternalMember",
     "Failure",
+    "FoldState",
+    "FoldStatus",
     "MemberSpec",
     "OOFStore",
     "RunRecord",
@@ -23,6 +26,7 @@ __all__ = [
     "SplitStore",
     "common_rows",
     "make_stack",
+    "read_fold_status",
 ]
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from prefens.core.errors import StoreError
 from prefens.core.fold_run import FoldPredictions
+from prefens.core.hashing import digest
 from prefens.core.types import Floats, Folds, Strings
 from prefens.store.member_spec import MemberSpec
 
@@ -36,6 +38,12 @@ class ExternalMember:
     digest: str
     ids: Strings
     probabilities: Floats
+
+    @classmethod
+    def of(cls, name: str, ids: Strings, probabilities: Floats) -> Self:
+        """Return the member with its digest, whatever the order of the rows."""
+        order = np.argsort(ids)
+        return cls(name, digest([ids[order].tolist(), probabilities[order].tolist()]), ids, probabilities)
 
     def spec(self, folds: Folds) -> MemberSpec:
         """Return the member as the store knows it: without backbone and seed; its recipe is the digest."""

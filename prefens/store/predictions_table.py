@@ -10,10 +10,8 @@ import pyarrow as pa
 
 from prefens.core.errors import StoreError
 from prefens.core.fold_run import FoldPredictions, RunKey
-from prefens.core.types import Floats, Outcome, Strings
+from prefens.core.types import OUTCOME_NAMES, Floats, Strings
 from prefens.store.parquet import RETRAIN, read_table, write_table
-
-OUTCOME_COLUMNS = [outcome.name.lower() for outcome in Outcome]
 
 
 def write_predictions(path: Path, predictions: FoldPredictions) -> None:
@@ -21,7 +19,7 @@ def write_predictions(path: Path, predictions: FoldPredictions) -> None:
     values: Floats = np.concatenate([predictions.probabilities, predictions.holdout_probabilities])
     held_out = np.repeat([False, True], [len(predictions.ids), len(predictions.holdout_ids)])
     columns = {"id": np.concatenate([predictions.ids, predictions.holdout_ids]), "holdout": held_out}
-    columns |= dict(zip(OUTCOME_COLUMNS, values.T, strict=True))
+    columns |= dict(zip(OUTCOME_NAMES, values.T, strict=True))
     write_table(path, pa.table(columns), predictions.key.as_dict())
 
 
@@ -50,10 +48,10 @@ def read_predictions(path: Path, key: RunKey, as_objects: Callable[[pa.Array], S
         raise StoreError(
             f"{path}: belongs to another run ({came})", f"the key of its folder ({own})", "delete the folder"
         )
-    missing = {"id", "holdout", *OUTCOME_COLUMNS} - {*table.column_names}
+    missing = {"id", "holdout", *OUTCOME_NAMES} - {*table.column_names}
     if missing:
         raise StoreError(f"{path}: no column {', '.join(sorted(missing))}", "id, holdout and the outcomes", RETRAIN)
     held_out = table.column("holdout").to_numpy().astype(bool)
-    values = np.column_stack([table.column(name).to_numpy() for name in OUTCOME_COLUMNS])
+    values = np.column_stack([table.column(name).to_numpy() for name in OUTCOME_NAMES])
     ids = as_objects(table.column("id").combine_chunks())
     return FoldPredictions(key, ids[~held_out], values[~held_out], ids[held_out], values[held_out])

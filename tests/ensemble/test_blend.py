@@ -27,8 +27,8 @@ from prefens.ensemble.stacking import Stacking
 from prefens.inference.checks import check_predictions
 from prefens.inference.predictor import Predictor
 from prefens.members.style import StyleMember
-from prefens.runner.blend_inputs import with_features
-from prefens.runner.blend_outputs import record
+from prefens.runner.blend.inputs import with_features
+from prefens.runner.blend.outputs import record
 from prefens.runner.console import leaderboard_table, member_table
 from prefens.runner.trainer import Trainer
 from prefens.store.assemble import make_stack

@@ -17,7 +17,7 @@ from prefens.ensemble.calibration import KINDS
 from prefens.ensemble.convex_weights import LogLossWeights
 from prefens.ensemble.inputs import BlendInputs
 from prefens.ensemble.soft_vote import SoftVote
-from prefens.runner.blend_outputs import record
+from prefens.runner.blend.outputs import record
 from prefens.runner.sync import sync_blend
 from prefens.store.oof_store import OOFStore
 from prefens.store.tracking.factory import Tracking

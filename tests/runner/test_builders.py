@@ -8,10 +8,11 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 from prefens.core.fold_run import RunKey
-from prefens.core.hashing import digest, identity_fields, neutral, short
+from prefens.core.hashing import NOT_IDENTITY, digest, identity_fields, neutral, short
 from prefens.members.base import Member
 from prefens.members.registry import BUILT_IN, class_of, kinds
 from prefens.runner import config
+from prefens.runner.builders import recipe_of
 
 ENCODER = "backbone=bert-base-uncased"
 # A digest that changes here has every member of that recipe trained again: it is a change of the format, and is told
@@ -35,7 +36,7 @@ DIGESTS = {
 
 def recipe(*overrides: str) -> dict[str, Any]:
     with initialize_config_dir(str(config.CONF_DIR), version_base="1.3"):
-        return config.recipe_of(compose("train", overrides=list(overrides)))  # type: ignore[arg-type]
+        return recipe_of(config.build_member(compose("train", overrides=list(overrides))))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("overrides", DIGESTS, ids=" ".join)
@@ -75,6 +76,15 @@ def test_a_field_or_group_that_joined_later_changes_no_digest_at_its_neutral_val
     assert identity_fields(Old()) == {"choice": "one", "inner": {"size": 1}}
     assert identity_fields(New(rate=0.0, group=Inner(2))) == identity_fields(Old())
     assert identity_fields(New()) == {**identity_fields(Old()), "rate": 0.5, "group": {"size": 3}}
+
+
+@dataclass
+class Elsewhere(Old):
+    path: str = field(default="here", metadata=NOT_IDENTITY)
+
+
+def test_a_field_that_decides_no_prediction_is_no_identity() -> None:
+    assert identity_fields(Elsewhere(path="there")) == identity_fields(Old())
 
 
 def test_a_version_of_a_kind_joins_recipes_and_caches_when_it_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from prefens.members.nn.lora import LoraSettings
 from prefens.members.nn.pairing import Pairing, PairingSettings
 from prefens.members.training.settings import TrainingSettings
 from prefens.runner import config
+from prefens.runner.builders import recipe_of
 from prefens.runner.schemas import TrainConfig
 from prefens.store.tracking.factory import Tracking
 
@@ -66,13 +67,14 @@ def test_every_kind_has_an_option_of_its_name_that_shows_every_setting(group: st
 @pytest.mark.parametrize("name", BACKBONES)
 def test_recipes_hold_what_decides_predictions_and_no_places(name: str) -> None:
     backbone = [f"backbone={name}", *NEEDED.get(name, [])]
-    plain = config.recipe_of(composed(*backbone))
-    moved = config.recipe_of(composed(*backbone, "tracking.root=/elsewhere", "threads=3", "out=/tmp/x", "seed=5"))
+    plain = recipe_of(config.build_member(composed(*backbone)))
+    elsewhere = composed(*backbone, "tracking.root=/elsewhere", "threads=3", "out=/tmp/x", "seed=5")
+    moved = recipe_of(config.build_member(elsewhere))
     assert plain == moved
     assert "path" not in plain
     assert {"save", "checkpoint_minutes", "gradient_checkpointing", "guard"} & set(plain.get("training", {})) == set()
     assert ("training" in plain) == (name in (*HUB, "hub", "textcnn"))
-    changed = config.recipe_of(composed(*backbone, "text.max_length=64"))
+    changed = recipe_of(config.build_member(composed(*backbone, "text.max_length=64")))
     assert (changed != plain) == ("text" in plain)
 
 

@@ -7,6 +7,7 @@ import pytest
 from prefens.ensemble.leaderboard import LeaderboardRow, Scores
 from prefens.ensemble.results import MemberDiagnosis
 from prefens.runner.console import fold_table, leaderboard_table, member_table, short_names, show
+from prefens.runner.fold_result import FoldResult
 
 MEMBERS = ["minilm-l6-07b11f5a-s0", "tfidf-0ceb544d-s0", "style-62bb2e37-s0", "style-boosting-cac26368-s0"]
 LOWER = {"best member": (-0.0105, -0.017, -0.004), "soft vote": (-0.0031, -0.007, 0.001)}
@@ -56,7 +57,7 @@ def test_tables_of_weights_and_folds_of_four_members_fit(capsys: pytest.CaptureF
     assert max(map(len, lines)) <= 90
     assert len(lines) == 1 + 2 + 1 + 4 + 2  # title, two lines of header, rule, members, caption
     runs = [
-        {"member": name, "fold": fold, "log_loss": 0.95, "accuracy": 0.5, "seconds": 90.0, "trained": name != "a"}
+        FoldResult(name, name, 0, fold, False, log_loss=0.95, accuracy=0.5, seconds=90.0, trained=name != "a")
         for name in [*MEMBERS, "a"]
         for fold in range(5)
     ]

@@ -1,4 +1,4 @@
-"""Races through the trainer: a member that adds nothing ends with its first fold, one that does has them all."""
+"""Early discarding in the trainer: a member that adds nothing ends with its first fold, one that does has them all."""
 
 import json
 from collections.abc import Sequence
@@ -14,8 +14,9 @@ from prefens.data.corpus import Corpus, make_corpus
 from prefens.data.folds import FoldSettings
 from prefens.data.sources import SyntheticSource
 from prefens.members.base import Context, FitReport, Member
-from prefens.runner.sweep_status import FoldState, split_statuses
+from prefens.runner.sweep_status import split_statuses
 from prefens.runner.trainer import Trainer
+from prefens.store.fold_status import FoldState, read_fold_status
 from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import OOFStore
 from prefens.store.split_store import SplitStore
@@ -69,8 +70,8 @@ class Sweep:
         assert truth is not None
         known = dict(zip(self.corpus.folds.ids, truth[:, 0], strict=True))
         trainer = Trainer(self.corpus, self.split, self.tracker, self.root, **settings)
-        rows = trainer.train_member(self.spec(name), lambda: Told(known, share), folds)
-        return [row["fold"] for row in rows]
+        results = trainer.train_member(self.spec(name), lambda: Told(known, share), folds)
+        return [result.fold for result in results]
 
 
 @pytest.fixture
@@ -79,72 +80,72 @@ def sweep(corpus: Corpus, tmp_path: Path) -> Sweep:
 
 
 def test_only_a_member_that_can_help_has_all_its_folds(sweep: Sweep) -> None:
-    assert sweep.train("first", 0.3, race=0.01) == [0, 1, 2, 3, 4]  # there is nobody to race against
-    assert sweep.train("useless", 0.1, race=0.01) == [0]
-    assert sweep.train("useful", 1.0, race=0.01) == [0, 1, 2, 3, 4]
-    assert sweep.train("useless", 0.1, race=0.01) == [0]  # the verdict stays
+    assert sweep.train("first", 0.3, early_discard=0.01) == [0, 1, 2, 3, 4]  # there is nobody to compare it with
+    assert sweep.train("useless", 0.1, early_discard=0.01) == [0]
+    assert sweep.train("useful", 1.0, early_discard=0.01) == [0, 1, 2, 3, 4]
+    assert sweep.train("useless", 0.1, early_discard=0.01) == [0]  # the verdict stays
     (found,) = split_statuses(sweep.root)
     folds = found.members[sweep.spec("useless").name]
     assert [fold.state for fold in folds] == [FoldState.done, *[FoldState.discarded] * 4]
-    assert "race=0.01" in folds[1].note
+    assert "early_discard=0.01" in folds[1].note
     assert found.count(FoldState.missing) == 0
     assert found.seconds_left() == 0.0
 
 
-@pytest.mark.parametrize("settings", [{"race": None}, {"race": 1e-9}])
-def test_a_lost_race_can_be_called_off_or_judged_by_less(sweep: Sweep, settings: dict[str, Any]) -> None:
+@pytest.mark.parametrize("settings", [{"early_discard": None}, {"early_discard": 1e-9}])
+def test_a_discarded_member_is_trained_without_the_setting_or_by_less(sweep: Sweep, settings: dict[str, Any]) -> None:
     sweep.train("first", 0.3)
-    assert sweep.train("late", 0.5, race=0.5) == [0]
+    assert sweep.train("late", 0.5, early_discard=0.5) == [0]
     assert sweep.train("late", 0.5, **settings) == [0, 1, 2, 3, 4]
     (found,) = split_statuses(sweep.root)
     assert found.count(FoldState.done) == 10
 
 
-def test_by_force_the_race_is_run_again(sweep: Sweep) -> None:
+def test_by_force_the_member_is_compared_again(sweep: Sweep) -> None:
     sweep.train("first", 0.3)
-    assert sweep.train("late", 0.1, race=0.01) == [0]
-    verdict = sweep.split.member_dir(sweep.spec("late").name) / "race.json"
+    assert sweep.train("late", 0.1, early_discard=0.01) == [0]
+    verdict = sweep.split.member_dir(sweep.spec("late").name) / "early_discard.json"
     before = json.loads(verdict.read_text())
-    assert before["lost"]
-    assert sweep.train("late", 1.0, race=0.01, force=True) == [0, 1, 2, 3, 4]
+    assert before["discarded"]
+    assert sweep.train("late", 1.0, early_discard=0.01, force=True) == [0, 1, 2, 3, 4]
     after = json.loads(verdict.read_text())
     assert after["gain"] > before["gain"]
-    assert not after["lost"]
+    assert not after["discarded"]
 
 
 def test_a_damaged_verdict_is_found_again(sweep: Sweep) -> None:
     sweep.train("first", 0.3)
-    assert sweep.train("late", 0.1, race=0.01) == [0]
-    verdict = sweep.split.member_dir(sweep.spec("late").name) / "race.json"
+    assert sweep.train("late", 0.1, early_discard=0.01) == [0]
+    verdict = sweep.split.member_dir(sweep.spec("late").name) / "early_discard.json"
     whole = verdict.read_text()
     verdict.write_text(whole[:20])
-    assert sweep.train("late", 0.1, race=0.01) == [0]
+    assert sweep.train("late", 0.1, early_discard=0.01) == [0]
     assert json.loads(verdict.read_text()) | {"time": 0} == json.loads(whole) | {"time": 0}
 
 
 def test_the_verdict_is_that_of_the_latest_command(sweep: Sweep) -> None:
     sweep.train("first", 0.3)
-    assert sweep.train("late", 0.5, race=1e-9, folds=[0]) == [0]
-    assert sweep.train("late", 0.5, race=1e-9, folds=[0, 1]) == [0, 1]  # it stays
-    assert sweep.train("late", 0.5, race=0.5) == [0, 1]
+    assert sweep.train("late", 0.5, early_discard=1e-9, folds=[0]) == [0]
+    assert sweep.train("late", 0.5, early_discard=1e-9, folds=[0, 1]) == [0, 1]  # it stays
+    assert sweep.train("late", 0.5, early_discard=0.5) == [0, 1]
     (found,) = split_statuses(sweep.root)
     assert found.count(FoldState.discarded) == 3
-    assert sweep.train("late", 0.5, race=1e-9, folds=[2]) == [2]
+    assert sweep.train("late", 0.5, early_discard=1e-9, folds=[2]) == [2]
     (found,) = split_statuses(sweep.root)
     assert (found.count(FoldState.discarded), found.count(FoldState.missing)) == (0, 2)
 
 
 @pytest.mark.parametrize("whose", ["late", "first"])
 @pytest.mark.parametrize("name", ["run.json", "predictions.parquet"])
-def test_what_is_damaged_does_not_race_and_is_trained_again(sweep: Sweep, whose: str, name: str) -> None:
+def test_what_is_damaged_is_not_compared_and_is_trained_again(sweep: Sweep, whose: str, name: str) -> None:
     sweep.train("first", 0.3)
     assert sweep.train("late", 0.5, folds=[0]) == [0]
     path = sweep.split.fold_dir(sweep.spec(whose).name, 0) / name
     path.write_bytes(path.read_bytes()[:20])
-    assert sweep.train("late", 0.5, race=1e-9, folds=[0, 1]) == [0, 1]
+    assert sweep.train("late", 0.5, early_discard=1e-9, folds=[0, 1]) == [0, 1]
     if whose == "first":
         sweep.train("first", 0.3)
-    assert all(sweep.split.damage(sweep.spec(member), 0) is None for member in ("first", "late"))
+    assert all(read_fold_status(sweep.split, sweep.spec(member), 0).finished for member in ("first", "late"))
 
 
 def test_the_verdict_and_its_numbers_are_logged(sweep: Sweep) -> None:
@@ -157,28 +158,31 @@ def test_the_verdict_and_its_numbers_are_logged(sweep: Sweep) -> None:
         (run,) = tracker.client.search_runs([tracker.experiment_id], condition)
         return run
 
-    sweep.train("first", 0.3, race=0.01)
-    sweep.train("late", 0.1, race=0.01)
+    sweep.train("first", 0.3, early_discard=0.01)
+    sweep.train("late", 0.1, early_discard=0.01)
     run = run_of("late")
     assert run.info.status == "FINISHED"
-    assert run.data.tags["prefens.early_discard"] == "lost"
-    assert run.data.tags["mlflow.note.content"].startswith("Given up after its first fold")
-    assert 0 <= run.data.metrics["race_gain"] <= run.data.metrics["race_high"] < run.data.metrics["race_least"]
-    sweep.train("late", 0.1)  # the race is called off
+    assert run.data.tags["prefens.early_discard"] == "discarded"
+    assert run.data.tags["mlflow.note.content"].startswith("Discarded after its first fold")
+    gain, high, threshold = (run.data.metrics[f"early_discard_{name}"] for name in ("gain", "high", "threshold"))
+    assert 0 <= gain <= high < threshold
+    sweep.train("late", 0.1)  # without the setting
     run = run_of("late")
     assert (run.info.status, run.data.tags.get("prefens.early_discard")) == ("FINISHED", None)
     assert run.data.tags["mlflow.note.content"].startswith("Out-of-fold log loss")
 
 
 @pytest.mark.slow
-def test_the_command_races_and_refuses_nonsense(tmp_path: Path) -> None:
+def test_the_command_discards_and_refuses_nonsense(tmp_path: Path) -> None:
     common = ["data=synthetic", "data.rows=150", "tracking=none", "backbone.strengths=[0.1]"]
     prefens("train", *common, "backbone=style", cwd=tmp_path)
-    told = prefens("train", *common, "backbone=style", "race=0.5", "seed=1", cwd=tmp_path)
-    assert "is given up" in told.stdout + told.stderr
+    told = prefens("train", *common, "backbone=style", "early_discard=0.5", "seed=1", cwd=tmp_path)
+    assert "is discarded early" in told.stdout + told.stderr
     assert len(json.loads((tmp_path / "runs" / "train.json").read_text())["runs"]) == 1
     shown = prefens("status", cwd=tmp_path).stdout
     assert "discarded early: style" in shown
     assert "4 discarded early" in shown
-    refused = prefens("train", *common, "backbone=style", "race=0", cwd=tmp_path, fails=True)
+    refused = prefens("train", *common, "backbone=style", "early_discard=0", cwd=tmp_path, fails=True)
     assert "above 0" in refused.stderr
+    renamed = prefens("train", *common, "backbone=style", "race=0.5", cwd=tmp_path, fails=True)
+    assert "early_discard=0.5" in renamed.stderr

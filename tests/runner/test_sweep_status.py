@@ -15,11 +15,12 @@ import psutil
 import pytest
 
 from prefens.core.fold_run import FoldPredictions
-from prefens.core.leases import Holder
+from prefens.core.leases import Holder, fold_lease
 from prefens.core.types import Folds, Pairs
 from prefens.runner.sweep import JobOutcome, Sweep, latest
-from prefens.runner.sweep_status import FoldState, split_statuses
+from prefens.runner.sweep_status import split_statuses
 from prefens.store.failures import note_failure
+from prefens.store.fold_status import FoldState
 from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import OOFStore
 from prefens.store.split_store import SplitStore
@@ -49,46 +50,44 @@ def finish(tmp_path: Path, folds: Folds) -> Callable[..., SplitStore]:
         rows = folds.split(fold)
         values = np.full((len(rows.valid), 3), 1 / 3)
         none = np.empty(0, dtype=object), np.empty((0, 3))
-        split.put(
-            spec,
-            FoldPredictions(spec.key(fold), folds.ids[rows.valid], values, *none),
-            run_result(**fields),
-            lambda _: None,
-        )
+        run = FoldPredictions(spec.key(fold), folds.ids[rows.valid], values, *none)
+        split.put(spec, run, run_result(**fields), lambda _: None)
         return split
 
     return done
 
 
-def lease(root: Path, split: SplitStore, spec: MemberSpec, fold: int, holder: Holder) -> None:
-    (root / "locks").mkdir(exist_ok=True)
-    about = {"split": split.path.name, "member": spec.name, "fold": fold}
-    (root / "locks" / f"fold-{fold}.json").write_text(json.dumps({**vars(holder), "metadata": about}))
+def lease(root: Path, spec: MemberSpec, fold: int, holder: Holder) -> None:
+    path = fold_lease(root, spec.key(fold))
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(vars(holder)))
 
 
 def test_every_state_is_told(tmp_path: Path, folds: Folds, finish: Callable[..., SplitStore]) -> None:
     spec = spec_of(folds)
     split = finish(spec, 0, seconds=1800.0, log_loss=1.0, device="cuda", threads=4)
-    me = Holder(socket.gethostname(), os.getpid(), psutil.Process().create_time(), time.time() - 600)
-    lease(tmp_path, split, spec, 1, me)
-    lease(tmp_path, split, spec, 2, Holder(socket.gethostname(), os.getpid(), 5.0, time.time()))
-    note_failure(split.fold_dir(spec.name, 3), ValueError("no good"), time.time() - 3600)
-    note_failure(split.fold_dir(spec.name, 4), CollapseError("learned nothing"), time.time())
+    begun = time.time() - 600
+    lease(tmp_path, spec, 1, Holder(socket.gethostname(), os.getpid(), psutil.Process().create_time(), begun))
+    lease(tmp_path, spec, 2, Holder(socket.gethostname(), os.getpid(), 5.0, begun))
+    note_failure(split.fold_dir(spec.name, 3), ValueError("no good"), begun - 3000)
+    note_failure(split.fold_dir(spec.name, 4), CollapseError("learned nothing"), begun)
     other = spec_of(folds, seed=1)
     split.put_member(other)
-    (found,) = split_statuses(tmp_path)
-    assert [fold.state for fold in found.members[spec.name]] == [
+    (status,) = split_statuses(tmp_path)
+    *_, failed, collapsed = runs = status.members[spec.name]
+    assert [run.state for run in runs] == [
         FoldState.done, FoldState.running, FoldState.died, FoldState.failed, FoldState.collapsed
     ]  # fmt: skip
-    assert [fold.state for fold in found.members[other.name]] == [FoldState.missing] * 5
-    assert found.members[spec.name][3].note == f"no good ({socket.gethostname()})"
-    assert found.hours("gpu") == pytest.approx(0.5)
-    assert found.hours("cpu") == pytest.approx(1.0)
+    assert [run.state for run in status.members[other.name]] == [FoldState.missing] * 5
+    assert failed.note == f"no good ({socket.gethostname()})"
+    assert status.hours("gpu") == pytest.approx(0.5)
+    assert status.hours("cpu") == pytest.approx((failed.seconds + collapsed.seconds) / 3600)
     # One process works: what it has left, and eight folds that take as long as the finished one of that backbone.
-    assert found.seconds_left() == pytest.approx(1200 + 8 * 1800, abs=100)
+    assert status.seconds_left() == pytest.approx(1800 - runs[1].seconds + 8 * 1800)
+    assert 600 <= runs[1].seconds <= time.time() - begun
     shown = prefens("status", f"tracking.root={tmp_path}", cwd=tmp_path).stdout
-    assert re.search(r"running 1\d min", shown)  # ten, and what this test takes
-    for text in ("failed", "collapsed", "died", "missing", "1.0000", "0.50 GPU-hours", "4.3 h"):
+    assert re.search(r"running \d", shown)
+    for text in ("failed", "collapsed", "died", "missing", "1.0000", "0.50 GPU-hours", "Time left"):
         assert text in shown
 
 

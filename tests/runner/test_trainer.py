@@ -12,9 +12,10 @@ from prefens.data.text.settings import TextSettings
 from prefens.members.base import Context, FitReport
 from prefens.members.encoder import EncoderMember
 from prefens.members.training.settings import GuardSettings, TrainingSettings
-from prefens.runner.sweep_status import FoldState, split_statuses
+from prefens.runner.sweep_status import split_statuses
 from prefens.runner.trainer import Trainer
 from prefens.store.failures import failure_of
+from prefens.store.fold_status import FoldState
 from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import OOFStore
 from prefens.store.split_store import SplitStore
@@ -62,10 +63,10 @@ def test_a_collapsed_fold_is_trained_again_only_by_force(pairs: Pairs, tiny_bert
         assert "force=true" in told.value.do
     assert len(FITTED) == 1
     assert split.finished_folds(spec) == []
-    rows = trainer(pairs, tmp_path, force=True).train_member(spec, lambda: member(tiny_bert, 3e-3), [1])
-    assert [row["trained"] for row in rows] == [True]
+    results = trainer(pairs, tmp_path, force=True).train_member(spec, lambda: member(tiny_bert, 3e-3), [1])
+    assert [result.trained for result in results] == [True]
     assert failure_of(split.fold_dir(spec.name, 1)) is None
-    assert trainer(pairs, tmp_path).train_member(spec, lambda: member(tiny_bert, 3e-3), [1])[0]["trained"] is False
+    assert trainer(pairs, tmp_path).train_member(spec, lambda: member(tiny_bert, 3e-3), [1])[0].trained is False
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ from enum import Enum
 from math import isfinite
 
 from prefens.core.errors import ConfigError
+from prefens.core.hashing import NOT_IDENTITY
 from prefens.members.nn.lora import LoraSettings
 from prefens.members.training.precision import Precision
 
@@ -170,13 +171,13 @@ class TrainingSettings:
     ema: float = 0.0
     swap: Swap = Swap.none
     patience: int | None = None
-    gradient_checkpointing: bool = False
-    guard: GuardSettings = field(default_factory=GuardSettings)
+    gradient_checkpointing: bool = field(default=False, metadata=NOT_IDENTITY)
+    guard: GuardSettings = field(default_factory=GuardSettings, metadata=NOT_IDENTITY)
     lora: LoraSettings = field(default_factory=LoraSettings)
     precision: Precision = Precision.auto
     compile: bool = False
-    save: Save = Save.fp16
-    checkpoint_minutes: float = 10.0
+    save: Save = field(default=Save.fp16, metadata=NOT_IDENTITY)
+    checkpoint_minutes: float = field(default=10.0, metadata=NOT_IDENTITY)
 
     def __post_init__(self) -> None:
         for name in ("lr", "head_lr", "epochs", "batch_pairs", "token_budget", "clip"):

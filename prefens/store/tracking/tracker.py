@@ -27,7 +27,7 @@ class MemberSummary:
     note : str
         A description, Markdown.
     early_discard : str or None
-        The verdict, where early discard has compared the member after its first fold.
+        "discarded" or "kept", where early discarding has compared the member after its first fold.
     started, ended : float
         In seconds since the epoch.
     finished : bool

@@ -11,7 +11,7 @@ import pytest
 from prefens.core.errors import StoreError
 from prefens.store.tracking.pyfunc import REQUIREMENTS, load_model, write_model
 
-UNUSED = {"accelerate", "jinja2", "matplotlib", "pydantic", "rich"}  # by predictions: training, reports and tables
+UNUSED = {"accelerate", "jinja2", "matplotlib", "rich"}  # by predictions: training, reports and tables
 
 
 def test_every_dependency_is_a_requirement_unless_no_prediction_needs_it() -> None:

@@ -18,7 +18,7 @@ from prefens.store.tracking.factory import Tracking
 log = logging.getLogger(__name__)
 
 
-def record(blend: Blend, gathered: BlendInputs, tracking: Tracking, out: Path, model: bool = True) -> None:
+def record(blend: Blend, inputs: BlendInputs, tracking: Tracking, out: Path, model: bool = True) -> None:
     """Write the files of a blend; store it for predictions, where there is a store, and as one `model`; log it.
 
     What is written first is what the others are made from: a figure or a server that fails costs nothing else.
@@ -28,7 +28,7 @@ def record(blend: Blend, gathered: BlendInputs, tracking: Tracking, out: Path, m
         files += draw(blend, out / "figures")
     except Exception as error:  # whatever it is: the blend itself is written
         log.warning("figures failed, the blend is in %s: %s: %s", out, type(error).__name__, error)
-    stored, saved = _store(blend, gathered, files, out, model)
+    stored, saved = _store(blend, inputs, files, out, model)
     try:
         with open_tracker(tracking) as tracker:
             run = tracker.attempt(partial(log_blend, blend, files, saved))
@@ -48,16 +48,16 @@ def draw(blend: Blend, folder: Path) -> list[Path]:
 
 
 def _store(
-    blend: Blend, gathered: BlendInputs, files: Sequence[Path], out: Path, model: bool
+    blend: Blend, inputs: BlendInputs, files: Sequence[Path], out: Path, model: bool
 ) -> tuple[bool, Path | None]:
     """Make a blend the one that predictions use; return whether that was done, and the folder of its model.
 
     One that can't predict does not replace one that can.
     """
-    split = gathered.split
+    split = inputs.split
     if split is None:
         return False, None
-    names = {spec.name for spec in gathered.stored if spec.kind is not None}
+    names = {spec.name for spec in inputs.stored if spec.kind is not None}
     whole = len(blend.stack.folds.ids) == int(split.folds.scored.sum())
     predicts = whole and names >= set(blend.used)
     if not predicts and split.has_blend():

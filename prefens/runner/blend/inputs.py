@@ -1,0 +1,135 @@
+"""What a blend is made from: members of the store and files of external ones, on one data set and its folds."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from prefens.core.errors import ConfigError, StoreError
+from prefens.core.fold_run import FoldPredictions
+from prefens.core.hashing import short
+from prefens.core.types import Folds, MemberInfo, OOFStack
+from prefens.data.fold_file import read_folds
+from prefens.data.folds import data_digest, labelled_rows, split_rows
+from prefens.data.labels import read_labels
+from prefens.data.probabilities import read_probabilities
+from prefens.data.sources import Source
+from prefens.ensemble.inputs import BlendInputs, LabelledData
+from prefens.runner.blend.sources import BlendSources, in_words
+from prefens.store.assemble import common_rows, make_stack
+from prefens.store.external import ExternalMember
+from prefens.store.oof_store import OOFStore
+from prefens.store.selection import select_members
+from prefens.store.split_store import SplitStore
+
+log = logging.getLogger(__name__)
+
+
+def load_blend_inputs(sources: BlendSources) -> BlendInputs:
+    """Read the members from store and files, and join them by id.
+
+    Raises
+    ------
+    ConfigError
+        Where labels are missing, or settings contradict the store.
+    DataError
+        Where a file can't be read.
+    StoreError
+        Where members are missing, damaged or not comparable.
+    """
+    data = None if sources.source is None else load_data(sources.source)
+    digest = None if data is None else data_digest(data.pairs)
+    files = [(path, read_probabilities(path, sources.columns[path.stem])) for path in sources.files]
+    external = [ExternalMember.of(path.stem, *columns) for path, columns in files]
+    split = _choose_split(sources, digest)
+    folds = _make_folds(sources, data) if split is None else split.folds
+    specs = select_members(split, sources.names) if split is not None and sources.stored else []
+    members: dict[MemberInfo, Sequence[FoldPredictions]] = {
+        spec.info: [split.predictions(spec, fold) for fold in range(folds.k)] for spec in specs if split is not None
+    }
+    members |= {member.spec(folds).info: member.runs(folds, sources.partial) for member in external}
+    stacks = make_stack(folds, members, common_rows(folds, members) if sources.partial else None)
+    return BlendInputs(folds, *stacks, split, specs, data)
+
+
+def load_data(source: Source) -> LabelledData:
+    """Return the labelled pairs of a source, sorted by id as folds are."""
+    loaded = source.load(labelled=True)
+    return LabelledData(loaded.pairs.take(np.argsort(loaded.pairs.ids)), loaded.repaired)
+
+
+def _choose_split(sources: BlendSources, data: str | None) -> SplitStore | None:
+    """Return the part of the store whose folds count; None where the rows get folds of their own.
+
+    Those are rows with labels in a file, and rows of files alone that the store has no folds of, or that are to have
+    those of a file. `data` is the digest of the pairs, if any.
+    """
+    if sources.labels is not None:
+        return None
+    store = OOFStore(sources.root)
+    if not sources.stored:
+        candidates = [split for split in store.splits() if data in (None, split.folds.data_digest)]
+        if not candidates or (data is not None and sources.fold_file is not None):
+            return None
+    if sources.fold_file is not None:
+        raise ConfigError("fold_file= with the folds of the store", "one of them", "add labels= or data.path=")
+    data_prefix, fold_prefix = sources.digests
+    split = store.select(data_prefix or (None if sources.stored else data), fold_prefix)
+    check_data(split.folds, data)
+    other = {name: value for name, value in sources.folds.items() if value != split.folds.settings.get(name)}
+    if other:
+        came, expected = f"{in_words(other)} with the folds of the store", in_words(split.folds.settings)
+        raise ConfigError(came, expected, "leave folds out, or train with those")
+    if not sources.stored:
+        log.info("labels and folds of the store, %s", split.path)
+    return split
+
+
+def _make_folds(sources: BlendSources, data: LabelledData | None) -> Folds:
+    """Return folds of rows that the store has none of."""
+    if sources.labels is not None:
+        rows = read_labels(sources.labels)
+    elif data is not None:
+        rows = labelled_rows(data.pairs)
+    else:
+        raise ConfigError(
+            f"no labels: no store in {sources.root}, no labels=, no data.path=",
+            "the outcome of each pair",
+            "add labels=labels.csv (id, label) or data.path=train.csv, or tracking.root=DIR of a store",
+        )
+    if sources.fold_file is not None:
+        return read_folds(sources.fold_file, rows)
+    folds = split_rows(rows, sources.fold_settings)
+    scheme, seed = folds.settings["scheme"], folds.settings["seed"]
+    log.info("%d rows in %d %s folds, seed %d", len(rows.ids), folds.k, scheme, seed)
+    return folds
+
+
+def check_data(folds: Folds, data: str | None) -> None:
+    """Refuse (StoreError) pairs whose digest is `data`, if there are any, where it is not that of the folds."""
+    if data is not None and data != folds.data_digest:
+        raise StoreError(
+            f"the pairs given: data {short(data)}", f"data {short(folds.data_digest)}, as stored", "correct data.path"
+        )
+
+
+def with_features(inputs: BlendInputs) -> BlendInputs:
+    """Return the members with the style features of their pairs, for blenders that look at pairs too.
+
+    Without the pairs, nothing is added: the blender says what it lacks.
+    """
+    from prefens.members.style import all_features
+
+    pairs, holdout = inputs.pairs, inputs.holdout
+    if pairs is None:
+        return inputs
+    place = {id_: row for row, id_ in enumerate(pairs.ids)}
+
+    def added(stack: OOFStack) -> OOFStack:
+        rows = np.array([place[id_] for id_ in stack.folds.ids])
+        return replace(stack, features=all_features(pairs.take(rows)))
+
+    return replace(inputs, stack=added(inputs.stack), holdout=None if holdout is None else added(holdout))

@@ -1,0 +1,50 @@
+"""Fitting a member on a fold's training rows, and predicting what was held out."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+
+from prefens.core import resources
+from prefens.core.fold_run import FoldPredictions, RunKey
+from prefens.core.metrics import accuracy, log_loss
+from prefens.core.types import Fold
+from prefens.data.corpus import Corpus
+from prefens.members.base import Context, FitReport, Member
+from prefens.store.run_record import RunResult
+
+
+def fit_fold(
+    corpus: Corpus, fold: Fold, member: Member, key: RunKey, root: Path, checkpoint: Path | None = None
+) -> FitReport:
+    """Fit a member on a fold's training rows, with all randomness from the seed of the fold run."""
+    rows = corpus.train_rows(fold)
+    inner = corpus.inner_folds(rows, key.random_seed)
+    context = Context(key.random_seed, inner, root / "cache", checkpoint, key.digest)
+    return member.fit(corpus.pairs.take(rows), corpus.pairs.take(fold.valid), context)
+
+
+def fit_and_predict(
+    corpus: Corpus, fold: Fold, member: Member, key: RunKey, root: Path, checkpoint: Path
+) -> tuple[FoldPredictions, RunResult]:
+    """Fit a member on a fold; return its predictions of the held-out rows, and what the fold run amounts to."""
+    started = time.perf_counter()
+    report = fit_fold(corpus, fold, member, key, root, checkpoint)
+    valid, n = corpus.pairs.take(fold.valid), len(fold.valid)
+    unseen = corpus.pairs.take(np.concatenate([fold.valid, fold.holdout]))
+    probabilities = member.predict_proba(unseen)
+    predictions = FoldPredictions(key, unseen.ids[:n], probabilities[:n], unseen.ids[n:], probabilities[n:])
+    result = RunResult(
+        log_loss=log_loss(predictions.probabilities, valid.labels),
+        accuracy=accuracy(predictions.probabilities, valid.labels),
+        seconds=report.seconds + time.perf_counter() - started,
+        device=report.device,
+        threads=resources.thread_count(),
+        train_rows=len(corpus.train_rows(fold)),
+        valid_rows=n,
+        metadata={name: value for name, value in report.metrics.items() if value == value},  # NaN is no JSON
+        curves={name: list(curve) for name, curve in report.curves.items()},
+    )
+    return predictions, result
