@@ -83,7 +83,7 @@ def test_an_imported_member_blends_as_its_file_and_cannot_predict(folder: Path, 
         "blend=blend.json 'members={m1: test.csv, ...}'"
         in prefens("predict", "data.path=test.csv", cwd=tmp_path, fails=True).stderr
     )
-    assert told in prefens("kaggle", "method=soft_vote", "packages=[]", cwd=tmp_path, fails=True).stderr
+    assert message in prefens("kaggle", "method=soft_vote", "packages=[]", cwd=tmp_path, fails=True).stderr
     assert not (tmp_path / "kaggle").exists()
 
 
