@@ -77,13 +77,13 @@ def test_an_imported_member_blends_as_its_file_and_cannot_predict(folder: Path, 
     one, two = (json.loads((tmp_path / name / "blend.json").read_text()) for name in ("files", "stored"))
     assert one == two
     (tmp_path / "test.csv").write_text("id,prompt,response_a,response_b\n" + '1,"[""p""]","[""a""]","[""b""]"\n')
-    told = "m1 was made elsewhere"
-    assert told in prefens("predict", "data.path=test.csv", "method=soft_vote", cwd=tmp_path, fails=True).stderr
+    message = "m1 is external"
+    assert message in prefens("predict", "data.path=test.csv", "method=soft_vote", cwd=tmp_path, fails=True).stderr
     assert (
         "blend=blend.json 'members={m1: test.csv, ...}'"
         in prefens("predict", "data.path=test.csv", cwd=tmp_path, fails=True).stderr
     )
-    assert told in prefens("kaggle", "method=soft_vote", "packages=[]", cwd=tmp_path, fails=True).stderr
+    assert message in prefens("kaggle", "method=soft_vote", "packages=[]", cwd=tmp_path, fails=True).stderr
     assert not (tmp_path / "kaggle").exists()
 
 
