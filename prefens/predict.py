@@ -11,7 +11,7 @@ from prefens.store.tracking.factory import Tracking
 
 if TYPE_CHECKING:
     from prefens.data.sources import Source
-    from prefens.runner.prediction import Prediction
+    from prefens.runner.results import Prediction
 
 
 def main() -> None:
@@ -35,7 +35,7 @@ def predict(settings: PredictConfig) -> app.Rows:
 def _predict_pairs(settings: PredictConfig) -> Prediction:
     """Predict pairs by a saved model or the stored blend."""
     from prefens.inference.saved_model import find_predictor
-    from prefens.runner.prediction import MalformedRow, Prediction
+    from prefens.runner.results import MalformedRow, Prediction
 
     source: Source = config.build(settings.data)
     tracking = config.build(settings.tracking, Tracking)
@@ -49,7 +49,7 @@ def _predict_pairs(settings: PredictConfig) -> Prediction:
 def _predict_files(settings: PredictConfig) -> Prediction:
     """Blend members' predictions that are in files, without a store."""
     from prefens.inference.from_files import predict_files
-    from prefens.runner.prediction import Prediction
+    from prefens.runner.results import Prediction
 
     files = config.mapping("members", settings.members)
     columns = config.columns_of(files, settings.columns)

@@ -46,7 +46,7 @@ def finish(rows: app.Rows) -> None:
     """Write the results of all jobs as JSON and print them as a table."""
     from prefens.core.files import write_json
     from prefens.runner.console import fold_table, show
-    from prefens.runner.fold_result import FoldResult
+    from prefens.runner.results import FoldResult
 
     if rows:
         write_json(Path(rows[0]["out"]) / "train.json", {"runs": [row["run"] for row in rows]})

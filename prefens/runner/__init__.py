@@ -8,9 +8,8 @@ if TYPE_CHECKING:
     from prefens.runner.blend.inputs import load_blend_inputs
     from prefens.runner.blend.sources import BlendSources
     from prefens.runner.early_discard import EarlyDiscard
-    from prefens.runner.fold_result import FoldResult
-    from prefens.runner.prediction import Prediction
-    from prefens.runner.search import Search, TrialRow
+    from prefens.runner.results import FoldResult, Prediction, TrialRow
+    from prefens.runner.search import Search
     from prefens.runner.sweep import JobOutcome, Sweep
     from prefens.runner.sweep_status import SplitStatus, SweepStatus, read_sweep_status
     from prefens.runner.sync import open_tracker, sync_store

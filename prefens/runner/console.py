@@ -22,9 +22,7 @@ from prefens.store.fold_status import FoldState, FoldStatus
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from prefens.runner.fold_result import FoldResult
-    from prefens.runner.prediction import Prediction
-    from prefens.runner.search import TrialRow
+    from prefens.runner.results import FoldResult, Prediction, TrialRow
     from prefens.runner.sweep_status import SplitStatus, SweepStatus
 
 CAPTION_WIDTH = 90  # characters of a line below a table, which may be narrower

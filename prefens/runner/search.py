@@ -15,6 +15,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from prefens.core.errors import ConfigError, TrainingError
 from prefens.core.hashing import digest, short
 from prefens.core.metrics import log_loss
+from prefens.runner.results import TrialRow
 from prefens.runner.sync import member_stack
 from prefens.store.member_spec import MemberSpec
 from prefens.store.split_store import SplitStore
@@ -153,44 +154,6 @@ def suggest(trial: Trial, name: str, values: BaseDistribution) -> None:
         trial.suggest_int(name, values.low, values.high, step=values.step, log=values.log)
     elif isinstance(values, FloatDistribution):
         trial.suggest_float(name, values.low, values.high, step=values.step, log=values.log)
-
-
-@dataclass(frozen=True)
-class TrialRow:
-    """A trial and its member; a row of tune.json.
-
-    Attributes
-    ----------
-    trial : int
-        Its number.
-    state : str
-        "complete", "pruned" or "failed".
-    log_loss : float or None
-        Out of fold, in nats; of the folds that it finished, where it was pruned or has failed.
-    holdout : float or None
-        Log loss in nats on the held-out rows of a complete trial.
-    folds : int
-        How many folds are finished.
-    values : mapping of str to object
-        Its settings, by dotted name.
-    member : str
-        The member's name.
-    tuned_on_oof : bool
-        Whether the search has chosen by the rows of `log_loss`.
-    """
-
-    trial: int
-    state: str
-    log_loss: float | None
-    holdout: float | None
-    folds: int
-    values: Mapping[str, Any]
-    member: str
-    tuned_on_oof: bool
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return it as tune.json holds it."""
-        return {**vars(self), "values": dict(self.values)}
 
 
 def trial_row(trial: FrozenTrial, split: SplitStore, spec: MemberSpec) -> TrialRow:

@@ -19,7 +19,7 @@ from prefens.members.base import Member
 from prefens.members.training.distributed import broadcast
 from prefens.runner.early_discard import EarlyDiscard
 from prefens.runner.fit import fit_and_predict
-from prefens.runner.fold_result import FoldResult
+from prefens.runner.results import FoldResult
 from prefens.runner.sync import sync_fold, sync_member
 from prefens.store.failures import note_failure
 from prefens.store.fold_status import FoldStatus, read_fold_status

@@ -7,7 +7,7 @@ import pytest
 from prefens.ensemble.leaderboard import LeaderboardRow, Scores
 from prefens.ensemble.results import MemberDiagnosis
 from prefens.runner.console import fold_table, leaderboard_table, member_table, short_names, show
-from prefens.runner.fold_result import FoldResult
+from prefens.runner.results import FoldResult
 
 MEMBERS = ["minilm-l6-07b11f5a-s0", "tfidf-0ceb544d-s0", "style-62bb2e37-s0", "style-boosting-cac26368-s0"]
 LOWER = {"best member": (-0.0105, -0.017, -0.004), "soft vote": (-0.0031, -0.007, 0.001)}

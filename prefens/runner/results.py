@@ -1,0 +1,168 @@
+"""What commands return and print: the results of training, of a search, and of a prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from prefens.core.types import Floats, Strings
+from prefens.store.member_spec import MemberSpec
+from prefens.store.run_record import RunResult
+
+
+@dataclass(frozen=True)
+class FoldResult:
+    """The result of a finished fold run; a row of train.json.
+
+    Attributes
+    ----------
+    member : str
+        The member's name.
+    backbone : str or None
+        What it is built on.
+    seed : int or None
+        The member's seed.
+    fold : int
+        The fold that was held out.
+    tuned_on_oof : bool
+        Whether the member's settings were chosen by the rows that it is scored on.
+    log_loss : float
+        On the held-out rows, in nats.
+    accuracy : float
+        Share of the held-out rows, in [0, 1].
+    seconds : float
+        Time spent on it, by whoever trained it.
+    trained : bool
+        Whether this command trained it; else it was finished before.
+    """
+
+    member: str
+    backbone: str | None
+    seed: int | None
+    fold: int
+    tuned_on_oof: bool
+    log_loss: float
+    accuracy: float
+    seconds: float
+    trained: bool
+
+    @classmethod
+    def of(cls, spec: MemberSpec, fold: int, run: RunResult, tuned_on_oof: bool, trained: bool) -> Self:
+        """Make one from what a fold run amounts to."""
+        member = spec.name, spec.backbone, spec.seed
+        return cls(*member, fold, tuned_on_oof, run.log_loss, run.accuracy, run.seconds, trained)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as train.json holds it."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class TrialRow:
+    """A trial and its member; a row of tune.json.
+
+    Attributes
+    ----------
+    trial : int
+        Its number.
+    state : str
+        "complete", "pruned" or "failed".
+    log_loss : float or None
+        Out of fold, in nats; of the folds that it finished, where it was pruned or has failed.
+    holdout : float or None
+        Log loss in nats on the held-out rows of a complete trial.
+    folds : int
+        How many folds are finished.
+    values : mapping of str to object
+        Its settings, by dotted name.
+    member : str
+        The member's name.
+    tuned_on_oof : bool
+        Whether the search has chosen by the rows of `log_loss`.
+    """
+
+    trial: int
+    state: str
+    log_loss: float | None
+    holdout: float | None
+    folds: int
+    values: Mapping[str, Any]
+    member: str
+    tuned_on_oof: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as tune.json holds it."""
+        return {**vars(self), "values": dict(self.values)}
+
+
+@dataclass(frozen=True)
+class MalformedRow:
+    """A row of the input that could not be read, and got the class prior.
+
+    Attributes
+    ----------
+    row : int
+        Its number, from 1.
+    id : str
+        Its id.
+    problem : str
+        What is wrong with it.
+    """
+
+    row: int
+    id: str
+    problem: str
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """Probabilities of test pairs.
+
+    Attributes
+    ----------
+    ids : (n,) of str
+        The pairs, in the order of the input.
+    probabilities : (n, K)
+        Of each outcome; a row sums to 1.
+    method : str
+        The method of the blend.
+    members : sequence of str
+        The members that it looks at.
+    malformed : sequence of MalformedRow
+        Rows that got the class prior.
+    repaired : mapping of str to int
+        Kind of repair -> number of rows.
+    """
+
+    ids: Strings
+    probabilities: Floats
+    method: str
+    members: Sequence[str]
+    malformed: Sequence[MalformedRow] = ()
+    repaired: Mapping[str, int] | None = None
+
+    @property
+    def predicted(self) -> int:
+        """How many rows were predicted by the members."""
+        return len(self.ids) - len(self.malformed)
+
+    @property
+    def mean_probabilities(self) -> list[float]:
+        """The mean probability of each outcome."""
+        means: list[float] = self.probabilities.mean(axis=0).tolist()
+        return means
+
+    def as_dict(self, submission: Path) -> dict[str, Any]:
+        """Return what predict.json holds of it; `submission` is the file that it was written to."""
+        return {
+            "submission": str(submission),
+            "rows": len(self.ids),
+            "predicted": self.predicted,
+            "malformed": [asdict(row) for row in self.malformed],
+            "repaired": dict(self.repaired or {}),
+            "method": self.method,
+            "members": list(self.members),
+            "mean_probabilities": self.mean_probabilities,
+        }
