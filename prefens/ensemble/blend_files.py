@@ -21,11 +21,11 @@ import pyarrow as pa
 from prefens.core.errors import StoreError
 from prefens.core.files import write_json
 from prefens.core.hashing import digest, short
-from prefens.core.types import Floats, Folds, MemberInfo, OOFStack, Outcome
+from prefens.core.typed_json import SHOWN_FIELDS
+from prefens.core.types import OUTCOME_NAMES, Floats, Folds, MemberInfo, OOFStack
 from prefens.ensemble.blend import Blend, with_methods
 from prefens.ensemble.blend_json import (
     BLEND_AGAIN,
-    MOST_FIELDS,
     BlendFile,
     DiagnosticsEntry,
     MemberEntry,
@@ -41,7 +41,6 @@ from prefens.store.folds_table import folds_columns, folds_of
 from prefens.store.parquet import read_table, write_table
 
 PREDICTIONS = "predictions.parquet"
-OUTCOMES = [outcome.name.lower() for outcome in Outcome]
 
 
 def write_blend(blend: Blend, folder: Path) -> list[Path]:
@@ -54,7 +53,7 @@ def write_blend(blend: Blend, folder: Path) -> list[Path]:
     for name, own in _predictions(blend).items():
         all_rows = np.full((len(blended), own.shape[1]), np.nan, dtype=own.dtype)
         all_rows[blended] = own
-        for outcome, values in zip(OUTCOMES, all_rows.T, strict=False):
+        for outcome, values in zip(OUTCOME_NAMES, all_rows.T, strict=False):
             columns[f"{name} {outcome}"] = pa.array(values, from_pandas=True)  # null where a row was not blended
     write_table(folder / PREDICTIONS, pa.table(columns), metadata)
     return [
@@ -190,11 +189,11 @@ def _read_predictions(content: BlendFile, folds: Folds, table: pa.Table, path: P
     names = [f"oof {each.member}" for each in content.members]
     names += [f"honest {each.method}" for each in content.methods]
     names += [] if content.nested is None else ["nested"]
-    columns = {name: [f"{name} {outcome}" for outcome in OUTCOMES[: folds.n_outcomes]] for name in names}
+    columns = {name: [f"{name} {outcome}" for outcome in OUTCOME_NAMES[: folds.n_outcomes]] for name in names}
     missing = sorted({*chain.from_iterable(columns.values())} - {*table.column_names})
     if missing:
         raise StoreError(
-            f"{path}: no column {', '.join(missing[:MOST_FIELDS])}",
+            f"{path}: no column {', '.join(missing[:SHOWN_FIELDS])}",
             "those of the methods in its blend.json",
             BLEND_AGAIN,
         )

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
-from prefens.core.errors import StoreError
+from prefens.core.typed_json import read_typed
 from prefens.ensemble.results import MemberDiagnosis
 
 BLEND_AGAIN = "blend again: python -m prefens.blend"
-MOST_FIELDS = 10  # wrong fields that an error names
 
 
 @dataclass(frozen=True)
@@ -131,7 +129,8 @@ class BlendFile:
 
 def as_json(content: BlendFile) -> dict[str, Any]:
     """Return the content as JSON values, without fields that have their default."""
-    values: dict[str, Any] = _adapter().dump_python(content, mode="json", by_alias=True, exclude_defaults=True)
+    adapter = TypeAdapter(BlendFile)
+    values: dict[str, Any] = adapter.dump_python(content, mode="json", by_alias=True, exclude_defaults=True)
     return values
 
 
@@ -143,17 +142,4 @@ def read_json(path: Path) -> BlendFile:
     StoreError
         If the file can't be read, or if fields are missing or of another type; the message names each of them.
     """
-    try:
-        return _adapter().validate_json(path.read_bytes(), strict=True)
-    except OSError as error:
-        raise StoreError(f"{path}: {error.strerror or error}", "the blend.json of a blend", BLEND_AGAIN) from error
-    except ValidationError as error:
-        wrong = [f"{'.'.join(map(str, each['loc'])) or 'all'}: {each['msg']}" for each in error.errors()]
-        raise StoreError(
-            f"{path}: {'; '.join(wrong[:MOST_FIELDS])}", "the blend.json of a blend", BLEND_AGAIN
-        ) from error
-
-
-@cache
-def _adapter() -> TypeAdapter[BlendFile]:
-    return TypeAdapter(BlendFile)
+    return read_typed(path, BlendFile, "the blend.json of a blend", BLEND_AGAIN)

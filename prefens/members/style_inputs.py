@@ -12,14 +12,12 @@ from typing import Self
 
 import numpy as np
 
-from prefens.core.errors import ConfigError
 from prefens.core.feature_cache import cached_features
 from prefens.core.feature_scaling import Block, PairScaling
 from prefens.core.types import PairFeatures, Pairs
 from prefens.members.style import all_features
 
 FILE_NAME = "style_inputs.safetensors"
-CLIPPED_FILE_NAME = "style.safetensors"  # of older models, whose features were clipped
 
 
 @dataclass(frozen=True)
@@ -57,14 +55,5 @@ class StyleInputs:
 
     @classmethod
     def load(cls, directory: Path) -> Self:
-        """Return what `save` wrote.
-
-        Raises
-        ------
-        ConfigError
-            The model's head reads clipped features, as that of an older version.
-        """
-        if (directory / CLIPPED_FILE_NAME).exists():
-            came, expected = f"{directory}, whose head reads clipped style features", "a model that reads bounded ones"
-            raise ConfigError(came, expected, "train its recipe again, a new member now, and blend without this one")
+        """Return what `save` wrote."""
         return cls(PairScaling.load(directory / FILE_NAME))

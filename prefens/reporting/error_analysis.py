@@ -10,7 +10,7 @@ from scipy.special import entr
 
 from prefens.core.metrics import row_losses
 from prefens.core.types import Floats, Ints, OOFStack, Outcome, Pairs
-from prefens.reporting.plots import OUTCOME_NAMES
+from prefens.reporting.plots import OUTCOME_TITLES
 from prefens.reporting.section import ReportTable, Section, Text
 
 MAX_CHARS = 3000  # of a text that is shown; longer ones lose their middle
@@ -94,8 +94,8 @@ def _table(
         {
             "rank": rank,
             "id": str(stack.folds.ids[row]),
-            "label": OUTCOME_NAMES[Outcome(stack.folds.label[row])],
-            **{f"p({OUTCOME_NAMES[outcome]})": float(probabilities[row, outcome]) for outcome in Outcome},
+            "label": OUTCOME_TITLES[Outcome(stack.folds.label[row])],
+            **{f"p({OUTCOME_TITLES[outcome]})": float(probabilities[row, outcome]) for outcome in Outcome},
             **{name: float(values[row]) for name, values in columns.items()},
         }
         for rank, row in enumerate(rows, 1)
@@ -105,8 +105,8 @@ def _table(
 
 def _text(kind: str, rank: int, stack: OOFStack, probabilities: Floats, pairs: Pairs, row: int) -> Text:
     id_, label = stack.folds.ids[row], Outcome(stack.folds.label[row])
-    predicted = ", ".join(f"{OUTCOME_NAMES[outcome]} {probabilities[row, outcome]:.2f}" for outcome in Outcome)
-    title = DOT.join([f"{kind} {rank}", f"id {id_}", f"label {OUTCOME_NAMES[label]}, predicted: {predicted}"])
+    predicted = ", ".join(f"{OUTCOME_TITLES[outcome]} {probabilities[row, outcome]:.2f}" for outcome in Outcome)
+    title = DOT.join([f"{kind} {rank}", f"id {id_}", f"label {OUTCOME_TITLES[label]}, predicted: {predicted}"])
     parts = _texts_of_pair(pairs, int(np.flatnonzero(pairs.ids == id_)[0]), label)
     return Text(title, parts | _members(stack, row))
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from prefens.core.hashing import short
 from prefens.core.metrics import outcome_shares
 from prefens.core.types import HOLDOUT, Folds, Outcome, Strings, n_outcomes
-from prefens.reporting.plots import OUTCOME_NAMES
+from prefens.reporting.plots import OUTCOME_TITLES
 from prefens.reporting.section import ReportTable, Section
 
 SCHEMES = {
@@ -46,7 +46,7 @@ def folds_section(label: NDArray[np.int8], group: Strings, digest: str, folds: F
 
 def _counts(label: NDArray[np.int8], group: Strings) -> dict[str, Any]:
     shares = outcome_shares(label, n_outcomes(label))
-    outcomes = {OUTCOME_NAMES[outcome]: float(shares[outcome]) for outcome in Outcome}
+    outcomes = {OUTCOME_TITLES[outcome]: float(shares[outcome]) for outcome in Outcome}
     return {"rows": len(label), "prompts": len(set(group)), **outcomes}
 
 

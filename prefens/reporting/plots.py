@@ -24,7 +24,7 @@ OUTCOME_COLORS = {Outcome.A_WINS: "#0072B2", Outcome.B_WINS: "#D55E00", Outcome.
 matplotlib.rcParams["text.parse_math"] = False  # a name may have a dollar in it
 ACCENT, WARM, MUTED = "#0072B2", "#D55E00", "0.65"
 COLOR_CYCLE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # without the yellow: pale on white
-OUTCOME_NAMES = {Outcome.A_WINS: "A wins", Outcome.B_WINS: "B wins", Outcome.TIE: "tie"}
+OUTCOME_TITLES = {Outcome.A_WINS: "A wins", Outcome.B_WINS: "B wins", Outcome.TIE: "tie"}
 DPI = 144
 CHARS_PER_INCH = 11  # of a finding above a figure
 
@@ -58,7 +58,7 @@ def calibration_plot(
         predicted = np.array([column[part].mean() for part in parts])
         observed = np.array([is_outcome[part].mean() for part in parts])
         error = 2.0 * np.sqrt(observed * (1.0 - observed) / np.array([len(part) for part in parts]))
-        style = {"color": OUTCOME_COLORS[outcome], "label": OUTCOME_NAMES[outcome]}
+        style = {"color": OUTCOME_COLORS[outcome], "label": OUTCOME_TITLES[outcome]}
         curve.errorbar(predicted, observed, yerr=error, marker="o", markersize=4, linewidth=1.5, elinewidth=1, **style)
         histogram.hist(column, bins=30, range=(0, 1), histtype="step", linewidth=1.5, **style)
     curve.set(xlabel="predicted probability", ylabel="observed share", xlim=(0, 1), ylim=(0, 1))

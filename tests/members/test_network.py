@@ -18,7 +18,7 @@ from prefens.members.encoder import EncoderMember
 from prefens.members.nn.heads import HeadKind, HeadSettings
 from prefens.members.nn.pairing import Pairing, PairingSettings
 from prefens.members.nn.pooling import Pooling
-from prefens.members.style_inputs import CLIPPED_FILE_NAME, FILE_NAME, StyleInputs
+from prefens.members.style_inputs import StyleInputs
 from prefens.members.textcnn import TextCnnMember
 from prefens.members.training.settings import Save, TrainingSettings
 from tests.helpers.examples import column, make_pairs
@@ -118,14 +118,6 @@ def test_style_beyond_what_was_seen_in_training_is_no_more_than_its_edge(tiny_be
     features = [member.reader.style.base_features(pairs) for pairs in (far, farther)]  # type: ignore[union-attr]
     assert max(np.abs(side).max() for inputs in features for side in (inputs.odd, inputs.even)) <= 1.0
     np.testing.assert_allclose(member.predict_proba(far), member.predict_proba(farther), atol=1e-3)
-
-
-def test_models_that_read_clipped_style_are_refused(tiny_bert: Path, tmp_path: Path) -> None:
-    head = small(HeadKind.linear, Pooling.mean, style=True)
-    fit(member_of(tiny_bert, Pairing.siamese, head), make_pairs(24)).save(tmp_path)
-    (tmp_path / FILE_NAME).rename(tmp_path / CLIPPED_FILE_NAME)
-    with pytest.raises(ConfigError, match="blend without this one"):
-        EncoderMember.load(tmp_path)
 
 
 def test_style_inputs_tell_of_length_what_cut_texts_hide(tiny_bert: Path) -> None:

@@ -11,7 +11,7 @@ from prefens.core.types import Outcome, Pairs
 from prefens.reporting.data_profile.model_record import ModelRecord
 from prefens.reporting.data_profile.tables import MAX_MODELS
 from prefens.reporting.language_id import LANGUAGE_INDEX, LANGUAGES
-from prefens.reporting.plots import ACCENT, MUTED, OUTCOME_COLORS, OUTCOME_NAMES, log_x_axis, new_axes
+from prefens.reporting.plots import ACCENT, MUTED, OUTCOME_COLORS, OUTCOME_TITLES, log_x_axis, new_axes
 from prefens.reporting.section import Plot
 from prefens.reporting.text_stats import TextStats
 
@@ -25,7 +25,7 @@ def outcome_plot(pairs: Pairs) -> Plot | None:
     for row, outcome in enumerate(Outcome):
         axes.barh(row, shares[outcome], color=OUTCOME_COLORS[outcome], height=0.6)
         axes.text(shares[outcome] + 0.005, row, f"{shares[outcome]:.1%}", va="center", fontsize=9)
-    axes.set_yticks(range(pairs.n_outcomes), [OUTCOME_NAMES[outcome] for outcome in Outcome])
+    axes.set_yticks(range(pairs.n_outcomes), [OUTCOME_TITLES[outcome] for outcome in Outcome])
     axes.set(xlabel="share of pairs", xlim=(0, min(1.0, shares.max() + 0.1)))
     axes.invert_yaxis()
     lead = 100 * float(shares[Outcome.A_WINS] - shares[Outcome.B_WINS])

@@ -13,7 +13,7 @@ from prefens.core.types import Ints, Outcome, Pairs
 from prefens.data.text.style_counts import SCRIPTS
 from prefens.reporting.data_profile.model_record import ModelRecord
 from prefens.reporting.language_id import LANGUAGES, NO_LETTERS, UNCLEAR
-from prefens.reporting.plots import OUTCOME_NAMES
+from prefens.reporting.plots import OUTCOME_TITLES
 from prefens.reporting.section import ReportTable
 from prefens.reporting.text_stats import TextStats
 
@@ -43,7 +43,7 @@ def outcome_table(pairs: Pairs) -> ReportTable:
         return ReportTable("Outcomes", [])
     counts = outcome_counts(pairs.label, pairs.n_outcomes)
     rows = [
-        {"outcome": OUTCOME_NAMES[outcome], "pairs": int(counts[outcome]), "share": _share(counts[outcome], counts)}
+        {"outcome": OUTCOME_TITLES[outcome], "pairs": int(counts[outcome]), "share": _share(counts[outcome], counts)}
         for outcome in Outcome
     ]
     return ReportTable("Outcomes", rows, digits=3)
