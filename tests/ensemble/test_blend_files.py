@@ -107,7 +107,7 @@ def test_each_wrong_field_is_named(tmp_path: Path) -> None:
     path.write_text(json.dumps(whole))
     with pytest.raises(StoreError) as refused:
         read_blend(path)
-    for field in ("best:", "members.1.log_loss:", "diagnostics.forward.0:"):
+    for field in ("best is missing", "members.1.log_loss is missing", "diagnostics.forward.0 is 'low'"):
         assert field in str(refused.value)
     for text in ("[]", "{", "null"):
         path.write_text(text)

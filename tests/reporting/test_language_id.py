@@ -2,7 +2,7 @@
 
 import pytest
 
-from prefens.data.text.style_counts import SCRIPTS, characters
+from prefens.data.text.style_counts import SCRIPTS, character_counts
 from prefens.reporting.language_id import LANGUAGES, guess_language
 
 
@@ -21,4 +21,4 @@ from prefens.reporting.language_id import LANGUAGES, guess_language
     ],
 )
 def test_languages(text: str, expected: str) -> None:
-    assert LANGUAGES[guess_language(text, characters(text)[: len(SCRIPTS)])] == expected
+    assert LANGUAGES[guess_language(text, character_counts(text)[: len(SCRIPTS)])] == expected

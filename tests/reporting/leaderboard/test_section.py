@@ -4,7 +4,7 @@ import pytest
 
 from prefens.ensemble.blend import Blend, make_blend
 from prefens.ensemble.convex_weights import LogLossWeights
-from prefens.ensemble.inputs import Gathered
+from prefens.ensemble.inputs import BlendInputs
 from prefens.ensemble.soft_vote import SoftVote
 from prefens.reporting.leaderboard.fold_runs import FoldRun
 from prefens.reporting.leaderboard.section import leaderboard_section
@@ -17,7 +17,7 @@ RUNS = {"m0": [FoldRun(6.0, 96, 7, [1.1, 1.0, 0.9])] * 5, "m1": [FoldRun(6.0, 96
 @pytest.fixture(scope="module")
 def blend() -> Blend:
     stack = random_stack(members=3, rows=120, seed=0)
-    blend = make_blend(Gathered(stack.folds, stack, None, None), [SoftVote(), LogLossWeights()], resamples=20)
+    blend = make_blend(BlendInputs(stack.folds, stack, None, None), [SoftVote(), LogLossWeights()], resamples=20)
     return blend.with_alarms(["m2 is too good"])
 
 
