@@ -19,12 +19,12 @@ def main() -> None:
 def report(settings: ReportConfig) -> app.Rows:
     """Write report.html, model_card.md and figures/, and log them."""
     from prefens.core.errors import ConfigError
-    from prefens.data.folds import data_digest
+    from prefens.data.folds import check_data, data_digest
     from prefens.ensemble.blend_files import read_blend
     from prefens.inference.checks import swap_gaps
     from prefens.reporting.leaderboard.fold_runs import load_fold_runs
     from prefens.reporting.report import blend_report, data_report, write_report
-    from prefens.runner.blend.inputs import check_data, load_data
+    from prefens.runner.blend.inputs import load_data
     from prefens.runner.blend.sources import data_source
     from prefens.runner.sync import open_tracker
     from prefens.store.oof_store import OOFStore

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from prefens.core.errors import ConfigError
-from prefens.core.hashing import digest
+from prefens.core.errors import ConfigError, StoreError
+from prefens.core.hashing import digest, short
 from prefens.core.types import HOLDOUT, Floats, Folds, Ints, Outcome, Pairs, Strings, n_outcomes
 
 log = logging.getLogger(__name__)
@@ -79,6 +79,26 @@ def prompt_groups(pairs: Pairs) -> Strings:
 def data_digest(pairs: Pairs) -> str:
     """Return the digest of the ids, texts, labels and truth of labelled pairs; the order of the rows is irrelevant."""
     return hashlib.sha256("".join(sorted(row_digests(pairs))).encode()).hexdigest()
+
+
+def check_data(folds: Folds, digest: str | None) -> None:
+    """Check that pairs are those of the folds.
+
+    Parameters
+    ----------
+    folds : Folds
+        The folds.
+    digest : str or None
+        The data digest of the pairs; None where there are no pairs to check.
+
+    Raises
+    ------
+    StoreError
+        Where they are other pairs.
+    """
+    if digest is not None and digest != folds.data_digest:
+        came, expected = f"the pairs given: data {short(digest)}", f"data {short(folds.data_digest)}, as stored"
+        raise StoreError(came, expected, "correct data.path")
 
 
 def row_digests(pairs: Pairs) -> list[str]:

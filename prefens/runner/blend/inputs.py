@@ -8,12 +8,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from prefens.core.errors import ConfigError, StoreError
+from prefens.core.errors import ConfigError
 from prefens.core.fold_run import FoldPredictions
-from prefens.core.hashing import short
 from prefens.core.types import Folds, MemberInfo, OOFStack
 from prefens.data.fold_file import read_folds
-from prefens.data.folds import data_digest, labelled_rows, split_rows
+from prefens.data.folds import check_data, data_digest, labelled_rows, split_rows
 from prefens.data.labels import read_labels
 from prefens.data.probabilities import read_probabilities
 from prefens.data.sources import Source
@@ -106,14 +105,6 @@ def _make_folds(sources: BlendSources, data: LabelledData | None) -> Folds:
     scheme, seed = folds.settings["scheme"], folds.settings["seed"]
     log.info("%d rows in %d %s folds, seed %d", len(rows.ids), folds.k, scheme, seed)
     return folds
-
-
-def check_data(folds: Folds, data: str | None) -> None:
-    """Refuse (StoreError) pairs whose digest is `data`, if there are any, where it is not that of the folds."""
-    if data is not None and data != folds.data_digest:
-        raise StoreError(
-            f"the pairs given: data {short(data)}", f"data {short(folds.data_digest)}, as stored", "correct data.path"
-        )
 
 
 def with_features(inputs: BlendInputs) -> BlendInputs:
