@@ -46,9 +46,9 @@ def blend_members(settings: BlendConfig) -> app.Rows:
         inputs = with_features(inputs)
     blend = make_blend(inputs, blenders, calibrations, settings.resamples).with_alarms(alarms)
     record(blend, inputs, tracking, out, settings.model)
-    rows = blend.leaderboard()
+    rows = blend.leaderboard
     show(leaderboard_table(rows, blend.title()))
-    show(member_table(blend.members()))
+    show(member_table(blend.members))
     for alarm in blend.diagnosis.alarms:
         log.warning("suspicious: %s", alarm)
     return [row.as_dict() for row in rows]

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from hashlib import sha256
 
 import numpy as np
 
 from prefens.core import resources
 from prefens.core.bootstrap import GroupBootstrap
+from prefens.core.hashing import digest
 from prefens.core.metrics import log_loss, row_losses
-from prefens.core.types import Folds, OOFStack
+from prefens.core.types import Floats, Folds, OOFStack
 from prefens.ensemble.base import Blender
 from prefens.ensemble.calibration import cross_calibrate
 from prefens.ensemble.crossfit import Calibrations, best_method, evaluate
@@ -76,6 +79,25 @@ class Blend:
         used = restore(dict(self.best.state)).used
         return [name for name, is_used in zip(self.names, used, strict=True) if is_used]
 
+    @cached_property
+    def losses(self) -> dict[str, Floats]:
+        """The (n,) honest log losses of the blended rows in nats, by member and method."""
+        label = self.stack.folds.label
+        losses = dict(zip(self.names, row_losses(self.stack.probabilities, label), strict=True))
+        return losses | {result.method: row_losses(result.probabilities, label) for result in self.results}
+
+    @cached_property
+    def predictions(self) -> dict[str, Floats]:
+        """The (n, K) probabilities of the blended rows, by the name of their columns in predictions.parquet."""
+        predictions = {f"oof {name}": own for name, own in zip(self.names, self.stack.probabilities, strict=True)}
+        predictions |= {f"honest {result.method}": result.probabilities for result in self.results}
+        return predictions if self.nested is None else {**predictions, "nested": self.nested.probabilities}
+
+    @cached_property
+    def predictions_digest(self) -> str:
+        """The digest of `predictions`, 64 hex digits."""
+        return predictions_digest(self.stack.folds, self.predictions)
+
     def with_alarms(self, alarms: Sequence[str]) -> Blend:
         """Return the blend with more alarms, ahead of its own."""
         return replace(self, diagnosis=replace(self.diagnosis, alarms=[*alarms, *self.diagnosis.alarms]))
@@ -89,16 +111,18 @@ class Blend:
         """Return the scores to expect of the best method, or None where they are not known."""
         return None if self.expected is None else scores(self.expected.probabilities, self.stack.folds)
 
+    @cached_property
     def leaderboard(self) -> list[LeaderboardRow]:
-        """Return the rows of the leaderboard: members, methods, the nested selection, references."""
+        """The rows of the leaderboard: members, methods, the nested selection, references."""
         shown = [result for result in self.results if "+" not in result.method or result is self.best]
         nested = self.nested if len(self.results) > 1 else None
         return leaderboard(self.stack, shown, self.holdout, nested, self.calibrated)
 
+    @cached_property
     def members(self) -> list[MemberDiagnosis]:
-        """Return the diagnosis by member."""
+        """The diagnosis by member."""
         diagnosis = self.diagnosis
-        losses = row_losses(self.stack.probabilities, self.stack.folds.label).mean(axis=1)
+        losses = [self.losses[name].mean() for name in self.names]
         duplicates = {place for pair in diagnosis.duplicates for place in pair}
         rows = []
         for place, info in enumerate(self.stack.members):
@@ -183,3 +207,25 @@ def with_methods(
         if kind:
             calibrated.setdefault(base, {})[kind[0]] = result.honest
     return calibrated
+
+
+def predictions_digest(rows: Folds, predictions: Mapping[str, Floats]) -> str:
+    """Return the digest of the predictions of a blend.
+
+    Parameters
+    ----------
+    rows : Folds
+        The n rows that were blended.
+    predictions : dict of str to ndarray of shape (n, K)
+        Probabilities by the name of their columns in predictions.parquet.
+
+    Returns
+    -------
+    str
+        64 hex digits.
+    """
+    texts = [rows.digest, rows.group.tolist(), rows.label.tolist(), list(predictions)]
+    hashed = sha256(digest(texts).encode())
+    for values in [*([] if rows.truth is None else [rows.truth]), *predictions.values()]:
+        hashed.update(np.ascontiguousarray(values).tobytes())
+    return hashed.hexdigest()

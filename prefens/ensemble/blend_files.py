@@ -10,7 +10,6 @@ leaderboard.json     the leaderboard
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from hashlib import sha256
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -21,9 +20,10 @@ import pyarrow as pa
 from prefens.core.errors import StoreError
 from prefens.core.files import write_json
 from prefens.core.hashing import digest, short
+from prefens.core.metrics import p_true
 from prefens.core.typed_json import SHOWN_FIELDS
 from prefens.core.types import OUTCOME_NAMES, Floats, Folds, MemberInfo, OOFStack
-from prefens.ensemble.blend import Blend, with_methods
+from prefens.ensemble.blend import Blend, predictions_digest, with_methods
 from prefens.ensemble.blend_json import (
     BLEND_AGAIN,
     BlendFile,
@@ -50,7 +50,7 @@ def write_blend(blend: Blend, folder: Path) -> list[Path]:
     weights = {"method": best["method"], "members": blend.names, "weights": best["weights"], "state": best["state"]}
     columns, metadata = folds_columns(blend.folds)
     blended = np.isin(blend.folds.ids, blend.stack.folds.ids)
-    for name, own in _predictions(blend).items():
+    for name, own in blend.predictions.items():
         all_rows = np.full((len(blended), own.shape[1]), np.nan, dtype=own.dtype)
         all_rows[blended] = own
         for outcome, values in zip(OUTCOME_NAMES, all_rows.T, strict=False):
@@ -59,7 +59,7 @@ def write_blend(blend: Blend, folder: Path) -> list[Path]:
     return [
         folder / PREDICTIONS,
         write_json(folder / "weights.json", weights),
-        write_json(folder / "leaderboard.json", [row.as_dict() for row in blend.leaderboard()]),
+        write_json(folder / "leaderboard.json", [row.as_dict() for row in blend.leaderboard]),
         write_json(folder / "blend.json", content),
     ]
 
@@ -94,7 +94,7 @@ def read_blend(path: Path) -> Blend:
 
 def describe(blend: Blend) -> dict[str, Any]:
     """Return the content of blend.json as JSON values; log loss in nats."""
-    nested, expected, diagnoses = blend.nested, blend.expected, blend.members()
+    nested, expected, diagnoses = blend.nested, blend.expected, blend.members
     holdouts: Sequence[float | None] = blend.holdout or [None] * len(diagnoses)
     members = [
         MemberEntry(
@@ -116,7 +116,7 @@ def describe(blend: Blend) -> dict[str, Any]:
         n_pairs=len(blend.stack.folds.ids),
         data_digest=blend.folds.data_digest,
         fold_digest=blend.folds.digest,
-        predictions_digest=predictions_digest(blend.stack.folds, _predictions(blend)),
+        predictions_digest=blend.predictions_digest,
         members=members,
         methods=[_method_entry(blend.stack, result) for result in blend.results],
         best=blend.best.method,
@@ -136,31 +136,9 @@ def blend_tags(blend: Blend) -> dict[str, str]:
         "fold_digest": blend.folds.digest,
         "members": digest(sorted(blend.names)),
         "best": blend.best.method,
-        "blend": predictions_digest(blend.stack.folds, _predictions(blend)),
+        "blend": blend.predictions_digest,
     }
     return {f"prefens.{name}": value for name, value in tags.items()}
-
-
-def predictions_digest(rows: Folds, predictions: Mapping[str, Floats]) -> str:
-    """Return the digest of the predictions of a blend.
-
-    Parameters
-    ----------
-    rows : Folds
-        The n rows that were blended.
-    predictions : dict of str to ndarray of shape (n, K)
-        Probabilities by the name of their columns in predictions.parquet.
-
-    Returns
-    -------
-    str
-        64 hex digits.
-    """
-    texts = [rows.digest, rows.group.tolist(), rows.label.tolist(), list(predictions)]
-    hashed = sha256(digest(texts).encode())
-    for values in [*([] if rows.truth is None else [rows.truth]), *predictions.values()]:
-        hashed.update(np.ascontiguousarray(values).tobytes())
-    return hashed.hexdigest()
 
 
 def _method_entry(stack: OOFStack, result: BlendResult) -> MethodEntry:
@@ -177,15 +155,8 @@ def _method_entry(stack: OOFStack, result: BlendResult) -> MethodEntry:
     )
 
 
-def _predictions(blend: Blend) -> dict[str, Floats]:
-    """Return (n, K) probabilities of the blended rows by the name of their columns in predictions.parquet."""
-    predictions = {f"oof {name}": own for name, own in zip(blend.names, blend.stack.probabilities, strict=True)}
-    predictions |= {f"honest {result.method}": result.probabilities for result in blend.results}
-    return predictions if blend.nested is None else {**predictions, "nested": blend.nested.probabilities}
-
-
 def _read_predictions(content: BlendFile, folds: Folds, table: pa.Table, path: Path) -> tuple[Folds, dict[str, Floats]]:
-    """Return the blended rows, and their probabilities as `_predictions` does, from the table read from `path`."""
+    """Return the blended rows, and their probabilities as `Blend.predictions` does, from the table read from `path`."""
     names = [f"oof {each.member}" for each in content.members]
     names += [f"honest {each.method}" for each in content.methods]
     names += [] if content.nested is None else ["nested"]
@@ -239,7 +210,7 @@ def _restore_diagnosis(entry: DiagnosticsEntry, stack: OOFStack) -> Diagnosis:
     return Diagnosis(
         np.array([row.weight for row in entry.members]),
         np.array([row.weight_interval for row in entry.members]),
-        error_correlation(stack),
+        error_correlation(stack, p_true(stack.probabilities, stack.folds.label)),
         np.array([np.nan if row.loo_gain is None else row.loo_gain for row in entry.members]),
         entry.forward,
         entry.alarms,

@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 from prefens.core import metrics
 from prefens.core.bootstrap import GroupBootstrap, interval
 from prefens.core.metrics import clustered_error, outcome_shares, row_losses
-from prefens.core.types import Floats, Folds, OOFStack
+from prefens.core.types import Floats, OOFStack
 from prefens.ensemble.results import DUPLICATE, Diagnosis, duplicate_pairs
 from prefens.ensemble.simplex_solver import Problem, best_single, minimize_log_loss, normalize
 
@@ -38,7 +38,7 @@ def diagnose(stack: OOFStack, resamples: int = 1000, jobs: int = 1) -> Diagnosis
     """
     p_true = metrics.p_true(stack.probabilities, stack.folds.label)
     weights = minimize_log_loss(p_true)
-    correlation = error_correlation(stack)
+    correlation = error_correlation(stack, p_true)
     fold, bootstrap = stack.folds.fold, GroupBootstrap(stack.folds.group, resamples)
     with threadpool_limits(1 if jobs > 1 else None):  # each thread has its own algebra, and would start `jobs` more
         intervals = weight_intervals(p_true, weights, bootstrap, jobs)
@@ -76,12 +76,20 @@ def weight_intervals(p_true: Floats, weights: Floats, bootstrap: GroupBootstrap,
     return interval(np.stack(list(draws)))
 
 
-def error_correlation(stack: OOFStack) -> Floats:
-    """Return the (M, M) correlation of the members' errors, outcome less probability, over rows and outcomes."""
+def error_correlation(stack: OOFStack, p_true: Floats) -> Floats:
+    """Return the (M, M) correlation of the members' errors, outcome less probability, over rows and outcomes.
+
+    Parameters
+    ----------
+    stack : OOFStack
+        The M members.
+    p_true : ndarray of shape (M, n)
+        Probability that each member gave to the true outcome of each row, in (0, 1].
+    """
     members, rows, _ = stack.probabilities.shape
     flat = stack.probabilities.reshape(members, -1)
     # Errors have mean zero: outcomes and probabilities both sum to 1.
-    hits = metrics.p_true(stack.probabilities, stack.folds.label).sum(axis=1)
+    hits = p_true.sum(axis=1)
     covariance = (flat @ flat.T).astype(np.float64) - hits[:, None] - hits[None, :] + rows
     size = np.sqrt(np.maximum(np.diag(covariance), 1e-300))
     correlation: Floats = np.clip(covariance / np.outer(size, size), -1.0, 1.0)
@@ -172,27 +180,32 @@ def forward_curve(p_true: Floats, fold: NDArray[np.int8], jobs: int = 1) -> list
 
 def score_alarms(stack: OOFStack) -> list[str]:
     """Return a sentence for each implausible member: too good to be honest, or worse than the class prior."""
-    losses = row_losses(stack.probabilities, stack.folds.label)
+    folds = stack.folds
+    losses = row_losses(stack.probabilities, folds.label)
     means = losses.mean(axis=1)
-    prior = float(entr(outcome_shares(stack.folds.label, stack.folds.n_outcomes)).sum())
+    prior = float(entr(outcome_shares(folds.label, folds.n_outcomes)).sum())
+    errors = [clustered_error(own, folds.group) for own in losses]
+    leaks = [False] * len(losses)  # members whose loss is lower than the true probabilities', where these are known
+    if folds.truth is not None:
+        excess = losses - row_losses(folds.truth[:, 0], folds.label)
+        leaks = [bool(own.mean() < -ALARM_ERRORS * clustered_error(own, folds.group)) for own in excess]
     alarms = []
     for place, info in enumerate(stack.members):
-        own = float(means[place])
-        error = clustered_error(losses[place], stack.folds.group)
+        own, error = float(means[place]), errors[place]
         others = [
             float(means[other])
             for other, each in enumerate(stack.members)
             if (each.recipe or each.name) != (info.recipe or info.name)
         ]
         score = f"{info.name}: log loss {own:.4f}"
-        if _beats_the_truth(losses[place], stack.folds):
+        if leaks[place]:
             alarms.append(f"{score}, less than the true probabilities reach: a leak")
         elif own < ALARM_PRIOR_SHARE * prior:
             alarms.append(f"{score}, the class prior's is {prior:.4f}: does it know labels?")
         elif others and _lower_median(others) - own > max(ALARM_GAP, ALARM_ERRORS * error):
             alarms.append(f"{score}, the others' median {_lower_median(others):.4f}: a leak?")
         elif own - prior > ALARM_ERRORS * error:
-            order = _better_order(stack.probabilities[place], stack.folds.label, prior)
+            order = _better_order(stack.probabilities[place], folds.label, prior)
             alarms.append(f"{score}, worse than the class prior's {prior:.4f}{order}")
     return alarms
 
@@ -207,13 +220,6 @@ def _duplicate_alarms(stack: OOFStack, correlation: Floats) -> list[str]:
 
 def _lower_median(values: Sequence[float]) -> float:
     return sorted(values)[(len(values) - 1) // 2]
-
-
-def _beats_the_truth(losses: Floats, folds: Folds) -> bool:
-    if folds.truth is None:
-        return False
-    excess = losses - row_losses(folds.truth[:, 0], folds.label)
-    return bool(excess.mean() < -ALARM_ERRORS * clustered_error(excess, folds.group))
 
 
 def _better_order(probabilities: Floats, label: NDArray[np.int8], prior: float) -> str:

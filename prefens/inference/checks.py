@@ -40,10 +40,11 @@ def check_predictions(
             folder = _model_folder(split, spec, fold)
             if folder is None:
                 continue
+            model = load_model(spec, folder, backbones)
             stored = split.predictions(spec, fold)
             sampled = _spread(len(stored.ids), sample)
             rows = np.array([place[id_] for id_ in stored.ids[sampled]])
-            predicted = load_model(spec, folder, backbones).predict_proba(pairs.take(rows).unlabelled())
+            predicted = model.predict_proba(pairs.take(rows).unlabelled())
             off = np.abs(predicted - stored.probabilities[sampled]).max(axis=1)
             if off.max() > TOLERANCE:
                 worst = stored.ids[sampled[int(np.argmax(off))]]
@@ -79,13 +80,12 @@ def swap_gaps(
     gaps: dict[str, float] = {}
     if not sample:
         return gaps
+    folders = [(spec, folder) for spec in specs if (folder := _model_folder(split, spec, SWAP_FOLD)) is not None]
     sampled = pairs.take(_spread(len(pairs), sample)).unlabelled()
-    for spec in specs:
-        folder = _model_folder(split, spec, SWAP_FOLD)
-        if folder is not None:
-            model = load_model(spec, folder, backbones)
-            predicted, swapped = model.predict_proba(sampled), model.predict_proba(sampled.swapped())
-            gaps[spec.name] = float(np.abs(predicted - swapped[:, SWAP]).max())
+    for spec, folder in folders:
+        model = load_model(spec, folder, backbones)
+        predicted, swapped = model.predict_proba(sampled), model.predict_proba(sampled.swapped())
+        gaps[spec.name] = float(np.abs(predicted - swapped[:, SWAP]).max())
     return gaps
 
 

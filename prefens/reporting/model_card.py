@@ -31,7 +31,7 @@ def render_model_card(blend: Blend, biases: Sequence[str], swap: str, version: s
     shares = outcome_shares(folds.label, folds.n_outcomes)
     members = [
         {"backbone": info.backbone, "seed": info.seed, **row.as_dict()}
-        for info, row in zip(blend.stack.members, blend.members(), strict=True)
+        for info, row in zip(blend.stack.members, blend.members, strict=True)
     ]
     return render_template(
         "model_card.md.j2",

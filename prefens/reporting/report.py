@@ -14,14 +14,12 @@ from prefens import __version__
 from prefens.core.errors import PrefensError
 from prefens.core.files import write_text
 from prefens.core.hashing import short
-from prefens.core.metrics import accuracy, calibration_error, log_loss
 from prefens.core.types import Floats, Folds
 from prefens.data.folds import data_digest, prompt_groups
 from prefens.ensemble.blend import Blend
 from prefens.ensemble.blend_files import blend_tags
 from prefens.ensemble.calibration import KINDS, cross_calibrate
 from prefens.ensemble.inputs import LabelledData
-from prefens.ensemble.leaderboard import prior_predictions
 from prefens.reporting.bias.section import bias_section
 from prefens.reporting.data_profile.section import data_section
 from prefens.reporting.data_profile.token_counts import minilm_counter
@@ -168,7 +166,8 @@ def write_report(report: Report, out: Path) -> list[Path]:
     OSError
         A file can't be written.
     """
-    files = [write_text(out / "report.html", render_page(report.page))]
+    page = render_page(report.page)
+    files = [write_text(out / "report.html", page)]
     files += [write_text(out / "model_card.md", report.card)] if report.card else []
     return files + [save_plot(plot, out / "figures") for section in report.page.sections for plot in section.plots]
 
@@ -196,12 +195,12 @@ def _calibration(blend: Blend) -> Section:
 
 def _ranked(blend: Blend) -> list[int]:
     """Return the indices of the members in the stack, the best first."""
-    ranked: list[int] = np.argsort([row.log_loss for row in blend.members()], kind="stable").tolist()
+    ranked: list[int] = np.argsort([row.log_loss for row in blend.members], kind="stable").tolist()
     return ranked
 
 
 def _tiles(blend: Blend) -> list[Tile]:
-    best, label, expected = blend.best, blend.stack.folds.label, blend.expected
+    best, expected = blend.best, blend.expected
     if expected is None:
         honest = Tile("Honest log loss", "not known", "two folds leave none to choose on")
     else:
@@ -210,16 +209,16 @@ def _tiles(blend: Blend) -> list[Tile]:
     holdout = []
     if best.holdout is not None:
         holdout = [Tile("Hold-out log loss", f"{best.holdout:.4f}", "rows that nothing saw")]
-    member = min(blend.members(), key=lambda row: row.log_loss)
-    prior = log_loss(prior_predictions(blend.stack.folds), label)
-    error = calibration_error(best.probabilities, label)
+    member = min(blend.members, key=lambda row: row.log_loss)
+    scores = {(row.kind, row.name): row.scores for row in blend.leaderboard}
+    own, prior = scores["blend", best.method], scores["reference", "class prior"]
     return [
         honest,
         *holdout,
-        Tile("Class prior", f"{prior:.4f}", "always the outcome shares"),
+        Tile("Class prior", f"{prior.log_loss:.4f}", "always the outcome shares"),
         Tile("Best member", f"{member.log_loss:.4f}", member.member),
-        Tile("Accuracy", f"{accuracy(best.probabilities, label):.1%}", "of three outcomes"),
-        Tile("Calibration error", f"{100 * error:.1f}", "points on average"),
+        Tile("Accuracy", f"{own.accuracy:.1%}", "of three outcomes"),
+        Tile("Calibration error", f"{100 * own.calibration_error:.1f}", "points on average"),
     ]
 
 

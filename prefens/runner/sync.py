@@ -187,8 +187,8 @@ def log_blend(blend: Blend, files: Sequence[Path], model: Path | None, tracker: 
     best = blend.scores()
     metrics |= {} if best is None else {f"oof_{name}": value for name, value in best.as_dict().items()}
     tables = {
-        "leaderboard": [row.as_dict() for row in blend.leaderboard()],
-        "members": [row.as_dict() for row in blend.members()],
+        "leaderboard": [row.as_dict() for row in blend.leaderboard],
+        "members": [row.as_dict() for row in blend.members],
     }
     name, tags = f"blend of {len(blend.names)}", blend_tags(blend)
     return tracker.log_blend(name, tags["prefens.blend"], metrics, tags, files, tables, model, blend.folds)

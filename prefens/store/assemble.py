@@ -52,21 +52,15 @@ def make_stack(
         )
     keep = np.ones(len(folds.ids), dtype=bool) if keep is None else keep
     oof = [_join_folds(info, folds, runs, keep) for info, runs in members.items()]
-    stack = OOFStack(tuple(members), np.stack(oof), folds.rows(folds.scored & keep))
-    held_out = folds.rows(~folds.scored & keep)
+    held_out, expected_ids, means = ~folds.scored & keep, folds.ids[~folds.scored], []
     without = [info.name for info, runs in members.items() if is_external(info) and not len(runs[0].holdout_ids)]
-    if len(held_out.ids) and without:
+    if held_out.any() and without:
         log.warning("no hold-out score: no predictions of the held-out rows by %s", ", ".join(without))
-    if not len(held_out.ids) or without:
-        return stack, None
-    expected_ids = folds.ids[~folds.scored]
-    means = [
-        np.mean(
-            [_aligned(info, held_out.ids, expected_ids, run.holdout_ids, run.holdout_probabilities) for run in runs], 0
-        )
-        for info, runs in members.items()
-    ]
-    return stack, OOFStack(tuple(members), np.stack(means), held_out)
+    for info, runs in members.items() if held_out.any() and not without else ():
+        parts = [(run.holdout_ids, run.holdout_probabilities) for run in runs]
+        means.append(np.mean([_aligned(info, folds.ids[held_out], expected_ids, *part) for part in parts], axis=0))
+    stack = OOFStack(tuple(members), np.stack(oof), folds.rows(folds.scored & keep))
+    return stack, OOFStack(tuple(members), np.stack(means), folds.rows(held_out)) if means else None
 
 
 def common_rows(folds: Folds, members: Mapping[MemberInfo, Sequence[FoldPredictions]]) -> NDArray[np.bool_]:

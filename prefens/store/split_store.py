@@ -99,7 +99,13 @@ class SplitStore:
 
     def finished_folds(self, spec: MemberSpec) -> list[int]:
         """Return the folds of a member that are stored under its keys."""
-        return [fold for fold in range(self.folds.k) if self.has(spec, fold)]
+        return [*self.records(spec)]
+
+    def records(self, spec: MemberSpec) -> dict[int, RunRecord]:
+        """Return the run.json of each fold that is stored under its key; StoreError where one is damaged."""
+        paths = {fold: self.fold_dir(spec.name, fold) / "run.json" for fold in range(self.folds.k)}
+        records = {fold: self.record(spec, fold) for fold, path in paths.items() if path.exists()}
+        return {fold: record for fold, record in records.items() if record.key == spec.key(fold)}
 
     def has(self, spec: MemberSpec, fold: int) -> bool:
         """Whether a fold run is stored under its key; StoreError where its run.json is damaged."""

@@ -57,7 +57,7 @@ def write_files(blend: Blend, folder: Path) -> None:
 def test_the_leaderboard_has_every_method_and_the_nested_selection() -> None:
     stack = random_stack(3, 200, seed=1)
     blend = blend_of(stack)
-    rows = {row["name"]: row for row in map(LeaderboardRow.as_dict, blend.leaderboard())}
+    rows = {row["name"]: row for row in map(LeaderboardRow.as_dict, blend.leaderboard)}
     expected = {"m0", "m1", "m2", "soft_vote", "log_loss", "nested selection", "class prior"}
     assert set(rows) == expected | {blend.best.method}
     assert rows["log_loss"]["calibrated"].keys() == {"temperature", "vector"}
@@ -73,7 +73,7 @@ def test_the_leaderboard_has_every_method_and_the_nested_selection() -> None:
 def test_one_method_alone_leaves_nothing_to_choose() -> None:
     stack = random_stack(2, 100, seed=0)
     blend = make_blend(BlendInputs(stack.folds, stack, None, None), [SoftVote()], [], resamples=20)
-    assert {row.kind for row in blend.leaderboard()} == {"member", "blend", "reference"}
+    assert {row.kind for row in blend.leaderboard} == {"member", "blend", "reference"}
     assert describe(blend)["best_honest"] == pytest.approx(blend.best.honest)
 
 
@@ -96,8 +96,8 @@ def test_names_are_shown_as_they_are(tmp_path: Path) -> None:
     write_files(blend, tmp_path)
     assert (tmp_path / "figures" / "correlation.png").exists()
     console = Console(width=200, record=True, file=StringIO())
-    console.print(leaderboard_table(blend.leaderboard(), "title"))
-    console.print(member_table(blend.members()))
+    console.print(leaderboard_table(blend.leaderboard, "title"))
+    console.print(member_table(blend.members))
     assert console.export_text().count("a$b_{$[bold]") >= 2
 
 
@@ -113,13 +113,13 @@ def test_with_two_folds_no_score_of_several_methods_is_honest() -> None:
     halves = make_halves(stack.probabilities, stack.folds.label, 2)
     blend = blend_of(halves)
     assert describe(blend)["best_honest"] is None
-    assert {row.kind for row in blend.leaderboard()} == {"member", "blend", "reference"}
+    assert {row.kind for row in blend.leaderboard} == {"member", "blend", "reference"}
 
 
 def test_the_best_method_is_in_the_table() -> None:
     for seed in range(5):
         blend = blend_of(random_stack(3, 150, seed=seed, sharpness=3.0))
-        assert blend.best.method in {row.name for row in blend.leaderboard()}
+        assert blend.best.method in {row.name for row in blend.leaderboard}
 
 
 def test_a_blend_that_can_not_predict_does_not_replace_one_that_can(
@@ -208,4 +208,4 @@ def test_a_blend_with_style_features_predicts_new_pairs(trained: tuple[SplitStor
 
 def test_incomplete_labels_of_a_hold_out_are_not_scored(trained: tuple[SplitStore, BlendInputs]) -> None:
     blend = make_blend(replace(trained[1], holdout=None), METHODS, resamples=20)
-    assert all(row.holdout is None for row in blend.leaderboard())
+    assert all(row.holdout is None for row in blend.leaderboard)

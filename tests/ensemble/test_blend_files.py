@@ -63,10 +63,10 @@ def test_what_is_read_is_what_was_written(name: str, tmp_path: Path) -> None:
     again = read_blend(tmp_path / "blend.json")
     assert json.loads((tmp_path / "blend.json").read_text("utf-8")) == describe(again) == describe(blend)
     assert json.loads((tmp_path / "leaderboard.json").read_text("utf-8")) == [
-        row.as_dict() for row in again.leaderboard()
+        row.as_dict() for row in again.leaderboard
     ]
-    assert again.leaderboard() == blend.leaderboard()
-    assert (again.members(), again.scores(), again.title()) == (blend.members(), blend.scores(), blend.title())
+    assert again.leaderboard == blend.leaderboard
+    assert (again.members, again.scores(), again.title()) == (blend.members, blend.scores(), blend.title())
     assert again.folds.digest == blend.folds.digest
     for own, other in zip(again.results, blend.results, strict=True):
         np.testing.assert_array_equal(own.probabilities, other.probabilities)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from prefens.core import metrics
-from prefens.core.metrics import log_loss
+from prefens.core.metrics import log_loss, p_true
 from prefens.core.types import Floats, MemberInfo, OOFStack
 from prefens.ensemble.convex_weights import LogLossWeights
 from prefens.ensemble.crossfit import cross_fit
@@ -50,7 +50,9 @@ def test_the_forward_curve_ends_at_the_blend_of_all() -> None:
 def test_correlation_of_errors_is_that_of_their_definition() -> None:
     stack = random_stack(4, 200, seed=3)
     errors = (np.eye(3)[stack.folds.label] - stack.probabilities).reshape(4, -1)
-    np.testing.assert_allclose(error_correlation(stack), np.corrcoef(errors), atol=1e-12)
+    np.testing.assert_allclose(
+        error_correlation(stack, p_true(stack.probabilities, stack.folds.label)), np.corrcoef(errors), atol=1e-12
+    )
 
 
 def test_near_duplicates_are_named() -> None:

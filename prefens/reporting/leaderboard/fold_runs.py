@@ -92,12 +92,7 @@ def load_fold_runs(blend: Blend, split: SplitStore | None) -> tuple[list[MemberS
     """
     if split is None:
         return [], {}
-    specs = [
-        spec
-        for spec in split.members()
-        if spec.name in blend.names and spec.kind is not None and len(split.finished_folds(spec)) == split.folds.k
-    ]
-    runs = {
-        spec.name: [FoldRun.from_result(split.record(spec, fold)) for fold in range(split.folds.k)] for spec in specs
-    }
-    return specs, runs
+    named = [spec for spec in split.members() if spec.name in blend.names and spec.kind is not None]
+    records = {spec.name: split.records(spec) for spec in named}
+    specs = [spec for spec in named if len(records[spec.name]) == split.folds.k]
+    return specs, {spec.name: [*map(FoldRun.from_result, records[spec.name].values())] for spec in specs}

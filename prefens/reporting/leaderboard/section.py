@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from prefens.core.metrics import row_losses
 from prefens.ensemble.blend import Blend
 from prefens.ensemble.leaderboard import LeaderboardRow
 from prefens.reporting.leaderboard.blend_plots import diagnosis_plots
@@ -48,7 +47,7 @@ def leaderboard_section(blend: Blend, runs: FoldRuns, swap_gaps: Mapping[str, fl
     swap_gaps : mapping from str to float
         From a member to its largest change in probability when A and B change places, where it was measured.
     """
-    rows = blend.leaderboard()
+    rows = blend.leaderboard
     tables = [_scores(blend, rows, runs, swap_gaps), _weights(blend), _differences(rows)]
     return Section(
         "leaderboard",
@@ -105,7 +104,7 @@ def _weights(blend: Blend) -> ReportTable:
             "most alike": row.most_alike,
             "correlation": row.correlation,
         }
-        for row in sorted(blend.members(), key=lambda row: -row.weight)
+        for row in sorted(blend.members, key=lambda row: -row.weight)
     ]
     digits = {"weight": 3, "correlation": 3}
     return ReportTable("What the fitted weights rest on", rows, WEIGHTS_NOTE, column_digits=digits)
@@ -148,14 +147,11 @@ def _summarize(blend: Blend, leaderboard: Rows, swap_gaps: Mapping[str, float]) 
 
 
 def _plots(blend: Blend, leaderboard: Rows, runs: FoldRuns) -> list[Plot]:
-    stack, label = blend.stack, blend.stack.folds.label
-    losses = dict(zip(blend.names, row_losses(stack.probabilities, label), strict=True))
-    losses |= {result.method: row_losses(result.probabilities, label) for result in blend.results}
     references = {row.name: row.scores.log_loss for row in leaderboard if row.kind == "reference"}
     curves = {
         name: [run.train_loss for run in member_runs if len(run.train_loss)] for name, member_runs in runs.items()
     }
     methods = {result.method for result in blend.results}
-    folds = folds_plot(losses, stack.folds.fold.astype(np.int64), methods, references)
+    folds = folds_plot(blend.losses, blend.stack.folds.fold.astype(np.int64), methods, references)
     plots = [folds, curves_plot(curves, references["class prior"])]
     return [plot for plot in plots if plot is not None] + diagnosis_plots(blend.names, blend.diagnosis)

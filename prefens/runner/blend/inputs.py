@@ -50,7 +50,8 @@ def load_blend_inputs(sources: BlendSources) -> BlendInputs:
         spec.info: [split.predictions(spec, fold) for fold in range(folds.k)] for spec in specs if split is not None
     }
     members |= {member.spec(folds).info: member.runs(folds, sources.partial) for member in external}
-    stacks = make_stack(folds, members, common_rows(folds, members) if sources.partial else None)
+    keep = common_rows(folds, members) if sources.partial else None
+    stacks = make_stack(folds, members, keep)
     return BlendInputs(folds, *stacks, split, specs, data)
 
 

@@ -13,6 +13,7 @@ from prefens.ensemble.blend_files import write_blend
 from prefens.ensemble.inputs import BlendInputs
 from prefens.inference.saved_model import save_best
 from prefens.runner.sync import log_blend, open_tracker
+from prefens.store.split_store import SplitStore
 from prefens.store.tracking.factory import Tracking
 
 log = logging.getLogger(__name__)
@@ -23,12 +24,19 @@ def record(blend: Blend, inputs: BlendInputs, tracking: Tracking, out: Path, mod
 
     What is written first is what the others are made from: a figure or a server that fails costs nothing else.
     """
+    split, predicts = _choose_store(blend, inputs)
     files = write_blend(blend, out)
     try:
         files += draw(blend, out / "figures")
     except Exception as error:  # whatever it is: the blend itself is written
         log.warning("figures failed, the blend is in %s: %s: %s", out, type(error).__name__, error)
-    stored, saved = _store(blend, inputs, files, out, model)
+    stored, saved = False, None
+    try:
+        if split is not None:
+            split.put_blend(partial(_copy_files, files, out))
+            saved, stored = save_best(split) if model and predicts else None, True
+    except OSError as error:
+        log.warning("the store can't be written (%s): predictions go on with the blend that it had", error)
     try:
         with open_tracker(tracking) as tracker:
             run = tracker.attempt(partial(log_blend, blend, files, saved))
@@ -47,32 +55,25 @@ def draw(blend: Blend, folder: Path) -> list[Path]:
     return [save_plot(plot, folder) for plot in plots]
 
 
-def _store(
-    blend: Blend, inputs: BlendInputs, files: Sequence[Path], out: Path, model: bool
-) -> tuple[bool, Path | None]:
-    """Make a blend the one that predictions use; return whether that was done, and the folder of its model.
+def _choose_store(blend: Blend, inputs: BlendInputs) -> tuple[SplitStore | None, bool]:
+    """Return the store that takes a blend as the one that predicts, if any, and whether it can predict new pairs.
 
     One that can't predict does not replace one that can.
     """
     split = inputs.split
     if split is None:
-        return False, None
+        return None, False
     names = {spec.name for spec in inputs.stored if spec.kind is not None}
     whole = len(blend.stack.folds.ids) == int(split.folds.scored.sum())
     predicts = whole and names >= set(blend.used)
     if not predicts and split.has_blend():
         log.warning("the stored blend stays: this one rests on files, or on some of the rows; see out=")
-        return False, None
+        return None, predicts
+    return split, predicts
 
-    def copy(folder: Path) -> None:
-        for path in files:
-            to = folder / path.relative_to(out)
-            to.parent.mkdir(exist_ok=True)
-            shutil.copyfile(path, to)
 
-    try:
-        split.put_blend(copy)
-        return True, save_best(split) if model and predicts else None
-    except OSError as error:
-        log.warning("the store can't be written (%s): predictions go on with the blend that it had", error)
-        return False, None
+def _copy_files(files: Sequence[Path], out: Path, folder: Path) -> None:
+    for path in files:
+        copy = folder / path.relative_to(out)
+        copy.parent.mkdir(exist_ok=True)
+        shutil.copyfile(path, copy)
