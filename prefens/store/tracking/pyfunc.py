@@ -28,7 +28,7 @@ EXPECTED = "a model that a blend of prefens saved: a folder, models:/NAME@best o
 FLAVOR, MLMODEL = "python_function", "MLmodel"
 REQUIREMENTS = (  # what prefens imports to predict
     *("filelock", "huggingface-hub", "hydra-core", "joblib", "mlflow", "numpy", "omegaconf", "orjson", "pandas"),
-    *("psutil", "pyarrow", "pydantic", "safetensors", "scikit-learn", "scipy", "sentencepiece", "skops"),
+    *("psutil", "pyarrow", "pydantic", "safetensors", "scikit-learn", "scipy", "sentencepiece"),
     *("threadpoolctl", "torch", "tqdm", "transformers"),
 )
 
