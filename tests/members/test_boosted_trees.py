@@ -13,7 +13,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from prefens.core.errors import StoreError
 from prefens.core.types import Floats
 from prefens.members.base import Context
-from prefens.members.boosted_trees import BLOCK_ROWS, BoostedTrees
+from prefens.members.boosted_trees import BLOCK_ROWS, OF_NODES, BoostedTrees
 from prefens.members.style import StyleMember, StyleModel, all_features
 from tests.helpers.examples import make_pairs
 
@@ -102,12 +102,18 @@ DAMAGES: dict[str, Callable[[Arrays], Arrays]] = {
     "nothing but inner nodes": lambda arrays: {"is_leaf": np.zeros_like(arrays["is_leaf"])},
     "a node too few": lambda arrays: {"value": arrays["value"][1:]},
     "a tree too few": lambda arrays: {"offsets": np.delete(arrays["offsets"], 1)},
-    "no trees": lambda arrays: {"offsets": arrays["offsets"][:1]},
+    "no offsets": lambda arrays: {"offsets": arrays["offsets"][:0]},
+    "a node before the first tree": lambda arrays: (
+        {name: np.append(arrays[name][:1], arrays[name]) for name in OF_NODES} | {"offsets": arrays["offsets"] + 1}
+    ),
+    "a node after the last tree": lambda arrays: {
+        name: np.append(arrays[name], arrays[name][-1:]) for name in OF_NODES
+    },
     "offsets beyond the nodes": lambda arrays: {"offsets": arrays["offsets"] * 2},
     "offsets that go down": lambda arrays: {"offsets": arrays["offsets"][[0, 2, 1, *range(3, len(arrays["offsets"]))]]},
     "an unknown outcome": lambda arrays: {"classes": np.array([0, 1, 3])},
     "an outcome twice": lambda arrays: {"classes": np.array([0, 1, 1])},
-    "no outcomes": lambda arrays: {"classes": np.zeros(0, np.int64)},
+    "no outcomes": lambda arrays: {"classes": np.zeros(0, np.int64), "baseline": np.zeros(1)},
     "two numbers of features": lambda arrays: {"n_features": np.array([6, 6])},
     "thresholds of 32 bits": lambda arrays: {"threshold": arrays["threshold"].astype(np.float32)},
     "unsigned children": lambda arrays: {"left": arrays["left"].astype(np.uint64)},
