@@ -101,7 +101,11 @@ DAMAGES: dict[str, Callable[[Arrays], Arrays]] = {
     "a leaf that has no parent": lambda arrays: {"is_leaf": np.ones_like(arrays["is_leaf"])},
     "nothing but inner nodes": lambda arrays: {"is_leaf": np.zeros_like(arrays["is_leaf"])},
     "a node too few": lambda arrays: {"value": arrays["value"][1:]},
-    "a tree too few": lambda arrays: {"offsets": np.delete(arrays["offsets"], 1)},
+    "two trees as one": lambda arrays: {"offsets": np.delete(arrays["offsets"], 1)},
+    "one tree of three": lambda arrays: (
+        {name: arrays[name][: arrays["offsets"][1]] for name in OF_NODES} | {"offsets": arrays["offsets"][:2]}
+    ),
+    "trees without nodes": lambda arrays: {"offsets": np.append([0, 0, 0], arrays["offsets"])},
     "no offsets": lambda arrays: {"offsets": arrays["offsets"][:0]},
     "a node before the first tree": lambda arrays: (
         {name: np.append(arrays[name][:1], arrays[name]) for name in OF_NODES} | {"offsets": arrays["offsets"] + 1}
