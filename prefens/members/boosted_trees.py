@@ -167,7 +167,10 @@ class BoostedTrees:
         if not len(classes) or not np.isin(classes, list(Outcome)).all() or (np.diff(classes) <= 0).any():
             yield f"{len(classes)} classes that are no outcomes", f"some of {list(map(int, Outcome))}, ascending"
         if len(self.baseline) != (len(classes) if len(classes) > 2 else 1):
-            yield f"{len(self.baseline)} baselines of {len(classes)} classes", "one a class, or one of two classes"
+            yield (
+                f"{len(self.baseline)} baselines of {len(classes)} classes",
+                "one a class, or one where there are fewer than three",
+            )
         if len(ends) < 2 or ends[0] != 0 or ends[-1] != n_nodes or (ends[1:] <= ends[:-1]).any():
             yield "offsets that are not the trees' beginnings", f"ascending numbers from 0 to {n_nodes}"
         if (len(ends) - 1) % len(self.baseline):
@@ -179,9 +182,8 @@ class BoostedTrees:
         for tree, (start, end) in enumerate(pairwise(ends.tolist())):
             parents = np.flatnonzero(inner[start:end])
             children = np.stack([side[start:end][parents] for side in (self.left, self.right)])
-            if (children <= parents).any() or not np.array_equal(
-                np.sort(children, axis=None), np.arange(1, end - start)
-            ):
+            once = np.array_equal(np.sort(children, axis=None), np.arange(1, end - start))
+            if not once or (children <= parents).any():
                 yield f"tree {tree} with other children", "each node but the first once, after its parent"
 
 

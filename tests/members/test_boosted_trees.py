@@ -91,6 +91,11 @@ DAMAGES: dict[str, Callable[[Arrays], Arrays]] = {
     "a child after the tree": root("right", 10**9),
     "two equal children": lambda arrays: {"right": arrays["left"]},
     "children in a circle": lambda arrays: {"left": np.where(np.arange(len(arrays["left"])) == 1, 0, arrays["left"])},
+    "a circle beside a leaf": lambda arrays: (
+        {name: arrays[name][:9] for name in OF_NODES}
+        | {"is_leaf": np.tile([True, False, True], 3), "offsets": np.arange(0, 10, 3)}
+        | {"left": np.tile([0, 1, 0], 3), "right": np.tile([0, 2, 0], 3)}
+    ),
     "a feature after the last": root("feature", 6),
     "a negative feature": root("feature", -1),
     "a value that is NaN": root("value", np.nan),
