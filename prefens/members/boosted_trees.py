@@ -169,7 +169,7 @@ class BoostedTrees:
         if len(self.baseline) != (len(classes) if len(classes) > 2 else 1):
             yield (
                 f"{len(self.baseline)} baselines of {len(classes)} classes",
-                "one a class, or one where there are fewer than three",
+                "one a class, or one for fewer than three",
             )
         if len(ends) < 2 or ends[0] != 0 or ends[-1] != n_nodes or (ends[1:] <= ends[:-1]).any():
             yield "offsets that are not the trees' beginnings", f"ascending numbers from 0 to {n_nodes}"
