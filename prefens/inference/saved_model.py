@@ -73,10 +73,6 @@ class PreferenceModel:
         ids = {"id": frame["id"]} if "id" in frame.columns else {}
         return pd.DataFrame({**ids, **columns}, index=frame.index)
 
-    def get_raw_model(self) -> Predictor:
-        """Return the predictor; the name is the one that MLflow's wrapper calls."""
-        return self._predictor
-
 
 def _load_pyfunc(path: str) -> PreferenceModel:
     """Return the model in a folder, all of it in memory; MLflow calls this function by its name."""
@@ -120,7 +116,7 @@ def stored_model(split: SplitStore) -> Path | None:
 
 
 def model_predictor(place: str, tracking: Tracking) -> Predictor:
-    """Return the predictor inside a saved model.
+    """Return the predictor inside a saved model. The code that the model carries for MLflow is not imported.
 
     Parameters
     ----------
@@ -135,8 +131,6 @@ def model_predictor(place: str, tracking: Tracking) -> Predictor:
     StoreError
         If there is no such model, or if prefens did not save it.
     """
-    from prefens.store.tracking.pyfunc import EXPECTED, load_model
-
     folder = Path(place)
     if place.startswith(("models:", "runs:")):
         from prefens.store.tracking.model_registry import fetch_model
@@ -145,10 +139,7 @@ def model_predictor(place: str, tracking: Tracking) -> Predictor:
         if tracking.uri is None and not (root / "mlflow.db").is_file():
             raise StoreError(f"model={place}: no {root / 'mlflow.db'}", "MLflow's database", "give tracking.root=DIR")
         folder = fetch_model(root, tracking.experiment, tracking.uri, place)
-    predictor = load_model(folder)
-    if not isinstance(predictor, Predictor):
-        raise StoreError(f"model={place} holds {type(predictor).__name__}", EXPECTED, "correct it")
-    return predictor
+    return Predictor.load(folder / DATA)
 
 
 def find_predictor(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from prefens.core.parallel import map_chunks
 from prefens.core.symmetric_logistic import SymmetricLogistic
 from prefens.core.types import SWAP, Floats, PairFeatures, Pairs
 from prefens.members.base import Context, FitReport, Member, swap_average
+from prefens.members.boosted_trees import BoostedTrees
 from prefens.members.serialization import load_settings, save_settings
 from prefens.members.strengths import check_strengths, fit_best
 from prefens.members.style_features import extract_features
@@ -82,7 +83,7 @@ class StyleMember(Member):
     def __post_init__(self) -> None:
         check_strengths(self.strengths)
         self._logistic: tuple[PairScaling, SymmetricLogistic] | None = None
-        self._boosting: Any = None
+        self._boosting: BoostedTrees | None = None
 
     def fit(self, train: Pairs, valid: Pairs | None, context: Context) -> FitReport:
         odd, even = self._features(train)
@@ -97,8 +98,8 @@ class StyleMember(Member):
     def predict_proba(self, pairs: Pairs) -> Floats:
         odd, even = self._features(pairs)
         if self._boosting is not None:
-            original, swapped = (self._boosted(np.hstack([side, even]), pairs.n_outcomes) for side in (odd, -odd))
-            return swap_average(original, swapped)
+            sides = (np.hstack([side, even]) for side in (odd, -odd))
+            return swap_average(*(boosted(self._boosting, inputs, pairs.n_outcomes) for inputs in sides))
         if self._logistic is None:
             raise ValueError("predict_proba before fit or load")
         scaling, model = self._logistic
@@ -107,9 +108,7 @@ class StyleMember(Member):
     def save(self, directory: Path) -> None:
         save_settings(self, directory)
         if self._boosting is not None:
-            from skops.io import dump
-
-            dump(self._boosting, directory / "model.skops")
+            self._boosting.save(directory / "model.safetensors")
         elif self._logistic is not None:
             scaling, model = self._logistic
             scaling.save(directory / "scaling.safetensors")
@@ -119,11 +118,7 @@ class StyleMember(Member):
     def load(cls, directory: Path, backbones: Path | None = None) -> Self:
         member = load_settings(cls, directory)
         if member.model is StyleModel.boosting:
-            from skops.io import get_untrusted_types, load
-
-            path = directory / "model.skops"
-            trusted = [name for name in get_untrusted_types(file=path) if name.startswith("sklearn.")]
-            member._boosting = load(path, trusted=trusted)
+            member._boosting = BoostedTrees.load(directory / "model.safetensors")
         else:
             scaling = PairScaling.load(directory / "scaling.safetensors")
             member._logistic = scaling, SymmetricLogistic.load(directory / "model.safetensors")
@@ -148,20 +143,17 @@ class StyleMember(Member):
             early_stopping=False,
             random_state=seed,
         )
-        self._boosting = booster.fit(inputs, targets)
+        self._boosting = BoostedTrees.from_sklearn(booster.fit(inputs, targets))
         return FitReport(metrics={"rounds": self.rounds})
 
-    def _boosted(self, inputs: Floats, outcomes: int) -> Floats:
-        """Return (n, K) probabilities; an outcome that no training row had gets MIN_PROBABILITY."""
-        probabilities = np.zeros((len(inputs), outcomes))
-        seen = self._boosting.classes_
-        if len(seen) == 1:
-            probabilities[:, seen] = 1.0
-        elif len(inputs):
-            probabilities[:, seen] = self._boosting.predict_proba(inputs)
-        probabilities = np.clip(probabilities, MIN_PROBABILITY, None)
-        normalized: Floats = probabilities / probabilities.sum(axis=1, keepdims=True)
-        return normalized
+
+def boosted(trees: BoostedTrees, inputs: Floats, outcomes: int) -> Floats:
+    """Return (n, K) probabilities; an outcome that no training row had gets MIN_PROBABILITY."""
+    probabilities = np.zeros((len(inputs), outcomes))
+    probabilities[:, trees.classes] = trees.predict_proba(inputs)
+    probabilities = np.clip(probabilities, MIN_PROBABILITY, None)
+    normalized: Floats = probabilities / probabilities.sum(axis=1, keepdims=True)
+    return normalized
 
 
 def all_features(pairs: Pairs) -> PairFeatures:

@@ -144,6 +144,19 @@ def test_what_is_no_model_is_refused_by_name(root: Path, tmp_path: Path) -> None
         model_predictor("models:/prefens@best", Tracking(str(tmp_path), "prefens", True))
 
 
+def test_the_code_in_a_model_is_not_run(split: SplitStore, frame: pd.DataFrame, expected: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(split.path / "model", folder)
+    described = (folder / "MLmodel").read_text()
+    (folder / "MLmodel").write_text(described.replace("prefens.inference.saved_model", "hostile"))
+    (folder / "code" / "hostile.py").write_text(f"open({str(tmp_path / 'was_run')!r}, 'w')")
+    predictor = model_predictor(str(folder), Tracking(str(tmp_path), "prefens", True))
+    np.testing.assert_array_equal(predictor.predict_rows(load_frame(frame)), expected)
+    with pytest.raises(AttributeError):
+        mlflow.pyfunc.load_model(str(folder))  # MLflow itself runs it
+    assert (tmp_path / "was_run").is_file()
+
+
 def test_a_moved_root_still_has_its_models(root: Path, frame: pd.DataFrame, expected: Any, tmp_path: Path) -> None:
     moved = tmp_path / "moved"
     shutil.copytree(root, tmp_path / "here")

@@ -59,7 +59,7 @@ def encoder_from_config(directory: Path) -> Any:
     """Return the encoder that a directory's config.json describes, with random weights, to load others into."""
     from transformers import AutoModel
 
-    return AutoModel.from_config(read_config(directory), dtype=torch.float32)  # type: ignore[no-untyped-call]
+    return AutoModel.from_config(read_config(directory), trust_remote_code=False, dtype=torch.float32)  # type: ignore[no-untyped-call]
 
 
 def load_tokenizer(directory: Path) -> Any:
@@ -107,7 +107,7 @@ def max_sequence_length(directory: Path) -> int | None:
     try:
         config = AutoConfig.from_pretrained(directory, trust_remote_code=False)
         with torch.device("meta"):  # shapes without memory
-            model = AutoModel.from_config(config)  # type: ignore[no-untyped-call]
+            model = AutoModel.from_config(config, trust_remote_code=False)  # type: ignore[no-untyped-call]
     except (ValueError, OSError, KeyError, ImportError) as error:
         raise BackboneError(
             f"{directory / 'config.json'}: {_first_line(error)}",

@@ -7,7 +7,6 @@ import os
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import mlflow
 import pandas as pd
@@ -24,11 +23,10 @@ os.environ.setdefault("MLFLOW_UV_AUTO_DETECT", "false")  # it would pack the pro
 PACKAGE = Path(__file__).resolve().parents[2]
 logging.getLogger("mlflow").setLevel(logging.WARNING)
 
-EXPECTED = "a model that a blend of prefens saved: a folder, models:/NAME@best or runs:/ID/model"
 FLAVOR, MLMODEL = "python_function", "MLmodel"
 REQUIREMENTS = (  # what prefens imports to predict
     *("filelock", "huggingface-hub", "hydra-core", "joblib", "mlflow", "numpy", "omegaconf", "orjson", "pandas"),
-    *("psutil", "pyarrow", "pydantic", "safetensors", "scikit-learn", "scipy", "sentencepiece", "skops"),
+    *("psutil", "pyarrow", "pydantic", "safetensors", "scikit-learn", "scipy", "sentencepiece"),
     *("threadpoolctl", "torch", "tqdm", "transformers"),
 )
 
@@ -99,19 +97,3 @@ def place_model(folder: Path, to: Path, model_id: str, run: str) -> None:
     model.run_id = run
     (to / MLMODEL).unlink()  # a hard link: writing to it would change the original
     model.save(to / MLMODEL)
-
-
-def load_model(folder: Path) -> Any:
-    """Return the object that the loader of a saved model returns.
-
-    Raises
-    ------
-    StoreError
-        Where the folder holds no model, or one that can't be loaded.
-    """
-    try:
-        return mlflow.pyfunc.load_model(str(folder)).get_raw_model()
-    except (MlflowException, NotImplementedError, OSError) as error:
-        raise StoreError(
-            f"{folder}: {str(error).splitlines()[0]}", EXPECTED, "blend again, or correct model="
-        ) from error

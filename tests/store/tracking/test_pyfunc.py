@@ -8,8 +8,7 @@ import mlflow
 import pandas as pd
 import pytest
 
-from prefens.core.errors import StoreError
-from prefens.store.tracking.pyfunc import REQUIREMENTS, load_model, write_model
+from prefens.store.tracking.pyfunc import REQUIREMENTS, write_model
 
 UNUSED = {"accelerate", "jinja2", "matplotlib", "rich"}  # by predictions: training, reports and tables
 
@@ -36,5 +35,3 @@ def test_a_written_model_is_complete_and_pins_what_is_installed(tmp_path: Path, 
     assert all(re.fullmatch(r"[a-z-]+==[^+]+", pin) for pin in pins)
     assert not list((tmp_path / "model").rglob("__pycache__"))
     assert capfd.readouterr() == ("", "")
-    with pytest.raises(StoreError, match=r"predictor\.json"):  # prefens' loader finds nothing of its own
-        load_model(tmp_path / "model")
