@@ -6,12 +6,14 @@ start of an interpreter is paid once.
 
 from __future__ import annotations
 
+import atexit
 import multiprocessing
 import os
 import runpy
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -53,4 +55,8 @@ def _main(line: list[str], cwd: Path, environment: Mapping[str, str], said: list
         with path.open("wb") as file:
             os.dup2(file.fileno(), stream.fileno())
     sys.argv = line
-    runpy.run_module(line[0], run_name="__main__", alter_sys=True)
+    try:
+        runpy.run_module(line[0], run_name="__main__", alter_sys=True)
+    finally:  # as an interpreter ends, and a fork does not: executors shut their workers down
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
