@@ -71,14 +71,19 @@ def fold_table(results: Sequence[FoldResult]) -> Table:
 
 
 def leaderboard_table(rows: Sequence[LeaderboardRow], title: str) -> Table:
-    """One row per member, blend and reference; honest log loss orders them."""
+    """One row per member, blend and reference; honest log loss orders them.
+
+    Where columns of calibrations and of the hold-out take the room, comparisons are left to leaderboard.json.
+    """
     compared = list(dict.fromkeys(name for row in rows for name in row.differences or {}))
     kinds = list(dict.fromkeys(kind for row in rows for kind in row.calibrated))
     columns = {"fitted": [row.fitted for row in rows], "hold-out": [row.holdout for row in rows]}
     columns = {name: values for name, values in columns.items() if any(value is not None for value in values)}
+    if kinds:
+        compared = [] if "hold-out" in columns else compared[:1]
     table = Table(title=title, caption=_leaderboard_caption(rows, bool(compared)))
     table.add_column("", no_wrap=True)
-    scores = ["honest ± se", *(f"+{kind}" for kind in kinds), *columns, "acc.", "ECE"]
+    scores = ["honest ± se", *(f"+{kind}".replace("temperature", "temp.") for kind in kinds), *columns, "acc.", "ECE"]
     for name in [*scores, *(f"vs {name}" for name in compared)]:
         table.add_column(name, justify="right", no_wrap=True)
     names = short_names(row.name for row in rows) | {"symmetric Bayes floor": "symmetric floor"}
@@ -99,7 +104,7 @@ def _leaderboard_caption(rows: Sequence[LeaderboardRow], compared: bool) -> str:
         caption += " honest: blends cross-fitted.\nvs: 95 % interval of the difference."
     if any(row.kind == "choice" for row in rows):
         caption += " nested selection: what to expect of the best."
-    return caption
+    return f"{caption} +: calibrated." if any(row.calibrated for row in rows) else caption
 
 
 def show_status(status: SweepStatus, clear: bool) -> None:

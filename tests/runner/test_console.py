@@ -1,5 +1,6 @@
 """Terminal tables fit a terminal, and name no two members alike."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -46,6 +47,17 @@ def test_a_leaderboard_of_four_members_fits(
     caption = lines[lines.index(next(line for line in lines if line.startswith("Bayes floor"))) + 1 :]
     assert len(caption) <= 2
     assert any(line.startswith("nested selection ") and "[-0.017,-0.004]" in line for line in lines)
+
+
+@pytest.mark.parametrize("holdout", [{}, {"holdout": 0.94}])
+def test_a_leaderboard_of_calibrated_blends_fits(holdout: dict[str, float], capsys: pytest.CaptureFixture[str]) -> None:
+    both = {"temperature": 0.95, "vector": 0.96}
+    best = score("class_weights+temperature", "blend", fitted=0.94, differences=LOWER, **holdout)
+    rows = [best, *(replace(row, calibrated=both) for row in leaderboard(**holdout) if row.kind in ("blend", "member"))]
+    lines = printed(leaderboard_table(rows, "2000 pairs"), capsys)
+    assert max(map(len, lines)) <= 100
+    assert "+temp." in lines[1]
+    assert ("vs best member" in lines[1]) == (not holdout)
 
 
 def test_tables_of_weights_and_folds_of_four_members_fit(capsys: pytest.CaptureFixture[str]) -> None:
