@@ -102,9 +102,12 @@ def _leaderboard_caption(rows: Sequence[LeaderboardRow], compared: bool) -> str:
     caption = "Log loss in nats ± standard error by prompt; lower is better."
     if compared:
         caption += " honest: blends cross-fitted.\nvs: 95 % interval of the difference."
+    calibrated = any(row.calibrated for row in rows)
+    if calibrated:
+        caption += " +: calibrated."
     if any(row.kind == "choice" for row in rows):
-        caption += " nested selection: what to expect of the best."
-    return f"{caption} +: calibrated." if any(row.calibrated for row in rows) else caption
+        caption += " nested selection: what to expect" + ("." if calibrated else " of the best.")
+    return caption
 
 
 def show_status(status: SweepStatus, clear: bool) -> None:
