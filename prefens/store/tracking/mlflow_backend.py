@@ -76,7 +76,7 @@ def local_backend(root: Path, experiment: str) -> MlflowBackend:
     """Return the backend in `root`/mlflow.db and `root`/artifacts, created where it is missing.
 
     The database and the experiment are created under a file lock and a temporary name, since two processes that create
-    them at once damage the file. Where the root was moved, the database is told its new path.
+    them at once damage the file. Where the root was moved, its new path is written into the database.
     """
     root.mkdir(parents=True, exist_ok=True)
     artifacts, database = (root / "artifacts").as_uri(), root / "mlflow.db"
