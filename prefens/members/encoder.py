@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -9,7 +10,7 @@ from typing import Any, ClassVar
 from prefens.core.errors import ConfigError
 from prefens.core.hashing import NOT_IDENTITY
 from prefens.core.types import Pairs
-from prefens.members.backbone_files import check_directory, find_hub_model, fingerprint
+from prefens.members.backbone_files import check_directory, find_hub_model, find_in_folders, fingerprint
 from prefens.members.backbone_ref import BackboneRef
 from prefens.members.network import NetworkMember
 from prefens.members.network_inputs import TokenReader
@@ -46,6 +47,11 @@ class EncoderMember(NetworkMember):
 
     path: str | None = field(default=None, metadata=NOT_IDENTITY)  # `identity` has its content
     revision: str | None = None
+
+    def use_backbones(self, folders: Sequence[Path]) -> None:
+        directory = next(find_in_folders(folders, self.name), None)
+        if self.path is None and directory is not None:
+            self.path = str(directory)
 
     def identity(self) -> dict[str, Any]:
         """Return the digest of a local directory's files, or the commit of a hub model.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -144,7 +145,7 @@ class NetworkMember(Member):
             self.reader.tokenizer.save_pretrained(directory)
 
     @classmethod
-    def load(cls, directory: Path, backbones: Path | None = None) -> Self:
+    def load(cls, directory: Path, backbones: Sequence[Path] = ()) -> Self:
         member, weights = load_settings(cls, directory), load_weights(directory)
         style = StyleInputs.load(directory) if member.head.style else None
         member._backbone = BackboneRef.read(directory)
@@ -163,7 +164,7 @@ class NetworkMember(Member):
         return member
 
     @classmethod
-    def required_backbones(cls, directory: Path, backbones: Path | None = None) -> dict[str, Path]:
+    def required_backbones(cls, directory: Path, backbones: Sequence[Path] = ()) -> dict[str, Path]:
         backbone = BackboneRef.read(directory)
         return {} if backbone is None else {backbone.folder: backbone.find(backbones)}
 

@@ -97,7 +97,7 @@ class TfidfMember(Member):
         self._model.save(directory / "model.safetensors")
 
     @classmethod
-    def load(cls, directory: Path, backbones: Path | None = None) -> Self:
+    def load(cls, directory: Path, backbones: Sequence[Path] = ()) -> Self:
         from safetensors.numpy import load_file
 
         member = load_settings(cls, directory)

@@ -9,6 +9,7 @@ import pytest
 from prefens.core.errors import BackboneError, ConfigError
 from prefens.data.text.settings import TextSettings
 from prefens.members.backbone_files import MINILM_SHA256, find_hub_model, find_minilm, fingerprint
+from prefens.members.backbone_ref import BackboneRef
 from prefens.members.encoder import EncoderMember
 from tests.helpers.examples import LENGTHS, make_tiny_encoder
 
@@ -24,13 +25,13 @@ def test_other_weights_are_refused(tmp_path: Path) -> None:
     with (tmp_path / "minilm-l6" / "model.safetensors").open("ab") as stream:
         stream.write(b"\0")
     with pytest.raises(BackboneError, match="has sha256") as caught:
-        find_minilm(tmp_path)
+        find_minilm([tmp_path])
     assert caught.value.expected == MINILM_SHA256
 
 
 def test_a_folder_of_backbones_goes_first(tmp_path: Path) -> None:
     shutil.copytree(find_minilm(), tmp_path / "minilm-l6")
-    assert find_minilm(tmp_path) == tmp_path / "minilm-l6"
+    assert find_minilm([tmp_path]) == tmp_path / "minilm-l6"
 
 
 def test_the_local_copy_is_used_when_the_hub_is_away(
@@ -74,3 +75,32 @@ def test_longer_sequences_than_a_backbone_reads_are_refused_before_training(fami
     EncoderMember(family, path=path, text=TextSettings(max_length=longest)).identity()
     with pytest.raises(ConfigError, match=f"text.max_length={longest}"):
         EncoderMember(family, path=path, text=TextSettings(max_length=longest + 1)).identity()
+
+
+def test_a_folder_of_models_goes_before_the_hub_and_identifies_by_content(tiny_bert: Path, tmp_path: Path) -> None:
+    shutil.copytree(tiny_bert, tmp_path / "model")
+    text = TextSettings(max_length=64)
+    member = EncoderMember("some/model", text=text)
+    member.use_backbones([tmp_path / "none", tmp_path])
+    assert member.identity() == {"files": fingerprint(tiny_bert)}
+    by_path = EncoderMember("some/model", text=text, path=str(tiny_bert), revision=None)
+    by_path.use_backbones([tmp_path])
+    assert by_path.path == str(tiny_bert)
+    other = EncoderMember("some/other", text=text)
+    other.use_backbones([tmp_path])
+    with pytest.raises(BackboneError, match="some/other") as caught:
+        other.identity()
+    assert "backbones=DIR" in caught.value.do
+
+
+def test_a_stored_model_finds_its_backbone_in_a_folder_of_models(tiny_bert: Path, tmp_path: Path) -> None:
+    """By the name alone; a directory of that name with other content is passed over."""
+    for place in ("first", "second"):
+        shutil.copytree(tiny_bert, tmp_path / place / "model")
+    reference = BackboneRef("some/model", None, str(tmp_path / "gone"), fingerprint(tiny_bert))
+    folders = [tmp_path / "first", tmp_path / "second"]
+    assert reference.find(folders) == tmp_path / "first" / "model"
+    (tmp_path / "first" / "model" / "config.json").write_text("{}")
+    assert reference.find(folders) == tmp_path / "second" / "model"
+    with pytest.raises(BackboneError, match="has changed"):
+        reference.find(folders[:1])
