@@ -22,6 +22,7 @@ MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9d
 WEIGHTS = "model.safetensors"
 FILE_PATTERNS = [
     "*.safetensors", "*.safetensors.index.json", "config.json", "*token*", "vocab.*", "merges.txt", "*.model",
+    "chat_template.jinja",
 ]  # fmt: skip
 IGNORED_PATTERNS = ["*/*"]  # copies for other programs: onnx/, openvino/
 HUB_TIMEOUT_SECONDS = 10.0  # of the hub's first answer
@@ -123,7 +124,8 @@ def find_hub_model(name: str, revision: str | None) -> tuple[Path, str]:
     Raises
     ------
     BackboneError
-        The model does not exist, is no encoder, has no safetensors, or neither hub nor cache has it; within 30 seconds.
+        The model does not exist, is of no kind that can be used, has no safetensors, or neither hub nor cache has it;
+        within 30 seconds.
     """
     from huggingface_hub import HfApi, hf_hub_download, snapshot_download
 
@@ -132,7 +134,7 @@ def find_hub_model(name: str, revision: str | None) -> tuple[Path, str]:
     try:
         commit = _safetensors_commit(HfApi(), name, revision)
         config = hf_hub_download(name, "config.json", revision=commit)
-        max_sequence_length(Path(config).parent)  # refuses what is no encoder before its weights are downloaded
+        max_sequence_length(Path(config).parent)  # refuses an encoder-decoder before its weights are downloaded
         snapshot = snapshot_download(
             name, revision=commit, allow_patterns=FILE_PATTERNS, ignore_patterns=IGNORED_PATTERNS
         )

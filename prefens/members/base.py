@@ -190,6 +190,15 @@ class Member(ABC):
         A folder has one directory for each model, by the last part of its name. Members without a backbone ignore it.
         """
 
+    def resolve(self) -> None:  # noqa: B027
+        """Give the settings that are None, since they depend on the backbone, their values; they enter the recipe.
+
+        Raises
+        ------
+        BackboneError
+            The backbone is missing, or of a kind that can't be used.
+        """
+
     def identity(self) -> dict[str, Any]:
         """Return what decides predictions beyond the settings, such as the digest of a local backbone's files.
 

@@ -1,4 +1,4 @@
-"""The `encoder` member: an encoder of the Hugging Face hub, fine-tuned."""
+"""The `encoder` member: an encoder or a causal model of the Hugging Face hub, fine-tuned."""
 
 from __future__ import annotations
 
@@ -15,13 +15,21 @@ from prefens.members.backbone_ref import BackboneRef
 from prefens.members.network import NetworkMember
 from prefens.members.network_inputs import TokenReader
 from prefens.members.nn.frozen_encoder import FrozenEncoder
-from prefens.members.nn.pretrained import encoder_from_config, load_encoder, load_tokenizer, max_sequence_length
+from prefens.members.nn.pretrained import (
+    encoder_from_config,
+    is_causal,
+    load_encoder,
+    load_tokenizer,
+    max_sequence_length,
+)
 from prefens.members.training.settings import Mode
 
 
 @dataclass(eq=False)
 class EncoderMember(NetworkMember):
-    """A Hugging Face encoder, fine-tuned with the pairing and the head of its settings.
+    """A Hugging Face encoder or causal model, fine-tuned with the pairing and the head of its settings.
+
+    A causal model is read without its language head, in the text frame of `text`.
 
     Parameters
     ----------
@@ -53,13 +61,16 @@ class EncoderMember(NetworkMember):
         if self.path is None and directory is not None:
             self.path = str(directory)
 
+    def resolve(self) -> None:
+        self.resolve_settings(is_causal(self._directory()))
+
     def identity(self) -> dict[str, Any]:
         """Return the digest of a local directory's files, or the commit of a hub model.
 
         Raises
         ------
         BackboneError
-            The backbone is missing, or no encoder.
+            The backbone is missing, or of no kind that can be used.
         ConfigError
             `text.max_length` is longer than the encoder reads.
         """

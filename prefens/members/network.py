@@ -103,7 +103,13 @@ class NetworkMember(Member):
     def _save_config(self, directory: Path) -> None:
         """Write what `_encoder_from_config` needs."""
 
+    def resolve_settings(self, causal: bool) -> None:
+        """Give the settings that are None the values of causal models, or those of encoders."""
+        self.text = self.text.resolved(causal)
+        self.head, self.training = self.head.resolved(causal), self.training.resolved(causal)
+
     def fit(self, train: Pairs, valid: Pairs | None, context: Context) -> FitReport:
+        self.resolve()
         self._backbone = self._backbone_ref()
         self._check_mode()
         style = StyleInputs.fit(train) if self.head.style else None

@@ -10,6 +10,7 @@ from hydra import compose, initialize_config_dir
 from prefens.core.fold_run import RunKey
 from prefens.core.hashing import NOT_IDENTITY, digest, identity_fields, neutral, short
 from prefens.members.base import Member
+from prefens.members.network import NetworkMember
 from prefens.members.registry import BUILT_IN, class_of, kinds
 from prefens.runner import config
 from prefens.runner.builders import recipe_of
@@ -36,7 +37,10 @@ DIGESTS = {
 
 def recipe(*overrides: str) -> dict[str, Any]:
     with initialize_config_dir(str(config.CONF_DIR), version_base="1.3"):
-        return recipe_of(config.build_member(compose("train", overrides=list(overrides))))  # type: ignore[arg-type]
+        member = config.build_member(compose("train", overrides=list(overrides)))  # type: ignore[arg-type]
+    if isinstance(member, NetworkMember):
+        member.resolve_settings(causal=False)
+    return recipe_of(member)
 
 
 @pytest.mark.parametrize("overrides", DIGESTS, ids=" ".join)

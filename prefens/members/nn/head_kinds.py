@@ -93,7 +93,7 @@ class LinearHead(Head):
 
 
 class MlpHead(Head):
-    """One hidden layer on the concatenated vectors.
+    """One hidden layer, or none, on the concatenated vectors.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ class MlpHead(Head):
     n_style, n_vectors : int
         As in `Head`.
     hidden : int
-        Hidden units.
+        Hidden units, 0 for none.
     dropout : float in [0, 1)
         The share of the inputs and of the hidden units that a training step drops.
     """
@@ -129,7 +129,7 @@ class CnnHead(MlpHead):
     n_style, n_vectors : int
         As in `Head`.
     hidden : int
-        Hidden units.
+        Hidden units, 0 for none.
     dropout : float in [0, 1)
         As in `MlpHead`.
     """
@@ -160,7 +160,7 @@ class EquivariantHead(Head):
     n_style : int
         As in `Head`.
     hidden : int
-        Hidden units.
+        Hidden units, 0 for none.
     dropout : float in [0, 1)
         As in `MlpHead`.
     """
@@ -200,7 +200,7 @@ class DavidsonHead(Head):
     n_style : int
         As in `Head`.
     hidden : int
-        Hidden units.
+        Hidden units, 0 for none.
     dropout : float in [0, 1)
         As in `MlpHead`.
     """
@@ -231,6 +231,8 @@ def _zero_linear(inputs: int, outputs: int, bias: bool = True) -> nn.Linear:
 
 
 def _mlp(inputs: int, hidden: int, outputs: int, dropout: float, bias: bool = True) -> nn.Sequential:
+    if not hidden:
+        return nn.Sequential(nn.Dropout(dropout), _zero_linear(inputs, outputs, bias))
     last = _zero_linear(hidden, outputs, bias)
     return nn.Sequential(nn.Dropout(dropout), nn.Linear(inputs, hidden), nn.GELU(), nn.Dropout(dropout), last)
 

@@ -28,7 +28,7 @@ from prefens.members.training.ema import ema_model
 from prefens.members.training.oom import TokenBudget
 from prefens.members.training.optimizer import make_optimizer, trained_parameters
 from prefens.members.training.schedule import LearningRates
-from prefens.members.training.settings import Mode, Swap, TrainingSettings
+from prefens.members.training.settings import CLIP, Mode, Swap, TrainingSettings
 from prefens.members.training.state import TrainingState
 
 device = distributed.device
@@ -154,7 +154,8 @@ def _optimizer_step(
     check_finite(loss, "a training loss", name)
     parameters = trained_parameters(state.model).values()
     distributed.sum_gradients(parameters)
-    check_finite(float(nn.utils.clip_grad_norm_(parameters, settings.clip)), "a gradient", name)
+    max_norm = CLIP if settings.clip is None else settings.clip
+    check_finite(float(nn.utils.clip_grad_norm_(parameters, max_norm)), "a gradient", name)
     state.optimizer.step()
     state.learning_rates.step()
     state.optimizer.zero_grad(set_to_none=True)
