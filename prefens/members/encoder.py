@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+import torch
+
 from prefens.core.errors import ConfigError
-from prefens.core.hashing import NOT_IDENTITY
+from prefens.core.hashing import NOT_IDENTITY, neutral
 from prefens.core.types import Pairs
 from prefens.members.backbone_files import check_directory, find_hub_model, find_in_folders, fingerprint
 from prefens.members.backbone_ref import BackboneRef
 from prefens.members.network import NetworkMember
 from prefens.members.network_inputs import TokenReader
 from prefens.members.nn.frozen_encoder import FrozenEncoder
+from prefens.members.nn.head_kinds import RewardHead
+from prefens.members.nn.heads import HeadKind
+from prefens.members.nn.pair_model import PairModel
+from prefens.members.nn.pairing import Pairing
 from prefens.members.nn.pretrained import (
     encoder_from_config,
     is_causal,
     load_encoder,
+    load_score,
     load_tokenizer,
     max_sequence_length,
 )
+from prefens.members.training.dataset import Examples
+from prefens.members.training.reward import calibrate
 from prefens.members.training.settings import Mode
 
 
@@ -49,12 +58,16 @@ class EncoderMember(NetworkMember):
         A local directory that is read instead of the hub.
     revision : str or None
         A hub commit, to pin the files; None for the newest.
+    reward : bool
+        Whether the backbone is a reward model, whose scalar score is the initial reward: training=frozen fits its scale
+        and a tie parameter alone.
     """
 
     kind: ClassVar = "encoder"
 
     path: str | None = field(default=None, metadata=NOT_IDENTITY)  # `identity` has its content
     revision: str | None = None
+    reward: bool = field(default=False, metadata=neutral(False))
 
     def use_backbones(self, folders: Sequence[Path]) -> None:
         directory = next(find_in_folders(folders, self.name), None)
@@ -62,7 +75,20 @@ class EncoderMember(NetworkMember):
             self.path = str(directory)
 
     def resolve(self) -> None:
-        self.resolve_settings(is_causal(self._directory()))
+        self.resolve_settings(is_causal(self._directory()), self.reward)
+        if self.reward:
+            self._check_reward()
+            self.head = replace(self.head, hidden=0)  # the reward model's own score has none
+
+    def _check_reward(self) -> None:
+        if self.pairing.kind is not Pairing.siamese or self.head.kind is not HeadKind.davidson or self.head.style:
+            raise ConfigError(
+                f"backbone.reward=true with pairing={self.pairing.kind.name} head={self.head.kind.name} "
+                f"head.style={str(self.head.style).lower()}",
+                "a reward of each response on its own: pairing=siamese head=davidson head.style=null",
+                "set them so, or backbone.reward=false",
+            )
+        load_score(self._directory())
 
     def identity(self) -> dict[str, Any]:
         """Return the digest of a local directory's files, or the commit of a hub model.
@@ -102,6 +128,19 @@ class EncoderMember(NetworkMember):
         commit = None if self.path is not None else find_hub_model(self.name, self.revision)[1]
         path = None if self.path is None else str(Path(self.path).absolute())
         return BackboneRef(self.name, commit, path, fingerprint(self._directory()))
+
+    def _pair_model(self, encoder: Any, reader: TokenReader) -> PairModel:
+        model = super()._pair_model(encoder, reader)
+        if self.reward:
+            model.head = RewardHead(model.head.pooling_layer)
+            model.head.score.requires_grad_(self.training.mode is not Mode.frozen)
+        return model
+
+    def _start_head(self, model: PairModel, examples: Examples) -> None:
+        if isinstance(model.head, RewardHead):
+            with torch.no_grad():
+                model.head.score.weight.copy_(load_score(self._directory()))
+            calibrate(model, examples, self.training)
 
     def _make_encoder(self, reader: TokenReader) -> Any:
         if self.training.mode is Mode.frozen:

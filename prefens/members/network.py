@@ -99,14 +99,17 @@ class NetworkMember(Member):
         """Return a reference to the pretrained backbone, or None for a network from scratch."""
         return None
 
+    def _start_head(self, model: PairModel, examples: Examples) -> None:
+        """Give a new head what it starts from beyond the class prior."""
+
     @abstractmethod
     def _save_config(self, directory: Path) -> None:
         """Write what `_encoder_from_config` needs."""
 
-    def resolve_settings(self, causal: bool) -> None:
-        """Give the settings that are None the values of causal models, or those of encoders."""
-        self.text = self.text.resolved(causal)
-        self.head, self.training = self.head.resolved(causal), self.training.resolved(causal)
+    def resolve_settings(self, causal: bool, reward: bool = False) -> None:
+        """Give the settings that are None the values of causal models, of reward models, or those of encoders."""
+        self.text, self.head = self.text.resolved(causal, reward), self.head.resolved(causal, reward)
+        self.training = self.training.resolved(causal)
 
     def fit(self, train: Pairs, valid: Pairs | None, context: Context) -> FitReport:
         self.resolve()
@@ -123,6 +126,7 @@ class NetworkMember(Member):
                 inputs = self._encoder_features(model, reader, train, tokens)
                 model.encoder.release()  # a loaded member keeps it: a server predicts again and again
             examples = Examples(inputs, rows, train.labels, reader.padding, model.needs_both)
+            self._start_head(model, examples)
             state = loop.train(model, examples, self.training, context.seed, self._checkpoint(context), context.inner)
         return FitReport(state.curves(), self._metrics(model, state, tokens), state.seconds, loop.device().type)
 

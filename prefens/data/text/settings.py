@@ -52,6 +52,7 @@ PLAIN = TemplateSettings(
     "Prompt:\n{prompt}\n\nResponse:\n{response}\n",
     "Prompt:\n{prompt}\n\nResponse A:\n{first}\n\nResponse B:\n{second}\n\nThe better response:",
 )
+REWARD = TemplateSettings("{prompt}{response}", None, chat=True)
 
 
 @dataclass
@@ -91,6 +92,8 @@ class TextSettings:
                     f"text.{name}={getattr(self, name)}", "a share between 0 and 1", f"correct text.{name}"
                 )
 
-    def resolved(self, causal: bool) -> "TextSettings":
+    def resolved(self, causal: bool, reward: bool = False) -> "TextSettings":
         """Return the settings with a template where the backbone is causal: its tokenizer has no pattern for pairs."""
-        return replace(self, template=PLAIN) if causal and self.template.is_default else self
+        if not causal or not self.template.is_default:
+            return self
+        return replace(self, template=REWARD if reward else PLAIN)

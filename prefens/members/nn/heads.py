@@ -37,8 +37,8 @@ class HeadSettings:
         Hidden units; 0 for none, as linear, so that a davidson head is a linear reward.
     dropout : float in [0, 1)
         The share of the inputs and of the hidden units that a training step drops.
-    style : bool
-        Whether the head reads the style features of a pair beside its vectors.
+    style : bool or None
+        Whether the head reads the style features of a pair beside its vectors; None for all heads but a reward.
     filters : int, at least 1
         Filters of each width; only cnn has them.
     widths : list of int, each at least 1
@@ -54,7 +54,7 @@ class HeadSettings:
     pooling: Pooling | None = None
     hidden: int = 256
     dropout: float = 0.1
-    style: bool = False
+    style: bool | None = False
     filters: int = 96
     widths: list[int] = field(default_factory=lambda: [1, 3, 5])
 
@@ -66,11 +66,10 @@ class HeadSettings:
                 least = "0 or more" if name == "hidden" else "1 or more"
                 raise ConfigError(f"head.{name}={getattr(self, name)}", least, f"correct head.{name}")
 
-    def resolved(self, causal: bool) -> HeadSettings:
-        """Return the settings without None: `last` pools a causal backbone, `mean` any other."""
-        if self.pooling is not None:
-            return self
-        return replace(self, pooling=Pooling.last if causal else Pooling.mean)
+    def resolved(self, causal: bool, reward: bool = False) -> HeadSettings:
+        """Return the settings without None: `last` pools a causal backbone, `mean` any other; a reward has no style."""
+        pooling = self.pooling or (Pooling.last if causal else Pooling.mean)
+        return replace(self, pooling=pooling, style=not reward if self.style is None else self.style)
 
     @property
     def learns_pooling(self) -> bool:

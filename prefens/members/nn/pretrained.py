@@ -45,6 +45,29 @@ def load_encoder(directory: Path) -> Any:
     return encoder
 
 
+def load_score(directory: Path) -> torch.Tensor:
+    """Return the (1, d) float32 weights of a reward model's scalar score.
+
+    Raises
+    ------
+    BackboneError
+        The model has none.
+    """
+    from safetensors import safe_open
+
+    for path in sorted(directory.glob("*.safetensors")):
+        with safe_open(path, framework="pt") as weights:
+            if "score.weight" in weights.keys():  # noqa: SIM118 - no mapping
+                score: torch.Tensor = weights.get_tensor("score.weight").float()
+                if score.shape[0] == 1:
+                    return score
+    raise BackboneError(
+        f"{directory}: no scalar score among its weights, and backbone.reward=true",
+        "a causal reward model (AutoModelForSequenceClassification with num_labels=1), whose score.weight is (1, d)",
+        "choose such a model, or set backbone.reward=false",
+    )
+
+
 def _is_no_load_report(record: logging.LogRecord) -> bool:
     """Filter transformers' table of unused weights from the log: missing ones are an error already."""
     return " LOAD REPORT" not in record.getMessage()
