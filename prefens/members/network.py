@@ -22,7 +22,7 @@ from prefens.members.network_inputs import TokenReader, encoder_features
 from prefens.members.nn.deberta_kernels import install
 from prefens.members.nn.encoder_features import EncoderFeatures
 from prefens.members.nn.frozen_encoder import FrozenEncoder
-from prefens.members.nn.heads import HeadSettings
+from prefens.members.nn.heads import HeadKind, HeadSettings
 from prefens.members.nn.lora import add_adapters
 from prefens.members.nn.pair_model import PairModel
 from prefens.members.nn.pairing import PairingSettings
@@ -115,6 +115,7 @@ class NetworkMember(Member):
         self.resolve()
         self._backbone = self._backbone_ref()
         self._check_mode()
+        self._check_orders()
         style = StyleInputs.fit(train) if self.head.style else None
         self.reader = reader = self._token_reader(self._make_tokenizer(train), style, context.cache)
         tokens, rows = reader.read(train)
@@ -186,6 +187,15 @@ class NetworkMember(Member):
                 "set training=full, or another backbone",
             )
 
+    def _check_orders(self) -> None:
+        symmetric = self.head.kind in (HeadKind.equivariant, HeadKind.davidson)
+        if self.pairing.second_order_below is not None and (symmetric or self.training.mode is Mode.frozen):
+            raise ConfigError(
+                f"pairing.second_order_below with head={self.head.kind.name} training={self.training.mode.name}",
+                "a head that reads one order (linear, mlp, cnn), and sequences that are not read in advance",
+                "set head=mlp and training=lora, or pairing.second_order_below=null",
+            )
+
     def _token_reader(self, tokenizer: Any, style: StyleInputs | None, cache: Path | None = None) -> TokenReader:
         prefixes = (self.prompt_prefix, self.response_prefix)
         return TokenReader(tokenizer, self.text, self.pairing.kind, prefixes, self.cache_signature(), style, cache)
@@ -206,7 +216,7 @@ class NetworkMember(Member):
     def _configure_for_device(self, model: PairModel) -> PairModel:
         """Set precision and attention for this machine; it may replace parameters, so it precedes the optimizer."""
         model.compute_dtype = compute_dtype(self.training.precision, loop.device())
-        model.compiled = self.training.compile
+        model.compiled, model.second_order_below = self.training.compile, self.pairing.second_order_below
         if self.training.mode is not Mode.frozen:
             install(model.encoder, loop.device())
         return model

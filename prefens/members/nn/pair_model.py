@@ -48,11 +48,14 @@ class PairModel(nn.Module):
         Whether the encoder reads "token_type_ids".
     compute_dtype : torch.dtype
         float32 or bfloat16, of the encoder's matrix products; weights, pooling and head are float32 always.
+    second_order_below : float or None
+        As in `PairingSettings`.
     compiled : bool
         Whether training runs the encoder through torch.compile.
     """
 
     compute_dtype: torch.dtype = torch.float32
+    second_order_below: float | None = None
     compiled: bool = False
 
     def __init__(
