@@ -30,6 +30,9 @@ from prefens.members.nn.pretrained import (
     max_sequence_length,
 )
 from prefens.members.training.dataset import Examples
+from prefens.members.training.distributed import device
+from prefens.members.training.memory import log_memory
+from prefens.members.training.precision import compute_dtype
 from prefens.members.training.reward import calibrate
 from prefens.members.training.settings import Mode
 
@@ -143,6 +146,8 @@ class EncoderMember(NetworkMember):
             calibrate(model, examples, self.training)
 
     def _make_encoder(self, reader: TokenReader) -> Any:
+        bf16 = compute_dtype(self.training.precision, device()) is torch.bfloat16
+        log_memory(self._directory(), self.training, bf16, self.text.max_length, device())
         if self.training.mode is Mode.frozen:
             return FrozenEncoder(self._directory(), self.head.learns_pooling)
         return load_encoder(self._directory())

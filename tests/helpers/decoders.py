@@ -82,7 +82,7 @@ def make_tiny_decoder(family: str, directory: Path, **changed: Any) -> Path:
     tokenizer.save_pretrained(directory)
     ids = {"pad_token_id": tokenizer.pad_token_id, "bos_token_id": tokenizer.bos_token_id}
     config = getattr(transformers, f"{name}Config")(
-        **SIZES, **own, **ids, eos_token_id=tokenizer.eos_token_id, vocab_size=len(tokenizer), **changed
+        **(SIZES | own | ids | changed), eos_token_id=tokenizer.eos_token_id, vocab_size=len(tokenizer)
     )
     torch.manual_seed(0)
     getattr(transformers, f"{name.removesuffix('Text')}ForCausalLM")(config).save_pretrained(

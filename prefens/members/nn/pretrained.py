@@ -132,26 +132,31 @@ def max_sequence_length(directory: Path) -> int | None:
     Raises
     ------
     BackboneError
-        As `is_causal`.
+        As `meta_model`.
     """
-    return _read_shape(directory)[0]
+    return _max_positions(meta_model(directory))
 
 
 def is_causal(directory: Path) -> bool:
     """Return whether the model of a directory is causal: a token sees nothing of what follows it.
 
-    Only config.json is read.
+    Raises
+    ------
+    BackboneError
+        As `meta_model`.
+    """
+    return any(getattr(module, "is_causal", False) is True for module in meta_model(directory).modules())
+
+
+@lru_cache
+def meta_model(directory: Path) -> Any:
+    """Return the model that a directory's config.json describes, without weights and without memory.
 
     Raises
     ------
     BackboneError
         It describes no encoder and no causal model; an encoder-decoder has no single sequence of states.
     """
-    return _read_shape(directory)[1]
-
-
-@lru_cache
-def _read_shape(directory: Path) -> tuple[int | None, bool]:
     from transformers import AutoConfig, AutoModel
 
     try:
@@ -170,7 +175,7 @@ def _read_shape(directory: Path) -> tuple[int | None, bool]:
             "an encoder or a causal model, which have one sequence of states",
             "choose one, such as backbone=deberta-v3-xsmall",
         )
-    return _max_positions(model), any(getattr(module, "is_causal", False) is True for module in model.modules())
+    return model
 
 
 def _max_positions(model: Any) -> int | None:
