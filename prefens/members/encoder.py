@@ -28,11 +28,12 @@ from prefens.members.nn.pretrained import (
     load_score,
     load_tokenizer,
     max_sequence_length,
+    read_config,
 )
 from prefens.members.training.dataset import Examples
 from prefens.members.training.distributed import device
 from prefens.members.training.memory import log_memory
-from prefens.members.training.precision import compute_dtype
+from prefens.members.training.precision import Precision, compute_dtype
 from prefens.members.training.reward import calibrate
 from prefens.members.training.settings import Mode
 
@@ -79,6 +80,10 @@ class EncoderMember(NetworkMember):
 
     def resolve(self) -> None:
         self.resolve_settings(is_causal(self._directory()), self.reward)
+        model_type = read_config(self._directory()).model_type
+        if self.training.precision is Precision.fp16 and model_type.startswith("gemma3"):
+            came = f"training.precision=fp16 with {self.name}, a Gemma-3, whose states overflow it"
+            raise ConfigError(came, "bf16, or fp32 where a GPU has no bf16", "set training.precision=auto")
         if self.reward:
             self._check_reward()
             self.head = replace(self.head, hidden=0)  # the reward model's own score has none

@@ -215,6 +215,8 @@ class NetworkMember(Member):
 
     def _configure_for_device(self, model: PairModel) -> PairModel:
         """Set precision and attention for this machine; it may replace parameters, so it precedes the optimizer."""
+        if self.reader is not None and getattr(model.encoder.config, "pad_token_id", 0) is None:
+            model.encoder.config.pad_token_id = self.reader.padding  # some classes refuse batches without one
         model.compute_dtype = compute_dtype(self.training.precision, loop.device())
         model.compiled, model.second_order_below = self.training.compile, self.pairing.second_order_below
         if self.training.mode is not Mode.frozen:

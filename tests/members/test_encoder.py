@@ -147,6 +147,13 @@ def test_a_sequence_is_pooled_at_its_end_where_padding_is_a_token_of_the_text(de
     assert all(tokens.a[row][-1] == member.reader.padding for row in range(len(FRESH)))
 
 
+def test_a_tokenizer_without_padding_is_given_one_that_the_config_knows(decoders: dict[str, Path]) -> None:
+    member = fit(member_of(decoders["llama"], mode=Mode.lora))
+    assert member.model is not None
+    assert member.reader is not None
+    assert member.model.encoder.config.pad_token_id == member.reader.padding == member.reader.tokenizer.eos_token_id
+
+
 def test_responses_are_read_in_both_orders(decoders: dict[str, Path]) -> None:
     """A causal model never reads the first response in the light of the second."""
     member = fit(member_of(decoders["llama"], HeadKind.linear, mode=Mode.frozen))

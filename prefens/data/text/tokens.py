@@ -13,10 +13,11 @@ from prefens.core.errors import ConfigError
 from prefens.core.types import PairFeatures, Pairs, Strings
 from prefens.data.text.frames import Frame, make_frame
 from prefens.data.text.settings import TextSettings
-from prefens.data.text.truncation import Tokens, TruncationAudit, cut, cut_pair
+from prefens.data.text.truncation import NO_MARK, Tokens, TruncationAudit, cut, cut_pair
 from prefens.data.text.turns import joined
 
 TEXTS_AT_ONCE = 1000  # that the tokenizer gets in one call
+ELLIPSIS = " ... "  # of a template, in place of what is cut out of a part
 MIN_ROOM = 4  # tokens of the parts of a sequence
 
 
@@ -101,14 +102,17 @@ def tokenize_pairs(
     frame, audit = make_frame(tokenizer, settings.template, cross), TruncationAudit({}, {})
     prompts = _tokenize(tokenizer, pairs.prompt, prompt_prefix)
     responses = [_tokenize(tokenizer, column, response_prefix) for column in (pairs.response_a, pairs.response_b)]
+    mark = NO_MARK  # an encoder's tokens stay as they were before there were templates
+    if not settings.template.is_default:
+        mark = np.array(tokenizer(ELLIPSIS, add_special_tokens=False)["input_ids"], dtype=np.int32)
     room = _room(settings, frame.around(3 if cross else 2))
     if cross:
         texts = zip(prompts, *responses, strict=True)
-        triples = [cut_pair(prompt, a, b, room, settings, audit) for prompt, a, b in texts]
+        triples = [cut_pair(prompt, a, b, room, settings, audit, mark) for prompt, a, b in texts]
         orders = [_assemble(triples, frame), _assemble([(prompt, b, a) for prompt, a, b in triples], frame)]
     else:
         orders = [
-            _assemble([cut(*parts, room, settings, audit) for parts in zip(prompts, side, strict=True)], frame)
+            _assemble([cut(*parts, room, settings, audit, mark) for parts in zip(prompts, side, strict=True)], frame)
             for side in responses
         ]
     return PairTokens(orders[0], orders[1], audit)

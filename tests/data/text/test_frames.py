@@ -1,5 +1,7 @@
 """Frames: BOS exactly once, the model's own chat template, and templates that are refused."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -8,7 +10,7 @@ from prefens.data.text.frames import make_frame
 from prefens.data.text.settings import PLAIN, TemplateSettings, TextSettings
 from prefens.data.text.tokens import tokenize_pairs
 from tests.helpers.decoders import GEMMA, LLAMA, QWEN, TokenizerKind, make_tokenizer
-from tests.helpers.examples import make_pairs
+from tests.helpers.examples import column, make_pairs
 
 CHAT = TemplateSettings("{prompt}{response}", "{prompt}\nA: {first}\nB: {second}\nWhich?", chat=True)
 
@@ -44,13 +46,18 @@ def test_bos_is_there_once_and_the_parts_in_their_frame(
         assert text == tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=cross)
 
 
-def test_cut_sequences_fill_the_length_and_share_it_by_the_budgets() -> None:
-    tokenizer = make_tokenizer(LLAMA)
-    settings = TextSettings(max_length=64, prompt_share=0.2, template=PLAIN)
-    tokens = tokenize_pairs(tokenizer, make_pairs(20), settings, "", "", cross=True)
-    assert tokens.a.lengths.max() <= 64
+def test_cut_sequences_fill_the_length_share_it_by_the_budgets_and_say_what_is_cut() -> None:
+    tokenizer, pairs = make_tokenizer(LLAMA), make_pairs(20)
+    settings = TextSettings(max_length=110, prompt_share=0.2, template=PLAIN)
+    doubled = [(turns[0] * 5,) for turns in (*pairs.response_a, *pairs.response_b)]
+    pairs = replace(pairs, response_a=column(doubled[:20]), response_b=column(doubled[20:]), base=None, rows=None)
+    tokens = tokenize_pairs(tokenizer, pairs, settings, "", "", cross=True)
+    assert tokens.a.lengths.max() <= 110
     np.testing.assert_array_equal(tokens.a.lengths, tokens.b.lengths)
-    assert tokens.audit.lost()["response"] > 0
+    assert tokens.audit.lost()["response"] > 0.3
+    texts = [tokenizer.decode(tokens.a[row]) for row in range(20)]
+    assert max(text.count(" ... ") for text in texts) == 2  # in both responses
+    assert all(text.endswith("The better response:" + LLAMA.eos) for text in texts)
 
 
 def test_a_template_that_leaves_no_room_is_refused() -> None:
