@@ -18,6 +18,7 @@ import torch
 
 from prefens.core.types import SWAP, Floats
 from prefens.data.text.settings import PLAIN, TextSettings
+from prefens.data.text.tokens import tokenize_pairs
 from prefens.members.base import Context
 from prefens.members.encoder import EncoderMember
 from prefens.members.nn.heads import HeadKind, HeadSettings
@@ -130,12 +131,13 @@ def padded_states(encoder: Any, tokens: list[Any], padding: int, left: bool) -> 
 def test_left_and_right_padding_and_single_rows_give_the_same_states(decoder: Path) -> None:
     member = member_of(decoder)
     member.resolve()
-    reader = member._token_reader(load_tokenizer(decoder), None)
-    tokens = [reader.read(FRESH)[0].a[row] for row in range(4)]
+    tokenizer = load_tokenizer(decoder)
+    read = tokenize_pairs(tokenizer, FRESH, member.text, "", "", cross=True)
+    tokens = [read.a[row] for row in range(4)]
     encoder = load_encoder(decoder).eval()
-    alone = [padded_states(encoder, [row], reader.padding, False)[0] for row in tokens]
+    alone = [padded_states(encoder, [row], tokenizer.pad_token_id, False)[0] for row in tokens]
     for left in (False, True):
-        for states, expected in zip(padded_states(encoder, tokens, reader.padding, left), alone, strict=True):
+        for states, expected in zip(padded_states(encoder, tokens, tokenizer.pad_token_id, left), alone, strict=True):
             torch.testing.assert_close(states, expected, atol=2e-5 * float(expected.abs().max()), rtol=1e-4)
 
 

@@ -54,9 +54,9 @@ class MemoryEstimate:
 
     def __str__(self) -> str:
         parts = (self.weights, self.optimizer, self.activations)
-        weights, optimizer, activations = (f"{part / GB:.2g}" for part in parts)
+        weights, optimizer, activations = (f"{part / GB:.3g}" for part in parts)
         return (
-            f"about {self.total / GB:.2g} GB: weights {weights}, gradients and optimizer {optimizer}, "
+            f"about {self.total / GB:.3g} GB: weights {weights}, gradients and optimizer {optimizer}, "
             f"activations {activations}"
         )
 
@@ -102,7 +102,7 @@ def log_memory(directory: Path, training: TrainingSettings, bf16: bool, longest:
     if estimate.total > free:
         advice = " or ".join(_advice(training, estimate, free))
         place = "GPU" if gpu else "machine"
-        log.warning("that is more than the %.2g GB that the %s has left: set %s", free / GB, place, advice)
+        log.warning("that is more than the %.3g GB that the %s has left: set %s", free / GB, place, advice)
 
 
 @lru_cache(maxsize=100)

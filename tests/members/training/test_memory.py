@@ -28,13 +28,13 @@ def directory(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 
 def kept_bytes(model: Any) -> int:
     """Return the bytes that a forward pass of LENGTH tokens keeps for the gradients, beside the weights."""
-    weights = {weight.untyped_storage()._cdata for weight in model.parameters()}
+    weights = {weight.untyped_storage().data_ptr() for weight in model.parameters()}
     kept: dict[int, int] = {}
 
     def pack(tensor: torch.Tensor) -> torch.Tensor:
         storage = tensor.untyped_storage()
-        if storage._cdata not in weights:
-            kept[storage._cdata] = storage.nbytes()
+        if storage.data_ptr() not in weights:
+            kept[storage.data_ptr()] = storage.nbytes()
         return tensor
 
     ids = torch.full((1, LENGTH), 7)
