@@ -148,6 +148,20 @@ def _machine() -> str:
     return hashlib.sha256(machine_id().encode()).hexdigest()[:8]
 
 
+def list_folder(folder: Path) -> list[Path]:
+    """Return what lies in a folder, sorted; nothing where it is missing.
+
+    Raises
+    ------
+    PermissionError
+        Where this user may not read it, which `Path.glob` hides.
+    """
+    try:
+        return sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
 def check_writable(folder: Path, setting: str) -> None:
     """Make a folder where it is missing, and check that files can be written there.
 
