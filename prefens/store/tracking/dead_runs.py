@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mlflow.entities import Run, RunStatus
@@ -32,7 +33,7 @@ def close_dead_runs(backend: MlflowBackend, dead: Mapping[str, Holder]) -> None:
     running = backend.find("attributes.status = 'RUNNING'", BATCH)
     for run in running:
         if _lease_in(run, dead):
-            end_dead_run(backend, run)
+            end_dead_run(backend, run.info.run_id)
             delete_unfinished_models(backend, run.info.run_id)
     alive = {run.data.tags.get("prefens.member") for run in running if _is_fold(run) and not _lease_in(run, dead)}
     members = {holder.metadata.get("member_digest") for holder in dead.values()} - alive - {None}
@@ -44,10 +45,21 @@ def close_dead_runs(backend: MlflowBackend, dead: Mapping[str, Holder]) -> None:
             (backend.root / "locks" / name).unlink(missing_ok=True)
 
 
-def end_dead_run(backend: MlflowBackend, run: Run) -> None:
-    """End a run that no process works on any more, and say so in a tag."""
-    backend.client.set_tag(run.info.run_id, ERROR, DIED)
-    backend.client.set_terminated(run.info.run_id, RunStatus.to_string(RunStatus.KILLED))
+def end_dead_run(backend: MlflowBackend, run: str) -> None:
+    """End the run with this id, which no process works on any more, and say so in a tag."""
+    backend.client.set_tag(run, ERROR, DIED)
+    backend.client.set_terminated(run, RunStatus.to_string(RunStatus.KILLED))
+
+
+@contextmanager
+def ending(backend: MlflowBackend, run: str) -> Iterator[None]:
+    """End a run where the block is cut off by a signal, or by an error of MLflow's that leaves it able to answer."""
+    try:
+        yield
+    except BaseException:
+        with suppress(Exception):
+            end_dead_run(backend, run)
+        raise
 
 
 def run_lease(root: Path, name: str) -> Path:

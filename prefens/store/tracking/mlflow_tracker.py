@@ -23,7 +23,7 @@ from prefens.store.member_spec import MemberSpec
 from prefens.store.run_record import RunRecord
 from prefens.store.tracking import model_registry
 from prefens.store.tracking.dataset import dataset_input
-from prefens.store.tracking.dead_runs import BATCH, ERROR, LEASE, end_dead_run, run_lease
+from prefens.store.tracking.dead_runs import BATCH, ERROR, LEASE, end_dead_run, ending, run_lease
 from prefens.store.tracking.mlflow_backend import open_backend
 from prefens.store.tracking.mlflow_values import flat_params, member_tags, milliseconds, score_note, table_columns
 from prefens.store.tracking.tracker import MemberSummary, Rows
@@ -116,7 +116,7 @@ class MlflowTracker:
         condition = f"tags.`prefens.key` = '{key.digest}' and attributes.status = 'RUNNING'"
         for run in self.backend.find(condition, BATCH):
             if run.data.tags.get(ROOT) == str(self.root):
-                end_dead_run(self.backend, run)
+                end_dead_run(self.backend, run.info.run_id)
 
     def log_member(self, spec: MemberSpec, summary: MemberSummary, content: str) -> None:
         """Log the scores of a member; `content` is the digest of what they were computed from."""
@@ -175,11 +175,12 @@ class MlflowTracker:
             runs = self.backend.find(f"tags.`prefens.blend` = '{content}'")
             identity = {"prefens.role": "blend", "prefens.blend": content, LEASE: lease.name}
             run = str(runs[0].info.run_id) if runs else self._create(name, dict(tags) | identity)
-            if not runs or runs[0].data.tags.get(CONTENT) != content:
-                self._log_blend(run, metrics, files, tables, folds)
-            if model is not None:
-                model_registry.register(self.backend, self.registered, model, run, tags)
-            self._end(run, RunStatus.FINISHED, None, content)
+            with ending(self.backend, run):
+                if not runs or runs[0].data.tags.get(CONTENT) != content:
+                    self._log_blend(run, metrics, files, tables, folds)
+                if model is not None:
+                    model_registry.register(self.backend, self.registered, model, run, tags)
+                self._end(run, RunStatus.FINISHED, None, content)
         return run
 
     def _log_blend(
@@ -210,7 +211,8 @@ class MlflowTracker:
         lease = run_lease(self.root, f"report-{uuid4().hex[:16]}")
         with acquire(lease, {"report": name}):
             run = self._create(name, {**tags, "prefens.role": "report", LEASE: lease.name})
-            self._log(run, {}, time.time(), files)
+            with ending(self.backend, run):
+                self._log(run, {}, time.time(), files)
             self.client.set_terminated(run)
         return run
 

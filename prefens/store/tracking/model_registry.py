@@ -48,7 +48,8 @@ def delete_unfinished_models(backend: MlflowBackend, run: str) -> None:
     for model in _models(backend, run):
         if model.status != LoggedModelStatus.READY:
             if backend.local:
-                shutil.rmtree(_folder(model.artifact_location), ignore_errors=True)
+                folder = _folder(model.artifact_location)
+                shutil.rmtree(folder.parent if folder.parent.name == model.model_id else folder, ignore_errors=True)
             backend.client.delete_logged_model(model.model_id)
 
 
