@@ -142,7 +142,8 @@ def test_a_new_scratch_folder_that_is_taken_for_an_abandoned_one_is_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between the making of the folder and the locking of its file another process may clean up."""
-    made, mkdir = [], Path.mkdir
+    made: list[Path] = []
+    mkdir = Path.mkdir
 
     def interrupted(path: Path, *arguments: object, **named: object) -> None:
         mkdir(path, *arguments, **named)  # type: ignore[arg-type]
