@@ -61,8 +61,13 @@ def _scratch_folder(path: Path) -> Iterator[Path]:
     while lock is None:  # until no other process takes the new folder for an abandoned one
         scratch = path.with_name(f".{path.name}.{_machine()}-{secrets.token_hex(4)}.prefens")
         scratch.mkdir()
-        with suppress(FileNotFoundError):
+        try:
             lock = try_lock(scratch / WRITER)
+        except FileNotFoundError:
+            continue
+        except BaseException:  # a full disk
+            shutil.rmtree(scratch, ignore_errors=True)
+            raise
     try:
         with heartbeat(scratch / WRITER):
             yield scratch

@@ -1,5 +1,6 @@
 """Files after a kill: whole, recovered, deleted. Linked files: the same where the file system allows, or equal."""
 
+import errno
 import json
 import os
 import re
@@ -155,6 +156,17 @@ def test_a_new_scratch_folder_that_is_taken_for_an_abandoned_one_is_made_again(
     write_json(tmp_path / "file.json", {})
     assert len(made) == 3
     assert [path.name for path in tmp_path.iterdir()] == ["file.json"]
+
+
+def test_a_full_disk_leaves_no_scratch_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **named: object) -> int:
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    monkeypatch.setattr(os, "open", full)
+    with pytest.raises(OSError, match="no space"):
+        write_json(tmp_path / "file.json", {})
+    monkeypatch.undo()
+    assert [*tmp_path.iterdir()] == []
 
 
 def test_folders_of_others_are_left_alone(tmp_path: Path) -> None:
