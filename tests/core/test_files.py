@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -159,8 +160,12 @@ def test_a_new_scratch_folder_that_is_taken_for_an_abandoned_one_is_made_again(
 
 
 def test_a_full_disk_leaves_no_scratch_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object, **named: object) -> int:
-        raise OSError(errno.ENOSPC, "no space left on device")
+    real = os.open
+
+    def full(path: Any, flags: int, *mode: Any, **named: Any) -> int:
+        if flags & os.O_CREAT:
+            raise OSError(errno.ENOSPC, "no space left on device")
+        return real(path, flags, *mode, **named)
 
     monkeypatch.setattr(os, "open", full)
     with pytest.raises(OSError, match="no space"):
