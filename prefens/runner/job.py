@@ -54,7 +54,7 @@ def _guarded(task: Callable[[Any], Rows], config: Any, overrides: list[str], sta
     except Stopped as stopped:
         return JobOutcome(overrides, code=stopped.code)
     except PrefensError as error:
-        return JobOutcome(overrides, error=str(error))
+        return JobOutcome(overrides, error=str(error), failure=error.exit_code)
     except Exception as error:
         log.exception("unexpected error")
         return JobOutcome(overrides, error=f"{type(error).__name__}: {error}")
