@@ -40,7 +40,7 @@ def report(settings: ReportConfig) -> app.Rows:
         content = data_report(data, backbones)
     else:
         store = OOFStore(root)
-        chosen = settings.blend or store.select(settings.data_digest, settings.fold_digest).blend_path
+        chosen = settings.blend or store.select(settings.data_digest, settings.fold_digest).find_blend()
         blend = read_blend(Path(chosen))
         check_data(blend.folds, None if data is None else data_digest(data.pairs))
         split = store.find(blend.folds)

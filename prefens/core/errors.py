@@ -14,6 +14,8 @@ class PrefensError(Exception):
         The way out, as a command or an edit where there is one.
     """
 
+    exit_code = 1  # of a command that ends with it
+
     def __init__(self, came: str, expected: str, do: str) -> None:
         self.came, self.expected, self.do = came, expected, do
         super().__init__(f"{came}\n  expected: {expected}\n  to do:    {do}")
@@ -45,6 +47,12 @@ class CollapseError(TrainingError):
 
 class StoreError(PrefensError):
     """Stored results that are missing, damaged or not comparable."""
+
+
+class IncompleteError(StoreError):
+    """Members of the stored blend that are not complete: another blend was made of the others, and is not stored."""
+
+    exit_code = 3
 
 
 class BlendError(PrefensError):

@@ -25,7 +25,6 @@ from prefens.core.typed_json import SHOWN_FIELDS
 from prefens.core.types import OUTCOME_NAMES, Floats, Folds, MemberInfo, OOFStack
 from prefens.ensemble.blend import Blend, predictions_digest, with_methods
 from prefens.ensemble.blend_json import (
-    BLEND_AGAIN,
     BlendFile,
     DiagnosticsEntry,
     MemberEntry,
@@ -39,6 +38,7 @@ from prefens.ensemble.leaderboard import named_weights
 from prefens.ensemble.results import BlendResult, Diagnosis, NestedSelection
 from prefens.store.folds_table import folds_columns, folds_of
 from prefens.store.parquet import read_table, write_table
+from prefens.store.split_store import BLEND_AGAIN
 
 PREDICTIONS = "predictions.parquet"
 
@@ -79,8 +79,8 @@ def read_blend(path: Path) -> Blend:
         raise StoreError(
             f"no {predictions_path}", "the honest predictions of the blend, beside blend.json", BLEND_AGAIN
         )
-    table, metadata = read_table(predictions_path)
-    folds = folds_of(table, metadata, predictions_path)
+    table, metadata = read_table(predictions_path, BLEND_AGAIN)
+    folds = folds_of(table, metadata, predictions_path, BLEND_AGAIN)
     _check_digest(predictions_path, path, "data", folds.data_digest, content.data_digest)
     _check_digest(predictions_path, path, "folds", folds.digest, content.fold_digest)
     rows, predictions = _read_predictions(content, folds, table, predictions_path)

@@ -10,8 +10,7 @@ from pydantic import TypeAdapter
 
 from prefens.core.typed_json import read_typed
 from prefens.ensemble.results import MemberDiagnosis
-
-BLEND_AGAIN = "blend again: python -m prefens.blend"
+from prefens.store.split_store import BLEND_AGAIN
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 from prefens.core.errors import StoreError
-from prefens.core.files import link, link_tree, list_folder, write_json
+from prefens.core.files import link, link_tree, write_json
 from prefens.core.metrics import outcome_shares
 from prefens.core.types import Floats, Pairs
 from prefens.data.load import LoadedPairs
@@ -22,18 +22,14 @@ from prefens.inference.fold_models import load_model, member_class
 from prefens.members.backbone_files import backbone_files
 from prefens.members.base import Member
 from prefens.members.style import all_features
+from prefens.store.integrity import check_manifest, write_manifest
 from prefens.store.member_spec import MemberSpec
-from prefens.store.split_store import SplitStore
+from prefens.store.split_store import BLEND_AGAIN, SplitStore
 
 log = logging.getLogger(__name__)
 
 FILE_NAME = "predictor.json"
-TRAINING_FILES = (
-    "predictions.parquet",
-    "run.json",
-    "*.failed.json",
-    ".*",
-)  # of a fold run, what predicting does not need
+TRAINING_FILES = ("predictions.parquet", "*.failed.json", ".*")  # of a fold run, what predicting does not need
 
 
 @dataclass(frozen=True)
@@ -98,11 +94,12 @@ class Predictor:
         Raises
         ------
         StoreError
-            If the folder holds none.
+            If the folder holds none, or if a file of it is missing or damaged.
         """
         path = folder / FILE_NAME
         if not path.is_file():
-            raise StoreError(f"no {path}", "a model that a blend saved", "blend again: python -m prefens.blend")
+            raise StoreError(f"no {path}", "a model that a blend saved", BLEND_AGAIN)
+        check_manifest(folder, BLEND_AGAIN)
         content = json.loads(path.read_text("utf-8"))
         return cls(
             SplitStore(folder),
@@ -117,15 +114,16 @@ class Predictor:
     def save(self, folder: Path) -> None:
         """Write predictor.json, the members' models and the backbone files they need; no labels, ids or texts.
 
-        Files are hard links where the file system has them.
+        Files are hard links where the file system has them; a manifest records them all.
 
         Raises
         ------
         StoreError
-            If a member has no stored model.
+            If a member has no stored model, or a damaged one.
         """
         self.link_files(folder / "members", folder / "backbones")
         write_json(folder / FILE_NAME, self.as_dict())
+        write_manifest(folder)
 
     def link_files(self, members: Path, backbones: Path) -> None:
         """Put the used members' models and their backbone files into two folders, as `save` does.
@@ -133,7 +131,7 @@ class Predictor:
         Raises
         ------
         StoreError
-            If a member has no stored model.
+            If a member has no stored model, or a damaged one.
         """
         required: dict[str, Path] = {}
         for spec in self.specs():
@@ -166,15 +164,25 @@ class Predictor:
         Raises
         ------
         StoreError
-            If one of them is not in the store.
+            If one of them is not in the store, or if its member.json is damaged.
         """
-        stored = {spec.name: spec for spec in self.store.members()}
+        stored = self.store.member_names()
         missing = sorted(set(self.used) - set(stored))
         if missing:
             raise StoreError(
                 f"the blend has members {', '.join(missing)}", f"some of {', '.join(stored)}", "blend again"
             )
-        return [stored[name] for name in self.used]
+        return [self.store.member(name) for name in self.used]
+
+    def contents(self) -> dict[str, list[str]]:
+        """Return of each used member the digests of its fold runs, which tell whether it was trained again.
+
+        Raises
+        ------
+        StoreError
+            If a member is missing, not complete, or damaged as far as its JSON files tell.
+        """
+        return {spec.name: [self.store.record(spec, fold).content for fold in range(self.k)] for spec in self.specs()}
 
     def load_all(self) -> None:
         """Load all models into memory and keep them there: for a server, which predicts again and again."""
@@ -199,8 +207,8 @@ class Predictor:
         """
         specs = self.specs()
         for spec in specs:
-            folders = self.model_folders(spec)  # what is missing is named before the first member starts to work
             if spec.name not in self.loaded:
+                folders = self.model_folders(spec)  # what is missing is named before the first member starts to work
                 member_class(spec).required_backbones(folders[0], self.backbones)
         stacked = np.full((len(self.members), len(pairs), len(self.prior)), 1.0 / len(self.prior))
         for spec in specs:
@@ -226,12 +234,12 @@ class Predictor:
             yield load_model(spec, folder, self.backbones)
 
     def model_folders(self, spec: MemberSpec) -> list[Path]:
-        """Return the folders of a member's k fold models.
+        """Return the folders of a member's k fold models, whose files are as they were written.
 
         Raises
         ------
         StoreError
-            If a folder holds no model, or if the member is external.
+            If a fold has no model, or a damaged one, or if the member is external.
         """
         if spec.kind is None:
             raise StoreError(
@@ -240,8 +248,8 @@ class Predictor:
                 f"give them: blend=blend.json 'members={{{spec.name}: test.csv, ...}}'; or blend without it",
             )
         folders = [self.store.fold_dir(spec.name, fold) / "model" for fold in range(self.k)]
-        for folder in folders:
-            if not list_folder(folder):
+        for fold, folder in enumerate(folders):
+            if not self.store.has_model(spec, fold):
                 raise StoreError(
                     f"{folder}: no stored model",
                     "one per fold",

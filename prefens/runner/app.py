@@ -31,7 +31,8 @@ def run(name: str, task: Callable[[Any], Rows], finish: Callable[[Rows], None] |
 
     One failed job does not end a sweep, nor does one whose process is killed. Every job of a sweep leaves its rows,
     or its error, in a file, so that jobs in other processes are counted too; `finish` receives the rows of all.
-    Exit codes: 1 for failures, 130 after Ctrl-C, 143 after SIGTERM, 75 where the time budget is spent.
+    Exit codes: 1 for failures, 3 where a blend lacks members of the stored one, 130 after Ctrl-C, 143 after
+    SIGTERM, 75 where the time budget is spent.
     """
     for argument in sys.argv[1:]:
         old = argument.lstrip("+~").partition("=")[0]
@@ -102,4 +103,4 @@ def _exit(name: str, outcomes: Sequence[JobOutcome], code: Any, stopped: int | N
     if left:
         print(f"\nthe sweep broke off, {len(left)} jobs were not begun; the same command goes on", file=sys.stderr)
     if failed or code:
-        sys.exit(code if isinstance(code, str) else 1)
+        sys.exit(code if isinstance(code, str) else max((outcome.failure for outcome in failed), default=1))

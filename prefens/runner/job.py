@@ -58,7 +58,7 @@ def _guarded(task: Callable[[Any], Rows], config: Any, overrides: list[str], sta
     except Stopped as stopped:
         return JobOutcome(overrides, code=stopped.code)
     except PrefensError as error:
-        return JobOutcome(overrides, error=str(error))
+        return JobOutcome(overrides, error=str(error), failure=error.exit_code)
     except PermissionError as error:
         denied = ConfigError(
             f"{error.filename or error}: permission denied",

@@ -20,6 +20,7 @@ from prefens.core.types import OOFStack
 from prefens.ensemble.leaderboard import scores
 from prefens.store.assemble import make_stack
 from prefens.store.fold_status import FoldStatus, read_fold_status
+from prefens.store.integrity import MANIFEST
 from prefens.store.leftovers import dead_leases
 from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import OOFStore
@@ -75,11 +76,11 @@ def sync_store(store: OOFStore, tracker: GuardedTracker, seconds: float = float(
     with suppress(TimeoutError), FileLock(locks / "sync.lock", timeout=seconds), tracker.catching_up():
         for split in store.splits():
             with _naming_damage(split):
-                for spec in split.members():
+                for name in split.member_names():
                     if time.monotonic() > end:
                         raise TimeoutError
                     with _naming_damage(split):
-                        count += tracker.attempt(partial(sync_member, split, spec)) or 0
+                        count += tracker.attempt(partial(sync_member, split, split.member(name))) or 0
                 count += tracker.attempt(partial(sync_blend, split)) or 0
     return count
 
@@ -179,7 +180,7 @@ def sync_blend(split: SplitStore, tracker: MlflowTracker) -> int:
     from prefens.ensemble.blend_files import read_blend
     from prefens.inference.saved_model import stored_model  # members take a while to import
 
-    files = sorted(path for path in split.blend_dir.rglob("*") if path.is_file())
+    files = sorted(path for path in split.blend_dir.rglob("*") if path.is_file() and path.name != MANIFEST)
     log_blend(read_blend(split.blend_path), files, stored_model(split), tracker)
     return 1
 

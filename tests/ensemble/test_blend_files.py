@@ -149,7 +149,8 @@ def test_the_stored_blend_has_the_same_files_and_its_run_is_made_of_them(tmp_pat
             blend, BlendInputs(blend.folds, blend.stack, None, split), Tracking("runs", "x", False), tmp_path / "out"
         )
     written = {path.relative_to(tmp_path / "out") for path in (tmp_path / "out").rglob("*.*")}
-    assert written == {path.relative_to(split.blend_dir) for path in split.blend_dir.rglob("*.*")}
+    stored = {path.relative_to(split.blend_dir) for path in split.blend_dir.rglob("*.*")}
+    assert stored == {*written, Path("manifest.json")}
     for name in written:
         assert (split.blend_dir / name).read_bytes() == (tmp_path / "out" / name).read_bytes()
     tracker = Noted()

@@ -88,7 +88,7 @@ def test_a_saved_predictor_needs_no_store(split: SplitStore, tmp_path: Path) -> 
     assert moved.as_dict() == predictor.as_dict()
     np.testing.assert_array_equal(moved.predict_pairs(pairs), expected)
     files = {path.name for path in (tmp_path / "moved").rglob("*") if path.is_file()}
-    assert not files & {"predictions.parquet", "folds.parquet", "run.json"}
+    assert not files & {"predictions.parquet", "folds.parquet"}
 
 
 @pytest.mark.parametrize("mode", [Mode.lora, Mode.frozen])
@@ -116,9 +116,12 @@ def test_a_saved_predictor_holds_each_backbone_once(
     (backbone,) = (moved / "backbones").iterdir()
     assert not (backbone / "optimizer.pt").exists()
     np.testing.assert_allclose(Predictor.load(moved).predict_pairs(pairs), expected, atol=1e-6)
+    loaded = Predictor.load(moved)
     shutil.rmtree(backbone)
+    with pytest.raises(StoreError, match=f"{backbone}/.*: missing"):
+        Predictor.load(moved)
     with pytest.raises(BackboneError, match="is not at"), caplog.at_level(logging.INFO):
-        Predictor.load(moved).predict_pairs(pairs)
+        loaded.predict_pairs(pairs)
     assert "predicting with" not in caplog.text  # refused before the first member starts to work
 
 
@@ -129,7 +132,7 @@ def test_saving_takes_no_second_place_on_the_disk(split: SplitStore, tmp_path: P
     assert (tmp_path / "saved" / part).samefile(split.path / part)
 
 
-@pytest.mark.parametrize(("change", "message"), [("models", "no stored model"), ("kind", "is external")])
+@pytest.mark.parametrize(("change", "message"), [("models", "model.safetensors: missing"), ("kind", "is external")])
 def test_members_that_cannot_be_loaded_are_named(split: SplitStore, tmp_path: Path, change: str, message: str) -> None:
     (spec,) = split.members()
     if change == "models":

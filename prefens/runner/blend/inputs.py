@@ -20,8 +20,9 @@ from prefens.ensemble.inputs import BlendInputs, LabelledData
 from prefens.runner.blend.sources import BlendSources, in_words
 from prefens.store.assemble import common_rows, make_stack
 from prefens.store.external import ExternalMember
+from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import OOFStore
-from prefens.store.selection import select_members
+from prefens.store.selection import missing_members, select_members
 from prefens.store.split_store import SplitStore
 
 log = logging.getLogger(__name__)
@@ -45,14 +46,16 @@ def load_blend_inputs(sources: BlendSources) -> BlendInputs:
     external = [ExternalMember.of(path.stem, *columns) for path, columns in files]
     split = _choose_split(sources, digest)
     folds = _make_folds(sources, data) if split is None else split.folds
-    specs = select_members(split, sources.names) if split is not None and sources.stored else []
+    specs, missing = _choose_members(split, sources)
     members: dict[MemberInfo, Sequence[FoldPredictions]] = {
-        spec.info: [split.predictions(spec, fold) for fold in range(folds.k)] for spec in specs if split is not None
+        spec.info: [split.predictions(spec, fold, part="") for fold in range(folds.k)]
+        for spec in specs
+        if split is not None
     }
     members |= {member.spec(folds).info: member.runs(folds, sources.partial) for member in external}
     keep = common_rows(folds, members) if sources.partial else None
     stacks = make_stack(folds, members, keep)
-    return BlendInputs(folds, *stacks, split, specs, data)
+    return BlendInputs(folds, *stacks, split, specs, data, missing)
 
 
 def load_data(source: Source) -> LabelledData:
@@ -86,6 +89,14 @@ def _choose_split(sources: BlendSources, data: str | None) -> SplitStore | None:
     if not sources.stored:
         log.info("labels and folds of the store, %s", split.path)
     return split
+
+
+def _choose_members(split: SplitStore | None, sources: BlendSources) -> tuple[list[MemberSpec], dict[str, str]]:
+    """Return the members of the store to blend, and those of the stored blend that are left out unasked."""
+    if split is None or not sources.stored:
+        return [], {}
+    specs = select_members(split, sources.names)
+    return specs, {} if sources.names else missing_members(split, specs)
 
 
 def _make_folds(sources: BlendSources, data: LabelledData | None) -> Folds:
