@@ -55,6 +55,9 @@ def _guarded(task: Callable[[Any], Rows], config: Any, overrides: list[str], sta
         return JobOutcome(overrides, code=stopped.code)
     except PrefensError as error:
         return JobOutcome(overrides, error=str(error))
+    except (FileExistsError, NotADirectoryError) as error:
+        refused = ConfigError(f"{error.filename}: {error.strerror}", "a folder", "move the file away, or name another")
+        return JobOutcome(overrides, error=str(refused))
     except Exception as error:
         log.exception("unexpected error")
         return JobOutcome(overrides, error=f"{type(error).__name__}: {error}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 PATH_COLUMNS = (
@@ -14,9 +15,12 @@ PATH_COLUMNS = (
 )
 
 
-def relocate(database: Path, artifacts: str) -> None:
-    """Replace the old address of the artifacts by the new one, a file: address, everywhere in an SQLite database."""
-    with sqlite3.connect(database, timeout=10) as connection:
+def relocate(database: Path, artifacts: str, seconds: float) -> None:
+    """Replace the old address of the artifacts by the new one, a file: address, everywhere in an SQLite database.
+
+    Where another process writes it for more than `seconds`, sqlite3.OperationalError is raised.
+    """
+    with closing(sqlite3.connect(database, timeout=seconds)) as connection, connection:
         rows = connection.execute(
             "SELECT DISTINCT artifact_location FROM experiments WHERE artifact_location LIKE 'file:%/artifacts'"
         )
@@ -27,4 +31,3 @@ def relocate(database: Path, artifacts: str) -> None:
                     f"WHERE {column} = ? OR substr({column}, 1, ?) = ?",
                     (artifacts, len(old) + 1, old, len(old) + 1, f"{old}/"),
                 )
-    connection.close()
