@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from prefens.core.credentials import keep_login
 from prefens.core.errors import ConfigError
 from prefens.core.hashing import digest, short
 
@@ -29,13 +30,17 @@ class Tracking:
     mlflow : bool
         Whether results are logged to MLflow.
     uri : str or None
-        http(s)://HOST:PORT of an MLflow server; None for an SQLite file under `root`.
+        http(s)://HOST:PORT of an MLflow server; None for an SQLite file under `root`. A name and a password in it are
+        masked: MLflow takes them from its environment variables.
     """
 
     root: str
     experiment: str
     mlflow: bool
     uri: str | None = None
+
+    def __post_init__(self) -> None:
+        self.uri = None if self.uri is None else keep_login(self.uri)
 
 
 def make_tracker(tracking: Tracking) -> GuardedTracker | None:

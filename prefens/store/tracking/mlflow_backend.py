@@ -15,6 +15,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from mlflow.tracking._tracking_service.utils import _get_store
 
+from prefens.core.credentials import without_login
 from prefens.core.files import atomic_write
 from prefens.store.tracking.factory import database_uri
 from prefens.store.tracking.relocate import relocate
@@ -95,8 +96,9 @@ def local_backend(root: Path, experiment: str) -> MlflowBackend:
 
 def server_backend(root: Path, experiment: str, uri: str) -> MlflowBackend:
     """Return the backend of a server, which keeps the artifacts too; MlflowException where it does not answer."""
-    client = MlflowClient(tracking_uri=uri, registry_uri=uri)
-    return MlflowBackend(root, uri, client, _experiment(client, experiment, None), local=False)
+    address = without_login(uri)
+    client = MlflowClient(tracking_uri=address, registry_uri=address)
+    return MlflowBackend(root, address, client, _experiment(client, experiment, None), local=False)
 
 
 def _experiment(client: MlflowClient, name: str, artifacts: str | None) -> str:
