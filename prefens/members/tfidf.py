@@ -57,7 +57,7 @@ class TfidfMember(Member):
     Raises
     ------
     ConfigError
-        `strengths` are not positive and ascending, or `bits` is out of its range.
+        `strengths` are not positive and ascending, or another setting is out of its range.
     """
 
     kind: ClassVar = "tfidf"
@@ -72,6 +72,9 @@ class TfidfMember(Member):
         check_strengths(self.strengths)
         if not 1 <= self.bits <= MAX_BITS:
             raise ConfigError(f"backbone.bits={self.bits}", f"1 to {MAX_BITS}", "set backbone.bits=18, say")
+        for name, sizes in (("word_ngrams", self.word_ngrams), ("char_ngrams", self.char_ngrams)):
+            if len(sizes) != 2 or not 1 <= sizes[0] <= sizes[1]:
+                raise ConfigError(f"backbone.{name}={list(sizes)}", "the shortest and the longest", "set [1, 2], say")
         self._idf: NDArray[np.float32] = np.empty(0, dtype=np.float32)
         self._norms: Floats = np.ones(2)  # root mean squares, of n-gram differences and of sums
         self._scaling: PairScaling | None = None
