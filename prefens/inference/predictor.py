@@ -29,6 +29,7 @@ from prefens.store.split_store import SplitStore
 log = logging.getLogger(__name__)
 
 FILE_NAME = "predictor.json"
+MOST_FOLDS = 127  # their numbers are int8
 TRAINING_FILES = (
     "predictions.parquet",
     "run.json",
@@ -266,9 +267,9 @@ def read_predictor(path: Path) -> tuple[PredictorFile, Blender]:
     """
     content = read_typed(path, PredictorFile, "the predictor.json of a saved model", BLEND_AGAIN)
     members, prior = content.members, content.prior
-    if not members or len(set(members)) < len(members) or content.k < 1:
+    if not members or len(set(members)) < len(members) or not 1 <= content.k <= MOST_FOLDS:
         came = f"{len(members)} members, {len(set(members))} of them different, k={content.k}"
-        raise StoreError(f"{path}: {came}", "one or more of each, members once", BLEND_AGAIN)
+        raise StoreError(f"{path}: {came}", f"members, each once, and 1 to {MOST_FOLDS} folds", BLEND_AGAIN)
     if len(prior) not in (len(Outcome) - 1, len(Outcome)) or not min(prior) >= 0 or not abs(sum(prior) - 1) < 1e-6:
         raise StoreError(f"{path}: prior is {prior!r:.80}", "probabilities that sum to 1", BLEND_AGAIN)
     try:

@@ -18,7 +18,7 @@ from mlflow.tracking._tracking_service.utils import _get_store
 from prefens.core.credentials import without_login
 from prefens.core.files import atomic_write
 from prefens.store.tracking.factory import database_uri
-from prefens.store.tracking.relocate import relocate
+from prefens.store.tracking.relocate import check_places, relocate
 from prefens.store.tracking.ui_view import experiment_tags
 
 logging.getLogger("mlflow").setLevel(logging.WARNING)  # it announces every table that it creates
@@ -91,7 +91,9 @@ def local_backend(root: Path, experiment: str) -> MlflowBackend:
         relocate(database, artifacts, LOCK_SECONDS)
         uri = database_uri(database)
         client = MlflowClient(tracking_uri=uri, registry_uri=uri)
-        return MlflowBackend(root, uri, client, _experiment(client, experiment, artifacts), local=True)
+        number = _experiment(client, experiment, artifacts)
+        check_places(database, number, artifacts)
+        return MlflowBackend(root, uri, client, number, local=True)
 
 
 def server_backend(root: Path, experiment: str, uri: str) -> MlflowBackend:
