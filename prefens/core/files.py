@@ -15,7 +15,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from prefens.core.errors import ConfigError
+from prefens.core.errors import ConfigError, StoreError
 from prefens.core.heartbeat import heartbeat, is_beating
 from prefens.core.locks import try_lock
 from prefens.core.processes import machine_id
@@ -212,8 +212,22 @@ def link_tree(source: Path, to: Path, leave_out: Sequence[str] = ()) -> None:
         The folder, and the one to make.
     leave_out : sequence of str
         Patterns of names that are not copied, as in `fnmatch`.
+
+    Raises
+    ------
+    StoreError
+        Where a symbolic link is in the folder: what it points to may be no part of it.
     """
-    shutil.copytree(source, to, ignore=shutil.ignore_patterns(*leave_out), copy_function=link)
+    patterns = shutil.ignore_patterns(*leave_out)
+
+    def ignored(folder: str, names: list[str]) -> set[str]:
+        left_out = set(patterns(folder, names))
+        for name in set(names) - left_out:
+            if (path := Path(folder) / name).is_symlink():
+                raise StoreError(f"{path} is a symbolic link", "a file, or a folder", "put what it points to there")
+        return left_out
+
+    shutil.copytree(source, to, ignore=ignored, copy_function=link)
 
 
 def link(source: str, to: str) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from prefens.core.errors import BlendError, ConfigError
 from prefens.core.types import Floats, OOFStack, PairFeatures, n_outcomes
+from prefens.ensemble.fitted_state import check_length, check_weights, read_count, read_value
 
 BLOCK_ROWS = 8192  # rows predicted at a time: the memory that a rule needs does not grow with the data
 FEATURES_NEEDED = "give data.path, so that the features of the pairs can be computed"
@@ -79,7 +80,7 @@ class Blender(ABC):
         Raises
         ------
         BlendError
-            If the shape is not that of the fitted members.
+            If the shape is not that of the fitted members, or if what is predicted is not finite.
         ConfigError
             If the rule needs features and none are given.
         """
@@ -97,6 +98,9 @@ class Blender(ABC):
         for start in range(0, len(predicted), BLOCK_ROWS):
             rows = slice(start, start + BLOCK_ROWS)
             predicted[rows] = self._predict(probabilities[:, rows], None if features is None else features.take(rows))
+        if not np.isfinite(predicted).all():
+            rows = int((~np.isfinite(predicted).all(axis=1)).sum())
+            raise BlendError(f"{self.name} gives no probabilities for {rows} rows", "finite numbers", "blend again")
         return predicted
 
     @property
@@ -116,12 +120,31 @@ class Blender(ABC):
         return {"method": self.name, "members": self._n_members, **plain}
 
     def load_state(self, state: dict[str, Any]) -> Self:
-        """Take over what `state` returned, and return self."""
-        self._n_members = state["members"]
+        """Take over what `state` returned, and return self.
+
+        Raises
+        ------
+        BlendError
+            If a field is missing, or of another type, shape or range.
+        """
+        self._n_members = read_count(state, "members")
         for name in self.FITTED:
-            value = state[name]
-            setattr(self, name, np.array(value, dtype=np.float64) if isinstance(value, list) else value)
+            setattr(self, name, read_value(state, name))
+        lengths = self._lengths()
+        for name in self.FITTED:
+            if name in lengths:
+                check_length(name, getattr(self, name), lengths[name])
+        self._check_values()
         return self
+
+    def _lengths(self) -> dict[str, int]:
+        """Return the lengths of the fitted attributes that are arrays."""
+        return dict.fromkeys(self.FITTED, self._n_members)
+
+    def _check_values(self) -> None:
+        """Check the values of the fitted attributes, whose shapes are right; BlendError where they are out of range."""
+        if self.weights is not None:
+            check_weights("weights", self.weights, 1.0)
 
     @abstractmethod
     def _fit(self, stack: OOFStack) -> None: ...

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
-from prefens.core.errors import StoreError
+from prefens.core.errors import BlendError, StoreError
 from prefens.core.files import link, link_tree, write_json
 from prefens.core.metrics import outcome_shares
-from prefens.core.types import Floats, Pairs
+from prefens.core.typed_json import read_typed
+from prefens.core.types import Floats, Outcome, Pairs
 from prefens.data.load import LoadedPairs
 from prefens.ensemble.base import Blender
+from prefens.ensemble.blend_json import read_json
 from prefens.ensemble.registry import restore
 from prefens.inference.fold_models import load_model, member_class
 from prefens.members.backbone_files import backbone_files
@@ -29,6 +30,7 @@ from prefens.store.split_store import BLEND_AGAIN, SplitStore
 log = logging.getLogger(__name__)
 
 FILE_NAME = "predictor.json"
+MOST_FOLDS = 127  # their numbers are int8
 TRAINING_FILES = ("predictions.parquet", "*.failed.json", ".*")  # of a fold run, what predicting does not need
 
 
@@ -81,7 +83,8 @@ class Predictor:
         StoreError
             If there is no blend, if it is damaged, or if it has no such method.
         """
-        name, members, blender = stored_blender(split.blend(), method)
+        split.blend()  # refuses a missing or damaged one
+        name, members, blender = stored_blender(split.blend_path, method)
         backbones = split.path.parents[1] / "backbones"
         folds = split.folds
         prior = outcome_shares(folds.label[folds.scored], folds.n_outcomes)
@@ -100,16 +103,9 @@ class Predictor:
         if not path.is_file():
             raise StoreError(f"no {path}", "a model that a blend saved", BLEND_AGAIN)
         check_manifest(folder, BLEND_AGAIN)
-        content = json.loads(path.read_text("utf-8"))
-        return cls(
-            SplitStore(folder),
-            content["method"],
-            content["members"],
-            restore(content["state"]),
-            content["k"],
-            np.array(content["prior"], dtype=np.float64),
-            folder / "backbones",
-        )
+        content, blender = read_predictor(path)
+        prior = np.array(content.prior, dtype=np.float64)
+        return cls(SplitStore(folder), content.method, content.members, blender, content.k, prior, folder / "backbones")
 
     def save(self, folder: Path) -> None:
         """Write predictor.json, the members' models and the backbone files they need; no labels, ids or texts.
@@ -258,13 +254,45 @@ class Predictor:
         return folders
 
 
-def stored_blender(blend: Mapping[str, Any], method: str) -> tuple[str, list[str], Blender]:
-    """Return a fitted blender from the content of a blend.json.
+@dataclass(frozen=True)
+class PredictorFile:
+    """The content of predictor.json: the attributes of `Predictor` of the same names, and the blender's state."""
+
+    method: str
+    members: list[str]
+    state: dict[str, Any]
+    k: int
+    prior: list[float]
+
+
+def read_predictor(path: Path) -> tuple[PredictorFile, Blender]:
+    """Return the content of a predictor.json, of whatever origin, and its blender.
+
+    Raises
+    ------
+    StoreError
+        If a field is missing, or of another type, shape or range.
+    """
+    content = read_typed(path, PredictorFile, "the predictor.json of a saved model", BLEND_AGAIN)
+    members, prior = content.members, content.prior
+    if not members or len(set(members)) < len(members) or not 1 <= content.k <= MOST_FOLDS:
+        came = f"{len(members)} members, {len(set(members))} of them different, k={content.k}"
+        raise StoreError(f"{path}: {came}", f"members, each once, and 1 to {MOST_FOLDS} folds", BLEND_AGAIN)
+    if len(prior) not in (len(Outcome) - 1, len(Outcome)) or not min(prior) >= 0 or not abs(sum(prior) - 1) < 1e-6:
+        raise StoreError(f"{path}: prior is {prior!r:.80}", "probabilities that sum to 1", BLEND_AGAIN)
+    try:
+        return content, restore(content.state, len(members))
+    except BlendError as error:
+        raise StoreError(f"{path}: {error.came}", error.expected, BLEND_AGAIN) from error
+
+
+def stored_blender(path: Path, method: str) -> tuple[str, list[str], Blender]:
+    """Return a fitted blender from a blend.json.
 
     Parameters
     ----------
-    blend : dict
-        The content of blend.json.
+    path : Path
+        The file.
     method : str
         A method of this blend, or "best".
 
@@ -280,10 +308,11 @@ def stored_blender(blend: Mapping[str, Any], method: str) -> tuple[str, list[str
     Raises
     ------
     StoreError
-        If the blend has no such method.
+        If the file is not that of a blend, or if the blend has no such method.
     """
-    name = blend["best"] if method == "best" else method
-    states = {entry["method"]: entry["state"] for entry in blend["methods"]}
+    blend = read_json(path)
+    name = blend.best if method == "best" else method
+    states = {entry.method: entry.state for entry in blend.methods}
     if name not in states:
         raise StoreError(f"method={method}", f"best, or one of {', '.join(states)}", "correct it, or blend again")
-    return name, [member["member"] for member in blend["members"]], restore(states[name])
+    return name, [entry.member for entry in blend.members], restore(states[name])

@@ -11,6 +11,7 @@ from typing import Any
 import hydra
 
 from prefens.core import shutdown
+from prefens.core.credentials import keep_login, mask
 from prefens.core.errors import ConfigError
 from prefens.members.training import distributed
 from prefens.runner import help as help  # it registers what --help shows
@@ -34,6 +35,8 @@ def run(name: str, task: Callable[[Any], Rows], finish: Callable[[Rows], None] |
     Exit codes: 1 for failures, 3 where a blend lacks members of the stored one, 130 after Ctrl-C, 143 after
     SIGTERM, 75 where the time budget is spent.
     """
+    # Hydra writes settings into files, and this module prints them.
+    sys.argv[1:] = [keep_login(each) if "tracking.uri=" in each else each for each in sys.argv[1:]]
     for argument in sys.argv[1:]:
         old = argument.lstrip("+~").partition("=")[0]
         if old in RENAMED:
@@ -94,7 +97,7 @@ def _exit(name: str, outcomes: Sequence[JobOutcome], code: Any, stopped: int | N
     for outcome in failed:
         again = f"python -m prefens.{name} {shlex.join(outcome.overrides)}"
         error = outcome.error or outcome.death
-        print(f"\nfailed: {' '.join(outcome.overrides)}\n  {error}\n  again:    {again}", file=sys.stderr)
+        print(mask(f"\nfailed: {' '.join(outcome.overrides)}\n  {error}\n  again:    {again}"), file=sys.stderr)
     if stopped is not None:
         goes_on = "; the same command goes on from here" if name == "train" else ""
         print(f"\n{REASONS.get(stopped, 'stopped')}{goes_on}", file=sys.stderr)

@@ -66,6 +66,9 @@ def _guarded(task: Callable[[Any], Rows], config: Any, overrides: list[str], sta
             "ask their owner for chmod -R a+rX on them, or give another folder",
         )
         return JobOutcome(overrides, error=str(denied))
+    except (FileExistsError, NotADirectoryError) as error:
+        refused = ConfigError(f"{error.filename}: {error.strerror}", "a folder", "move the file away, or name another")
+        return JobOutcome(overrides, error=str(refused))
     except Exception as error:
         log.exception("unexpected error")
         return JobOutcome(overrides, error=f"{type(error).__name__}: {error}")

@@ -43,7 +43,7 @@ class TuneConfig(RecipeConfig):
     space: Any = None  # a mapping; Hydra takes new keys only in place of null
     trials: int = MISSING
     startup: int = MISSING
-    storage: str = MISSING
+    storage: str | None = None
 
 
 @dataclass

@@ -71,9 +71,7 @@ def sync_store(store: OOFStore, tracker: GuardedTracker, seconds: float = float(
     turns; one that has waited or worked for `seconds` leaves the rest to the next.
     """
     count, end = 0, time.monotonic() + seconds
-    locks = store.root / "locks"
-    locks.mkdir(parents=True, exist_ok=True)
-    with suppress(TimeoutError), FileLock(locks / "sync.lock", timeout=seconds), tracker.catching_up():
+    with suppress(TimeoutError), _turn(store.root / "locks", seconds, tracker), tracker.catching_up():
         for split in store.splits():
             with _naming_damage(split):
                 for name in split.member_names():
@@ -83,6 +81,19 @@ def sync_store(store: OOFStore, tracker: GuardedTracker, seconds: float = float(
                         count += tracker.attempt(partial(sync_member, split, split.member(name))) or 0
                 count += tracker.attempt(partial(sync_blend, split)) or 0
     return count
+
+
+@contextmanager
+def _turn(locks: Path, seconds: float, tracker: GuardedTracker) -> Iterator[None]:
+    """Wait until no other process of this disk syncs; TimeoutError where one does for longer, or where none can."""
+    try:
+        locks.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(locks / "sync.lock").acquire(timeout=seconds)
+    except OSError as error:
+        tracker.note_failure(error)
+        raise TimeoutError from error
+    with lock:
+        yield
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from tests.helpers.examples import SPEC, run_result
 
 
 def guarded(connect: Callable[[], MlflowTracker], root: Path) -> GuardedTracker:
-    return GuardedTracker(connect, root / "locks" / "unsynced", "python -m prefens.sync")
+    return GuardedTracker(connect, root / "locks" / "unsynced", str(root / "mlflow.db"), "python -m prefens.sync")
 
 
 SUMMARY = MemberSummary({"oof_log_loss": 1.0}, "a note", None, 1.0, 2.0, finished=True)

@@ -4,6 +4,7 @@ import json
 import logging
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from prefens.data.sources import FileSource
 from prefens.data.text.settings import TextSettings
 from prefens.ensemble.base import Blender
 from prefens.ensemble.registry import restore
-from prefens.inference.predictor import Predictor, stored_blender
+from prefens.inference.predictor import Predictor, read_predictor, stored_blender
 from prefens.members.encoder import EncoderMember
 from prefens.members.style import StyleMember
 from prefens.members.training.settings import Mode, Save, TrainingSettings
@@ -24,7 +25,7 @@ from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import OOFStore
 from prefens.store.split_store import SplitStore
 from prefens.store.tracking.tracker import NoTracker
-from tests.helpers.examples import make_pairs, write_csv
+from tests.helpers.examples import make_blend, make_pairs, write_csv
 
 
 def voted(*weights: float) -> Blender:
@@ -67,13 +68,31 @@ def test_a_member_is_the_mean_of_its_fold_models(split: SplitStore) -> None:
     np.testing.assert_allclose(predictor.member_probabilities(spec, pairs), expected)
 
 
-def test_a_blend_names_its_method() -> None:
-    state = voted(1.0).state()
-    blend = {"best": "log_loss", "members": [{"member": "a"}], "methods": [{"method": "log_loss", "state": state}]}
-    name, members, blender = stored_blender(blend, "best")
-    assert (name, members, blender.state()) == ("log_loss", ["a"], state)
+def test_a_blend_names_its_method(split: SplitStore) -> None:
+    blend = make_blend(split, {"a": 1.0}, "seed_average")
+    name, members, blender = stored_blender(split.blend_path, "best")
+    assert (name, members, blender.state()) == ("seed_average", ["a"], blend["methods"][0]["state"])
     with pytest.raises(StoreError, match="greedy"):
-        stored_blender(blend, "greedy")
+        stored_blender(split.blend_path, "greedy")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("method", 1), ("members", []), ("members", ["a", "a"]), ("members", "a"), ("k", 0), ("k", 1.5), ("k", True),
+        ("prior", [0.5, 0.5, 0.5]), ("prior", [1.0]), ("prior", [1.5, -0.5, 0.0]), ("prior", [float("nan")] * 3),
+        ("prior", "x"), ("state", None), ("state", {"method": "os.system"}), ("state", voted(0.5, 0.5).state()),
+        ("state", {"method": "soft_vote", "members": 1, "weights": [float("inf")]}),
+    ],
+)  # fmt: skip
+def test_a_saved_predictor_of_another_form_is_refused_by_name(tmp_path: Path, field: str, value: Any) -> None:
+    content = {"method": "soft_vote", "members": ["a"], "state": voted(1.0).state(), "k": 2, "prior": [0.5, 0.25, 0.25]}
+    path = tmp_path / "predictor.json"
+    path.write_text(json.dumps(content))
+    assert read_predictor(path)[0].k == 2
+    path.write_text(json.dumps(content | {field: value}))
+    with pytest.raises(StoreError, match=str(path)):
+        read_predictor(path)
 
 
 def test_a_saved_predictor_needs_no_store(split: SplitStore, tmp_path: Path) -> None:
