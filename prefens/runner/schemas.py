@@ -142,6 +142,7 @@ class ServeConfig:
     host: str = MISSING
     port: int = MISSING
     max_megabytes: float = MISSING
+    max_rows: int = MISSING
     timeout: int = MISSING
     threads: int | None = None
 

@@ -17,11 +17,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from prefens.core.errors import StoreError
+from prefens.core.errors import ConfigError, StoreError
 from prefens.core.types import Floats, Pairs
 from prefens.data.frame import load_frame
 from prefens.inference.predictor import Predictor
-from prefens.inference.serving import TURN, Gate, ServedModel
+from prefens.inference.serving import TURN, Gate, Limits, ServedModel, serve
 from prefens.store.oof_store import OOFStore
 from tests.helpers.commands import prefens
 from tests.helpers.examples import make_pairs, write_csv
@@ -29,6 +29,7 @@ from tests.helpers.examples import make_pairs, write_csv
 TestClient = pytest.importorskip("starlette.testclient").TestClient
 COLUMNS = ["winner_model_a", "winner_model_b", "winner_tie"]
 LIMIT = 100_000  # bytes
+ROWS = 9 * TURN
 
 
 class Recorded:
@@ -47,7 +48,7 @@ class Recorded:
 
 
 def client(predictor: Any, seconds: int = 30) -> Any:
-    return TestClient(Gate(ServedModel(predictor), LIMIT, seconds), raise_server_exceptions=False)
+    return TestClient(Gate(ServedModel(predictor), Limits(LIMIT / 1e6, ROWS, seconds)), raise_server_exceptions=False)
 
 
 def records(count: int) -> list[dict[str, Any]]:
@@ -81,6 +82,7 @@ def test_a_body_above_the_limit_is_refused_with_or_without_its_length() -> None:
         answer = to.post("/invocations", content=content, headers=said | more)
         assert answer.status_code == 413
         assert answer.json()["error"] == "a body of more than 0.1 MB"
+    assert post(to, records(ROWS + 1)).json()["error"] == f"{ROWS + 1} rows"
     assert post(to, records(1)).status_code == 200
     assert recorded.turns == [1]
 
@@ -117,7 +119,7 @@ def test_a_large_request_gives_way_to_others_after_each_turn() -> None:
 
 def test_a_late_answer_is_json_and_nobody_works_on_it_any_longer(caplog: pytest.LogCaptureFixture) -> None:
     to = client(recorded := Recorded(lambda count: time.sleep(0.7)), seconds=1)
-    answer = post(to, records(9 * TURN))
+    answer = post(to, records(ROWS))
     assert (answer.status_code, answer.json()["error"]) == (504, "no answer within 1 seconds")
     time.sleep(1)
     assert len(recorded.turns) <= 3
@@ -125,9 +127,9 @@ def test_a_late_answer_is_json_and_nobody_works_on_it_any_longer(caplog: pytest.
 
 def test_the_end_of_the_server_ends_what_waits() -> None:
     model = ServedModel(Recorded())  # type: ignore[arg-type]
-    with TestClient(Gate(model, LIMIT, 30)) as to:
+    with TestClient(Gate(model, Limits(1, 1, 30))) as to:
         assert post(to, records(1)).status_code == 200
-    with pytest.raises(RuntimeError):
+    with pytest.raises(TimeoutError):
         model.predict({name: [["x"]] for name in ("prompt", "response_a", "response_b")}, {"until": np.inf})
 
 
@@ -200,13 +202,14 @@ def test_the_server_answers_as_predict_does(server: str, folder: Path) -> None:
     assert not (folder / "was_run").exists()
 
 
-def test_wrong_settings_are_refused_before_a_model_is_loaded(folder: Path) -> None:
-    for setting, message in (
-        ("port=99999", "port=99999"),
-        ("host=203.0.113.1", "host=203.0.113.1"),
-        ("max_megabytes=0", "max_megabytes=0"),
-        ("model=nowhere", "nowhere"),
-    ):
-        said = prefens("serve", setting, cwd=folder, fails=True).stderr
-        assert message in said
+@pytest.mark.parametrize(("host", "port"), [("127.0.0.1", 99999), ("203.0.113.1", 0), ("no such host", 0)])
+def test_where_it_can_not_listen_is_refused(host: str, port: int) -> None:
+    with pytest.raises(ConfigError, match=f"host={host} port={port}"):
+        serve(Recorded(), host, port, Limits(1, 1, 1))  # type: ignore[arg-type]
+
+
+def test_wrong_settings_are_refused(tmp_path: Path) -> None:
+    for setting in ("max_megabytes=0", "max_rows=0", "timeout=0", "model=nowhere"):
+        said = prefens("serve", setting, cwd=tmp_path, fails=True).stderr
+        assert setting.removeprefix("model=") in said
         assert "Traceback" not in said
