@@ -9,9 +9,10 @@ import signal
 import socket
 import time
 from collections.abc import Mapping
-from concurrent.futures import CancelledError, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from prefens.core.errors import ConfigError
+from prefens.core.types import Floats, Pairs
 from prefens.data.frame import load_frame
 from prefens.data.request import RequestError, as_frame, read_request
 from prefens.inference.predictor import Predictor
@@ -33,7 +35,7 @@ log = logging.getLogger(__name__)
 PATH = "/invocations"
 TURN = 64  # pairs that a request predicts before the next request has its turn
 READING_THREADS = 2  # requests that are parsed and checked at once
-SECONDS_TO_STOP = 5
+SECONDS_TO_STOP = 30  # one turn of a large model may take that long
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class ServedModel:
     def __init__(self, predictor: Predictor) -> None:
         self._predictor = predictor
         self._turns = ThreadPoolExecutor(1, "predict")  # its queue is first come, first served
-        self._closed = False
+        self.closed = False
 
     def predict(self, columns: Mapping[str, list[Any]], params: Mapping[str, Any]) -> pd.DataFrame:
         """Return what `PreferenceModel.predict` does.
@@ -90,23 +92,25 @@ class ServedModel:
             log_malformed(loaded)
             probabilities = np.tile(self._predictor.prior, (len(frame), 1))
             for start in range(0, len(loaded.pairs), TURN):
-                if self._closed or time.monotonic() > params["until"]:
-                    raise TimeoutError(f"{start} of {len(loaded.pairs)} pairs were predicted in time")
                 part = np.arange(start, min(start + TURN, len(loaded.pairs)))
-                turn = self._turns.submit(self._predictor.predict_pairs, loaded.pairs.take(part))
+                turn = self._turns.submit(self._predict, loaded.pairs.take(part), params["until"])
                 probabilities[loaded.rows[part]] = turn.result()
             return answer(frame, probabilities)
-        except (TimeoutError, CancelledError) as error:
-            log.warning("a request was given up: %s", error)
+        except TimeoutError:
+            log.warning("a request of %d rows was given up", len(frame))
             raise
         except Exception:
             log.exception("a request failed")  # MLflow would tell the client alone
             raise
 
+    def _predict(self, pairs: Pairs, until: float) -> Floats:
+        if self.closed or time.monotonic() > until:
+            raise TimeoutError
+        return self._predictor.predict_pairs(pairs)
+
     def close(self) -> None:
-        """Let requests that still have turns to wait for fail."""
-        self._closed = True
-        self._turns.shutdown(wait=False, cancel_futures=True)
+        """Give no more turns: requests that wait for one fail."""
+        self.closed = True
 
 
 class Gate:
@@ -131,8 +135,6 @@ class Gate:
         """Handle what ASGI calls a connection: a request, or the server's life."""
         if scope["type"] != "http" or scope["path"] != PATH or scope["method"] != "POST":
             await self._app(scope, receive, send)
-            if scope["type"] == "lifespan":  # the server stops
-                self._model.close()
             return
         try:
             async with asyncio.timeout(self._limits.seconds):
@@ -183,6 +185,8 @@ class Gate:
         await self._app({**scope, "headers": [(b"content-type", b"application/json")]}, replay, answer_or_refuse)
 
     def _failure(self, status: int) -> RequestError:
+        if self._model.closed:
+            return RequestError("the server stops", "a server that runs", "send the request again later", status=503)
         if status == 504:
             late = f"no answer within {self._limits.seconds} seconds"
             return RequestError(late, "fewer rows, or more time", "send the rows in several requests", status=status)
@@ -237,12 +241,24 @@ def serve(predictor: Predictor, host: str, port: int, limits: Limits) -> None:
         raise ConfigError(came, "an address of this machine and a free port", "try port=5001") from error
     with listening:
         predictor.load_all()
-        gate = Gate(ServedModel(predictor), limits)
-        options = uvicorn.Config(gate, log_level="warning", timeout_graceful_shutdown=SECONDS_TO_STOP, lifespan="on")
+        model = ServedModel(predictor)
+        options = uvicorn.Config(Gate(model, limits), log_level="warning", timeout_graceful_shutdown=SECONDS_TO_STOP)
+        server = _Server(options, model)
         name = f"[{host}]" if ":" in host else host
         address = f"http://{name}:{listening.getsockname()[1]}"
         print(f"{predictor.method} of {', '.join(predictor.used)}\nPOST {address}{PATH} (Ctrl-C stops it)", flush=True)
-        server = uvicorn.Server(options)
         for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn sends them on to the handlers that it found
             signal.signal(number, server.handle_exit)
         server.run([listening])
+
+
+class _Server(uvicorn.Server):
+    """A server that lets its model stop as soon as a signal comes."""
+
+    def __init__(self, options: uvicorn.Config, model: ServedModel) -> None:
+        super().__init__(options)
+        self._model = model
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._model.close()
+        super().handle_exit(sig, frame)

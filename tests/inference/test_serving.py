@@ -125,12 +125,22 @@ def test_a_late_answer_is_json_and_nobody_works_on_it_any_longer(caplog: pytest.
     assert len(recorded.turns) <= 3
 
 
-def test_the_end_of_the_server_ends_what_waits() -> None:
-    model = ServedModel(Recorded())  # type: ignore[arg-type]
-    with TestClient(Gate(model, Limits(1, 1, 30))) as to:
-        assert post(to, records(1)).status_code == 200
-    with pytest.raises(TimeoutError):
-        model.predict({name: [["x"]] for name in ("prompt", "response_a", "response_b")}, {"until": np.inf})
+def test_a_server_that_stops_gives_no_more_turns() -> None:
+    started, stopped = threading.Event(), threading.Event()
+
+    def act(count: int) -> None:
+        started.set()
+        assert stopped.wait(20)
+
+    model = ServedModel(recorded := Recorded(act))  # type: ignore[arg-type]
+    to = TestClient(Gate(model, Limits(1, ROWS, 30)))
+    with ThreadPoolExecutor(1) as clients:
+        large = clients.submit(post, to, records(ROWS))
+        assert started.wait(20)
+        model.close()
+        stopped.set()
+        assert (large.result().status_code, large.result().json()["error"]) == (503, "the server stops")
+    assert recorded.turns == [TURN]
 
 
 @pytest.fixture(scope="module")
