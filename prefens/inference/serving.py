@@ -19,13 +19,13 @@ import numpy as np
 import pandas as pd
 import uvicorn
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from prefens.core.errors import ConfigError
 from prefens.core.types import Floats, Pairs
 from prefens.data.frame import load_frame
-from prefens.data.request import RequestError, as_frame, read_request
+from prefens.data.request import RequestError, as_frame, read_request, too_large
 from prefens.inference.predictor import Predictor
 from prefens.inference.saved_model import answer, log_malformed
 from prefens.store.tracking.scoring import scoring_app
@@ -146,23 +146,27 @@ class Gate:
             await _refuse(RequestError(late, "a whole body", "send it again", status=408), scope, receive, send)
         except RequestError as error:
             await _refuse(error, scope, receive, send)
+        except Exception:
+            log.exception("a request could not be read")
+            await _refuse(self._failure(500), scope, receive, send)
         else:
             await self._forward(body, scope, receive, send)
 
     async def _read(self, request: Request) -> bytes:
         """Return the body that MLflow's app gets: JSON whose inputs are columns that were checked."""
         most = round(self._limits.megabytes * 1e6)
-        too_large = _too_large(f"a body of more than {self._limits.megabytes:g} MB", "max_megabytes")
+        megabytes = f"{self._limits.megabytes:g} MB"
+        above = too_large(f"a body of more than {megabytes}", f"{megabytes} or less", "max_megabytes")
         size = int(request.headers.get("content-length", 0))
         if size > most and "expect" in request.headers:  # the client waits for leave to send it
-            raise too_large
+            raise above
         body, size = bytearray(), 0
         async for chunk in request.stream():  # to its end: most clients read no answer before they have sent all
             size += len(chunk)
             if size <= most:
                 body += chunk
         if size > most:
-            raise too_large
+            raise above
         check = partial(_check, bytes(body), request.headers.get("content-type", ""), self._limits.rows)
         return await asyncio.get_running_loop().run_in_executor(self._readers, check)
 
@@ -190,21 +194,12 @@ class Gate:
         if status == 504:
             late = f"no answer within {self._limits.seconds} seconds"
             return RequestError(late, "fewer rows, or more time", "send the rows in several requests", status=status)
-        return RequestError("the model failed", "an answer", "look into the server's log", status=500)
+        return RequestError("the server failed", "an answer", "look into the server's log", status=500)
 
 
-def _check(body: bytes, content_type: str, most_rows: int) -> bytes:
+def _check(body: bytes, content_type: str, max_rows: int) -> bytes:
     """Return a request's columns as JSON."""
-    columns = read_request(body, content_type).columns
-    rows = len(next(iter(columns.values())))
-    if rows > most_rows:
-        raise _too_large(f"{rows} rows", "max_rows")
-    return json.dumps(columns).encode()
-
-
-def _too_large(came: str, setting: str) -> RequestError:
-    do = f"send the rows in several requests, or start the server with another {setting}"
-    return RequestError(came, "fewer", do, status=413)
+    return json.dumps(read_request(body, content_type, max_rows).columns).encode()
 
 
 def _with_deadline(columns: bytes, seconds: int) -> bytes:
@@ -213,7 +208,8 @@ def _with_deadline(columns: bytes, seconds: int) -> bytes:
 
 
 async def _refuse(error: RequestError, scope: Scope, receive: Receive, send: Send) -> None:
-    await JSONResponse(error.as_dict(), error.status)(scope, receive, send)
+    content = json.dumps(error.as_dict())  # in ASCII: what came may have halves of surrogate pairs
+    await Response(content, error.status, media_type="application/json")(scope, receive, send)
 
 
 def serve(predictor: Predictor, host: str, port: int, limits: Limits) -> None:

@@ -92,9 +92,22 @@ def test_a_failing_model_is_reported_to_the_log_and_no_path_to_the_client(caplog
         raise StoreError("/srv/secret/fold-0: no stored model", "one", "train")
 
     answer = post(client(Recorded(fail)), records(1))
-    assert (answer.status_code, answer.json()["error"]) == (500, "the model failed")
+    assert (answer.status_code, answer.json()["error"]) == (500, "the server failed")
     assert "secret" not in answer.text
     assert "secret" in caplog.text
+
+
+def test_every_refusal_is_json() -> None:
+    to = client(Recorded())
+    for body in (
+        b'{"\\ud800": 1}',
+        b'[{"id": {"\\udfff": 1}, "prompt": 1, "response_a": 1, "response_b": 1}]',
+        b"\xff",
+        b"",
+    ):
+        answer = to.post("/invocations", content=body, headers={"Content-Type": "application/json"})
+        assert answer.status_code == 400
+        assert {"error", "expected", "to_do"} <= answer.json().keys()
 
 
 def test_a_large_request_gives_way_to_others_after_each_turn() -> None:
