@@ -12,6 +12,7 @@ from pathlib import Path
 from prefens.core.errors import ConfigError
 from prefens.core.files import atomic_write, write_json
 from prefens.core.hashing import short
+from prefens.inference.kaggle_inputs import MARKER
 from prefens.inference.predictor import Predictor
 from prefens.store.integrity import write_manifest
 from prefens.store.split_store import SplitStore
@@ -20,7 +21,6 @@ log = logging.getLogger(__name__)
 
 PROJECT = Path(__file__).resolve().parents[2]  # the checkout
 NOTEBOOK = Path(__file__).resolve().parent / "templates" / "submission.ipynb"
-MARKER = "prefens-bundle.json"  # by which the notebook finds the bundle
 
 
 def make_bundle(split: SplitStore, method: str, packages: Sequence[str], out: Path) -> dict[str, object]:

@@ -13,6 +13,7 @@ import hydra
 from prefens.core import shutdown
 from prefens.core.credentials import keep_login, mask
 from prefens.core.errors import ConfigError
+from prefens.core.output import guard_output
 from prefens.members.training import distributed
 from prefens.runner import help as help  # it registers what --help shows
 from prefens.runner.callbacks import SweepCallback
@@ -33,8 +34,9 @@ def run(name: str, task: Callable[[Any], Rows], finish: Callable[[Rows], None] |
     One failed job does not end a sweep, nor does one whose process is killed. Every job of a sweep leaves its rows,
     or its error, in a file, so that jobs in other processes are counted too; `finish` receives the rows of all.
     Exit codes: 1 for failures, 3 where a blend lacks members of the stored one, 130 after Ctrl-C, 143 after
-    SIGTERM, 75 where the time budget is spent.
+    SIGTERM, 75 where the time budget is spent. Whether its output can be printed changes none of them.
     """
+    guard_output()
     # Hydra writes settings into files, and this module prints them.
     sys.argv[1:] = [keep_login(each) if "tracking.uri=" in each else each for each in sys.argv[1:]]
     for argument in sys.argv[1:]:
