@@ -99,8 +99,8 @@ def number(cell: Any) -> float:
 
 def flag(cell: Any) -> float:
     """Return the number in a cell that may also say true or false, in any file type."""
-    truth = {"true": 1.0, "false": 0.0}.get(str(cell).strip().lower()) if isinstance(cell, bool | str) else None
-    return number(cell) if truth is None else truth
+    value = number(cell)
+    return value if value == value else {"true": 1.0, "false": 0.0}.get(str(cell).strip().lower(), value)
 
 
 def shown(cell: Any) -> str:
