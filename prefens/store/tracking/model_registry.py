@@ -89,9 +89,8 @@ def find_model(backend: MlflowBackend, address: str) -> Path:
 
 def _create_name(backend: MlflowBackend, name: str) -> None:
     try:
-        if not backend.client.search_registered_models(f"name = '{name}'"):
-            backend.client.create_registered_model(name)
-    except MlflowException as error:  # another machine was faster
+        backend.client.create_registered_model(name)
+    except MlflowException as error:  # an earlier blend, or another machine
         if error.error_code != ALREADY_EXISTS:
             raise
 

@@ -1,0 +1,69 @@
+"""Settings before Hydra reads them: ~ is the home folder, and a refusal shows the quotes that work."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from prefens.core.errors import ConfigError
+from prefens.runner.overrides import prepare
+
+
+@pytest.mark.parametrize(
+    ("argument", "expected"),
+    [
+        ("data.path=~/a.csv", "data.path=/home/me/a.csv"),
+        ('data.path="~/a.csv"', 'data.path="/home/me/a.csv"'),
+        ("data.path='~/a b.csv'", "data.path='/home/me/a b.csv'"),
+        ("tracking.root=~", "tracking.root=/home/me"),
+        ("data.extra=[~/a.csv,'~/b.csv']", "data.extra=[/home/me/a.csv,'/home/me/b.csv']"),
+        ("members={a: ~/a.csv, b: '~/b.csv'}", "members={a: /home/me/a.csv, b: '/home/me/b.csv'}"),
+        ("data.path=~/a.csv,~/b.csv", "data.path=/home/me/a.csv,/home/me/b.csv"),
+        ("~folds.k", "~folds.k"),
+        ("+out=x/'~'", None),
+        ("data.path=a/b.csv", "data.path=a/b.csv"),
+        ("--config-dir=~x (1)", "--config-dir=~x (1)"),
+        ("seed=0,1,2", "seed=0,1,2"),
+    ],
+)
+def test_home(monkeypatch: pytest.MonkeyPatch, argument: str, expected: str | None) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    if expected is None:
+        with pytest.raises(ConfigError):
+            prepare([argument])
+    else:
+        assert prepare([argument]) == [expected]
+
+
+REFUSED = ["a=b.csv", "a (1).csv", "数据.csv", "it's.csv", "x#1.csv", "a;b", 'a"b.csv', "~x/ä b.csv", "[x].csv"]
+
+
+@pytest.mark.parametrize("value", REFUSED)
+def test_a_refusal_shows_the_quotes_that_work(value: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        prepare([f"data.path={value}"])
+    assert caught.value.came.startswith(f"data.path={value}: ")
+    argument = shlex.split(caught.value.do.partition("shell: ")[2])
+    assert prepare(argument) == argument
+    assert OverridesParser.create().parse_override(argument[0]).value() == value
+
+
+def test_lists_and_mappings_are_quoted_item_by_item() -> None:
+    for given, expected in (
+        ("data.extra=[a.csv,a (1).csv]", 'data.extra=[a.csv,"a (1).csv"]'),
+        ("members={a: x=1.csv, b: y.csv}", 'members={a: "x=1.csv", b: y.csv}'),
+    ):
+        with pytest.raises(ConfigError, match=re.escape(shlex.quote(expected))):
+            prepare([given])
+
+
+def test_what_cannot_be_mended_gets_a_pattern() -> None:
+    with pytest.raises(ConfigError, match=r"quote each path.*'members=\"a path\"'"):
+        prepare(["members={a b=: x, (}"])
+
+
+def test_paths_may_be_as_they_are(tmp_path: Path) -> None:
+    arguments = [f"data.path={tmp_path}/a b.csv", "-m", "seed=1", "train.csv"]
+    assert prepare(arguments) == arguments
