@@ -47,6 +47,8 @@ def _refusal(argument: str) -> str | None:
 
 def _advice(argument: str) -> str:
     name, _, value = argument.partition("=")
+    if value[:1] + value[-1:] not in ("[]", "{}") and value[:1] in ("[", "{"):
+        return f"the shell has cut it at a space: quote the whole for it, '{name}={value} ...'"
     candidate = f"{name}={_with_quotes(value)}"
     if _refusal(candidate):
         return f"quote each path, for Hydra and for the shell: '{name}=\"a path\"'"

@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 
 from prefens.core.errors import ConfigError
-from prefens.core.files import atomic_write, check_writable, link_tree, recover, remove_stale_tmp, write_json
+from prefens.core.files import (
+    atomic_write,
+    check_folder,
+    check_writable,
+    link_tree,
+    recover,
+    remove_stale_tmp,
+    write_json,
+)
 
 KILLED = """
 import os, signal, sys
@@ -57,6 +65,16 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match=f"out={tmp_path}/file/below"):
         check_writable(tmp_path / "file" / "below", "out")
+
+
+def test_a_file_in_a_folder_s_place_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for folder in (None, tmp_path, tmp_path / "new" / "below"):
+        check_folder(folder and str(folder), "out")
+    assert not (tmp_path / "new").exists()
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(ConfigError, match=f"out={folder}: {tmp_path}/file is a file"):
+            check_folder(str(folder), "out")
 
 
 @pytest.mark.parametrize("links", [True, False])
