@@ -101,19 +101,21 @@ def concatenate(name: str, tables: Sequence[RawTable]) -> RawTable:
 
 
 def _as_text(piece: pa.Array) -> pa.Array:
-    """Return bytes as text where all are UTF-8, and text as bytes where some is not, so that rows can be named."""
+    """Return bytes as text where all are UTF-8, and text as bytes where some is not, so that rows can be named.
+
+    ArrowInvalid where the piece is damaged, so that its cells can't be read safely.
+    """
     if pa.types.is_fixed_size_binary(piece.type):
         piece = piece.cast(pa.binary())
-    if pa.types.is_binary(piece.type) or pa.types.is_large_binary(piece.type):
-        try:
-            return piece.cast(pa.large_string())
-        except pa.ArrowInvalid:
-            return piece
-    if pa.types.is_string(piece.type) or pa.types.is_large_string(piece.type):
-        try:
-            piece.validate(full=True)
-        except pa.ArrowInvalid:
-            return piece.cast(pa.large_binary())
-    else:
-        piece.validate(full=True)
-    return piece
+    text = {pa.binary(): pa.string(), pa.large_binary(): pa.large_string()}
+    as_bytes = {kind: own for own, kind in text.items()}
+    piece = piece.view(as_bytes.get(piece.type, piece.type))
+    piece.validate(full=True)
+    if piece.type not in text:
+        return piece
+    try:
+        readable = piece.view(text[piece.type])
+        readable.validate(full=True)
+    except pa.ArrowInvalid:
+        return piece
+    return readable

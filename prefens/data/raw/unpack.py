@@ -21,7 +21,16 @@ RATIO = 100  # a larger one may unpack to so many times its size; texts reach 10
 MAX_BYTES = 4 << 30  # what none may unpack to
 MAX_LAYERS = 3  # a zip of a gzip, say
 CHUNK = 1 << 20
-DAMAGES = (EOFError, OSError, ValueError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError)
+DAMAGES = (
+    EOFError,
+    OSError,
+    ValueError,
+    zlib.error,
+    lzma.LZMAError,
+    zipfile.BadZipFile,
+    NotImplementedError,
+    MemoryError,
+)
 
 OPENERS: dict[str, Callable[[Any], Any]] = {
     "gzip": partial(gzip.GzipFile, None, "rb", 9),
@@ -48,9 +57,8 @@ def unpack(source: Source) -> Source:
             with source.open() as stream, _opened(source, kind, stream) as inner:
                 content = _read(source, kind, inner, stream.size())
         except DAMAGES as error:
-            raise source.refusal(
-                f"damaged {kind}: {str(error).splitlines()[0] if str(error) else 'cut off'}"
-            ) from error
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            raise source.refusal(f"damaged {kind}: {reason}") from error
         source = Source(source.name, pa.py_buffer(content))
     raise source.refusal(f"compressed more than {MAX_LAYERS} times", do="unpack it first")
 

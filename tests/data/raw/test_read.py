@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pandas as pd
@@ -151,6 +152,27 @@ def test_what_is_no_table_is_named_without_its_bytes(tmp_path: Path, reason: str
     assert message.startswith(str(path))
     assert message.replace("\n", "").isprintable()
     assert len(message) < len(str(path)) + 600
+
+
+def test_mutants_are_read_or_refused_by_name(tmp_path: Path, example: tuple[pd.DataFrame, Pairs]) -> None:
+    random = Random(0)
+    contents = [pack(made(example[0])) for made in TYPES.values() for pack in PACKINGS.values()]
+    pieces = [b'"', b",", b"\n", b"\0", b"\r", b"\t", b"{", b"]", b"\xff\xfe", b"NaN", b"\\ud800", bytes(9)]
+    refused: list[str] = []
+    for _ in range(1000):
+        content = bytearray(random.choice(contents))
+        for _ in range(random.choice([1, 1, 3])):
+            place = random.randrange(min(len(content), random.choice([20, 200, 10**6])))
+            content[place : place + random.choice([0, 1, 1, 9, 10**6])] = random.choice([*pieces, content[-40:]])
+        path = written(tmp_path / "mutant", bytes(content))
+        try:
+            loaded = load_pairs(path, strict=False)
+        except DataError as error:
+            refused.append(str(error))
+        else:
+            assert len(loaded.rows) + len(loaded.problems) == len(loaded.ids)
+    assert 300 < len(refused) < 1000
+    assert all(message.startswith(str(path)) for message in refused)
 
 
 def test_a_header_of_many_characters_is_a_message(tmp_path: Path) -> None:
