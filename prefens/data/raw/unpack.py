@@ -17,20 +17,12 @@ from prefens.data.raw.kinds import packed_kind
 from prefens.data.raw.source import Source
 
 FREE_BYTES = 256 << 20  # that any file may unpack to
-RATIO = 100  # a larger one may unpack to so many times its size; texts reach 10
+RATIO = 50  # a larger one may unpack to so many times its size; texts reach 10
 MAX_BYTES = 4 << 30  # what none may unpack to
 MAX_LAYERS = 3  # a zip of a gzip, say
 CHUNK = 1 << 20
-DAMAGES = (
-    EOFError,
-    OSError,
-    ValueError,
-    zlib.error,
-    lzma.LZMAError,
-    zipfile.BadZipFile,
-    NotImplementedError,
-    MemoryError,
-)
+DAMAGES = (EOFError, OSError, ValueError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
+LIMITS = (NotImplementedError, MemoryError)  # a rare method; a dictionary that is larger than the memory
 
 OPENERS: dict[str, Callable[[Any], Any]] = {
     "gzip": partial(gzip.GzipFile, None, "rb", 9),
@@ -46,7 +38,7 @@ def unpack(source: Source) -> Source:
     Raises
     ------
     DataError
-        Where the file is damaged, holds several files, or unpacks to more than a bound: 256 MiB, or 100 times its size
+        Where the file is damaged, holds several files, or unpacks to more than a bound: 256 MiB, or 50 times its size
         where that is more, and never more than 4 GiB.
     """
     for _ in range(MAX_LAYERS):
@@ -56,7 +48,7 @@ def unpack(source: Source) -> Source:
         try:
             with source.open() as stream, _opened(source, kind, stream) as inner:
                 content = _read(source, kind, inner, stream.size())
-        except DAMAGES as error:
+        except (*DAMAGES, *LIMITS) as error:
             reason = next(iter(str(error).splitlines()), type(error).__name__)
             raise source.refusal(f"damaged {kind}: {reason}") from error
         source = Source(source.name, pa.py_buffer(content))

@@ -159,7 +159,7 @@ def test_mutants_are_read_or_refused_by_name(tmp_path: Path, example: tuple[pd.D
     contents = [pack(made(example[0])) for made in TYPES.values() for pack in PACKINGS.values()]
     pieces = [b'"', b",", b"\n", b"\0", b"\r", b"\t", b"{", b"]", b"\xff\xfe", b"NaN", b"\\ud800", bytes(9)]
     refused: list[str] = []
-    for _ in range(1000):
+    for _ in range(400):
         content = bytearray(random.choice(contents))
         for _ in range(random.choice([1, 1, 3])):
             place = random.randrange(min(len(content), random.choice([20, 200, 10**6])))
@@ -171,7 +171,7 @@ def test_mutants_are_read_or_refused_by_name(tmp_path: Path, example: tuple[pd.D
             refused.append(str(error))
         else:
             assert len(loaded.rows) + len(loaded.problems) == len(loaded.ids)
-    assert 300 < len(refused) < 1000
+    assert 100 < len(refused) < 400
     assert all(message.startswith(str(path)) for message in refused)
 
 

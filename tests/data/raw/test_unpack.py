@@ -23,7 +23,7 @@ def test_a_bomb_stops_at_the_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     stated = r"train\.csv\.gz: (gzip|xz|zip) of 0\.0 MiB that unpacks to more than 8 MiB"
     with pytest.raises(DataError, match=stated) as error:
         read_table(path, ("id",), ())
-    assert "at most 8 MiB, or 100 times its size and 4 GiB" in str(error.value)
+    assert "at most 8 MiB, or 50 times its size and 4 GiB" in str(error.value)
     assert "unpack it yourself" in error.value.do
 
 
