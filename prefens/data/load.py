@@ -126,8 +126,8 @@ def _refusal(table: RawTable, ids: Strings, problems: Mapping[int, str]) -> Data
     if len(problems) < len(ids):
         return error
     plain = "plain texts, no JSON lists" if all(PLAIN in problem for problem in problems.values()) else ""
-    other = other_format(table.header) or plain
-    came = f"{table.name}: no row can be read; the format seems to be {other or 'another one'}; {error.came}"
+    other, rows = other_format(table.header) or plain, error.came.removeprefix(f"{table.name}: ")
+    came = f"{table.name}: no row can be read; the format seems to be {other or 'another one'}; {rows}"
     do = 'write the texts as JSON lists of turns: ["text"]' if plain else error.do
     return DataError(came, expected, do)
 
