@@ -10,11 +10,9 @@ from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import OmegaConf
 
-from prefens.core import resources, shutdown
+from prefens.core import files, resources, shutdown
 from prefens.core.errors import ConfigError, PrefensError
-from prefens.core.files import check_folder
 from prefens.core.shutdown import Stopped
 from prefens.runner.config import unused_overrides
 from prefens.runner.sweep import JobOutcome, Rows, Sweep
@@ -48,12 +46,12 @@ def _guarded(task: Callable[[Any], Rows], config: Any, overrides: list[str], sta
     """Run the task; errors and requests to stop become outcomes."""
     try:
         shutdown.install()
-        for setting in ("tracking.root", "out"):
-            check_folder(OmegaConf.select(config, setting), setting)
         _limit_resources(config)
         budget = config.get("budget_minutes")
         shutdown.set_deadline(None if budget is None else started + 60 * budget)
         shutdown.check()
+        for setting, folder in (("tracking.root", config.tracking.root), ("out", config.get("out"))):
+            files.check_folder(folder, setting)
         return JobOutcome(overrides, task(config))
     except Stopped as stopped:
         return JobOutcome(overrides, code=stopped.code)

@@ -11,7 +11,6 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
 from prefens.core.errors import ConfigError
-from prefens.core.quoting import quoted
 
 HOME = re.compile(r"""(^[^=]*=|[\[{,:]\s*)(["']?)~(?=[/,\]}"']|$)""")  # where a path can begin
 
@@ -64,3 +63,9 @@ def _with_quotes(value: str) -> str:
         items = [item.partition(":") for item in value[1:-1].split(",")]
         return "{" + ", ".join(f"{name.strip()}: {_with_quotes(item)}" for name, _, item in items) + "}"
     return quoted(value) if _refusal(f"x={value}") else value
+
+
+def quoted(value: str) -> str:
+    """Return a text in the quotes of Hydra's grammar, in which backslashes escape quotes and themselves at the end."""
+    escaped = re.sub(r'(\\*)"', r'\1\1\\"', value)
+    return '"' + re.sub(r"(\\+)$", r"\1\1", escaped) + '"'

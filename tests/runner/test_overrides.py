@@ -6,9 +6,13 @@ from pathlib import Path
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from prefens.core.errors import ConfigError
-from prefens.runner.overrides import prepare
+from prefens.runner.overrides import prepare, quoted
+
+PARSER = OverridesParser.create()
 
 
 @pytest.mark.parametrize(
@@ -47,7 +51,15 @@ def test_a_refusal_shows_the_quotes_that_work(value: str) -> None:
     assert caught.value.came.startswith(f"data.path={value}: ")
     argument = shlex.split(caught.value.do.partition("shell: ")[2])
     assert prepare(argument) == argument
-    assert OverridesParser.create().parse_override(argument[0]).value() == value
+    assert PARSER.parse_override(argument[0]).value() == value
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
+@example("it's")
+@example('a\\"b\\\\')
+@example("null")
+def test_a_quoted_text_is_that_text(text: str) -> None:
+    assert PARSER.parse_override(f"data.path={quoted(text)}").value() == text
 
 
 def test_lists_and_mappings_are_quoted_item_by_item() -> None:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from prefens.core.errors import ConfigError
 from prefens.core.hashing import digest, short
-from prefens.core.quoting import typed
 
 if TYPE_CHECKING:
     from prefens.store.tracking.guarded_tracker import GuardedTracker
@@ -60,6 +59,5 @@ def _guarded(root: str, experiment: str, uri: str | None) -> GuardedTracker:
 
     marker = Path(root).resolve() / "locks" / f"unsynced-{short(digest([experiment, uri]))}"
     settings = "tracking=local" if uri is None else f"tracking=server tracking.uri={uri}"
-    named = f"{typed('tracking.root', root)} {typed('tracking.experiment', experiment)}"
-    command = f"python -m prefens.sync {settings} {named}"
+    command = f"python -m prefens.sync {settings} tracking.root={root} tracking.experiment={experiment}"
     return GuardedTracker(lambda: MlflowTracker(Path(root), experiment, uri), marker, command)
