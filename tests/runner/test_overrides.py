@@ -63,12 +63,12 @@ def test_a_quoted_text_is_that_text(text: str) -> None:
 
 
 def test_lists_and_mappings_are_quoted_item_by_item() -> None:
-    for given, expected in (
+    for typed, expected in (
         ("data.extra=[a.csv,a (1).csv]", 'data.extra=[a.csv,"a (1).csv"]'),
         ("members={a: x=1.csv, b: y.csv}", 'members={a: "x=1.csv", b: y.csv}'),
     ):
         with pytest.raises(ConfigError, match=re.escape(shlex.quote(expected))):
-            prepare([given])
+            prepare([typed])
 
 
 def test_what_the_shell_has_cut_is_told() -> None:
