@@ -192,6 +192,14 @@ def check_writable(folder: Path, setting: str) -> None:
         ) from error
 
 
+def check_folder(folder: str | None, setting: str) -> None:
+    """Check that a folder that a setting names, if any, is there or can be made; ConfigError where a file is there."""
+    place = Path(folder or ".").absolute()
+    there = next((path for path in (place, *place.parents) if path.exists()), place)
+    if not there.is_dir():
+        raise ConfigError(f"{setting}={folder}: {there} is a file", "a folder", f"give another {setting}")
+
+
 def sync(path: Path) -> None:
     """Flush a file's or a folder's bytes to the disk (folders only where the system can)."""
     if path.is_dir() and os.name == "nt":

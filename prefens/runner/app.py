@@ -19,6 +19,7 @@ from prefens.runner import help as help  # it registers what --help shows
 from prefens.runner.callbacks import SweepCallback
 from prefens.runner.config import CONF_DIR
 from prefens.runner.job import run_job
+from prefens.runner.overrides import prepare
 from prefens.runner.sweep import JobOutcome
 from prefens.runner.sweep import Rows as Rows  # the commands' type for what they return
 
@@ -44,6 +45,10 @@ def run(name: str, task: Callable[[Any], Rows], finish: Callable[[Rows], None] |
         if old in RENAMED:
             new = f"{RENAMED[old]}={argument.partition('=')[2]}"
             sys.exit(f"\nfailed: {ConfigError(argument, f'{new}: the setting has another name now', f'give {new}')}")
+    try:
+        sys.argv[1:] = prepare(sys.argv[1:])
+    except ConfigError as error:
+        sys.exit(f"\nfailed: {error}")
     if name != "train" and distributed.world_size() > 1:  # they would wait for each other
         together = f"prefens.{name} in {distributed.world_size()} processes that train together"
         sys.exit(f"\nfailed: {ConfigError(together, 'prefens.train, or one process', 'leave out accelerate launch')}")

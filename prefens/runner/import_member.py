@@ -11,7 +11,7 @@ import numpy as np
 from prefens.core.errors import ConfigError, StoreError
 from prefens.core.fold_run import FoldPredictions
 from prefens.core.metrics import accuracy, log_loss
-from prefens.runner.blend.sources import is_file
+from prefens.data.raw.names import stem
 from prefens.runner.sync import sync_member
 from prefens.store.external import ExternalMember
 from prefens.store.member_spec import MemberSpec
@@ -42,7 +42,7 @@ def import_member(split: SplitStore, tracker: Tracker, member: ExternalMember, f
         For a name that can't be a folder's.
     """
     name = member.name
-    if not name or Path(name).name != name or name.startswith(".") or is_file(name):
+    if not name or Path(name).name != name or name.startswith(".") or stem(Path(name)) != name:
         raise ConfigError(f"name={name!r}", "a name without slashes, leading dot or suffix", "set name=mine, say")
     spec, runs = member.spec(split.folds), member.runs(split.folds)
     stored = _stored(split, spec)

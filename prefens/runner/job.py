@@ -11,7 +11,7 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
-from prefens.core import resources, shutdown
+from prefens.core import files, resources, shutdown
 from prefens.core.errors import ConfigError, PrefensError
 from prefens.core.output import guard_output
 from prefens.core.shutdown import Stopped
@@ -56,6 +56,8 @@ def _guarded(task: Callable[[Any], Rows], config: Any, overrides: list[str], sta
         budget = config.get("budget_minutes")
         shutdown.set_deadline(None if budget is None else started + 60 * budget)
         shutdown.check()
+        for setting, folder in (("tracking.root", config.tracking.root), ("out", config.get("out"))):
+            files.check_folder(folder, setting)
         return JobOutcome(overrides, task(config))
     except Stopped as stopped:
         return JobOutcome(overrides, code=stopped.code)

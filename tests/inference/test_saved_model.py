@@ -174,29 +174,32 @@ def test_a_moved_root_still_has_its_models(root: Path, frame: pd.DataFrame, expe
 
 
 def test_the_next_blend_is_the_best_and_earlier_ones_stay(copied: SplitStore, tmp_path: Path) -> None:
-    tracker = MlflowTracker(tmp_path / "mlflow", "team/prefens")
+    tracker = MlflowTracker(tmp_path / "mlflow", "team/it's prefens")
     saved: dict[float, Path | None] = {}
 
     def log_blend(weight: float) -> None:
         tracker.log_blend("blend", str(weight), {}, {}, [], {}, saved[weight])
 
     def best() -> Any:
-        return tracker.client.get_model_version_by_alias("team-prefens", "best").version
+        return tracker.client.get_model_version_by_alias("team-it's prefens", "best").version
 
     for weight in (0.5, 0.25):
         first, second = (spec.name for spec in copied.members())
         make_blend(copied, {first: weight, second: 1 - weight})
         saved[weight] = save_best(copied)
         log_blend(weight)
-    tracking = Tracking(str(tracker.root), "team/prefens", True)
-    predictors = [model_predictor(f"models:/team-prefens/{version}", tracking) for version in (1, 2)]
+    tracking = Tracking(str(tracker.root), "team/it's prefens", True)
+    predictors = [model_predictor(f"models:/team-it's prefens/{version}", tracking) for version in (1, 2)]
     assert [predictor.blender.state()["weights"][0] for predictor in predictors] == [0.5, 0.25]
     assert best() == 2
     (model, _) = tracker.client.search_logged_models([tracker.experiment_id])
-    assert json.loads(model.tags["mlflow.modelVersions"]) == [{"name": "team-prefens", "version": 2}]
+    assert json.loads(model.tags["mlflow.modelVersions"]) == [{"name": "team-it's prefens", "version": 2}]
     run = tracker.client.get_run(model.source_run_id)
     assert run.outputs.model_outputs[0].model_id == model.model_id
-    stored, logged = (tracker.find_model("models:/team-prefens@best") / "MLmodel", copied.path / "model" / "MLmodel")
+    stored, logged = (
+        tracker.find_model("models:/team-it's prefens@best") / "MLmodel",
+        copied.path / "model" / "MLmodel",
+    )
     assert not stored.samefile(logged)  # it names its run, and the store's copy does not
     log_blend(0.5)  # the same blend made again is the best again, and has no second run
     assert best() == 1

@@ -42,8 +42,8 @@ def load_blend_inputs(sources: BlendSources) -> BlendInputs:
     """
     data = None if sources.source is None else load_data(sources.source)
     digest = None if data is None else data_digest(data.pairs)
-    files = [(path, read_probabilities(path, sources.columns[path.stem])) for path in sources.files]
-    external = [ExternalMember.of(path.stem, *columns) for path, columns in files]
+    read = {name: read_probabilities(path, sources.columns[name]) for name, path in sources.files.items()}
+    external = [ExternalMember.of(name, *columns) for name, columns in read.items()]
     split = _choose_split(sources, digest)
     folds = _make_folds(sources, data) if split is None else split.folds
     specs, missing = _choose_members(split, sources)
