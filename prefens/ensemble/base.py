@@ -99,8 +99,8 @@ class Blender(ABC):
             rows = slice(start, start + BLOCK_ROWS)
             predicted[rows] = self._predict(probabilities[:, rows], None if features is None else features.take(rows))
         if not np.isfinite(predicted).all():
-            rows = int((~np.isfinite(predicted).all(axis=1)).sum())
-            raise BlendError(f"{self.name} gives no probabilities for {rows} rows", "finite numbers", "blend again")
+            lacking = int((~np.isfinite(predicted).all(axis=1)).sum())
+            raise BlendError(f"{self.name} gives no probabilities for {lacking} rows", "finite numbers", "blend again")
         return predicted
 
     @property

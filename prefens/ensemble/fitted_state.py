@@ -25,7 +25,9 @@ def read_count(state: Mapping[str, Any], name: str) -> int:
 def read_value(state: Mapping[str, Any], name: str) -> Floats | float | bool:
     """Return a field that is a number, a truth value or a list of numbers; BlendError for another one."""
     value = state.get(name)
-    if isinstance(value, bool) or is_number(value):
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int | float) and is_number(value):
         return value
     if not isinstance(value, list) or not all(map(is_number, value)):
         raise BlendError(f"state.{name} is {shown(value)}", "finite numbers", DO)
@@ -35,7 +37,7 @@ def read_value(state: Mapping[str, Any], name: str) -> Floats | float | bool:
 def read_number(state: Mapping[str, Any], name: str) -> float:
     """Return a field that is a finite number; BlendError for another one."""
     value = state.get(name)
-    if not is_number(value):
+    if not isinstance(value, int | float) or not is_number(value):
         raise BlendError(f"state.{name} is {shown(value)}", "a finite number", DO)
     return float(value)
 

@@ -46,9 +46,9 @@ def _remove_checkpoints(split: SplitStore, checkpoints: dict[str, Path]) -> None
         for fold in range(split.folds.k):
             key = spec.key(fold)
             checkpoint = checkpoints.get(key.digest[:16])
-            if checkpoint is None or not split.has(spec, fold):
+            stored = split.fold_dir(spec.name, fold) / "run.json"
+            if checkpoint is None or not stored.exists():
                 continue
             with suppress(Busy), acquire(fold_lease(split.root, key), {}):
-                stored = split.fold_dir(spec.name, fold) / "run.json"
                 if checkpoint.stat().st_mtime <= stored.stat().st_mtime:  # else of a fold run that is trained by force
                     checkpoint.unlink()
