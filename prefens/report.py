@@ -20,7 +20,7 @@ def report(settings: ReportConfig) -> app.Rows:
     """Write report.html, model_card.md and figures/, and log them."""
     from prefens.core.errors import ConfigError
     from prefens.data.folds import check_data, data_digest
-    from prefens.ensemble.blend_files import read_blend
+    from prefens.ensemble.files.blend_files import read_blend
     from prefens.inference.checks import swap_gaps
     from prefens.reporting.leaderboard.fold_runs import load_fold_runs
     from prefens.reporting.report import blend_report, data_report, write_report

@@ -26,7 +26,7 @@ from pathlib import Path
 
 import numpy as np
 
-from prefens.core.leases import holder_of
+from prefens.core.leases.leases import holder_of
 from prefens.runner.sync import member_stack
 from prefens.store.oof_store import OOFStore
 from prefens.store.tracking.mlflow_tracker import MlflowTracker

@@ -16,9 +16,9 @@ from typing import Any
 from filelock import FileLock
 
 from prefens.core.errors import ConfigError, StoreError
-from prefens.core.heartbeat import heartbeat, is_beating
-from prefens.core.locks import try_lock
-from prefens.core.processes import machine_id
+from prefens.core.leases.heartbeat import heartbeat, is_beating
+from prefens.core.leases.locks import try_lock
+from prefens.core.leases.processes import machine_id
 
 OLD = "old"  # in a scratch folder: the folder that was replaced; what lies beside it is whole
 WRITER = "writer.lock"  # in a scratch folder: locked and touched by its writer for as long as that lives

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from prefens.core.files import write_json
-from prefens.core.processes import ProcessIdentity
+from prefens.core.leases.processes import ProcessIdentity
 
 Rows = list[dict[str, Any]]
 

@@ -188,7 +188,7 @@ def sync_blend(split: SplitStore, tracker: MlflowTracker) -> int:
     """
     if not split.has_blend() or tracker.has_blend(split.blend()["predictions_digest"]):
         return 0
-    from prefens.ensemble.blend_files import read_blend
+    from prefens.ensemble.files.blend_files import read_blend
     from prefens.inference.saved_model import stored_model  # members take a while to import
 
     files = sorted(path for path in split.blend_dir.rglob("*") if path.is_file() and path.name != MANIFEST)
@@ -198,7 +198,7 @@ def sync_blend(split: SplitStore, tracker: MlflowTracker) -> int:
 
 def log_blend(blend: Blend, files: Sequence[Path], model: Path | None, tracker: MlflowTracker) -> str:
     """Log a blend with its files, blend.json among them, and its saved model; return the id of its run."""
-    from prefens.ensemble.blend_files import blend_tags
+    from prefens.ensemble.files.blend_files import blend_tags
 
     metrics = {
         f"{result.method.replace('+', '-')}_{kind}": value  # MLflow's names have no +

@@ -10,7 +10,7 @@ from typing import Any
 from prefens.core.errors import StoreError
 from prefens.core.fold_run import FoldPredictions
 from prefens.core.hashing import digest
-from prefens.core.leases import Holder, fold_lease, holder_of, is_live
+from prefens.core.leases.leases import Holder, fold_lease, holder_of, is_live
 from prefens.store.failures import Failure, failure_of
 from prefens.store.integrity import find_mismatch
 from prefens.store.member_spec import MemberSpec

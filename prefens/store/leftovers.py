@@ -8,7 +8,7 @@ from pathlib import Path
 
 from prefens.core.errors import StoreError
 from prefens.core.files import remove_stale_tmp
-from prefens.core.leases import Busy, Holder, acquire, fold_lease, holder_of, is_live
+from prefens.core.leases.leases import Busy, Holder, acquire, fold_lease, holder_of, is_live
 from prefens.store.oof_store import OOFStore
 from prefens.store.split_store import SplitStore
 

@@ -17,7 +17,7 @@ from safetensors.numpy import save_file
 
 from prefens.core.errors import ConfigError
 from prefens.core.files import atomic_write, check_writable, link_tree, recover, remove_stale_tmp, write_json
-from prefens.core.heartbeat import STALE_SECONDS
+from prefens.core.leases.heartbeat import STALE_SECONDS
 from tests.helpers.containers import container
 
 KILLED = """

@@ -17,9 +17,9 @@ from prefens.data.folds import FoldSettings
 from prefens.data.sources import FileSource
 from prefens.ensemble.base import Blender
 from prefens.ensemble.blend import Blend, make_blend
-from prefens.ensemble.blend_files import describe, write_blend
 from prefens.ensemble.calibration import KINDS
 from prefens.ensemble.convex_weights import LogLossWeights
+from prefens.ensemble.files.blend_files import describe, write_blend
 from prefens.ensemble.inputs import BlendInputs, LabelledData
 from prefens.ensemble.leaderboard import LeaderboardRow
 from prefens.ensemble.registry import restore

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from prefens.core.fold_run import FoldPredictions
-from prefens.core.leases import Holder, fold_lease
-from prefens.core.processes import ProcessIdentity
+from prefens.core.leases.leases import Holder, fold_lease
+from prefens.core.leases.processes import ProcessIdentity
 from prefens.core.types import Folds, Pairs
 from prefens.runner.console import status_notes
 from prefens.runner.sweep import JobOutcome, Sweep, latest

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from prefens.core.errors import IncompleteError
 from prefens.ensemble.blend import Blend
-from prefens.ensemble.blend_files import write_blend
+from prefens.ensemble.files.blend_files import write_blend
 from prefens.ensemble.inputs import BlendInputs
 from prefens.inference.saved_model import save_best
 from prefens.runner.sync import log_blend, open_tracker

@@ -15,7 +15,7 @@ from alembic.util import CommandError
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
-from prefens.core.leases import Busy
+from prefens.core.leases.leases import Busy
 from prefens.store.tracking.mlflow_tracker import MlflowTracker
 
 log = logging.getLogger(__name__)

@@ -11,9 +11,9 @@ import pytest
 
 from prefens.core.errors import StoreError
 from prefens.ensemble.blend import make_blend
-from prefens.ensemble.blend_files import describe
-from prefens.ensemble.blend_json import read_json
 from prefens.ensemble.calibration import KINDS
+from prefens.ensemble.files.blend_files import describe
+from prefens.ensemble.files.blend_json import read_json
 from prefens.ensemble.inputs import BlendInputs
 from prefens.ensemble.registry import BLENDERS, restore
 from tests.helpers.examples import random_stack

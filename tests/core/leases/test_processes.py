@@ -6,13 +6,13 @@ import sys
 import time
 from dataclasses import replace
 
-from prefens.core.processes import ProcessIdentity
+from prefens.core.leases.processes import ProcessIdentity
 from tests.helpers.containers import container
 
 PROGRAM = """
 import json, sys, time
 from dataclasses import asdict
-from prefens.core.processes import ProcessIdentity
+from prefens.core.leases.processes import ProcessIdentity
 print(json.dumps(asdict(ProcessIdentity.current())), flush=True)
 time.sleep(60)
 """

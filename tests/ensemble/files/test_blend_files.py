@@ -12,9 +12,9 @@ import pytest
 from prefens.core.errors import StoreError
 from prefens.core.types import Folds, MemberInfo, OOFStack
 from prefens.ensemble.blend import Blend, make_blend
-from prefens.ensemble.blend_files import blend_tags, describe, read_blend, write_blend
 from prefens.ensemble.calibration import KINDS
 from prefens.ensemble.convex_weights import LogLossWeights
+from prefens.ensemble.files.blend_files import blend_tags, describe, read_blend, write_blend
 from prefens.ensemble.inputs import BlendInputs
 from prefens.ensemble.soft_vote import SoftVote
 from prefens.runner.blend.outputs import record

@@ -24,7 +24,8 @@ from prefens.core.metrics import p_true
 from prefens.core.typed_json import SHOWN_FIELDS
 from prefens.core.types import OUTCOME_NAMES, Floats, Folds, MemberInfo, OOFStack
 from prefens.ensemble.blend import Blend, predictions_digest, with_methods
-from prefens.ensemble.blend_json import (
+from prefens.ensemble.diagnostics import error_correlation
+from prefens.ensemble.files.blend_json import (
     BlendFile,
     DiagnosticsEntry,
     MemberEntry,
@@ -33,7 +34,6 @@ from prefens.ensemble.blend_json import (
     as_json,
     read_json,
 )
-from prefens.ensemble.diagnostics import error_correlation
 from prefens.ensemble.leaderboard import named_weights
 from prefens.ensemble.results import BlendResult, Diagnosis, NestedSelection
 from prefens.store.folds_table import folds_columns, folds_of
