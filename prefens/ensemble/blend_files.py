@@ -23,9 +23,9 @@ from prefens.core.hashing import digest, short
 from prefens.core.metrics import p_true
 from prefens.core.typed_json import SHOWN_FIELDS
 from prefens.core.types import OUTCOME_NAMES, Floats, Folds, MemberInfo, OOFStack
+from prefens.ensemble.base import BLEND_AGAIN
 from prefens.ensemble.blend import Blend, predictions_digest, with_methods
 from prefens.ensemble.blend_json import (
-    BLEND_AGAIN,
     BlendFile,
     DiagnosticsEntry,
     MemberEntry,

@@ -10,11 +10,11 @@ from pydantic import AllowInfNan, TypeAdapter
 
 from prefens.core.errors import BlendError, StoreError
 from prefens.core.typed_json import read_typed
+from prefens.ensemble.base import BLEND_AGAIN
 from prefens.ensemble.registry import restore
 from prefens.ensemble.results import MemberDiagnosis
 
 EXPECTED = "the blend.json of a blend"
-BLEND_AGAIN = "blend again: python -m prefens.blend"
 Number = Annotated[float, AllowInfNan(False)]
 
 
