@@ -20,7 +20,7 @@ def report(settings: ReportConfig) -> app.Rows:
     """Write report.html, model_card.md and figures/, and log them."""
     from prefens.core.errors import ConfigError
     from prefens.data.folds import check_data, data_digest
-    from prefens.ensemble.blend_files import read_blend
+    from prefens.ensemble.files.blend_files import read_blend
     from prefens.inference.checks import swap_gaps
     from prefens.reporting.leaderboard.fold_runs import load_fold_runs
     from prefens.reporting.report import blend_report, data_report, write_report
@@ -41,7 +41,7 @@ def report(settings: ReportConfig) -> app.Rows:
         content = data_report(data, folders)
     else:
         store, digests = OOFStore(root), (settings.data_digest, settings.fold_digest)
-        blend = read_blend(Path(settings.blend or store.select(*digests).blend_path))
+        blend = read_blend(Path(settings.blend or store.select(*digests).find_blend()))
         check_data(blend.folds, None if data is None else data_digest(data.pairs))
         split = store.find(blend.folds)
         specs, runs = load_fold_runs(blend, split)

@@ -16,6 +16,7 @@ from prefens.members.backbone_files import check_directory, find_hub_model, find
 from prefens.members.backbone_ref import BackboneRef
 from prefens.members.network import NetworkMember
 from prefens.members.network_inputs import TokenReader
+from prefens.members.nn.backbone_checks import check_backbone, load_score
 from prefens.members.nn.frozen_encoder import FrozenEncoder
 from prefens.members.nn.head_kinds import RewardHead
 from prefens.members.nn.heads import HeadKind
@@ -25,7 +26,6 @@ from prefens.members.nn.pretrained import (
     encoder_from_config,
     is_causal,
     load_encoder,
-    load_score,
     load_tokenizer,
     max_sequence_length,
     read_config,
@@ -96,7 +96,6 @@ class EncoderMember(NetworkMember):
                 "a reward of each response on its own: pairing=siamese head=davidson head.style=null",
                 "set them so, or backbone.reward=false",
             )
-        load_score(self._directory())
 
     def identity(self) -> dict[str, Any]:
         """Return the digest of a local directory's files, or the commit of a hub model.
@@ -104,16 +103,18 @@ class EncoderMember(NetworkMember):
         Raises
         ------
         BackboneError
-            The backbone is missing, or of no kind that can be used.
+            The backbone is missing, damaged, or of no kind that can be used.
         ConfigError
             `text.max_length` is longer than the encoder reads.
         """
-        if self.path is None:
-            commit = find_hub_model(self.name, self.revision)[1]
-            self._check_length()
-            return {"commit": commit}
-        check_directory(Path(self.path))
+        if self.path is not None:
+            check_directory(Path(self.path))
         self._check_length()
+        check_backbone(self._directory())
+        if self.reward:
+            load_score(self._directory())
+        if self.path is None:
+            return {"commit": find_hub_model(self.name, self.revision)[1]}
         return {"files": fingerprint(Path(self.path))}
 
     def _check_length(self) -> None:

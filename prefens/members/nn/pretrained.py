@@ -10,6 +10,9 @@ from typing import Any
 import torch
 
 from prefens.core.errors import BackboneError
+from prefens.members.backbone_config import check_config
+
+DO = "download the files again, or give another encoder"
 
 
 def load_encoder(directory: Path) -> Any:
@@ -24,6 +27,7 @@ def load_encoder(directory: Path) -> Any:
     ------
     BackboneError
         Weights are missing; transformers would draw them at random. Those of a pooler may be, since it is never used.
+        Or the files are damaged, or config.json asks for what is fetched from elsewhere.
     """
     from transformers import AutoModel
     from transformers.utils.logging import disable_progress_bar
@@ -31,10 +35,14 @@ def load_encoder(directory: Path) -> Any:
     disable_progress_bar()  # type: ignore[no-untyped-call]
     logging.getLogger("transformers.modeling_utils").addFilter(_is_no_load_report)
     config = _configured(read_config(directory))
-    encoder, report = AutoModel.from_pretrained(
-        directory, config=config, use_safetensors=True, trust_remote_code=False, dtype=torch.float32,
-        output_loading_info=True,
-    )  # fmt: skip
+    try:
+        encoder, report = AutoModel.from_pretrained(
+            directory, config=config, use_safetensors=True, trust_remote_code=False, dtype=torch.float32,
+            output_loading_info=True,
+        )  # fmt: skip
+    except Exception as error:  # of transformers, safetensors and torch, each for another damage
+        came = f"{directory}: {_first_line(error)}"
+        raise BackboneError(came, "the weights of the model that config.json describes", DO) from error
     missing = sorted(name for name in report["missing_keys"] if "pooler" not in name.split("."))
     if missing:
         raise BackboneError(
@@ -45,39 +53,20 @@ def load_encoder(directory: Path) -> Any:
     return encoder
 
 
-def load_score(directory: Path) -> torch.Tensor:
-    """Return the (1, d) float32 weights of a reward model's scalar score.
-
-    Raises
-    ------
-    BackboneError
-        The model has none.
-    """
-    from safetensors import safe_open
-
-    for path in sorted(directory.glob("*.safetensors")):
-        with safe_open(path, framework="pt") as weights:
-            if "score.weight" in weights.keys():  # noqa: SIM118 - no mapping
-                score: torch.Tensor = weights.get_tensor("score.weight").float()
-                if score.shape[0] == 1:
-                    return score
-    raise BackboneError(
-        f"{directory}: no scalar score among its weights, and backbone.reward=true",
-        "a causal reward model (AutoModelForSequenceClassification with num_labels=1), whose score.weight is (1, d)",
-        "choose such a model, or set backbone.reward=false",
-    )
-
-
 def _is_no_load_report(record: logging.LogRecord) -> bool:
     """Filter transformers' table of unused weights from the log: missing ones are an error already."""
     return " LOAD REPORT" not in record.getMessage()
 
 
 def read_config(directory: Path) -> Any:
-    """Return the config of a model directory."""
+    """Return the config of a model directory; BackboneError where it is damaged, or unknown to transformers."""
     from transformers import AutoConfig
 
-    return AutoConfig.from_pretrained(directory, trust_remote_code=False)
+    check_config(directory)
+    try:
+        return AutoConfig.from_pretrained(directory, trust_remote_code=False)
+    except Exception as error:  # of transformers, for each kind of a wrong value
+        raise _unknown(directory, error) from error
 
 
 def _configured(config: Any) -> Any:
@@ -108,7 +97,7 @@ def load_tokenizer(directory: Path) -> Any:
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=False)
-    except (ValueError, ImportError, OSError, KeyError, TypeError) as error:  # each was seen
+    except Exception as error:  # of transformers and tokenizers, whose own is a bare Exception
         raise BackboneError(
             f"the tokenizer of {directory}: {_first_line(error)}",
             "tokenizer.json, or a vocabulary that transformers turns into one",
@@ -121,7 +110,7 @@ def load_tokenizer(directory: Path) -> Any:
             "a fast tokenizer with its vocabulary",
             "add its tokenizer.json (tokenizer.save_pretrained(DIR) writes it)",
         )
-    if tokenizer.pad_token_id is None:  # Llama has none; whatever fills a batch, the mask hides it
+    if tokenizer.pad_token_id is None and is_causal(directory):  # Llama; the mask hides whatever fills a batch
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.bos_token or tokenizer.convert_ids_to_tokens(0)
     return tokenizer
 
@@ -148,7 +137,6 @@ def is_causal(directory: Path) -> bool:
     return any(getattr(module, "is_causal", False) is True for module in meta_model(directory).modules())
 
 
-@lru_cache
 def meta_model(directory: Path) -> Any:
     """Return the model that a directory's config.json describes, without weights and without memory.
 
@@ -157,18 +145,21 @@ def meta_model(directory: Path) -> Any:
     BackboneError
         It describes no encoder and no causal model; an encoder-decoder has no single sequence of states.
     """
-    from transformers import AutoConfig, AutoModel
+    check_config(directory)
+    return _meta_model(directory, (directory / "config.json").read_bytes())
 
+
+@lru_cache(maxsize=100)
+def _meta_model(directory: Path, content: bytes) -> Any:
+    """Return the model of a directory whose config.json has this content."""
+    from transformers import AutoModel
+
+    config = read_config(directory)
     try:
-        config = AutoConfig.from_pretrained(directory, trust_remote_code=False)
-        with torch.device("meta"):  # shapes without memory
+        with torch.device("meta"):
             model = AutoModel.from_config(config, trust_remote_code=False)  # type: ignore[no-untyped-call]
-    except (ValueError, OSError, KeyError, ImportError) as error:
-        raise BackboneError(
-            f"{directory / 'config.json'}: {_first_line(error)}",
-            "an encoder or a causal model that transformers knows (code from the hub is never run)",
-            "choose BERT, RoBERTa, XLM-R, DeBERTa, ELECTRA, MPNet, ModernBERT, Llama, Qwen, Gemma or another of theirs",
-        ) from error
+    except Exception as error:  # of transformers, for each kind of a wrong value
+        raise _unknown(directory, error) from error
     if config.is_encoder_decoder:
         raise BackboneError(
             f"{directory / 'config.json'} describes {type(model).__name__}, an encoder-decoder",
@@ -176,6 +167,14 @@ def meta_model(directory: Path) -> Any:
             "choose one, such as backbone=deberta-v3-xsmall",
         )
     return model
+
+
+def _unknown(directory: Path, error: Exception) -> BackboneError:
+    return BackboneError(
+        f"{directory / 'config.json'}: {_first_line(error)}",
+        "an encoder or a causal model that transformers knows (code from the hub is never run)",
+        "choose BERT, RoBERTa, XLM-R, DeBERTa, ELECTRA, MPNet, ModernBERT, Llama, Qwen, Gemma or another of theirs",
+    )
 
 
 def _max_positions(model: Any) -> int | None:

@@ -117,4 +117,4 @@ def test_a_pairing_or_a_model_without_a_score_is_refused(reward_model: Path, tmp
     with pytest.raises(ConfigError, match="pairing=cross"):
         crossed.resolve()
     with pytest.raises(BackboneError, match="no scalar score"):
-        member_of(make_tiny_decoder("llama", tmp_path)).resolve()
+        member_of(make_tiny_decoder("llama", tmp_path)).identity()
