@@ -14,11 +14,12 @@ from safetensors.torch import load_file, save_file
 
 from prefens.core.errors import BackboneError, ConfigError
 from prefens.data.text.settings import TextSettings
+from prefens.data.text.tokens import tokenize_pairs
 from prefens.members.backbone_files import MINILM_SHA256, find_hub_model, find_minilm, fingerprint
 from prefens.members.backbone_ref import BackboneRef
 from prefens.members.encoder import EncoderMember
 from prefens.members.nn.pretrained import load_encoder, load_tokenizer, max_sequence_length
-from tests.helpers.examples import LENGTHS, make_tiny_encoder
+from tests.helpers.examples import LENGTHS, make_pairs, make_tiny_encoder
 
 
 def test_minilm_is_found_and_its_weights_are_the_known_ones() -> None:
@@ -183,6 +184,20 @@ def test_broken_folders_are_refused_before_anything_is_trained(name: str, tiny_b
     with pytest.raises(BackboneError, match=message) as caught:
         EncoderMember("tiny", path=str(folder), text=TextSettings(max_length=64)).identity()
     assert str(folder) in caught.value.came
+
+
+def test_a_special_token_without_a_vector_never_comes_from_a_text(tiny_bert: Path, tmp_path: Path) -> None:
+    """Gemma-3's tokenizer has one for images, and its text models have no vector for it."""
+    folder, pairs = tmp_path / "encoder", make_pairs(2)
+    shutil.copytree(tiny_bert, folder)
+    tokenizer = load_tokenizer(folder)
+    vectors = len(tokenizer)
+    tokenizer.add_tokens(["<image>"], special_tokens=True)
+    tokenizer.save_pretrained(folder)
+    assert EncoderMember("tiny", path=str(folder), text=TextSettings(max_length=64)).identity()
+    pairs.response_a[0] = ("An <image> of a <image>.",)
+    tokens = tokenize_pairs(load_tokenizer(folder), pairs, TextSettings(max_length=64), "", "")
+    assert tokens.a.tokens.max() < vectors
 
 
 def test_code_beside_the_weights_is_not_run(tiny_bert: Path, tmp_path: Path) -> None:

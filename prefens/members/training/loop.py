@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -78,7 +78,7 @@ def train(
     examples, left_out = examples.split(inner if settings.selects else None)
     plan = plan_steps(len(examples), settings.batch_pairs, settings.epochs, seed, settings.min_steps)
     per_epoch = steps_per_epoch(len(examples), settings.batch_pairs)
-    symmetric = model.head.symmetric or settings.swap is Swap.random
+    symmetric = model.head.symmetric or settings.swap is not Swap.none
     guard = CollapseGuard.for_plan(examples.label, plan, settings.guard.min_pairs, symmetric, settings.label_smoothing)
     state = _start(model, settings, len(plan), checkpoint)
     with shutdown.defer():
@@ -142,8 +142,13 @@ def _optimizer_step(
     state.model.train()
     losses: list[float] = []
 
+    both = settings.swap is Swap.both and not cast(PairModel, state.model).head.symmetric
+    orders = (swapped, ~swapped) if both else (swapped,)
+
     def backward(part: Ints) -> None:
-        losses.append(_backward(state.model, examples, part, swapped, settings.label_smoothing, len(places)))
+        for order in orders:
+            shown = len(orders) * len(places)
+            losses.append(_backward(state.model, examples, part, order, settings.label_smoothing, shown))
 
     def undo() -> None:
         losses.clear()

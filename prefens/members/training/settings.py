@@ -68,10 +68,13 @@ class Swap(Enum):
         Never.
     random
         Each pair with probability 1/2, drawn anew every epoch.
+    both
+        Each pair in both orders, in one optimizer step; heads that are symmetric see both in any case.
     """
 
     none = "none"
     random = "random"
+    both = "both"
 
 
 @dataclass

@@ -24,7 +24,7 @@ from prefens.members.nn.pooling import Pooling, PoolingLayer
 from prefens.members.training import loop
 from prefens.members.training.batching import micro_batches, plan_steps
 from prefens.members.training.precision import Precision
-from prefens.members.training.settings import Mode, TrainingSettings
+from prefens.members.training.settings import Mode, Swap, TrainingSettings
 from tests.helpers.encoders import without_dropout
 from tests.helpers.examples import make_pairs
 
@@ -148,3 +148,20 @@ def test_a_second_order_that_is_read_in_any_case_cannot_be_saved(head: HeadKind,
         member.fit(make_pairs(8), None, Context(1, np.zeros(8, dtype=np.int8)))
     with pytest.raises(ConfigError, match="pairing=siamese"):
         PairingSettings(Pairing.siamese, 0.2)
+
+
+def test_both_orders_in_a_step_teach_the_same_whichever_response_is_called_a(tiny_bert: Path, tmp_path: Path) -> None:
+    calm, pairs = without_dropout(tiny_bert, tmp_path), make_pairs(24)
+    text, head = TextSettings(max_length=64), HeadSettings(HeadKind.linear, dropout=0.0)
+    gaps = {}
+    for swap in (Swap.none, Swap.both):
+        training = TrainingSettings(
+            lr=1e-3, head_lr=1e-2, epochs=2, batch_pairs=8, swap=swap, precision=Precision.fp32, token_budget=600
+        )
+        predictions = []
+        for train in (pairs, pairs.swapped()):
+            member = EncoderMember("bert", text, PairingSettings(Pairing.cross), head, training, path=str(calm))
+            member.fit(train, None, Context(1, np.zeros(24, dtype=np.int8)))
+            predictions.append(member.predict_proba(make_pairs(12, seed=1)))
+        gaps[swap] = float(np.abs(predictions[0] - predictions[1]).max())
+    assert gaps[Swap.both] < 1e-5 < 1e-3 < gaps[Swap.none]
