@@ -186,6 +186,7 @@ def names_lead_out(folder: Path, canary: Path) -> None:
 
 def links_lead_out(folder: Path, canary: Path) -> None:
     for model in models(folder):
+        (model / "notes.txt").unlink(missing_ok=True)
         (model / "notes.txt").symlink_to("/etc/passwd")
 
 

@@ -1,5 +1,7 @@
 """Errors a user can act on: each says what came, what was expected and what to do."""
 
+BLEND_AGAIN = "blend again: python -m prefens.blend"  # the way out that several modules name
+
 
 class PrefensError(Exception):
     """Base of all errors that prefens raises on purpose.

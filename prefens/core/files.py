@@ -224,15 +224,16 @@ def link_tree(source: Path, to: Path, leave_out: Sequence[str] = ()) -> None:
     Raises
     ------
     StoreError
-        Where a symbolic link is in the folder: what it points to may be no part of it.
+        Where a symbolic link in the folder leads out of it: what it points to is no part of the folder.
     """
     patterns = shutil.ignore_patterns(*leave_out)
 
     def ignored(folder: str, names: list[str]) -> set[str]:
         left_out = set(patterns(folder, names))
         for name in set(names) - left_out:
-            if (path := Path(folder) / name).is_symlink():
-                raise StoreError(f"{path} is a symbolic link", "a file, or a folder", "put what it points to there")
+            if not (path := Path(folder) / name).resolve().is_relative_to(source.resolve()):
+                came = f"{path} is a symbolic link to {path.resolve()}"
+                raise StoreError(came, f"links to what lies in {source}", "put what it points to there")
         return left_out
 
     shutil.copytree(source, to, ignore=ignored, copy_function=link)

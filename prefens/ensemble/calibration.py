@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from prefens.core.errors import BlendError
 from prefens.core.symmetric_logistic import fit_newton, log_odds, probabilities_of
 from prefens.core.types import Floats, Folds, OOFStack, PairFeatures
-from prefens.ensemble.base import Blender
-from prefens.ensemble.fitted_state import check_length, check_weights, read_value
+from prefens.ensemble.base import Blender, check_length, check_weights, read_value
 
 
 class Calibration(ABC):

@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 from prefens.core import metrics
 from prefens.core.metrics import CLIP
 from prefens.core.types import Floats, OOFStack, Outcome, PairFeatures
-from prefens.ensemble.base import BLOCK_ROWS, Blender
-from prefens.ensemble.fitted_state import check_weights
+from prefens.ensemble.base import BLOCK_ROWS, Blender, check_weights
 from prefens.ensemble.simplex_solver import minimize_log_loss
 
 LEAST_GAIN = 1e-8  # nats: a step that gains less is the last

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from prefens.core import metrics
 from prefens.core.errors import ConfigError
 from prefens.core.types import Floats, OOFStack
-from prefens.ensemble.base import WeightedBlender
-from prefens.ensemble.fitted_state import read_number
+from prefens.ensemble.base import WeightedBlender, read_number
 from prefens.ensemble.simplex_solver import minimize_log_loss
 
 

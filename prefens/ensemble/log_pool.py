@@ -7,8 +7,7 @@ from numpy.typing import NDArray
 
 from prefens.core.symmetric_logistic import fit_newton, log_odds, probabilities_of
 from prefens.core.types import Floats, OOFStack, PairFeatures
-from prefens.ensemble.base import Blender
-from prefens.ensemble.fitted_state import check_weights
+from prefens.ensemble.base import Blender, check_weights
 
 
 class LogPool(Blender):

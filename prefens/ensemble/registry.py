@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from prefens.core.errors import BlendError, ConfigError
-from prefens.ensemble.base import Blender
+from prefens.core.errors import BLEND_AGAIN, BlendError, ConfigError
+from prefens.ensemble.base import Blender, shown
 from prefens.ensemble.calibration import KINDS, Calibrated, Calibration
 from prefens.ensemble.class_weights import ClassWeights
 from prefens.ensemble.convex_weights import LogLossWeights
-from prefens.ensemble.fitted_state import DO, shown
 from prefens.ensemble.greedy import GreedySelection
 from prefens.ensemble.log_pool import LogPool
 from prefens.ensemble.seed_average import SeedAverage
@@ -74,14 +73,16 @@ def restore(state: Any, members: int | None = None) -> Blender:
         kind = _known(KINDS, state.get("calibration"), "calibration")
         return Calibrated(restore(state["base"], members), kind()).load_state(state)
     if not isinstance(state, dict):
-        raise BlendError(f"state is {shown(state)}", "the state of a method", DO)
+        raise BlendError(f"state is {shown(state)}", "the state of a method", BLEND_AGAIN)
     blender = _known(METHODS, state.get("method"), "method")().load_state(state)
     if members is not None and blender.state()["members"] != members:
-        raise BlendError(f"state.members is {blender.state()['members']}", f"{members}, those of the blend", DO)
+        raise BlendError(
+            f"state.members is {blender.state()['members']}", f"{members}, those of the blend", BLEND_AGAIN
+        )
     return blender
 
 
 def _known(classes: Mapping[str, type[T]], name: Any, field: str) -> type[T]:
     if not isinstance(name, str) or name not in classes:
-        raise BlendError(f"state.{field} is {shown(name)}", f"one of {', '.join(classes)}", DO)
+        raise BlendError(f"state.{field} is {shown(name)}", f"one of {', '.join(classes)}", BLEND_AGAIN)
     return classes[name]

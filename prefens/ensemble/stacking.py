@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from prefens.core.errors import BlendError, ConfigError
+from prefens.core.errors import BLEND_AGAIN, BlendError, ConfigError
 from prefens.core.feature_scaling import Block, PairScaling
 from prefens.core.metrics import row_losses
 from prefens.core.symmetric_logistic import fit_newton, log_odds, probabilities_of
 from prefens.core.types import Floats, Ints, OOFStack, PairFeatures
-from prefens.ensemble.base import FEATURES_NEEDED, Blender
-from prefens.ensemble.fitted_state import DO, read_number, shown
+from prefens.ensemble.base import FEATURES_NEEDED, Blender, read_number, shown
 
 ONE_FOLD_ROWS = 20_000  # rows from which a single fold tells the ridges apart
 
@@ -139,7 +138,9 @@ class Stacking(Blender):
             [len(self.odd_scale), len(self.even_scale)],
         )
         if sizes != fitted:
-            raise BlendError(f"{sizes} odd and even features of the pairs", f"the {fitted} of the fitted rule", DO)
+            raise BlendError(
+                f"{sizes} odd and even features of the pairs", f"the {fitted} of the fitted rule", BLEND_AGAIN
+            )
         scaled = features.odd * self.odd_scale, (features.even - self.even_mean) * self.even_scale
         return np.concatenate([odd, scaled[0].T]), np.concatenate([even, scaled[1].T, ones])
 
@@ -156,7 +157,7 @@ class Stacking(Blender):
         for name in ("intercept", "ridge"):
             read_number(vars(self), name)
         if not isinstance(self.style, bool):
-            raise BlendError(f"state.style is {shown(self.style)}", "true or false", DO)
+            raise BlendError(f"state.style is {shown(self.style)}", "true or false", BLEND_AGAIN)
 
     @property
     def used(self) -> NDArray[np.bool_]:

@@ -10,7 +10,7 @@ import numpy as np
 from prefens.core.errors import ConfigError, DataError
 from prefens.core.types import Floats, Strings
 from prefens.data.probabilities import read_probabilities
-from prefens.inference.blenders import stored_blender
+from prefens.inference.fitted_blender import stored_blender
 
 
 def predict_files(

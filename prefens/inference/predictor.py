@@ -10,20 +10,20 @@ from typing import Any, Self
 
 import numpy as np
 
-from prefens.core.errors import StoreError
+from prefens.core.errors import BLEND_AGAIN, StoreError
 from prefens.core.files import link, link_tree, write_json
 from prefens.core.metrics import outcome_shares
 from prefens.core.types import Floats, Pairs
 from prefens.data.load import LoadedPairs
 from prefens.ensemble.base import Blender
-from prefens.inference.blenders import read_predictor, stored_blender
+from prefens.inference.fitted_blender import read_predictor, stored_blender
 from prefens.inference.fold_models import load_model, member_class
 from prefens.members.backbone_files import backbone_files
 from prefens.members.base import Member
 from prefens.members.style import all_features
 from prefens.store.integrity import check_manifest, write_manifest
 from prefens.store.member_spec import MemberSpec
-from prefens.store.split_store import BLEND_AGAIN, SplitStore
+from prefens.store.split_store import SplitStore
 
 log = logging.getLogger(__name__)
 

@@ -6,10 +6,10 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from prefens.core.errors import StoreError
+from prefens.core.errors import BLEND_AGAIN, StoreError
 from prefens.core.typed_json import read_typed
 from prefens.store.member_spec import MemberSpec
-from prefens.store.split_store import BLEND_AGAIN, SplitStore
+from prefens.store.split_store import SplitStore
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 from filelock import FileLock
 from safetensors import SafetensorError
 
-from prefens.core.errors import StoreError
+from prefens.core.errors import BLEND_AGAIN, StoreError
 from prefens.core.files import atomic_write, list_folder, recover, write_json
 from prefens.core.fold_run import FoldPredictions
 from prefens.core.types import Folds, Strings
@@ -30,7 +30,6 @@ from prefens.store.run_record import RunRecord, RunResult, check_key, read_run_r
 
 TUNED = "tuned_on_oof"  # the file that marks such a member
 PREDICTIONS, MODEL = "predictions.parquet", "model/"  # of a fold run, what its files' paths begin with
-BLEND_AGAIN = "blend again: python -m prefens.blend"
 
 
 @dataclass(frozen=True)

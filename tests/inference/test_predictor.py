@@ -16,7 +16,7 @@ from prefens.data.sources import FileSource
 from prefens.data.text.settings import TextSettings
 from prefens.ensemble.base import Blender
 from prefens.ensemble.registry import restore
-from prefens.inference.blenders import read_predictor, stored_blender
+from prefens.inference.fitted_blender import read_predictor, stored_blender
 from prefens.inference.predictor import Predictor
 from prefens.members.encoder import EncoderMember
 from prefens.members.style import StyleMember

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from prefens.core.errors import StoreError
+from prefens.core.errors import BLEND_AGAIN, StoreError
 from prefens.core.files import write_json
 from prefens.core.hashing import digest, short
 from prefens.core.metrics import p_true
@@ -38,7 +38,6 @@ from prefens.ensemble.leaderboard import named_weights
 from prefens.ensemble.results import BlendResult, Diagnosis, NestedSelection
 from prefens.store.folds_table import folds_columns, folds_of
 from prefens.store.parquet import read_table, write_table
-from prefens.store.split_store import BLEND_AGAIN
 
 PREDICTIONS = "predictions.parquet"
 

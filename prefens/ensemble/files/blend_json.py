@@ -8,11 +8,10 @@ from typing import Annotated, Any
 
 from pydantic import AllowInfNan, TypeAdapter
 
-from prefens.core.errors import BlendError, StoreError
+from prefens.core.errors import BLEND_AGAIN, BlendError, StoreError
 from prefens.core.typed_json import read_typed
 from prefens.ensemble.registry import restore
 from prefens.ensemble.results import MemberDiagnosis
-from prefens.store.split_store import BLEND_AGAIN
 
 EXPECTED = "the blend.json of a blend"
 Number = Annotated[float, AllowInfNan(False)]

@@ -1,4 +1,4 @@
-"""Fitted blenders in files of whatever origin: blend.json, and the predictor.json of a saved model."""
+"""Fitted blenders from blend.json and predictor.json, of whatever origin."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from prefens.core.errors import BlendError, StoreError
+from prefens.core.errors import BLEND_AGAIN, BlendError, StoreError
 from prefens.core.typed_json import read_typed
 from prefens.core.types import Outcome
 from prefens.ensemble.base import Blender
 from prefens.ensemble.files.blend_json import read_json
 from prefens.ensemble.registry import restore
-from prefens.store.split_store import BLEND_AGAIN
 
 MOST_FOLDS = 127  # their numbers are int8
 
