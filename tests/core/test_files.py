@@ -220,12 +220,15 @@ def test_a_linked_folder_has_what_was_not_left_out(
     (tmp_path / "from" / "sub").mkdir(parents=True)
     for name in ("sub/weights", ".lock"):
         (tmp_path / "from" / name).write_text("text")
-    link_tree(tmp_path / "from", tmp_path / "to", leave_out=[".*"])
-    files = {path.relative_to(tmp_path / "to").as_posix() for path in (tmp_path / "to").rglob("*")}
-    assert files == {"sub", "sub/weights"}
-    assert (tmp_path / "to/sub/weights").samefile(tmp_path / "from/sub/weights") == links
     (tmp_path / "from" / "alias").symlink_to("sub/weights")
-    with pytest.raises(StoreError, match="alias is a symbolic link"):
+    link_tree(tmp_path / "from", tmp_path / "to", leave_out=[".*"])
+    files = {path.relative_to(tmp_path / "to").as_posix(): path for path in (tmp_path / "to").rglob("*")}
+    assert files.keys() == {"sub", "sub/weights", "alias"}
+    assert not files["alias"].is_symlink()
+    assert files["alias"].read_text() == "text"
+    assert files["sub/weights"].samefile(tmp_path / "from/sub/weights") == links
+    (tmp_path / "from" / "out").symlink_to("/etc/hostname")
+    with pytest.raises(StoreError, match="out is a symbolic link"):
         link_tree(tmp_path / "from", tmp_path / "again")
 
 
