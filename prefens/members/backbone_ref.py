@@ -64,7 +64,7 @@ class BackboneRef:
             raise refusal(path, f"fingerprint is {reference.fingerprint:.80}", "64 hex digits")
         if not reference.name or reference.path == "":  # which would be the working directory
             raise refusal(
-                path, f"name is {reference.name!r:.80}, path {reference.path!r:.80}", "a name, and a path or null"
+                path, f"name is {reference.name!r:.80}, path is {reference.path!r:.80}", "a name, and a path or null"
             )
         return reference
 
