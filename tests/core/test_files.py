@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from prefens.core.errors import ConfigError
+from prefens.core.errors import ConfigError, StoreError
 from prefens.core.files import atomic_write, check_writable, link_tree, recover, remove_stale_tmp, write_json
 from prefens.core.leases.heartbeat import STALE_SECONDS
 from tests.helpers.containers import container
@@ -227,6 +227,9 @@ def test_a_linked_folder_has_what_was_not_left_out(
     assert not files["alias"].is_symlink()
     assert files["alias"].read_text() == "text"
     assert files["sub/weights"].samefile(tmp_path / "from/sub/weights") == links
+    (tmp_path / "from" / "out").symlink_to("/etc/hostname")
+    with pytest.raises(StoreError, match="out is a symbolic link"):
+        link_tree(tmp_path / "from", tmp_path / "again")
 
 
 def test_atomic_write_replaces_files_and_folders(tmp_path: Path) -> None:

@@ -70,9 +70,8 @@ signal.setitimer(signal.ITIMER_REAL, 0)
 
 def test_a_signal_handler_may_print_in_the_middle_of_a_line() -> None:
     done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, check=False)
-    lines = done.stderr.splitlines()
-    assert done.returncode == 0, lines[-5:]
-    assert lines.count("line") + lines.count("signal") >= 20_000
+    assert done.returncode == 0, done.stderr[-500:]
+    assert done.stderr.count("line") == 20_000
 
 
 def test_a_pipe_that_takes_nothing_for_now_is_waited_for() -> None:
