@@ -7,6 +7,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import pytest
 
 from prefens.core.metrics import log_loss
 from tests.helpers.commands import COLUMNS, QUIET, prefens
+from tests.helpers.containers import as_nobody
 from tests.helpers.examples import make_pairs, write_csv
 
 SCORES = ("method", "fitted", "honest", "honest_se")
@@ -226,6 +228,45 @@ def test_wrong_settings_are_told(trained: Path, tmp_path: Path, arguments: list[
     done = prefens("train", "tracking=none", *given, cwd=tmp_path, fails=True)
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_others_can_use_what_one_user_wrote() -> None:
+    """All files have the mode of the umask; one that may not be read is not called missing."""
+    with tempfile.TemporaryDirectory(prefix="prefens-") as name:  # pytest's own folders are closed to others
+        folder = Path(name)
+        folder.chmod(0o755)
+        write_csv(folder / "train.csv", make_pairs(90))
+        write_csv(folder / "test.csv", make_pairs(9, seed=5), labelled=False)
+        small = ["data.path=train.csv", "folds.k=2", "text.max_length=32", "training.epochs=1"]
+        for line in (
+            ["train", "-m", *small, "backbone=style,textcnn"],
+            ["blend", "blender=soft_vote"],
+            ["report"],
+            ["predict", "data.path=test.csv"],
+        ):
+            command = [sys.executable, "-m", f"prefens.{line[0]}", *line[1:]]
+            subprocess.run(command, cwd=folder, umask=0o002, check=True, capture_output=True)
+        for path in (folder / "runs").rglob("*"):
+            assert stat.S_IMODE(path.stat().st_mode) == (0o775 if path.is_dir() else 0o664), path
+        (folder / "home").mkdir()
+        (folder / "home").chmod(0o777)
+        predict = ["-m", "prefens.predict", "data.path=test.csv", "out=home/out"]
+        done = as_nobody(*predict, cwd=folder, home=folder / "home")
+        assert done.returncode == 0, done.stderr
+        assert (folder / "home/out/submission.csv").read_bytes() == (folder / "submission.csv").read_bytes()
+        for pattern in ("model/data/members/textcnn*/fold-1/model/model.safetensors", "folds.parquet", "blend"):
+            (closed,) = folder.glob(f"runs/store/*/{pattern}")
+            mode = closed.stat().st_mode
+            closed.chmod(0o700 if closed.is_dir() else 0o600)
+            done = as_nobody(*predict, cwd=folder, home=folder / "home")
+            closed.chmod(mode)
+            assert done.returncode == 1
+            assert f"{closed.relative_to(folder)}" in done.stderr
+            assert "permission denied" in done.stderr
+            assert "No such file" not in done.stderr
+            assert "Traceback" not in done.stderr
 
 
 @pytest.mark.slow

@@ -28,7 +28,12 @@ def load_model(spec: MemberSpec, folder: Path, backbones: Path) -> Member:
         If the member is of an unknown kind.
     BackboneError
         If the files of its backbone are missing.
+    PermissionError
+        If this user may not read one of its files.
     """
+    for path in folder.rglob("*"):
+        if path.is_file():
+            path.open("rb").close()  # safetensors says "No such file" of one that this user may not read
     return member_class(spec).load(folder, backbones)
 
 

@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 from prefens.core.errors import StoreError
-from prefens.core.files import link, link_tree, write_json
+from prefens.core.files import link, link_tree, list_folder, write_json
 from prefens.core.metrics import outcome_shares
 from prefens.core.types import Floats, Pairs
 from prefens.data.load import LoadedPairs
@@ -241,7 +241,7 @@ class Predictor:
             )
         folders = [self.store.fold_dir(spec.name, fold) / "model" for fold in range(self.k)]
         for folder in folders:
-            if not any(folder.glob("*")):
+            if not list_folder(folder):
                 raise StoreError(
                     f"{folder}: no stored model",
                     "one per fold",

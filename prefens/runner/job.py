@@ -47,6 +47,10 @@ def _guarded(task: Callable[[Any], Rows], config: Any, overrides: list[str], sta
     try:
         shutdown.install()
         _limit_resources(config)
+        if "tracking" in config:
+            from prefens.store.leftovers import remove_leftovers  # not for --help
+
+            remove_leftovers(Path(config.tracking.root))
         budget = config.get("budget_minutes")
         shutdown.set_deadline(None if budget is None else started + 60 * budget)
         shutdown.check()
@@ -55,6 +59,13 @@ def _guarded(task: Callable[[Any], Rows], config: Any, overrides: list[str], sta
         return JobOutcome(overrides, code=stopped.code)
     except PrefensError as error:
         return JobOutcome(overrides, error=str(error))
+    except PermissionError as error:
+        denied = ConfigError(
+            f"{error.filename or error}: permission denied",
+            "files that this user may read, and folders for results that it may write",
+            "ask their owner for chmod -R a+rX on them, or give another folder",
+        )
+        return JobOutcome(overrides, error=str(denied))
     except Exception as error:
         log.exception("unexpected error")
         return JobOutcome(overrides, error=f"{type(error).__name__}: {error}")

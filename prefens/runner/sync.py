@@ -20,6 +20,7 @@ from prefens.core.types import OOFStack
 from prefens.ensemble.leaderboard import scores
 from prefens.store.assemble import make_stack
 from prefens.store.fold_status import FoldStatus, read_fold_status
+from prefens.store.leftovers import dead_leases
 from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import OOFStore
 from prefens.store.split_store import SplitStore
@@ -40,11 +41,19 @@ PATIENCE_SECONDS = 60.0  # that the end of a command may spend on what MLflow la
 
 @contextmanager
 def open_tracker(tracking: Tracking) -> Iterator[Tracker]:
-    """Yield the tracker of the settings; afterwards log what it lacks, if calls have failed in any process."""
+    """Yield the tracker of the settings, without open runs of dead processes.
+
+    Afterwards what it lacks is logged, if calls have failed in any process.
+    """
     tracker = make_tracker(tracking)
     if tracker is None:
         yield NoTracker()
         return
+    from prefens.store.tracking.dead_runs import close_dead_runs  # mlflow takes seconds to import
+
+    dead = dead_leases(Path(tracking.root))
+    if dead:
+        tracker.attempt(lambda mlflow: close_dead_runs(mlflow.backend, dead))
     try:
         yield tracker
     finally:
@@ -136,7 +145,7 @@ def _summary(
 ) -> MemberSummary:
     """Describe a member: by its verdict alone where `folds` is empty, else by the scores of all its folds too."""
     from prefens.reporting.plots import calibration_plot, save_plot  # matplotlib takes a while to import
-    from prefens.store.tracking.mlflow_tracker import score_note
+    from prefens.store.tracking.mlflow_values import score_note
 
     metrics, decision = {}, None
     if verdict is not None:

@@ -19,6 +19,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from prefens.core.errors import StoreError
+from prefens.core.files import list_folder
 from prefens.core.hashing import short
 from prefens.core.types import Folds
 from prefens.store.folds_table import check_format, folds_columns
@@ -62,7 +63,8 @@ class OOFStore:
         StoreError
             Where one has another format version.
         """
-        paths = sorted(self.root.glob("store/*/folds.parquet"))
+        paths = [folder / "folds.parquet" for folder in list_folder(self.root / "store")]
+        paths = [path for path in paths if path.exists()]
         for path in paths:
             metadata = read_metadata(path)
             if metadata is not None:  # a damaged file is named when it is read

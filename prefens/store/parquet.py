@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -40,11 +42,15 @@ def read_table(path: Path) -> tuple[pa.Table, dict[str, Any]]:
     ------
     StoreError
         Where the file is missing or damaged.
+    PermissionError
+        Where this user may not read it.
     """
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             table = file.read(use_threads=False)  # of a few thousand rows: threads would cost more
         return table, json.loads(table.schema.metadata[METADATA_KEY])
+    except PermissionError as error:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path)) from error  # it names none
     except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
         raise StoreError(
             f"{path}: {(str(error) or type(error).__name__).splitlines()[0]}",

@@ -17,7 +17,7 @@ from filelock import FileLock
 from safetensors import SafetensorError
 
 from prefens.core.errors import StoreError
-from prefens.core.files import atomic_write, recover, write_json
+from prefens.core.files import atomic_write, list_folder, recover, write_json
 from prefens.core.fold_run import FoldPredictions
 from prefens.core.types import Folds, Strings
 from prefens.store.failures import clear_failure
@@ -84,7 +84,8 @@ class SplitStore:
         StoreError
             Where a member.json is damaged or describes another member.
         """
-        for path in sorted(self.path.glob("members/*/member.json")):
+        paths = [folder / "member.json" for folder in list_folder(self.path / "members")]
+        for path in [path for path in paths if path.exists()]:
             spec = read_member(path)
             yield replace(spec, tuned_on_oof=self.is_tuned(spec))
 

@@ -1,5 +1,7 @@
 """Leases: one living holder at a time, the dead are known as such and replaced."""
 
+import errno
+import fcntl
 import json
 import os
 import socket
@@ -9,11 +11,13 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-import psutil
 import pytest
 
 from prefens.core.files import write_json
-from prefens.core.leases import STALE_SECONDS, Busy, Holder, acquire, holder_of, is_live
+from prefens.core.heartbeat import STALE_SECONDS
+from prefens.core.leases import Busy, Holder, acquire, holder_of, is_held, is_live
+from prefens.core.processes import ProcessIdentity
+from tests.helpers.containers import container
 
 HOLDER = """
 import sys, time
@@ -35,7 +39,8 @@ def test_a_lease_is_gone_after_the_block(path: Path) -> None:
         assert before is None
         holder = holder_of(path)
         assert holder is not None
-        assert (holder.pid, holder.host, holder.metadata) == (os.getpid(), socket.gethostname(), {"fold": 1})
+        assert (holder.process, holder.metadata) == (ProcessIdentity.current(), {"fold": 1})
+        assert holder.where == f"process {os.getpid()} on {socket.gethostname()}"
         assert is_live(path, holder)
     assert holder_of(path) is None
     with acquire(path, {}) as before:
@@ -58,25 +63,35 @@ def test_a_living_holder_is_left_alone_and_a_killed_one_replaced(path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("host", "pid", "born", "age", "live"),
+    ("machine", "pid", "ticks", "age", "live"),
     [
         ("elsewhere", 1, 0.0, 0.0, True),  # its lock may not be seen here
         ("elsewhere", 1, 0.0, STALE_SECONDS + 5, False),
+        ("container", "parent", "now", 0.0, True),
+        ("container", "dead", 0.0, 0.0, True),  # an id of another namespace says nothing here
+        ("container", "dead", 0.0, STALE_SECONDS + 5, False),
         ("here", "dead", 0.0, 0.0, False),
         ("here", "parent", "now", 0.0, True),
         ("here", "parent", "now", STALE_SECONDS + 5, False),
         ("here", "parent", 5.0, 0.0, False),  # the pid was used again
+        ("elsewhere", "own", "own", 0.0, True),  # the same numbers, another process
     ],
 )
-def test_lock_host_and_heartbeat_all_count(
-    path: Path, host: str, pid: int | str, born: float | str, age: float, live: bool
+def test_lock_machine_and_heartbeat_all_count(
+    path: Path, machine: str, pid: int | str, ticks: float | str, age: float, live: bool
 ) -> None:
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
-    pids = {"dead": ended.pid, "parent": os.getppid()}
-    parent = psutil.Process(os.getppid()).create_time()
-    host = socket.gethostname() if host == "here" else host
-    holder = Holder(host, pids.get(str(pid), 1), parent if born == "now" else float(born), 0.0)
+    own = ProcessIdentity.current()
+    pids = {"dead": ended.pid, "parent": os.getppid(), "own": own.pid}
+    starts = {"now": float(Path(f"/proc/{os.getppid()}/stat").read_text().split()[21]), "own": own.started}
+    process = ProcessIdentity(
+        "another boot" if machine == "elsewhere" else own.machine,
+        "another namespace" if machine == "container" else own.namespace,
+        pids.get(str(pid), 1),
+        starts.get(str(ticks)) or float(ticks),
+    )
+    holder = Holder(process, 0.0)
     write_json(path, asdict(holder))
     os.utime(path, (time.time() - age,) * 2)
     assert is_live(path, holder) == live
@@ -87,6 +102,55 @@ def test_lock_host_and_heartbeat_all_count(
     else:
         with acquire(path, {}) as before:
             assert before == holder
+
+
+APART = """
+import fcntl, sys, time
+from pathlib import Path
+fcntl.flock = lambda *_: None  # a network file system that keeps locks to each machine
+real = time.time
+time.time = lambda: real() + float(sys.argv[2])
+from prefens.core.leases import Busy, acquire
+try:
+    with acquire(Path(sys.argv[1]), {}):
+        print("held", flush=True)
+        time.sleep(float(sys.argv[3]))
+except Busy as busy:
+    print(busy.holder.process.pid)
+"""
+
+
+def test_two_containers_in_which_python_is_process_1_leave_each_other_alone(path: Path) -> None:
+    """Also where their clocks are ten minutes apart, and file locks don't reach from one to the other."""
+    first = container(APART, path, 0, 60)
+    assert first.stdout is not None
+    assert first.stdout.readline() == "held\n"
+    others = [container(APART, path, clock, 0) for clock in (0, 600, -600)]
+    assert [other.communicate()[0] for other in others] == ["1\n"] * 3
+    first.kill()
+    first.wait()
+    assert is_held(path)  # that it has ended is not seen from here
+    os.utime(path, (time.time() - STALE_SECONDS - 5,) * 2)
+    assert [container(APART, path, clock, 0).communicate()[0] for clock in (-600, 600)] == ["held\n"] * 2
+    assert not path.exists()
+
+
+def test_a_lease_that_was_taken_over_stays(path: Path) -> None:
+    """A machine that slept for an hour wakes up, and its work is another's."""
+    with acquire(path, {}):
+        other = Holder(ProcessIdentity("another boot", "", 1, 0.0), 0.0)
+        write_json(path, asdict(other))
+    assert holder_of(path) == other
+
+
+def test_a_file_system_without_locks_has_heartbeats(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "no locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with acquire(path, {}):
+        assert is_held(path)
+    assert not path.exists()
 
 
 def test_a_damaged_lease_has_no_holder(path: Path) -> None:

@@ -202,6 +202,37 @@ def test_the_next_blend_is_the_best_and_earlier_ones_stay(copied: SplitStore, tm
     assert len(tracker.client.search_runs([tracker.experiment_id])) == 2
 
 
+@pytest.mark.parametrize("call", ["finalize_logged_model", "create_model_version", "log_outputs", "set_terminated"])
+def test_a_blend_whose_logging_was_cut_off_is_registered_once(
+    copied: SplitStore, tmp_path: Path, call: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (spec.name for spec in copied.members())
+    make_blend(copied, {first: 0.5, second: 0.5})
+    saved = save_best(copied)
+
+    def log_blend() -> MlflowTracker:
+        tracker = MlflowTracker(tmp_path / "mlflow", "prefens")
+        tracker.log_blend("blend", "c" * 64, {}, {}, [], {}, saved)
+        return tracker
+
+    def cut(*_: object, **named: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(mlflow.MlflowClient, call, cut)
+        with pytest.raises(KeyboardInterrupt):
+            log_blend()
+    client = log_blend().client
+    (model,) = client.search_logged_models(["1"])
+    (version,) = client.search_model_versions()
+    (run,) = client.search_runs(["1"])
+    assert run.info.status == "FINISHED"
+    assert [output.model_id for output in run.outputs.model_outputs] == [model.model_id]
+    assert version.source == model.artifact_location
+    assert client.get_model_version_by_alias("prefens", "best").version == version.version
+    assert len([*(tmp_path / "mlflow" / "artifacts" / "models").iterdir()]) == 1
+
+
 OWN_CODE = """
 import sys
 from pathlib import Path

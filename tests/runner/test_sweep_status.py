@@ -3,19 +3,21 @@
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 
 from prefens.core.fold_run import FoldPredictions
 from prefens.core.leases import Holder, fold_lease
+from prefens.core.processes import ProcessIdentity
 from prefens.core.types import Folds, Pairs
 from prefens.runner.sweep import JobOutcome, Sweep, latest
 from prefens.runner.sweep_status import split_statuses
@@ -26,6 +28,12 @@ from prefens.store.oof_store import OOFStore
 from prefens.store.split_store import SplitStore
 from tests.helpers.commands import prefens
 from tests.helpers.examples import folds_of, run_result
+
+SLEEP = "import time; time.sleep(100)"
+
+
+def ticks(process: subprocess.Popen[bytes]) -> float:
+    return float(Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[19])
 
 
 class CollapseError(Exception):
@@ -60,15 +68,16 @@ def finish(tmp_path: Path, folds: Folds) -> Callable[..., SplitStore]:
 def lease(root: Path, spec: MemberSpec, fold: int, holder: Holder) -> None:
     path = fold_lease(root, spec.key(fold))
     path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(vars(holder)))
+    path.write_text(json.dumps(asdict(holder)))
 
 
 def test_every_state_is_told(tmp_path: Path, folds: Folds, finish: Callable[..., SplitStore]) -> None:
     spec = spec_of(folds)
     split = finish(spec, 0, seconds=1800.0, log_loss=1.0, device="cuda", threads=4)
     begun = time.time() - 600
-    lease(tmp_path, spec, 1, Holder(socket.gethostname(), os.getpid(), psutil.Process().create_time(), begun))
-    lease(tmp_path, spec, 2, Holder(socket.gethostname(), os.getpid(), 5.0, begun))
+    own = ProcessIdentity.current()
+    lease(tmp_path, spec, 1, Holder(own, begun))
+    lease(tmp_path, spec, 2, Holder(replace(own, started=5.0), begun))
     note_failure(split.fold_dir(spec.name, 3), ValueError("no good"), begun - 3000)
     note_failure(split.fold_dir(spec.name, 4), CollapseError("learned nothing"), begun)
     other = spec_of(folds, seed=1)
@@ -125,6 +134,31 @@ def test_a_lost_job_begins_once_more_and_has_then_failed(tmp_path: Path) -> None
         sweep.begin_job(job, before.overrides)
         assert sweep.outcome(job) == before
     assert f"process {os.getpid()} on" in str(sweep.outcome(lost).error)
+
+
+def test_a_sweep_that_ends_stops_its_own_processes_and_no_stranger(tmp_path: Path) -> None:
+    """A job in another container of this host has a process id that is another process here."""
+    sweep, processes = Sweep(tmp_path), [subprocess.Popen([sys.executable, "-c", SLEEP]) for _ in range(2)]
+    own, strange = [
+        replace(ProcessIdentity.current(), pid=process.pid, started=ticks(process)) for process in processes
+    ]
+    strange = replace(strange, namespace="another container")
+    for number, process in enumerate((own, strange)):
+        sweep.note(tmp_path / str(number), JobOutcome([], running=True, process=process))
+    sweep.stop()
+    assert processes[0].wait(60) == -signal.SIGTERM
+    assert processes[1].poll() is None
+    processes[1].kill()
+    processes[1].wait()
+
+
+def test_an_outcome_of_the_version_before_is_read(tmp_path: Path) -> None:
+    (tmp_path / "0").mkdir()
+    old = {"overrides": ["seed=0"], "rows": [], "error": None, "code": None, "running": True, "pid": 4, "host": "h"}
+    (tmp_path / "0" / "outcome.json").write_text(json.dumps(old))
+    (outcome,) = Sweep(tmp_path).outcomes()
+    assert outcome.death.startswith("process 4 on h")
+    assert not outcome.process.is_local
 
 
 def test_status_as_json_in_a_file_and_again_and_again(

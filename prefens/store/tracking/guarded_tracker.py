@@ -15,6 +15,7 @@ from alembic.util import CommandError
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
+from prefens.core.leases import Busy
 from prefens.store.tracking.mlflow_tracker import MlflowTracker
 
 log = logging.getLogger(__name__)
@@ -23,8 +24,8 @@ T = TypeVar("T")
 
 PAUSE_SECONDS = 30.0  # without a call, after one that failed or was slow
 SLOW_SECONDS = 10.0  # a call that takes longer is slow
-# MLflow is down, locked, damaged or of another version.
-FAILURES = (MlflowException, OSError, sqlite3.Error, SQLAlchemyError, CommandError)
+# MLflow is down, locked, damaged or of another version, or another machine logs the same blend.
+FAILURES = (MlflowException, OSError, sqlite3.Error, SQLAlchemyError, CommandError, Busy)
 REFUSALS = range(400, 500)  # HTTP statuses that concern one request, not the server
 RETRYABLE = (401, 403, 408, 425, 429)  # of them, those that concern the server: passwords, timeouts, too much load
 
