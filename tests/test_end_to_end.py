@@ -124,6 +124,28 @@ def test_predict_works_from_a_moved_read_only_root(trained: Path, tmp_path: Path
         path.chmod(path.stat().st_mode | stat.S_IWUSR)
 
 
+@pytest.mark.parametrize("streams", ["closed", "full", "ascii"])
+def test_no_stream_costs_a_file_or_changes_the_exit_status(trained: Path, tmp_path: Path, streams: str) -> None:
+    store, data = f"tracking.root={trained}/runs", f"data.path={trained}/train.csv"
+    lines = {
+        "blend": ["tracking=none"],
+        "predict": [f"data.path={trained}/test.csv"],
+        "train": [data, "folds.holdout=0.1", "backbone=tfidf", *QUIET],
+        "status": ["watch=0.01"] if streams == "closed" else ["json=true"],
+    }
+    for command, arguments in lines.items():
+        out = tmp_path / command
+        done = prefens(command, *arguments, store, f"out={out}", cwd=tmp_path, streams=streams)
+        assert "Traceback" not in done.stderr
+        assert r"\xb1" in done.stdout or command != "blend" or streams != "ascii"
+    prefens("tune", "--help", cwd=tmp_path, streams=streams)
+    files = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*") if "figures" not in path.parts}
+    assert files >= {f"blend/{name}.json" for name in ("blend", "leaderboard", "weights")}
+    assert files >= {"predict/submission.csv", "predict/predict.json", "train/train.json", "status/status.json"}
+    prefens("predict", "data.path=none.csv", store, cwd=tmp_path, streams=streams, fails=True)
+    prefens("train", data, "fold=9", store, cwd=tmp_path, streams=streams, fails=True)
+
+
 def trained_runs(folder: Path) -> list[bool]:
     """Return of each fold run that the last training lists whether it was trained then."""
     return [run["trained"] for run in json.loads((folder / "runs/train.json").read_text())["runs"]]
@@ -305,7 +327,8 @@ def test_mlflow_holds_the_members(trained: Path, tmp_path: Path) -> None:
 
 
 COMMANDS = [
-    *("train", "tune", "status", "blend", "predict", "report", "import_oof", "ui", "kaggle", "server", "sync"),
+    *("train", "tune", "status", "blend", "predict", "report", "import_oof", "ui", "kaggle", "serve", "server"),
+    "sync",
 ]
 
 

@@ -12,7 +12,9 @@ import pandas as pd
 
 from prefens.core.errors import ConfigError, PrefensError, StoreError
 from prefens.core.files import atomic_write
+from prefens.core.types import Floats
 from prefens.data.frame import load_frame
+from prefens.data.load import LoadedPairs
 from prefens.data.submission import COLUMNS
 from prefens.inference.predictor import Predictor
 from prefens.store.oof_store import OOFStore
@@ -65,13 +67,23 @@ class PreferenceModel:
             If columns are missing, or if rows are malformed and `strict` is set.
         """
         loaded = load_frame(frame, strict=bool((params or {}).get("strict", False)))
-        for row, problem in list(loaded.problems.items())[:MOST_WARNINGS]:
-            log.warning("row %d gets the class prior: %s", row + 1, problem)
+        log_malformed(loaded)
         with self._lock:
             probabilities = self._predictor.predict_rows(loaded)
-        columns = {name: probabilities[:, outcome] for outcome, name in COLUMNS.items()}
-        ids = {"id": frame["id"]} if "id" in frame.columns else {}
-        return pd.DataFrame({**ids, **columns}, index=frame.index)
+        return answer(frame, probabilities)
+
+
+def log_malformed(loaded: LoadedPairs) -> None:
+    """Warn of rows that get the class prior."""
+    for row, problem in list(loaded.problems.items())[:MOST_WARNINGS]:
+        log.warning("row %d gets the class prior: %s", row + 1, problem)
+
+
+def answer(frame: pd.DataFrame, probabilities: Floats) -> pd.DataFrame:
+    """Return (n, K) probabilities of a frame's rows as `PreferenceModel.predict` does, with their ids and index."""
+    columns = {name: probabilities[:, outcome] for outcome, name in COLUMNS.items()}
+    ids = {"id": frame["id"]} if "id" in frame.columns else {}
+    return pd.DataFrame({**ids, **columns}, index=frame.index)
 
 
 def _load_pyfunc(path: str) -> PreferenceModel:

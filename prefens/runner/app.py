@@ -12,6 +12,7 @@ import hydra
 
 from prefens.core import shutdown
 from prefens.core.errors import ConfigError
+from prefens.core.output import guard_output
 from prefens.members.training import distributed
 from prefens.runner import help as help  # it registers what --help shows
 from prefens.runner.callbacks import SweepCallback
@@ -31,8 +32,10 @@ def run(name: str, task: Callable[[Any], Rows], finish: Callable[[Rows], None] |
 
     One failed job does not end a sweep, nor does one whose process is killed. Every job of a sweep leaves its rows,
     or its error, in a file, so that jobs in other processes are counted too; `finish` receives the rows of all.
-    Exit codes: 1 for failures, 130 after Ctrl-C, 143 after SIGTERM, 75 where the time budget is spent.
+    Exit codes: 1 for failures, 130 after Ctrl-C, 143 after SIGTERM, 75 where the time budget is spent. Whether its
+    output can be printed changes none of them.
     """
+    guard_output()
     for argument in sys.argv[1:]:
         old = argument.lstrip("+~").partition("=")[0]
         if old in RENAMED:

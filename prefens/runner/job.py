@@ -13,6 +13,7 @@ from hydra.types import RunMode
 
 from prefens.core import resources, shutdown
 from prefens.core.errors import ConfigError, PrefensError
+from prefens.core.output import guard_output
 from prefens.core.shutdown import Stopped
 from prefens.runner.config import unused_overrides
 from prefens.runner.sweep import JobOutcome, Rows, Sweep
@@ -45,6 +46,7 @@ def run_job(task: Callable[[Any], Rows], config: Any) -> JobOutcome:
 def _guarded(task: Callable[[Any], Rows], config: Any, overrides: list[str], started: float) -> JobOutcome:
     """Run the task; errors and requests to stop become outcomes."""
     try:
+        guard_output()  # in a process that a launcher started, too
         shutdown.install()
         _limit_resources(config)
         if "tracking" in config:

@@ -132,6 +132,21 @@ class UiConfig:
 
 
 @dataclass
+class ServeConfig:
+    """Settings of `python -m prefens.serve`."""
+
+    tracking: Any = MISSING
+    model: str | None = None
+    data_digest: str | None = None
+    fold_digest: str | None = None
+    host: str = MISSING
+    port: int = MISSING
+    max_megabytes: float = MISSING
+    timeout: int = MISSING
+    threads: int | None = None
+
+
+@dataclass
 class ServerConfig:
     """Settings of `python -m prefens.server`."""
 
@@ -169,6 +184,7 @@ SCHEMAS = {
     "import_oof": ImportConfig,
     "kaggle": KaggleConfig,
     "ui": UiConfig,
+    "serve": ServeConfig,
     "server": ServerConfig,
     "sync": SyncConfig,
     "status": StatusConfig,
