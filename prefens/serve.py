@@ -17,15 +17,16 @@ def serve_model(settings: ServeConfig) -> app.Rows:
     """Serve until interrupted; print the address."""
     from prefens.core.errors import ConfigError
     from prefens.inference.saved_model import find_predictor
-    from prefens.inference.serving import serve
+    from prefens.inference.serving import Limits, serve
 
-    if settings.max_megabytes <= 0 or settings.timeout < 1:
-        came = f"max_megabytes={settings.max_megabytes}, timeout={settings.timeout}"
-        raise ConfigError(came, "megabytes above 0, and 1 second or more", "correct it")
+    limits = Limits(settings.max_megabytes, settings.max_rows, settings.timeout)
+    if limits.megabytes <= 0 or limits.rows < 1 or limits.seconds < 1:
+        came = f"max_megabytes={limits.megabytes}, max_rows={limits.rows}, timeout={limits.seconds}"
+        raise ConfigError(came, "megabytes above 0, rows and seconds of 1 or more", "correct it")
     tracking = config.build(settings.tracking, Tracking)
     predictor = find_predictor(tracking, settings.model, "best", settings.data_digest, settings.fold_digest)
     logging.getLogger("prefens.inference.predictor").setLevel(logging.WARNING)  # not a line per request and member
-    serve(predictor, settings.host, settings.port, settings.max_megabytes, settings.timeout)
+    serve(predictor, settings.host, settings.port, limits)
     return []
 
 

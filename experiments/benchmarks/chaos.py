@@ -26,14 +26,14 @@ from pathlib import Path
 
 import numpy as np
 
-from prefens.core.leases import holder_of
+from prefens.core.leases.leases import holder_of
 from prefens.runner.sync import member_stack
 from prefens.store.oof_store import OOFStore
 from prefens.store.tracking.mlflow_tracker import MlflowTracker
 
 COMMANDS = {
-    "train": "-m data=synthetic data.rows=90 folds.k=3 backbone=style,textcnn seed=0,1 text.max_length=64 "
-    "training.epochs=20 training.batch_pairs=4 training.checkpoint_minutes=0.005",
+    "train": "-m data=synthetic data.rows=90 folds.k=3 backbone=style,textcnn seed=0,1 text.max_length=32 "
+    "training.epochs=10 training.batch_pairs=4 training.checkpoint_minutes=0.005",
     "blend": "",
     "report": "data=synthetic data.rows=90",
     "predict": "data=synthetic data.seed=1 data.rows=50",

@@ -15,10 +15,10 @@ from typing import Any
 
 from filelock import FileLock
 
-from prefens.core.errors import ConfigError
-from prefens.core.heartbeat import heartbeat, is_beating
-from prefens.core.locks import try_lock
-from prefens.core.processes import machine_id
+from prefens.core.errors import ConfigError, StoreError
+from prefens.core.leases.heartbeat import heartbeat, is_beating
+from prefens.core.leases.locks import try_lock
+from prefens.core.leases.processes import machine_id
 
 OLD = "old"  # in a scratch folder: the folder that was replaced; what lies beside it is whole
 WRITER = "writer.lock"  # in a scratch folder: locked and touched by its writer for as long as that lives
@@ -61,8 +61,13 @@ def _scratch_folder(path: Path) -> Iterator[Path]:
     while lock is None:  # until no other process takes the new folder for an abandoned one
         scratch = path.with_name(f".{path.name}.{_machine()}-{secrets.token_hex(4)}.prefens")
         scratch.mkdir()
-        with suppress(FileNotFoundError):
+        try:
             lock = try_lock(scratch / WRITER)
+        except FileNotFoundError:
+            continue
+        except BaseException:  # a full disk
+            shutil.rmtree(scratch, ignore_errors=True)
+            raise
     try:
         with heartbeat(scratch / WRITER):
             yield scratch
@@ -187,6 +192,14 @@ def check_writable(folder: Path, setting: str) -> None:
         ) from error
 
 
+def check_folder(folder: str | None, setting: str) -> None:
+    """Check that a folder that a setting names, if any, is there or can be made; ConfigError where a file is there."""
+    place = Path(folder or ".").absolute()
+    there = next((path for path in (place, *place.parents) if path.exists()), place)
+    if not there.is_dir():
+        raise ConfigError(f"{setting}={folder}: {there} is a file", "a folder", f"give another {setting}")
+
+
 def sync(path: Path) -> None:
     """Flush a file's or a folder's bytes to the disk (folders only where the system can)."""
     if path.is_dir() and os.name == "nt":
@@ -207,8 +220,23 @@ def link_tree(source: Path, to: Path, leave_out: Sequence[str] = ()) -> None:
         The folder, and the one to make.
     leave_out : sequence of str
         Patterns of names that are not copied, as in `fnmatch`.
+
+    Raises
+    ------
+    StoreError
+        Where a symbolic link in the folder leads out of it: what it points to is no part of the folder.
     """
-    shutil.copytree(source, to, ignore=shutil.ignore_patterns(*leave_out), copy_function=link)
+    patterns = shutil.ignore_patterns(*leave_out)
+
+    def ignored(folder: str, names: list[str]) -> set[str]:
+        left_out = set(patterns(folder, names))
+        for name in set(names) - left_out:
+            if not (path := Path(folder) / name).resolve().is_relative_to(source.resolve()):
+                came = f"{path} is a symbolic link to {path.resolve()}"
+                raise StoreError(came, f"links to what lies in {source}", "put what it points to there")
+        return left_out
+
+    shutil.copytree(source, to, ignore=ignored, copy_function=link)
 
 
 def link(source: str, to: str) -> None:

@@ -7,7 +7,7 @@ import io
 import os
 import select
 import sys
-from typing import TextIO
+from typing import Any, TextIO
 
 
 class _Lossy(io.FileIO):
@@ -21,17 +21,22 @@ class _Lossy(io.FileIO):
 
     error = 0
 
-    def write(self, data: object) -> int:
-        """Write bytes, and wait where the file takes none for now; return how many were written or dropped."""
+    def write(self, data: Any) -> int:
+        """Write all bytes, waiting where the file takes none for now, or drop them; return how many there were."""
+        rest = memoryview(data).cast("B")
+        total = len(rest)
         try:
-            while (count := super().write(data)) is None:  # type: ignore[arg-type]
-                select.select([], [self], [])
-            return count
+            while rest:
+                count = super().write(rest)
+                if count is None:
+                    select.select([], [self], [])
+                else:
+                    rest = rest[count:]
         except OSError as error:
             first, self.error = not self.error, error.errno or errno.EIO
             if first and self.error != errno.EPIPE and self.fileno() == 1:
                 print(f"standard output: {error.strerror}: printed lines are lost, files are not", file=sys.stderr)
-            return memoryview(data).nbytes  # type: ignore[arg-type]
+        return total
 
 
 def guard_output() -> None:
@@ -56,6 +61,8 @@ def _guarded(stream: TextIO, original: TextIO | None) -> TextIO:
     if stream is not original or not isinstance(stream, io.TextIOWrapper):
         return stream
     stream.flush()
-    buffered = io.BufferedWriter(_Lossy(stream.fileno(), "w", closefd=False))
-    encoding, by_line = stream.encoding, stream.line_buffering or stream.write_through
-    return io.TextIOWrapper(buffered, encoding, "backslashreplace", line_buffering=by_line)
+    raw = _Lossy(stream.fileno(), "w", closefd=False)
+    if stream is sys.__stderr__:  # no buffer, whose lock refuses what a signal handler prints in the middle of a line
+        return io.TextIOWrapper(raw, stream.encoding, "backslashreplace", write_through=True)
+    by_line = stream.line_buffering or stream.write_through
+    return io.TextIOWrapper(io.BufferedWriter(raw), stream.encoding, "backslashreplace", line_buffering=by_line)

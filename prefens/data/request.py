@@ -121,13 +121,13 @@ def read_csv(body: bytes) -> PairsRequest:
 READERS: dict[str, Callable[[bytes], PairsRequest]] = {"application/json": read_json, "text/csv": read_csv}
 
 
-def read_request(body: bytes, content_type: str) -> PairsRequest:
+def read_request(body: bytes, content_type: str, max_rows: int) -> PairsRequest:
     """Read a body by its Content-Type; refuse malformed rows where it says strict.
 
     Raises
     ------
     RequestError
-        As the readers do, for malformed rows, and for another type than theirs.
+        As the readers do, for malformed rows, for more than `max_rows`, and for another type than theirs.
     """
     media_type, *parameters = [part.strip().lower() for part in content_type.split(";")]
     charsets = {part.removeprefix("charset=").strip('"') for part in parameters if part.startswith("charset=")}
@@ -136,10 +136,19 @@ def read_request(body: bytes, content_type: str) -> PairsRequest:
             f"Content-Type: {content_type[:200]}", f"{' or '.join(READERS)}, in UTF-8", "correct the header", status=415
         )
     request = READERS[media_type](body)
+    rows = len(request.columns[TEXT[0]])
+    if rows > max_rows:
+        raise too_large(f"{rows} rows", f"{max_rows} or fewer", "max_rows")
     if request.strict:
         problems = load_frame(as_frame(request.columns)).problems
-        _refuse(problems, len(request.columns[TEXT[0]]), "a JSON list of strings per text, with equal turn counts")
+        _refuse(problems, rows, "a JSON list of strings per text, with equal turn counts")
     return request
+
+
+def too_large(came: str, expected: str, setting: str) -> RequestError:
+    """Return the error about a request above the limit that a setting of the server says."""
+    do = f"send the rows in several requests, or start the server with another {setting}"
+    return RequestError(came, expected, do, status=413)
 
 
 def _read_strict(params: Any) -> bool:

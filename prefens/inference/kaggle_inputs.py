@@ -9,8 +9,8 @@ from pathlib import Path
 
 from prefens.core.errors import DataError
 from prefens.data.load import TEXT
-from prefens.inference.bundle import MARKER
 
+MARKER = "prefens-bundle.json"  # by which the notebook finds the bundle
 NAME = "test.csv"
 SAMPLE = "sample_submission.csv"  # lies beside a competition's test file
 COMPETITIONS = ("llm-classification-finetuning", "lmsys-chatbot-arena")  # folders, as Kaggle names them

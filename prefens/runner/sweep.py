@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from prefens.core.files import write_json
-from prefens.core.processes import ProcessIdentity
+from prefens.core.leases.processes import ProcessIdentity
 
 Rows = list[dict[str, Any]]
 
@@ -33,6 +33,8 @@ class JobOutcome:
         Why it failed.
     code : int or None
         The exit status of a job that was stopped, which is no failure.
+    failure : int
+        The exit status of a job that has an error.
     running : bool
         Whether it has begun and not ended, as far as it could say.
     process, host : ProcessIdentity and str
@@ -43,6 +45,7 @@ class JobOutcome:
     rows: Rows = field(default_factory=list)
     error: str | None = None
     code: int | None = None
+    failure: int = 1
     running: bool = False
     process: ProcessIdentity = field(default_factory=ProcessIdentity.current)
     host: str = field(default_factory=socket.gethostname)

@@ -14,7 +14,7 @@ from prefens.core import shutdown
 from prefens.core.errors import CollapseError
 from prefens.core.files import recover, remove_stale_tmp
 from prefens.core.fold_run import RunKey
-from prefens.core.leases import POLL_SECONDS, Busy, acquire, fold_lease, is_held
+from prefens.core.leases.leases import POLL_SECONDS, Busy, acquire, fold_lease, is_held
 from prefens.data.corpus import Corpus
 from prefens.members.base import Member
 from prefens.members.training.distributed import broadcast

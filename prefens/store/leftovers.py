@@ -8,7 +8,7 @@ from pathlib import Path
 
 from prefens.core.errors import StoreError
 from prefens.core.files import remove_stale_tmp
-from prefens.core.leases import Busy, Holder, acquire, fold_lease, holder_of, is_live
+from prefens.core.leases.leases import Busy, Holder, acquire, fold_lease, holder_of, is_live
 from prefens.store.oof_store import OOFStore
 from prefens.store.split_store import SplitStore
 
@@ -46,9 +46,9 @@ def _remove_checkpoints(split: SplitStore, checkpoints: dict[str, Path]) -> None
         for fold in range(split.folds.k):
             key = spec.key(fold)
             checkpoint = checkpoints.get(key.digest[:16])
-            if checkpoint is None or not split.has(spec, fold):
+            stored = split.fold_dir(spec.name, fold) / "run.json"
+            if checkpoint is None or not stored.exists():
                 continue
             with suppress(Busy), acquire(fold_lease(split.root, key), {}):
-                stored = split.fold_dir(spec.name, fold) / "run.json"
                 if checkpoint.stat().st_mtime <= stored.stat().st_mtime:  # else of a fold run that is trained by force
                     checkpoint.unlink()

@@ -1,5 +1,6 @@
 """Files after a kill: whole, recovered, deleted. Linked files: the same where the file system allows, or equal."""
 
+import errno
 import json
 import os
 import re
@@ -8,14 +9,15 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from prefens.core.errors import ConfigError
+from prefens.core.errors import ConfigError, StoreError
 from prefens.core.files import atomic_write, check_writable, link_tree, recover, remove_stale_tmp, write_json
-from prefens.core.heartbeat import STALE_SECONDS
+from prefens.core.leases.heartbeat import STALE_SECONDS
 from tests.helpers.containers import container
 
 KILLED = """
@@ -157,6 +159,21 @@ def test_a_new_scratch_folder_that_is_taken_for_an_abandoned_one_is_made_again(
     assert [path.name for path in tmp_path.iterdir()] == ["file.json"]
 
 
+def test_a_full_disk_leaves_no_scratch_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.open
+
+    def full(path: Any, flags: int, *mode: Any, **named: Any) -> int:
+        if flags & os.O_CREAT:
+            raise OSError(errno.ENOSPC, "no space left on device")
+        return real(path, flags, *mode, **named)
+
+    monkeypatch.setattr(os, "open", full)
+    with pytest.raises(OSError, match="no space"):
+        write_json(tmp_path / "file.json", {})
+    monkeypatch.undo()
+    assert [*tmp_path.iterdir()] == []
+
+
 def test_folders_of_others_are_left_alone(tmp_path: Path) -> None:
     for name in (".git", ".file.json", ".a.host-12.x", ".cache.my-tool.prefens"):
         (tmp_path / name).mkdir()
@@ -210,6 +227,9 @@ def test_a_linked_folder_has_what_was_not_left_out(
     assert not files["alias"].is_symlink()
     assert files["alias"].read_text() == "text"
     assert files["sub/weights"].samefile(tmp_path / "from/sub/weights") == links
+    (tmp_path / "from" / "out").symlink_to("/etc/hostname")
+    with pytest.raises(StoreError, match="out is a symbolic link"):
+        link_tree(tmp_path / "from", tmp_path / "again")
 
 
 def test_atomic_write_replaces_files_and_folders(tmp_path: Path) -> None:

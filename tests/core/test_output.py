@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,37 @@ def test_closed_streams_are_no_error(tmp_path: Path) -> None:
 def test_a_character_that_the_encoding_lacks_is_escaped(tmp_path: Path, variables: dict[str, str]) -> None:
     code, _, printed, said = run("{program}", tmp_path, **variables)
     assert (code, printed.splitlines()[-1], said) == (7, r"x \xb1 \u597d", r"y \xb1 \u597d" + "\n")
+
+
+INTERRUPTED = """
+import signal, sys
+from prefens.core.output import guard_output
+guard_output()
+signal.signal(signal.SIGALRM, lambda *_: print("signal", file=sys.stderr))
+signal.setitimer(signal.ITIMER_REAL, 1e-3, 1e-4)
+for _ in range(20_000):
+    print("line", file=sys.stderr)
+signal.setitimer(signal.ITIMER_REAL, 0)
+"""
+
+
+def test_a_signal_handler_may_print_in_the_middle_of_a_line() -> None:
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-500:]
+    assert done.stderr.count("line") == 20_000
+
+
+def test_a_pipe_that_takes_nothing_for_now_is_waited_for() -> None:
+    """A terminal or pipe that another process has set to non-blocking."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    program = "from prefens.core.output import guard_output; guard_output(); print('x' * 1_000_000)"
+    with subprocess.Popen([sys.executable, "-c", program], stdout=writing) as process:
+        os.close(writing)
+        time.sleep(0.5)
+        with os.fdopen(reading) as stream:
+            assert len(stream.read()) == 1_000_001
+    assert process.returncode == 0
 
 
 def test_a_stream_that_is_not_the_interpreters_own_stays(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@ from prefens.data.request import RequestError, as_frame, read_request
 from tests.helpers.examples import make_pairs
 
 JSON, CSV = "application/json", "text/csv; charset=utf-8"
+ROWS = 10**6
 TEXT = ["prompt", "response_a", "response_b"]
 
 
@@ -22,7 +23,7 @@ def table(ids: list[Any]) -> pd.DataFrame:
 def refused(body: object, content_type: str = JSON) -> dict[str, Any]:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     with pytest.raises(RequestError) as error:
-        read_request(data, content_type)
+        read_request(data, content_type, ROWS)
     return {**error.value.as_dict(), "status": error.value.status}
 
 
@@ -36,10 +37,10 @@ def test_every_form_is_the_same_table() -> None:
     ]  # fmt: skip
     for body in bodies:
         for content_type in (JSON, "application/json; format=pandas-split", "application/json;charset=UTF-8"):
-            read = read_request(json.dumps(body).encode(), content_type)
+            read = read_request(json.dumps(body).encode(), content_type, ROWS)
             assert read.columns == frame[["id", *TEXT]].to_dict("list")
             assert not read.strict
-    read = read_request(b"\xef\xbb\xbf" + frame.to_csv(index=False).encode(), CSV)
+    read = read_request(b"\xef\xbb\xbf" + frame.to_csv(index=False).encode(), CSV, ROWS)
     assert read.columns["id"] == ["1", "x", None, "0.5", str(2**60 + 1)]
     assert {name: read.columns[name] for name in TEXT} == frame[TEXT].to_dict("list")
     assert as_frame(read.columns).to_dict("list") == read.columns
@@ -47,10 +48,12 @@ def test_every_form_is_the_same_table() -> None:
 
 def test_csv_cells_are_text_as_in_a_file() -> None:
     body = 'id,prompt,response_a,response_b\n007,NA,,null\n\n1e5,"a\r\nb",é,x\n'
-    read = read_request(body.encode(), CSV)
+    read = read_request(body.encode(), CSV, ROWS)
     assert [*read.columns.values()] == [["007", "1e5"], ["NA", "a\r\nb"], [None, "é"], ["null", "x"]]
     long = '["' + "x" * 200_000 + '"]'
-    assert read_request(f"id,prompt,response_a,response_b\n1,{long},{long},{long}".encode(), CSV).columns["id"] == ["1"]
+    assert read_request(f"id,prompt,response_a,response_b\n1,{long},{long},{long}".encode(), CSV, ROWS).columns[
+        "id"
+    ] == ["1"]
 
 
 def test_strict_refuses_malformed_rows_and_names_them() -> None:
@@ -61,7 +64,7 @@ def test_strict_refuses_malformed_rows_and_names_them() -> None:
     answer = refused(body)
     assert answer["error"] == "1 of 3 rows can't be read"
     assert [(row["row"], row["reason"].partition(" (")[0]) for row in answer["rows"]] == [(2, "prompt: invalid JSON")]
-    assert len(read_request(json.dumps(body | {"params": {"strict": False}}).encode(), JSON).columns["id"]) == 3
+    assert len(read_request(json.dumps(body | {"params": {"strict": False}}).encode(), JSON, ROWS).columns["id"]) == 3
     split = {**json.loads(frame.to_json(orient="split")), "params": {"strict": True}}
     assert refused(split)["malformed_rows"] == 1
 
@@ -110,6 +113,13 @@ def test_what_is_no_table_of_pairs_is_refused(body: Any, content_type: str, erro
     assert error in answer["error"]
     assert answer["status"] == 400
     assert len(json.dumps(answer)) < 2000
+
+
+def test_rows_above_the_limit_are_refused_before_they_are_checked() -> None:
+    body = {"dataframe_records": table([1, 2, 3]).to_dict("records"), "params": {"strict": True}}
+    with pytest.raises(RequestError, match="3 rows") as refusal:
+        read_request(json.dumps(body).encode(), JSON, 2)
+    assert refusal.value.status == 413
 
 
 @pytest.mark.parametrize("content_type", ["", "text/plain", "application/json; charset=latin-1", "text/csv;charset=u7"])

@@ -17,11 +17,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from prefens.core.errors import StoreError
+from prefens.core.errors import ConfigError, StoreError
 from prefens.core.types import Floats, Pairs
 from prefens.data.frame import load_frame
 from prefens.inference.predictor import Predictor
-from prefens.inference.serving import TURN, Gate, ServedModel
+from prefens.inference.serving import TURN, Gate, Limits, ServedModel, serve
 from prefens.store.oof_store import OOFStore
 from tests.helpers.commands import prefens
 from tests.helpers.examples import make_pairs, write_csv
@@ -29,6 +29,7 @@ from tests.helpers.examples import make_pairs, write_csv
 TestClient = pytest.importorskip("starlette.testclient").TestClient
 COLUMNS = ["winner_model_a", "winner_model_b", "winner_tie"]
 LIMIT = 100_000  # bytes
+ROWS = 9 * TURN
 
 
 class Recorded:
@@ -47,7 +48,7 @@ class Recorded:
 
 
 def client(predictor: Any, seconds: int = 30) -> Any:
-    return TestClient(Gate(ServedModel(predictor), LIMIT, seconds), raise_server_exceptions=False)
+    return TestClient(Gate(ServedModel(predictor), Limits(LIMIT / 1e6, ROWS, seconds)), raise_server_exceptions=False)
 
 
 def records(count: int) -> list[dict[str, Any]]:
@@ -81,6 +82,7 @@ def test_a_body_above_the_limit_is_refused_with_or_without_its_length() -> None:
         answer = to.post("/invocations", content=content, headers=said | more)
         assert answer.status_code == 413
         assert answer.json()["error"] == "a body of more than 0.1 MB"
+    assert post(to, records(ROWS + 1)).json()["error"] == f"{ROWS + 1} rows"
     assert post(to, records(1)).status_code == 200
     assert recorded.turns == [1]
 
@@ -90,9 +92,22 @@ def test_a_failing_model_is_reported_to_the_log_and_no_path_to_the_client(caplog
         raise StoreError("/srv/secret/fold-0: no stored model", "one", "train")
 
     answer = post(client(Recorded(fail)), records(1))
-    assert (answer.status_code, answer.json()["error"]) == (500, "the model failed")
+    assert (answer.status_code, answer.json()["error"]) == (500, "the server failed")
     assert "secret" not in answer.text
     assert "secret" in caplog.text
+
+
+def test_every_refusal_is_json() -> None:
+    to = client(Recorded())
+    for body in (
+        b'{"\\ud800": 1}',
+        b'[{"id": {"\\udfff": 1}, "prompt": 1, "response_a": 1, "response_b": 1}]',
+        b"\xff",
+        b"",
+    ):
+        answer = to.post("/invocations", content=body, headers={"Content-Type": "application/json"})
+        assert answer.status_code == 400
+        assert {"error", "expected", "to_do"} <= answer.json().keys()
 
 
 def test_a_large_request_gives_way_to_others_after_each_turn() -> None:
@@ -117,18 +132,28 @@ def test_a_large_request_gives_way_to_others_after_each_turn() -> None:
 
 def test_a_late_answer_is_json_and_nobody_works_on_it_any_longer(caplog: pytest.LogCaptureFixture) -> None:
     to = client(recorded := Recorded(lambda count: time.sleep(0.7)), seconds=1)
-    answer = post(to, records(9 * TURN))
+    answer = post(to, records(ROWS))
     assert (answer.status_code, answer.json()["error"]) == (504, "no answer within 1 seconds")
     time.sleep(1)
     assert len(recorded.turns) <= 3
 
 
-def test_the_end_of_the_server_ends_what_waits() -> None:
-    model = ServedModel(Recorded())  # type: ignore[arg-type]
-    with TestClient(Gate(model, LIMIT, 30)) as to:
-        assert post(to, records(1)).status_code == 200
-    with pytest.raises(RuntimeError):
-        model.predict({name: [["x"]] for name in ("prompt", "response_a", "response_b")}, {"until": np.inf})
+def test_a_server_that_stops_gives_no_more_turns() -> None:
+    started, stopped = threading.Event(), threading.Event()
+
+    def act(count: int) -> None:
+        started.set()
+        assert stopped.wait(20)
+
+    model = ServedModel(recorded := Recorded(act))  # type: ignore[arg-type]
+    to = TestClient(Gate(model, Limits(1, ROWS, 30)))
+    with ThreadPoolExecutor(1) as clients:
+        large = clients.submit(post, to, records(ROWS))
+        assert started.wait(20)
+        model.close()
+        stopped.set()
+        assert (large.result().status_code, large.result().json()["error"]) == (503, "the server stops")
+    assert recorded.turns == [TURN]
 
 
 @pytest.fixture(scope="module")
@@ -200,13 +225,14 @@ def test_the_server_answers_as_predict_does(server: str, folder: Path) -> None:
     assert not (folder / "was_run").exists()
 
 
-def test_wrong_settings_are_refused_before_a_model_is_loaded(folder: Path) -> None:
-    for setting, message in (
-        ("port=99999", "port=99999"),
-        ("host=203.0.113.1", "host=203.0.113.1"),
-        ("max_megabytes=0", "max_megabytes=0"),
-        ("model=nowhere", "nowhere"),
-    ):
-        said = prefens("serve", setting, cwd=folder, fails=True).stderr
-        assert message in said
+@pytest.mark.parametrize(("host", "port"), [("127.0.0.1", 99999), ("203.0.113.1", 0), ("no such host", 0)])
+def test_where_it_can_not_listen_is_refused(host: str, port: int) -> None:
+    with pytest.raises(ConfigError, match=f"host={host} port={port}"):
+        serve(Recorded(), host, port, Limits(1, 1, 1))  # type: ignore[arg-type]
+
+
+def test_wrong_settings_are_refused(tmp_path: Path) -> None:
+    for setting in ("max_megabytes=0", "max_rows=0", "timeout=0", "model=nowhere"):
+        said = prefens("serve", setting, cwd=tmp_path, fails=True).stderr
+        assert setting.removeprefix("model=") in said
         assert "Traceback" not in said

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from prefens.core.leases import holder_of
+from prefens.core.leases.leases import holder_of
 from prefens.runner.sweep import latest
 from tests.helpers.commands import QUIET, prefens
 from tests.helpers.examples import make_pairs, write_csv

@@ -16,9 +16,10 @@ import numpy as np
 import pytest
 
 from prefens.core.fold_run import FoldPredictions
-from prefens.core.leases import Holder, fold_lease
-from prefens.core.processes import ProcessIdentity
+from prefens.core.leases.leases import Holder, fold_lease
+from prefens.core.leases.processes import ProcessIdentity
 from prefens.core.types import Folds, Pairs
+from prefens.runner.console import status_notes
 from prefens.runner.sweep import JobOutcome, Sweep, latest
 from prefens.runner.sweep_status import split_statuses
 from prefens.store.failures import note_failure
@@ -28,6 +29,7 @@ from prefens.store.oof_store import OOFStore
 from prefens.store.split_store import SplitStore
 from tests.helpers.commands import prefens
 from tests.helpers.examples import folds_of, run_result
+from tests.helpers.stores import damage
 
 SLEEP = "import time; time.sleep(100)"
 
@@ -100,6 +102,25 @@ def test_every_state_is_told(tmp_path: Path, folds: Folds, finish: Callable[...,
         assert text in shown
 
 
+def test_what_is_damaged_is_named_and_the_rest_is_shown(
+    tmp_path: Path, folds: Folds, finish: Callable[..., SplitStore]
+) -> None:
+    whole, damaged, other = (spec_of(folds, seed=seed) for seed in range(3))
+    for spec in (whole, damaged, other):
+        split = finish(spec, 0, seconds=1.0, log_loss=1.0)
+    damage(split.fold_dir(damaged.name, 0) / "predictions.parquet", "truncated")
+    damage(split.member_dir(other.name) / "member.json", "null")
+    (status,) = split_statuses(tmp_path)
+    assert [runs[0].state for runs in status.members.values()] == [FoldState.done, FoldState.damaged]
+    assert status.members[damaged.name][0].log_loss is None
+    notes = "\n".join(status_notes(status))
+    for path in (split.fold_dir(damaged.name, 0) / "predictions.parquet", split.member_dir(other.name) / "member.json"):
+        assert f"{path}: " in notes
+    damage(split.path / "folds.parquet", "truncated")
+    shown = prefens("status", f"tracking.root={tmp_path}", cwd=tmp_path).stdout
+    assert f"damaged: {split.path / 'folds.parquet'}: " in shown
+
+
 def test_nothing_is_known_of_a_backbone_without_a_finished_fold(
     tmp_path: Path, folds: Folds, finish: Callable[..., SplitStore]
 ) -> None:
@@ -170,7 +191,7 @@ def test_status_as_json_in_a_file_and_again_and_again(
     told = json.loads(done.stdout)
     assert told == json.loads((tmp_path / "told" / "status.json").read_text())
     assert told["splits"][0]["counts"] == {
-        "done": 1, "running": 0, "died": 0, "failed": 0, "collapsed": 0, "given_up": 0, "missing": 4
+        "done": 1, "damaged": 0, "running": 0, "died": 0, "failed": 0, "collapsed": 0, "given_up": 0, "missing": 4
     }  # fmt: skip
     line = [sys.executable, "-m", "prefens.status", *given, "--watch"]
     with subprocess.Popen(line, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as watching:

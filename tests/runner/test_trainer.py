@@ -7,8 +7,8 @@ import pytest
 
 from prefens.core.errors import CollapseError, TrainingError
 from prefens.core.files import write_json
-from prefens.core.leases import Holder, fold_lease
-from prefens.core.processes import ProcessIdentity
+from prefens.core.leases.leases import Holder, fold_lease
+from prefens.core.leases.processes import ProcessIdentity
 from prefens.core.types import Pairs
 from prefens.data.corpus import Corpus
 from prefens.data.folds import prompt_groups

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from prefens.core.files import atomic_write, write_json
-from prefens.core.leases import Holder, acquire, fold_lease
-from prefens.core.processes import ProcessIdentity
+from prefens.core.leases.leases import Holder, acquire, fold_lease
+from prefens.core.leases.processes import ProcessIdentity
 from prefens.core.types import Folds
 from prefens.store.leftovers import dead_leases, remove_leftovers
 from prefens.store.split_store import SplitStore

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mlflow.entities import Run, RunStatus
 
-from prefens.core.leases import Holder
+from prefens.core.leases.leases import Holder
 from prefens.store.tracking.mlflow_backend import MlflowBackend
 from prefens.store.tracking.model_registry import delete_unfinished_models
 

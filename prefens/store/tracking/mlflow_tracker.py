@@ -16,7 +16,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
 from prefens.core.fold_run import RunKey
 from prefens.core.hashing import digest
-from prefens.core.leases import acquire, fold_lease
+from prefens.core.leases.leases import acquire, fold_lease
 from prefens.core.types import Folds
 from prefens.store.failures import Failure
 from prefens.store.member_spec import MemberSpec

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from prefens.core.files import write_json
-from prefens.core.leases import Holder, fold_lease
-from prefens.core.processes import ProcessIdentity
+from prefens.core.leases.leases import Holder, fold_lease
+from prefens.core.leases.processes import ProcessIdentity
 from prefens.runner.sync import open_tracker
 from prefens.store.leftovers import dead_leases
 from prefens.store.tracking.dead_runs import LEASE, close_dead_runs

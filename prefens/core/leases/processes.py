@@ -83,12 +83,13 @@ def _namespace(pid: int) -> str:
 
 
 def _start_time(entry: int | str, pid: int) -> float | None:
-    """Return when a process began; None where the system does not say.
+    """Return when a process began; None where the system does not say, -1 where it has ended and nobody has noticed.
 
     The clock ticks of /proc do not change with the machine's clock, as psutil's seconds do.
     """
     try:
-        return float(Path(f"/proc/{entry}/stat").read_text("utf-8").rpartition(")")[2].split()[19])
+        state, *numbers = Path(f"/proc/{entry}/stat").read_text("utf-8").rpartition(")")[2].split()
+        return -1.0 if state in "ZX" else float(numbers[18])
     except (OSError, IndexError, ValueError):
         if Path("/proc/self").exists():
             return None

@@ -19,9 +19,9 @@ from typing import Any
 
 from prefens.core.files import recover, write_json
 from prefens.core.fold_run import RunKey
-from prefens.core.heartbeat import heartbeat, is_beating
-from prefens.core.locks import try_lock
-from prefens.core.processes import ProcessIdentity
+from prefens.core.leases.heartbeat import heartbeat, is_beating
+from prefens.core.leases.locks import try_lock
+from prefens.core.leases.processes import ProcessIdentity
 
 POLL_SECONDS = 0.5  # between two looks at a lease that another process holds
 

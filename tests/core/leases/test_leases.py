@@ -14,15 +14,15 @@ from pathlib import Path
 import pytest
 
 from prefens.core.files import write_json
-from prefens.core.heartbeat import STALE_SECONDS
-from prefens.core.leases import Busy, Holder, acquire, holder_of, is_held, is_live
-from prefens.core.processes import ProcessIdentity
+from prefens.core.leases.heartbeat import STALE_SECONDS
+from prefens.core.leases.leases import Busy, Holder, acquire, holder_of, is_held, is_live
+from prefens.core.leases.processes import ProcessIdentity
 from tests.helpers.containers import container
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from prefens.core.leases import acquire
+from prefens.core.leases.leases import acquire
 with acquire(Path(sys.argv[1]), {"fold": 3}):
     print("held", flush=True)
     time.sleep(60)
@@ -110,7 +110,7 @@ from pathlib import Path
 fcntl.flock = lambda *_: None  # a network file system that keeps locks to each machine
 real = time.time
 time.time = lambda: real() + float(sys.argv[2])
-from prefens.core.leases import Busy, acquire
+from prefens.core.leases.leases import Busy, acquire
 try:
     with acquire(Path(sys.argv[1]), {}):
         print("held", flush=True)
