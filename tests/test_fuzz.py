@@ -134,7 +134,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     made.run("blend", "blender=all", "resamples=20", files, f"labels={folder}/labels.csv", f"out={folder}/files")
     made.run("blend", "blender=soft_vote", "resamples=20")
     methods = json.loads((folder / "files" / "blend.json").read_text("utf-8"))["methods"]
-    (folder / "methods.json").write_text(json.dumps([entry["method"] for entry in methods]))
+    plain = [entry["method"] for entry in methods if "+" not in entry["method"]]
+    (folder / "methods.json").write_text(json.dumps(["best", *plain]))
     link_tree(folder / "runs" / "store", folder / "whole")
     return made
 
@@ -156,12 +157,15 @@ class Subject:
         Of all mutants.
     forged : float
         How often the digests that are stored of the file are made to fit, so that its reader must find the fault.
+    blended : float
+        How often the members of the store are blended too, which takes as long as ten predictions.
     """
 
     patterns: Sequence[str]
     commands: Use
     share: float
     forged: float = 0.0
+    blended: float = 0.0
 
 
 def as_test(world: World, path: Path) -> list[Callable[[], object]]:
@@ -189,19 +193,14 @@ def as_blend_file(world: World, path: Path) -> list[Callable[[], object]]:
     files = f"members={{m1: {folder}/m1-test.csv, m2: {folder}/m2-test.csv}}"
     methods = json.loads((folder / "methods.json").read_text())
     blend, test = f"blend={folder}/files/blend.json", folder / "m1-test.csv"
-    return [partial(world.predict, test, blend, files, f"method={method}") for method in ["best", *methods]]
+    return [partial(world.predict, test, blend, files, f"method={method}") for method in methods]
 
 
 def as_store(world: World, path: Path) -> list[Callable[[], object]]:
     del path
     test = world.folder / "test.csv"
-    blend = partial(world.run, "blend", "blender=soft_vote", "resamples=5")
-    return [
-        partial(world.run, "status"),
-        partial(world.predict, test),
-        partial(world.predict, test, "method=soft_vote"),
-        blend,
-    ]
+    predict = partial(world.predict, test)
+    return [partial(world.run, "status"), predict, partial(world.predict, test, "method=soft_vote")]
 
 
 def as_saved_model(world: World, path: Path) -> list[Callable[[], object]]:
@@ -232,9 +231,11 @@ SUBJECTS = {
     "members' files": Subject(["m?.csv", "labels.csv"], as_members, 0.06),
     "members' test files": Subject(["m?-test.csv"], as_blend_file, 0.03),
     "blend.json": Subject(["files/blend.json"], as_blend_file, 0.1),
-    "stored blend": Subject(["runs/store/*/blend/*"], as_store, 0.1),
-    "records": Subject([STORE + "*.json", STORE + "fold-*/*.*", "runs/store/*/*.parquet"], as_store, 0.13),
-    "models": Subject([MODEL], as_store, 0.15, forged=0.8),
+    "stored blend": Subject(["runs/store/*/blend/*"], as_store, 0.1, blended=0.15),
+    "records": Subject(
+        [STORE + "*.json", STORE + "fold-*/*.*", "runs/store/*/*.parquet"], as_store, 0.13, blended=0.15
+    ),
+    "models": Subject([MODEL], as_store, 0.15, forged=0.8, blended=0.1),
     "saved model": Subject(["runs/store/*/model/data/**/*"], as_saved_model, 0.08, forged=0.5),
     "healed": Subject([STORE + "*.json", STORE + "fold-*/*.*", MODEL, "runs/store/*/*.parquet"], as_healed, 0.03),
     "encoder": Subject(["encoder/*"], as_encoder, 0.02),
@@ -256,7 +257,10 @@ def test_no_mutant_is_a_traceback_or_a_lost_row(world: World, name: str) -> None
         mutation = f"{name} {mutant}: {path.relative_to(world.folder)}: {mutate(path, generator)}"
         if generator.random() < subject.forged:
             forge(path)
-        faults += [f"{mutation}: {fault}" for fault in faults_of(subject.commands(world, path), path)]
+        commands = subject.commands(world, path)
+        if generator.random() < subject.blended:
+            commands.append(partial(world.run, "blend", "blender=soft_vote", "resamples=5"))
+        faults += [f"{mutation}: {fault}" for fault in faults_of(commands, path)]
         replace(path, content)
         world.restore()
     assert not faults, f"{len(faults)} faults\n" + "\n".join(faults)
@@ -279,12 +283,15 @@ def faults_of(commands: Sequence[Callable[[], object]], path: Path) -> list[str]
 
 
 def forge(path: Path) -> None:
-    """Write the size and the digest of a changed file where its fold run notes them."""
-    record = next((folder / "run.json" for folder in path.parents if (folder / "run.json").is_file()), None)
-    if record is None or record == path:
-        return
-    content = json.loads(record.read_text("utf-8"))
-    name = path.relative_to(record.parent).as_posix()
-    entry = {"bytes": path.stat().st_size, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-    content["files"][name] = entry if isinstance(content["files"][name], dict) else entry["bytes"]
-    replace(record, json.dumps(content).encode())
+    """Write the size and the digest of a changed file into the records of its folders, and theirs into others'."""
+    for folder in path.parents:
+        for record in (folder / "run.json", folder / "manifest.json"):
+            if not record.is_file() or record == path:
+                continue
+            content = json.loads(record.read_text("utf-8"))
+            name = path.relative_to(folder).as_posix()
+            if name in content["files"]:
+                digest = hashlib.sha256(path.read_bytes()).hexdigest()
+                content["files"][name] = {"size": path.stat().st_size, "sha256": digest}
+                replace(record, json.dumps(content).encode())
+                forge(record)
