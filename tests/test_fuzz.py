@@ -274,12 +274,18 @@ def faults_of(commands: Sequence[Callable[[], object]], path: Path) -> list[str]
             with redirect_stdout(io.StringIO()):
                 command()
         except PrefensError as error:
-            if path.name not in str(error) and str(path.parent) not in str(error):
+            if not any(name in str(error) for name in names_of(path)):
                 faults.append(f"does not name the file: {error}")
         except Exception as error:  # whatever it is, a user would see a traceback
             place = traceback.extract_tb(error.__traceback__)[-1]
             faults.append(f"{type(error).__name__} in {Path(place.filename).name}:{place.lineno}: {error}"[:300])
     return faults
+
+
+def names_of(path: Path) -> list[str]:
+    """Return by what an error may name a file: its name, its folder, or what it is a file of."""
+    owner = "the backbone" if path.name == "backbone.json" else f"member {'m1' if path.stem == 'labels' else path.stem}"
+    return [path.name, str(path.parent), owner]
 
 
 def forge(path: Path) -> None:
