@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from prefens.core.presence import ranges
 from prefens.core.types import Floats, Pairs
 from prefens.data.text.turns import joined
 
@@ -143,14 +144,6 @@ def embed_pairs(chunk: Sequence[Pairs], weights: Path, tokenizer: Path) -> Embed
         {name: a[name] - b[name] for name in a} | {"scalars": odd_scalars},
         {"mean": a["mean"] + b["mean"], "scalars": even_scalars},
     )
-
-
-def ranges(first: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return first[0], first[0] + 1, ... (lengths[0] numbers), first[1], ..., one after another."""
-    ends = np.cumsum(lengths)
-    offsets = first - (ends - lengths)
-    numbers: NDArray[np.int64] = np.repeat(offsets, lengths) + np.arange(ends[-1] if len(ends) else 0)
-    return numbers
 
 
 def _vectors(

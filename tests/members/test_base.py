@@ -133,6 +133,13 @@ def test_survives_any_text(fitted: Member, odd_pairs: Pairs) -> None:
     np.testing.assert_allclose(predicted.sum(axis=1), 1.0, atol=1e-9)
 
 
+def test_a_prediction_depends_on_its_own_texts(fitted: Member, train: Pairs, odd_pairs: Pairs) -> None:
+    """Rows of a data set whose features are in memory, and the same rows as another data set beside strange texts."""
+    alone = fitted.predict_proba(Pairs.concatenate([odd_pairs, train.take(np.arange(20)).unlabelled()]))
+    np.testing.assert_allclose(alone[len(odd_pairs) :], fitted.predict_proba(train)[:20], atol=1e-6)
+    np.testing.assert_allclose(alone[: len(odd_pairs)], fitted.predict_proba(odd_pairs), atol=1e-6)
+
+
 def test_no_rows(fitted: Member, train: Pairs) -> None:
     assert fitted.predict_proba(train.take(np.arange(0))).shape == (0, 3)
 
