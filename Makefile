@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RUNS ?= runs
 PORT ?= 5000
-MODEL ?= models:/prefens@best
+MODEL ?=
 ARGS ?=
 READY := $(VENV)/.installed
 
@@ -48,8 +48,7 @@ report: $(READY) ## write report.html and model_card.md: make report ARGS="data.
 	$(BIN)/python -m prefens.report tracking.root=$(RUNS) $(ARGS)
 
 serve: $(READY) ## answer POST /invocations on 127.0.0.1:PORT with the latest blend's model, or MODEL=DIR
-	PATH="$(abspath $(BIN)):$$PATH" MLFLOW_TRACKING_URI=sqlite:///$(RUNS)/mlflow.db \
-		$(BIN)/mlflow models serve -m $(MODEL) --env-manager local -h 127.0.0.1 -p $(PORT) $(ARGS)
+	$(BIN)/python -m prefens.serve tracking.root=$(RUNS) port=$(PORT) $(if $(MODEL),model=$(MODEL)) $(ARGS)
 
 ui: $(READY) ## compare members in the MLflow UI on 127.0.0.1:PORT
 	$(BIN)/python -m prefens.ui tracking.root=$(RUNS) port=$(PORT) $(ARGS)

@@ -8,8 +8,10 @@ from importlib import import_module
 
 def main() -> None:
     """Run the command that the first argument names; list the commands where it names none."""
+    from prefens.core.output import guard_output
     from prefens.runner.help import commands
 
+    guard_output()
     titles = commands()
     name, *arguments = sys.argv[1:] or ["--help"]
     if name in titles:

@@ -24,7 +24,7 @@ def blend_members(settings: BlendConfig) -> app.Rows:
     from prefens.ensemble.registry import calibration
     from prefens.inference.checks import check_predictions
     from prefens.runner.blend.inputs import load_blend_inputs, with_features
-    from prefens.runner.blend.outputs import record
+    from prefens.runner.blend.outputs import check_complete, record, title
     from prefens.runner.blend.sources import parse_sources
     from prefens.runner.console import leaderboard_table, member_table, show
 
@@ -47,10 +47,11 @@ def blend_members(settings: BlendConfig) -> app.Rows:
     blend = make_blend(inputs, blenders, calibrations, settings.resamples).with_alarms(alarms)
     record(blend, inputs, tracking, out, settings.model)
     rows = blend.leaderboard
-    show(leaderboard_table(rows, blend.title()))
+    show(leaderboard_table(rows, title(blend, inputs)))
     show(member_table(blend.members))
     for alarm in blend.diagnosis.alarms:
         log.warning("suspicious: %s", alarm)
+    check_complete(inputs, out)
     return [row.as_dict() for row in rows]
 
 

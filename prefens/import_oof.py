@@ -17,6 +17,7 @@ def import_oof(settings: ImportConfig) -> app.Rows:
     """Store and track one member, and print its scores."""
     from prefens.core.errors import ConfigError
     from prefens.data.probabilities import read_probabilities
+    from prefens.data.raw.names import stem
     from prefens.ensemble.leaderboard import leaderboard, member_losses
     from prefens.runner.console import leaderboard_table, show
     from prefens.runner.import_member import import_member
@@ -25,11 +26,11 @@ def import_oof(settings: ImportConfig) -> app.Rows:
     from prefens.store.oof_store import OOFStore
 
     if settings.path is None:
-        raise ConfigError("path is not set", "a CSV or parquet file of probabilities", "add path=oof.csv")
+        raise ConfigError("path is not set", "a file of probabilities", "add path=oof.csv")
     tracking, path = config.build(settings.tracking, Tracking), Path(settings.path)
     columns = config.mapping("columns", settings.columns)
     split = OOFStore(Path(tracking.root)).select(settings.data_digest, settings.fold_digest)
-    member = ExternalMember.of(settings.name or path.stem, *read_probabilities(path, columns))
+    member = ExternalMember.of(settings.name or stem(path), *read_probabilities(path, columns))
     with open_tracker(tracking) as tracker:
         spec = import_member(split, tracker, member, settings.force)
     stack, holdout = member_stack(split, spec)

@@ -51,7 +51,7 @@ def _predict_files(settings: PredictConfig) -> Prediction:
     from prefens.inference.from_files import predict_files
     from prefens.runner.results import Prediction
 
-    files = config.mapping("members", settings.members)
+    files = config.member_files(settings.members)
     columns = config.columns_of(files, settings.columns)
     return Prediction(*predict_files(settings.blend, settings.method, files, columns))
 

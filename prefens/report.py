@@ -20,7 +20,7 @@ def report(settings: ReportConfig) -> app.Rows:
     """Write report.html, model_card.md and figures/, and log them."""
     from prefens.core.errors import ConfigError
     from prefens.data.folds import check_data, data_digest
-    from prefens.ensemble.blend_files import read_blend
+    from prefens.ensemble.files.blend_files import read_blend
     from prefens.inference.checks import swap_gaps
     from prefens.reporting.leaderboard.fold_runs import load_fold_runs
     from prefens.reporting.report import blend_report, data_report, write_report
@@ -40,7 +40,7 @@ def report(settings: ReportConfig) -> app.Rows:
         content = data_report(data, backbones)
     else:
         store = OOFStore(root)
-        chosen = settings.blend or store.select(settings.data_digest, settings.fold_digest).blend_path
+        chosen = settings.blend or store.select(settings.data_digest, settings.fold_digest).find_blend()
         blend = read_blend(Path(chosen))
         check_data(blend.folds, None if data is None else data_digest(data.pairs))
         split = store.find(blend.folds)

@@ -23,6 +23,7 @@ def main() -> None:
 def status(settings: StatusConfig) -> app.Rows:
     """Write and print the status of each member's folds, once or again and again."""
     from prefens.core.files import write_json
+    from prefens.core.output import reader_has_left
     from prefens.runner.console import show_status
     from prefens.runner.sweep_status import read_sweep_status
 
@@ -36,7 +37,7 @@ def status(settings: StatusConfig) -> app.Rows:
             print(json.dumps(status.as_dict()), flush=True)
         else:
             show_status(status, clear=pause is not None)
-        if pause is None:
+        if pause is None or reader_has_left():
             return []
         time.sleep(pause)
 

@@ -26,9 +26,9 @@ def sync(settings: SyncConfig) -> app.Rows:
     count = sync_store(OOFStore(Path(tracking.root)), tracker)
     if tracker.behind:
         raise StoreError(
-            f"{count} runs logged, and not all",
-            f"MLflow at {tracking.uri or tracking.root}",
-            "repair it and sync again",
+            f"{count} runs logged, and not all: {tracker.problem or 'another process syncs'}",
+            "an MLflow that takes them",
+            "repair it, or move it away, and sync again; tracking=none does without it",
         )
     print(f"{count} runs logged: MLflow has all of {tracking.root}")
     return []

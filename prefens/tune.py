@@ -9,7 +9,7 @@ from typing import Any
 
 from prefens.runner import app, config
 from prefens.runner.schemas import TuneConfig
-from prefens.store.tracking.factory import Tracking
+from prefens.store.tracking.factory import Tracking, database_uri
 
 
 def main() -> None:
@@ -29,7 +29,9 @@ def tune(settings: TuneConfig) -> app.Rows:
     base, folds = member_spec(settings, corpus), corpus.folds
     space = config.plain(settings.space)
     identity = [dict(base.recipe), base.seed, base.data_digest, base.fold_digest]
-    search = Search(space, settings.trials, settings.storage, identity, folds.k, settings.startup, settings.seed)
+    tracking = config.build(settings.tracking, Tracking)
+    storage = settings.storage or database_uri(Path(tracking.root) / "tuning.db")
+    search = Search(space, settings.trials, storage, identity, folds.k, settings.startup, settings.seed)
 
     def spec_of(values: Mapping[str, Any]) -> MemberSpec:
         return member_spec(config.with_fields(settings, values), corpus)
@@ -42,7 +44,7 @@ def tune(settings: TuneConfig) -> app.Rows:
         (row,) = trainer.train_member(spec, make, [fold])
         return row.log_loss, int((folds.fold == fold).sum())
 
-    with open_trainer(corpus, config.build(settings.tracking, Tracking)) as trainer:
+    with open_trainer(corpus, tracking) as trainer:
         trials = search.run(partial(fold_loss, trainer))
     rows = [trial_row(trial, trainer.split, spec_of(trial.params)) for trial in trials]
     write_json(Path(settings.out) / "tune.json", {"trials": [row.as_dict() for row in rows]})

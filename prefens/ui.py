@@ -6,7 +6,7 @@ from pathlib import Path
 
 from prefens.runner import app, config
 from prefens.runner.schemas import UiConfig
-from prefens.store.tracking.factory import Tracking
+from prefens.store.tracking.factory import Tracking, database_uri
 
 
 def main() -> None:
@@ -16,7 +16,6 @@ def main() -> None:
 def ui(settings: UiConfig) -> app.Rows:
     """Serve the UI until interrupted; print the address of the experiment's table of runs."""
     from prefens.core.errors import ConfigError
-    from prefens.store.tracking.mlflow_backend import database_uri
     from prefens.store.tracking.mlflow_tracker import MlflowTracker
     from prefens.store.tracking.server import serve
     from prefens.store.tracking.ui_view import runs_page

@@ -94,3 +94,11 @@ def test_links_of_the_front_pages_lead_somewhere(name: str) -> None:
         if anchor:
             headings = re.findall(r"^#+ (.+)$", (PROJECT / path).read_text("utf-8"), re.M)
             assert anchor in {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
+
+
+def test_the_tests_that_the_page_on_security_names_exist() -> None:
+    page = (PROJECT / "docs" / "security.md").read_text("utf-8")
+    names = re.findall(r"`(test_\w+)`", page)
+    assert len(names) > 10
+    code = "".join(path.read_text("utf-8") for path in (PROJECT / "tests").rglob("test_*.py"))
+    assert [name for name in names if f"def {name}(" not in code] == []

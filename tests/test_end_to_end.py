@@ -7,6 +7,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import pytest
 
 from prefens.core.metrics import log_loss
 from tests.helpers.commands import COLUMNS, QUIET, prefens
+from tests.helpers.containers import as_nobody
 from tests.helpers.examples import make_pairs, write_csv
 
 SCORES = ("method", "fitted", "honest", "honest_se")
@@ -120,6 +122,28 @@ def test_predict_works_from_a_moved_read_only_root(trained: Path, tmp_path: Path
     assert len(set(pd.read_csv(here).winner_model_a)) > 20  # no constant, which any root would predict
     for path in [root, *root.rglob("*")]:
         path.chmod(path.stat().st_mode | stat.S_IWUSR)
+
+
+@pytest.mark.parametrize("streams", ["closed", "full", "ascii"])
+def test_no_stream_costs_a_file_or_changes_the_exit_status(trained: Path, tmp_path: Path, streams: str) -> None:
+    store, data = f"tracking.root={trained}/runs", f"data.path={trained}/train.csv"
+    lines = {
+        "blend": ["tracking=none"],
+        "predict": [f"data.path={trained}/test.csv"],
+        "train": [data, "folds.holdout=0.1", "backbone=tfidf", *QUIET],
+        "status": ["watch=0.01"] if streams == "closed" else ["json=true"],
+    }
+    for command, arguments in lines.items():
+        out = tmp_path / command
+        done = prefens(command, *arguments, store, f"out={out}", cwd=tmp_path, streams=streams)
+        assert "Traceback" not in done.stderr
+        assert r"\xb1" in done.stdout or command != "blend" or streams != "ascii"
+    prefens("tune", "--help", cwd=tmp_path, streams=streams)
+    files = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*") if "figures" not in path.parts}
+    assert files >= {f"blend/{name}.json" for name in ("blend", "leaderboard", "weights")}
+    assert files >= {"predict/submission.csv", "predict/predict.json", "train/train.json", "status/status.json"}
+    prefens("predict", "data.path=none.csv", store, cwd=tmp_path, streams=streams, fails=True)
+    prefens("train", data, "fold=9", store, cwd=tmp_path, streams=streams, fails=True)
 
 
 def trained_runs(folder: Path) -> list[bool]:
@@ -229,6 +253,45 @@ def test_wrong_settings_are_told(trained: Path, tmp_path: Path, arguments: list[
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_others_can_use_what_one_user_wrote() -> None:
+    """All files have the mode of the umask; one that may not be read is not called missing."""
+    with tempfile.TemporaryDirectory(prefix="prefens-") as name:  # pytest's own folders are closed to others
+        folder = Path(name)
+        folder.chmod(0o755)
+        write_csv(folder / "train.csv", make_pairs(90))
+        write_csv(folder / "test.csv", make_pairs(9, seed=5), labelled=False)
+        small = ["data.path=train.csv", "folds.k=2", "text.max_length=32", "training.epochs=1"]
+        for line in (
+            ["train", "-m", *small, "backbone=style,textcnn"],
+            ["blend", "blender=soft_vote"],
+            ["report"],
+            ["predict", "data.path=test.csv"],
+        ):
+            command = [sys.executable, "-m", f"prefens.{line[0]}", *line[1:]]
+            subprocess.run(command, cwd=folder, umask=0o002, check=True, capture_output=True)
+        for path in (folder / "runs").rglob("*"):
+            assert stat.S_IMODE(path.stat().st_mode) == (0o775 if path.is_dir() else 0o664), path
+        (folder / "home").mkdir()
+        (folder / "home").chmod(0o777)
+        predict = ["-m", "prefens.predict", "data.path=test.csv", "out=home/out"]
+        done = as_nobody(*predict, cwd=folder, home=folder / "home")
+        assert done.returncode == 0, done.stderr
+        assert (folder / "home/out/submission.csv").read_bytes() == (folder / "submission.csv").read_bytes()
+        for pattern in ("model/data/members/textcnn*/fold-1/model/model.safetensors", "folds.parquet", "blend"):
+            (closed,) = folder.glob(f"runs/store/*/{pattern}")
+            mode = closed.stat().st_mode
+            closed.chmod(0o700 if closed.is_dir() else 0o600)
+            done = as_nobody(*predict, cwd=folder, home=folder / "home")
+            closed.chmod(mode)
+            assert done.returncode == 1
+            assert f"{closed.relative_to(folder)}" in done.stderr
+            assert "permission denied" in done.stderr
+            assert "No such file" not in done.stderr
+            assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
 def test_mlflow_holds_the_members(trained: Path, tmp_path: Path) -> None:
     from prefens.store.tracking.mlflow_tracker import MlflowTracker
 
@@ -264,7 +327,8 @@ def test_mlflow_holds_the_members(trained: Path, tmp_path: Path) -> None:
 
 
 COMMANDS = [
-    *("train", "tune", "status", "blend", "predict", "report", "import_oof", "ui", "kaggle", "server", "sync"),
+    *("train", "tune", "status", "blend", "predict", "report", "import_oof", "ui", "kaggle", "serve", "server"),
+    "sync",
 ]
 
 

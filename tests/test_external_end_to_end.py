@@ -1,5 +1,6 @@
 """The commands on members made elsewhere, as a user calls them: with nothing but files, and with a store."""
 
+import gzip
 import json
 from pathlib import Path
 
@@ -62,6 +63,27 @@ def test_files_and_labels_are_enough(folder: Path, tmp_path: Path) -> None:
     ):
         assert message in prefens("predict", *arguments, given, cwd=tmp_path, fails=True).stderr
     assert "give both" in prefens("predict", "members={m1: a.csv}", cwd=tmp_path, fails=True).stderr
+
+
+@pytest.mark.slow
+def test_files_by_any_name(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Members are named by a mapping, files may be called anything, ~ is the home folder, quotes are shown."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "bert (1)").mkdir()
+    (tmp_path / "bert (1)" / "oof").write_bytes(gzip.compress((folder / "m1.csv").read_bytes()))
+    given = ["tracking=none", 'tracking.experiment="it\'s"', f"labels={folder}/labels.csv", "resamples=10"]
+    refused = prefens("blend", *given, "members=[bert (1)/oof]", "out=x", cwd=tmp_path, fails=True)
+    assert """to do:    quote it for Hydra and for the shell: 'members=["bert (1)/oof"]'""" in refused.stderr
+    mapped = f"members={{bert: '~/bert (1)/oof', other: {folder}/m2.parquet}}"
+    prefens("blend", *given, mapped, "out=~/blended", cwd=tmp_path)
+    blend = json.loads((tmp_path / "blended" / "blend.json").read_text())
+    assert [member["member"] for member in blend["members"]] == ["bert", "other"]
+    again = ["blend=blended/blend.json", "method=soft_vote", mapped]
+    refused = prefens("predict", *again, "out=blended/blend.json", cwd=tmp_path, fails=True)
+    assert "blend.json is a file" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    prefens("predict", *again, "out='~/a b'", cwd=tmp_path)
+    assert len(pd.read_csv(tmp_path / "a b" / "submission.csv")) == len(PAIRS)
 
 
 @pytest.mark.slow

@@ -19,6 +19,7 @@ from prefens.core import resources
 from prefens.runner.config import CONF_DIR
 from prefens.runner.sweep import latest
 from tests.helpers.commands import prefens
+from tests.helpers.containers import container
 from tests.helpers.examples import make_pairs, write_csv
 
 SWEEP = ["data.path=train.csv", "backbone=style", "backbone.strengths=[0.1]", "folds.k=3", "fold=0,99,1,2"]
@@ -51,6 +52,37 @@ def test_a_sweep_of_another_command_is_refused(tmp_path: Path) -> None:
     refused = prefens("status", "-m", "watch=false,true", cwd=tmp_path, fails=True).stderr
     assert "only prefens.train runs sweeps" in refused
     assert "Traceback" not in refused
+
+
+TRAIN = """
+import fcntl, os, runpy, sys
+assert os.getpid() == 1
+fcntl.flock = lambda *_: None  # a network file system that keeps locks to each machine
+sys.argv[0] = "prefens.train"
+runpy.run_module("prefens.train", run_name="__main__")
+"""
+
+
+@pytest.mark.slow
+def test_two_containers_on_one_store_train_each_fold_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In both, Python is process 1; they have one host name, and no lock of one is seen by the other."""
+    write_csv(tmp_path / "train.csv", make_pairs(60))
+    monkeypatch.chdir(tmp_path)
+    line = "data.path=train.csv folds.k=3 backbone=textcnn text.max_length=32 training.epochs=30 tracking=none".split()
+    trained: list[int] = []
+    first = container(TRAIN, *line, "out=first", "training.checkpoint_minutes=0")
+    end = time.monotonic() + 200
+    while not [*tmp_path.glob("runs/locks/*.json")] and time.monotonic() < end:
+        time.sleep(0.01)
+    second = container(TRAIN, *line, "out=second", "training.checkpoint_minutes=0")
+    for process, out in ((first, "first"), (second, "second")):
+        process.communicate(timeout=250)
+        assert process.returncode == 0
+        runs = json.loads((tmp_path / out / "train.json").read_text())["runs"]
+        assert [run["fold"] for run in runs] == [0, 1, 2]
+        trained += [run["fold"] for run in runs if run["trained"]]
+    assert sorted(trained) == [0, 1, 2]
+    assert [*tmp_path.rglob(".*.prefens"), *tmp_path.glob("runs/locks/*.json"), *tmp_path.rglob("*.pt")] == []
 
 
 def check_sweep(launcher: list[str], folder: Path, environment: dict[str, str] | None = None) -> None:

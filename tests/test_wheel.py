@@ -79,16 +79,26 @@ def test_the_notebook_predicts_from_the_bundle(tmp_path: Path) -> None:
     assert len(about["members"]) == 2
     assert not list((tmp_path / "input").rglob("predictions.parquet"))
 
-    (tmp_path / "input" / "competition").mkdir()
-    write_csv(tmp_path / "input" / "competition" / "test.csv", make_pairs(10, seed=1), labelled=False)
+    data = tmp_path / "data"  # Kaggle's inputs are links at times
+    data.mkdir()
+    (tmp_path / "input" / "llm-classification-finetuning").symlink_to(data)
+    write_csv(data / "test.csv", make_pairs(10, seed=1), labelled=False)
+    (tmp_path / "input" / "bundle").rename(tmp_path / "bundle")
+    (tmp_path / "input" / "bundle").symlink_to(tmp_path / "bundle")
+    for name in ("a-copy", "titanic"):
+        (tmp_path / "input" / name).mkdir()
+    write_csv(tmp_path / "input" / "a-copy" / "test.csv", make_pairs(20, seed=2), labelled=False)
+    (tmp_path / "input" / "titanic" / "test.csv").write_text("PassengerId,Pclass\n1,3\n")
     notebook = json.loads((tmp_path / "input/bundle/prefens-submission.ipynb").read_text())
     program = "\n".join("".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code")
     work = tmp_path / "working"
     work.mkdir()
     site = tmp_path / "site"
-    run("-c", program, cwd=work, PREFENS_INPUT=tmp_path / "input", PIP_TARGET=site, PYTHONPATH=site)
+    said = run("-c", program, cwd=work, PREFENS_INPUT=tmp_path / "input", PIP_TARGET=site, PYTHONPATH=site)
+    assert "titanic/test.csv: no test file: it lacks the columns id, prompt, response_a, response_b" in said
+    assert f"predicting {tmp_path}/input/llm-classification-finetuning/test.csv" in said
     assert (site / "prefens").is_dir()
     frame = pd.read_csv(work / "submission.csv")
     assert len(frame) == 10
-    run("-m", "prefens.predict", "data.path=input/competition/test.csv", "method=soft_vote", cwd=tmp_path)
+    run("-m", "prefens.predict", "data.path=data/test.csv", "method=soft_vote", cwd=tmp_path)
     assert frame.equals(pd.read_csv(tmp_path / "submission.csv"))

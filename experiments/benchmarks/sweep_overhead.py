@@ -75,7 +75,7 @@ def sweep(root: Path) -> dict[str, float]:
     folds = make_folds(pairs, FoldSettings())
     corpus = Corpus(pairs, folds, prompt_groups(pairs), None)
     split = OOFStore(root).put_folds(folds)
-    guard = GuardedTracker(lambda: MlflowTracker(root, "prefens"), root / "locks" / "unsynced", "")
+    guard = GuardedTracker(lambda: MlflowTracker(root, "prefens"), root / "locks" / "unsynced", str(root), "")
     trainer = Trainer(corpus, split, guard, root)
     taken, busy = [], time.process_time()
     for seed in range(MEMBERS):

@@ -1,5 +1,7 @@
 """Errors a user can act on: each says what came, what was expected and what to do."""
 
+BLEND_AGAIN = "blend again: python -m prefens.blend"  # the way out that several modules name
+
 
 class PrefensError(Exception):
     """Base of all errors that prefens raises on purpose.
@@ -13,6 +15,8 @@ class PrefensError(Exception):
     do : str
         The way out, as a command or an edit where there is one.
     """
+
+    exit_code = 1  # of a command that ends with it
 
     def __init__(self, came: str, expected: str, do: str) -> None:
         self.came, self.expected, self.do = came, expected, do
@@ -45,6 +49,12 @@ class CollapseError(TrainingError):
 
 class StoreError(PrefensError):
     """Stored results that are missing, damaged or not comparable."""
+
+
+class IncompleteError(StoreError):
+    """Members of the stored blend that are not complete: another blend was made of the others, and is not stored."""
+
+    exit_code = 3
 
 
 class BlendError(PrefensError):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from prefens.core.tensors import read_arrays, refusal
 from prefens.core.types import Floats
 
 SMALLEST_SPREAD = 1e-9  # a column or block with a smaller root mean square is constant, and becomes zero
@@ -69,11 +70,14 @@ class PairScaling:
         save_file({name: np.ascontiguousarray(value) for name, value in vars(self).items()}, path)
 
     @staticmethod
-    def load(path: Path) -> PairScaling:
-        """Read what `save` wrote."""
-        from safetensors.numpy import load_file
-
-        return PairScaling(**load_file(path))
+    def load(path: Path, n_odd: int, n_even: int) -> PairScaling:
+        """Read what `save` wrote; StoreError where it is not that, or of other numbers of features."""
+        shapes = {"odd_scale": n_odd, "even_mean": n_even, "even_scale": n_even}
+        expected = {name: (np.float64, (size,)) for name, size in shapes.items()}
+        scaling = PairScaling(**read_arrays(path, expected, infinite=True))
+        if min(scaling.odd_scale.min(), scaling.even_scale.min()) <= 0 or not np.isfinite(scaling.even_mean).all():
+            raise refusal(path, "scales of 0 or less, or infinite means", "scales above 0, finite means")
+        return scaling
 
 
 def _scales(blocks: Sequence[Block]) -> Floats:

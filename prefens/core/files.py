@@ -1,35 +1,46 @@
 """Files that are either whole or absent: written under a temporary name, synced, then renamed."""
 
+import hashlib
 import json
 import os
 import re
+import secrets
 import shutil
-import socket
+import stat
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import psutil
+from filelock import FileLock
 
-from prefens.core.errors import ConfigError
+from prefens.core.errors import ConfigError, StoreError
+from prefens.core.leases.heartbeat import heartbeat, is_beating
+from prefens.core.leases.locks import try_lock
+from prefens.core.leases.processes import machine_id
+
+OLD = "old"  # in a scratch folder: the folder that was replaced; what lies beside it is whole
+WRITER = "writer.lock"  # in a scratch folder: locked and touched by its writer for as long as that lives
+SCRATCH = re.compile(r"\.(.+)\.([0-9a-f]{8})-[0-9a-f]{8}\.prefens")  # the name of what is written, and the machine
 
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` once its bytes are on disk.
 
-    The caller makes a file or a folder there. A crash, or an error in the block, leaves `path` as it was. An existing
-    file is replaced in one step; an existing folder is moved away first, and after a kill in that moment `recover`
-    puts the new one in its place. What a kill leaves behind, `remove_stale_tmp` and `recover` delete.
+    The caller makes a file or a folder there, and it gets the mode that the umask leaves. A crash, or an error in the
+    block, leaves `path` as it was. An existing file is replaced in one step; an existing folder is moved away first,
+    and after a kill in that moment the new one is put in its place. What a kill leaves behind, the next that is written
+    into the same folder deletes, as do `remove_stale_tmp` and `recover`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.{_host()}-{os.getpid()}.", dir=path.parent))
-    tmp = scratch / path.name
-    try:
+    remove_stale_tmp(path.parent)
+    with _scratch_folder(path) as scratch:
+        tmp = scratch / path.name
         yield tmp
         for part in [tmp, *tmp.rglob("*")]:
+            _set_mode(part, scratch.stat().st_mode)
             sync(part)
         old = scratch / OLD
         if path.is_dir():
@@ -41,38 +52,119 @@ def atomic_write(path: Path) -> Iterator[Path]:
                 old.replace(path)
             raise
         sync(path.parent)
+
+
+@contextmanager
+def _scratch_folder(path: Path) -> Iterator[Path]:
+    """Yield a new folder beside `path`, whose lock says that this process lives, and delete it after the block."""
+    lock = None
+    while lock is None:  # until no other process takes the new folder for an abandoned one
+        scratch = path.with_name(f".{path.name}.{_machine()}-{secrets.token_hex(4)}.prefens")
+        scratch.mkdir()
+        try:
+            lock = try_lock(scratch / WRITER)
+        except FileNotFoundError:
+            continue
+        except BaseException:  # a full disk
+            shutil.rmtree(scratch, ignore_errors=True)
+            raise
+    try:
+        with heartbeat(scratch / WRITER):
+            yield scratch
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        _delete(scratch, lock)
 
 
-OLD = "old"  # in a scratch folder: the folder that was replaced; what lies beside it is whole
+def _set_mode(path: Path, folder_mode: int) -> None:
+    """Give a new file or folder the mode that the umask leaves, which a new folder shows: some libraries give 0600."""
+    status = path.lstat()
+    if stat.S_ISDIR(status.st_mode):
+        mode = folder_mode
+    elif stat.S_ISREG(status.st_mode) and status.st_nlink == 1:  # a hard link has the mode of the original
+        mode = (0o666 | status.st_mode & 0o111) & folder_mode
+    else:
+        return
+    with suppress(OSError):  # not on every file system
+        path.chmod(stat.S_IMODE(mode))
 
 
 def recover(path: Path) -> bool:
-    """Finish or delete what a killed process left half-written at `path`; return whether there was anything.
+    """Finish or delete what a dead process left half-written at `path`; return whether there was anything.
 
-    Only for the one process that may write `path`: the scratch folders of living processes are deleted too.
+    Only for the one process that may write `path`: it knows that the others are dead, whatever machine they ran on.
     """
-    scratch_folders = list(path.parent.glob(f".{path.name}.*-*.*"))
+    scratch_folders = [scratch for scratch in _scratch_folders(path.parent) if _target(scratch) == path]
     for scratch in scratch_folders:
-        if (scratch / OLD).exists() and not path.exists():
-            source = scratch / path.name if (scratch / path.name).exists() else scratch / OLD
-            source.replace(path)
-            sync(path.parent)
-        shutil.rmtree(scratch, ignore_errors=True)
+        _finish(scratch, is_dead=True)
     return bool(scratch_folders)
 
 
 def remove_stale_tmp(folder: Path) -> None:
-    """Delete what dead processes of this host left half-written in a folder, except what `recover` needs."""
-    for scratch in folder.glob(f".*.{_host()}-*.*"):
-        process = scratch.name.rsplit(".", 1)[0].rpartition("-")[2]
-        if process.isdigit() and not psutil.pid_exists(int(process)) and not (scratch / OLD).exists():
-            shutil.rmtree(scratch, ignore_errors=True)
+    """Finish or delete what dead processes left half-written in a folder; what can't be deleted stays.
+
+    A process of this machine lives while it holds its lock, in whatever container. Locks may not reach other machines:
+    one of theirs also lives while it touches its lock.
+    """
+    for scratch in _scratch_folders(folder):
+        with suppress(OSError):
+            _finish(scratch)
 
 
-def _host() -> str:
-    return re.sub(r"[^A-Za-z0-9_-]", "_", socket.gethostname())[:40]
+def _scratch_folders(folder: Path) -> list[Path]:
+    try:
+        return [path for path in folder.iterdir() if SCRATCH.fullmatch(path.name)]
+    except OSError:
+        return []
+
+
+def _finish(scratch: Path, is_dead: bool = False) -> None:
+    """Finish or delete a scratch folder, unless its writer lives; `is_dead` where it is known not to."""
+    lock = try_lock(scratch / WRITER)
+    if lock is None:
+        return
+    own = SCRATCH.fullmatch(scratch.name)
+    try:
+        lock_tells = lock.is_locked and own is not None and own[2] == _machine()
+        if not (is_dead or lock_tells) and is_beating(scratch / WRITER):
+            return
+        path = _target(scratch)
+        if (scratch / OLD).exists() and not path.exists():
+            source = scratch / path.name if (scratch / path.name).exists() else scratch / OLD
+            source.replace(path)
+            sync(path.parent)
+        _delete(scratch, lock)
+    finally:
+        lock.release()
+
+
+def _delete(scratch: Path, lock: FileLock) -> None:
+    """Delete a scratch folder whose lock this process holds."""
+    shutil.rmtree(scratch, ignore_errors=True)
+    lock.release()
+    shutil.rmtree(scratch, ignore_errors=True)  # Windows deletes no open files
+
+
+def _target(scratch: Path) -> Path:
+    """Return the path that is written in a scratch folder."""
+    return scratch.with_name(scratch.name[1:].rsplit(".", 2)[0])
+
+
+def _machine() -> str:
+    return hashlib.sha256(machine_id().encode()).hexdigest()[:8]
+
+
+def list_folder(folder: Path) -> list[Path]:
+    """Return what lies in a folder, sorted; nothing where it is missing.
+
+    Raises
+    ------
+    PermissionError
+        Where this user may not read it, which `Path.glob` hides.
+    """
+    try:
+        return sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def check_writable(folder: Path, setting: str) -> None:
@@ -100,6 +192,14 @@ def check_writable(folder: Path, setting: str) -> None:
         ) from error
 
 
+def check_folder(folder: str | None, setting: str) -> None:
+    """Check that a folder that a setting names, if any, is there or can be made; ConfigError where a file is there."""
+    place = Path(folder or ".").absolute()
+    there = next((path for path in (place, *place.parents) if path.exists()), place)
+    if not there.is_dir():
+        raise ConfigError(f"{setting}={folder}: {there} is a file", "a folder", f"give another {setting}")
+
+
 def sync(path: Path) -> None:
     """Flush a file's or a folder's bytes to the disk (folders only where the system can)."""
     if path.is_dir() and os.name == "nt":
@@ -120,8 +220,23 @@ def link_tree(source: Path, to: Path, leave_out: Sequence[str] = ()) -> None:
         The folder, and the one to make.
     leave_out : sequence of str
         Patterns of names that are not copied, as in `fnmatch`.
+
+    Raises
+    ------
+    StoreError
+        Where a symbolic link in the folder leads out of it: what it points to is no part of the folder.
     """
-    shutil.copytree(source, to, ignore=shutil.ignore_patterns(*leave_out), copy_function=link)
+    patterns = shutil.ignore_patterns(*leave_out)
+
+    def ignored(folder: str, names: list[str]) -> set[str]:
+        left_out = set(patterns(folder, names))
+        for name in set(names) - left_out:
+            if not (path := Path(folder) / name).resolve().is_relative_to(source.resolve()):
+                came = f"{path} is a symbolic link to {path.resolve()}"
+                raise StoreError(came, f"links to what lies in {source}", "put what it points to there")
+        return left_out
+
+    shutil.copytree(source, to, ignore=ignored, copy_function=link)
 
 
 def link(source: str, to: str) -> None:

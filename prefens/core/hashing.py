@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 SHOWN_DIGITS = 12  # hex digits
+RECENT_SECONDS = 1.0  # after a file has changed, in which a coarse clock might not tell that it changes once more
 NEUTRAL = "neutral"  # the key in the metadata of a dataclass field
 NOT_IDENTITY: Mapping[str, Any] = {"identity": False}  # the metadata of a field that decides no prediction
 
@@ -63,9 +65,19 @@ def identity_fields(settings: Any) -> Any:
 
 
 def file_digest(path: Path) -> str:
-    """Return the sha256 (64 hex digits) of a file's bytes."""
+    """Return the sha256 (64 hex digits) of a file's bytes; one that does not change is read once in a process."""
+    status = path.stat()
+    identity = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+    if identity in _file_digests:
+        return _file_digests[identity]
     with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        value = hashlib.file_digest(stream, "sha256").hexdigest()
+    if time.time_ns() - status.st_mtime_ns > RECENT_SECONDS * 1e9:
+        _file_digests[identity] = value
+    return value
+
+
+_file_digests: dict[tuple[int, int, int, int], str] = {}  # by device, inode, size and time of the last change
 
 
 def short(value: str) -> str:

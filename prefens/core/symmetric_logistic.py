@@ -25,6 +25,7 @@ from scipy.special import log_softmax
 
 from prefens.core.errors import BlendError
 from prefens.core.metrics import CLIP, one_hot
+from prefens.core.tensors import read_arrays
 from prefens.core.types import Floats, Outcome
 
 log = logging.getLogger(__name__)
@@ -87,11 +88,10 @@ class SymmetricLogistic:
         save_file({"odd": self.odd, "even": self.even, "intercept": np.array([self.intercept])}, path)
 
     @staticmethod
-    def load(path: Path) -> SymmetricLogistic:
-        """Read what `save` wrote."""
-        from safetensors.numpy import load_file
-
-        tensors = load_file(path)
+    def load(path: Path, n_odd: int, n_even: int) -> SymmetricLogistic:
+        """Read what `save` wrote; StoreError where it is not that, or of other numbers of features."""
+        shapes = {"odd": n_odd, "even": n_even, "intercept": 1}
+        tensors = read_arrays(path, {name: (np.float64, (size,)) for name, size in shapes.items()})
         return SymmetricLogistic(tensors["odd"], tensors["even"], float(tensors["intercept"][0]))
 
 

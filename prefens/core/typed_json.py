@@ -32,11 +32,15 @@ def read_typed(path: Path, kind: type[T], expected: str, do: str) -> T:
     Raises
     ------
     StoreError
-        Where the file can't be read, is no JSON, or lacks fields or has them with other types: each is named.
+        Where the file is missing, is no JSON, or lacks fields or has them with other types: each is named.
+    PermissionError
+        Where this user may not read it: it is not damaged.
     """
     try:
         # mypy takes no class for hashable here.
         value: T = _adapter(kind).validate_json(path.read_bytes(), strict=True)  # type: ignore[arg-type]
+    except PermissionError:
+        raise
     except OSError as error:
         raise StoreError(f"{path}: {error.strerror or error}", expected, do) from error
     except ValidationError as error:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from prefens.data.labels import read_labels
     from prefens.data.load import LoadedPairs, load_pairs
     from prefens.data.probabilities import read_probabilities
+    from prefens.data.request import PairsRequest, read_request
     from prefens.data.sources import FileSource, HubSource, Source, SyntheticSource
     from prefens.data.submission import write_submission
 
@@ -31,6 +32,7 @@ __all__ = [
     "HubSource",
     "LabelledRows",
     "LoadedPairs",
+    "PairsRequest",
     "Scheme",
     "Source",
     "SyntheticSource",
@@ -44,6 +46,7 @@ __all__ = [
     "read_folds",
     "read_labels",
     "read_probabilities",
+    "read_request",
     "split_rows",
     "write_submission",
 ]

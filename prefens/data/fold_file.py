@@ -10,9 +10,9 @@ import numpy as np
 
 from prefens.core.errors import DataError
 from prefens.core.types import HOLDOUT, Folds, Ints
+from prefens.data.cells import number, read_ids, refusal
 from prefens.data.folds import LabelledRows
-from prefens.data.load import number, read_ids, refusal
-from prefens.data.table import read_table
+from prefens.data.raw.read import read_table
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ MAX_FOLDS = 100
 
 
 def read_folds(path: Path, rows: LabelledRows) -> Folds:
-    """Read the fold of each of `rows` from CSV or parquet.
+    """Read the fold of each of `rows` from a file.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def read_folds(path: Path, rows: LabelledRows) -> Folds:
     for row in np.flatnonzero(~valid):
         problems.setdefault(int(row), f"fold {cells[row]!r}")
     if problems:
-        raise refusal(str(path), ids, problems, "folds", f"unique ids, folds {HOLDOUT} (held out) to {MAX_FOLDS - 1}")
+        raise refusal(table, ids, problems, "folds", f"unique ids, folds {HOLDOUT} (held out) to {MAX_FOLDS - 1}")
     fold_of_id = dict(zip(ids, numbers.astype(int).tolist(), strict=True))
     _check_ids(path, rows, fold_of_id)
     fold = np.array([fold_of_id[id_] for id_ in rows.ids])

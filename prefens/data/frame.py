@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from prefens.core.errors import DataError
 from prefens.data.load import TEXT, LoadedPairs, check_table
-from prefens.data.table import FileTable
+from prefens.data.raw.table import RawTable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,15 +40,15 @@ def load_frame(frame: pd.DataFrame, strict: bool = False) -> LoadedPairs:
             "rename or add the columns",
         )
     columns = {name: _column(frame[name]) for name in TEXT}
-    columns["id"] = pa.chunked_array([pa.array(map(str, range(1, len(frame) + 1)), pa.string())])
-    return check_table(FileTable("the frame", columns, len(frame), tuple(columns)), labelled=False, strict=strict)
+    columns["id"] = [pa.array(map(str, range(1, len(frame) + 1)), pa.string())]
+    return check_table(RawTable("the frame", columns, len(frame), tuple(columns)), labelled=False, strict=strict)
 
 
-def _column(series: pd.Series[Any]) -> pa.ChunkedArray:
+def _column(series: pd.Series[Any]) -> list[pa.Array]:
     """Return a column as text; missing cells as null."""
     cells = [None if missing else _text(cell) for cell, missing in zip(series, series.isna(), strict=True)]
     texts = [cell if cell is None else cell.encode("utf-8", "replace").decode() for cell in cells]
-    return pa.chunked_array([pa.array(texts, pa.string())])
+    return [pa.array(texts, pa.large_string())]
 
 
 def _text(cell: Any) -> str:

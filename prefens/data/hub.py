@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from prefens.core.errors import DataError
-from prefens.data.load import LABEL, MODEL, TEXT, LoadedPairs, check_table
-from prefens.data.table import from_arrow
+from prefens.data.load import LABEL, MODEL, TEXT, LoadedPairs, check_file
+from prefens.data.raw.table import from_arrow
 
 
 def load_hub(name: str, split: str, revision: str | None, labelled: bool, strict: bool) -> LoadedPairs:
@@ -48,4 +48,4 @@ def load_hub(name: str, split: str, revision: str | None, labelled: bool, strict
             f"columns {', '.join(columns)}",
             "choose a data set in the competition's format",
         )
-    return check_table(from_arrow(name, table, columns, table.column_names), labelled, strict)
+    return check_file(from_arrow(name, table, columns, table.column_names), labelled, strict)

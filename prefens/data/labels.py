@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,15 +12,18 @@ from numpy.typing import NDArray
 from prefens.core.errors import DataError
 from prefens.core.hashing import digest
 from prefens.core.types import Outcome, Strings
+from prefens.data.cells import number, read_identifiers, read_ids, refusal
 from prefens.data.folds import LabelledRows
-from prefens.data.load import LABEL, as_text, number, read_ids, read_one_hot, refusal
-from prefens.data.table import FileTable, read_table
+from prefens.data.load import LABEL, read_one_hot
+from prefens.data.raw.read import read_table
+from prefens.data.raw.source import listed
+from prefens.data.raw.table import RawTable
 
 log = logging.getLogger(__name__)
 
 
 def read_labels(path: Path) -> LabelledRows:
-    """Read labelled rows from CSV or parquet, sorted by id.
+    """Read labelled rows from a file, sorted by id.
 
     Parameters
     ----------
@@ -40,17 +41,18 @@ def read_labels(path: Path) -> LabelledRows:
     ids = read_ids(table, problems)
     label = _read_label(table, problems)
     grouped = "group" in table.columns
-    group = _read_group(table, problems) if grouped else ids
+    expected = "what rows with the same prompt share"
+    group = read_identifiers(table, "group", problems, expected) if grouped else ids
     if problems:
         expected = "unique ids, one-hot winner columns or label 0, 1 or 2, no empty group"
-        raise refusal(table.name, ids, problems, "labels", expected)
+        raise refusal(table, ids, problems, "labels", expected)
     if not grouped:
         log.warning("%s: no column group: rows that share a prompt can't be kept in one fold", path)
     order = np.argsort(ids)
     return LabelledRows(ids[order], label[order], group[order], _digest(ids, label, group, grouped), grouped=grouped)
 
 
-def _read_label(table: FileTable, problems: dict[int, str]) -> NDArray[np.int8]:
+def _read_label(table: RawTable, problems: dict[int, str]) -> NDArray[np.int8]:
     if set(LABEL) <= set(table.columns):
         label = read_one_hot(table, problems)
         for row, cell in enumerate(table.pop("label") if "label" in table.columns else ()):
@@ -59,26 +61,16 @@ def _read_label(table: FileTable, problems: dict[int, str]) -> NDArray[np.int8]:
         return label
     if "label" not in table.columns:
         raise DataError(
-            f"{table.name}: columns {', '.join(table.header)[:500]}",
+            f"{table.name}: columns {listed(table.header)}",
             f"label, or {', '.join(LABEL)}",
             "rename or add the columns",
         )
     cells = list(table.pop("label"))
     numbers = np.array([number(cell) for cell in cells])
-    valid = np.isin(numbers, list(Outcome)) & np.array([not isinstance(cell, bool) for cell in cells], dtype=bool)
+    valid = np.isin(numbers, list(Outcome))
     for row in np.flatnonzero(~valid).tolist():
         problems.setdefault(row, f"label {cells[row]!r}, expected 0 (A wins), 1 (B wins) or 2 (tie)")
     return np.where(valid, numbers, 0).astype(np.int8)
-
-
-def _read_group(table: FileTable, problems: dict[int, str]) -> Strings:
-    cells: Sequence[Any] = list(table.pop("group"))
-    group = np.empty(table.rows, dtype=object)
-    for row, cell in enumerate(cells):
-        group[row] = as_text(cell)
-        if not group[row]:
-            problems.setdefault(row, "group: empty, expected what rows with the same prompt share")
-    return group
 
 
 def _digest(ids: Strings, label: NDArray[np.int8], group: Strings, grouped: bool) -> str:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import logging
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,29 +16,23 @@ from numpy.typing import NDArray
 
 from prefens.core.errors import DataError
 from prefens.core.types import Floats, Pairs, Strings
-from prefens.data.table import FileTable, read_table
-
-
-def strict_loads(cell: str) -> Any:
-    """Parse JSON and refuse lone surrogates, as orjson does; for machines without orjson."""
-    if "\\ud" in cell.lower():
-        raise ValueError("surrogates")
-    return json.loads(cell)
-
-
-quick_loads: Callable[[str], Any]
-try:
-    from orjson import loads as quick_loads
-except ImportError:
-    quick_loads = strict_loads
+from prefens.data.cells import flag, read_ids, refusal, shown
+from prefens.data.raw.json_text import quick_loads, replace_surrogates
+from prefens.data.raw.read import read_table
+from prefens.data.raw.table import RawTable
 
 log = logging.getLogger(__name__)
 
 TEXT = ("prompt", "response_a", "response_b")
 LABEL = ("winner_model_a", "winner_model_b", "winner_tie")  # in the order of Outcome
 MODEL = ("model_a", "model_b")
-LISTED_ROWS = 10  # malformed rows that one error names
-SURROGATE = re.compile("[\ud800-\udfff]")
+PLAIN = "invalid JSON"
+OTHER_FORMATS = {  # by some of their columns
+    ("conversation_a", "conversation_b"): "the arena's: conversations as lists of messages",
+    ("prompt", "response_a", "winner"): "the WSDM Cup's: plain texts and a winner",
+    ("prompt", "response_a", "scored"): "the WSDM Cup's: plain texts",
+    ("chosen", "rejected"): "chosen and rejected responses",
+}
 
 
 @dataclass(eq=False)
@@ -68,13 +61,14 @@ class LoadedPairs:
 
 
 def load_pairs(path: Path, labelled: bool = True, strict: bool = True) -> LoadedPairs:
-    """Read pairs from a CSV or parquet file in the competition's format.
+    """Read pairs from a file in the competition's format, of any type that `read_raw` reads.
 
     Parameters
     ----------
     path : Path
-        A file with the columns id, prompt, response_a, response_b, each text a JSON list of turns (in parquet also a
-        list of strings); with `labelled` the three one-hot winner columns too; model_a and model_b where they exist.
+        A file with the columns id, prompt, response_a, response_b, each text a JSON list of turns, or a list of strings
+        where the file type has lists; with `labelled` the three one-hot winner columns too; model_a and model_b where
+        they exist.
     labelled : bool
         False ignores label and model columns: the rows are test rows.
     strict : bool
@@ -83,25 +77,37 @@ def load_pairs(path: Path, labelled: bool = True, strict: bool = True) -> Loaded
     Raises
     ------
     DataError
-        Where columns are missing, or where rows are malformed and `strict`: up to 10 are named by row (1-based, the
-        header not counted) and id.
+        Where columns are missing, where rows are malformed and `strict` (up to 10 are named by row, 1-based, the
+        header not counted, and id), or where no row can be read.
     """
     required = ("id", *TEXT, *LABEL) if labelled else ("id", *TEXT)
-    return check_table(read_table(Path(path), required, MODEL if labelled else ()), labelled, strict)
+    table = read_table(Path(path), required, MODEL if labelled else (), other_format)
+    return check_file(table, labelled, strict)
 
 
-def check_table(table: FileTable, labelled: bool, strict: bool) -> LoadedPairs:
+def check_file(table: RawTable, labelled: bool, strict: bool) -> LoadedPairs:
+    """Return the pairs of a whole data set, as `check_table` does, but refuse one of which no row can be read."""
+    loaded = check_table(table, labelled, strict)
+    if not len(loaded.rows):
+        raise _refusal(table, loaded.ids, loaded.problems)
+    return loaded
+
+
+def other_format(header: Sequence[str]) -> str:
+    """Return a format other than the competition's that the names of the columns are of, in words, or ""."""
+    return next((words for names, words in OTHER_FORMATS.items() if {*names} <= {*header}), "")
+
+
+def check_table(table: RawTable, labelled: bool, strict: bool) -> LoadedPairs:
     """Return the pairs of raw columns; parameters and errors as in `load_pairs`."""
-    problems = dict(table.broken)
-    repaired: dict[str, int] = {}
+    problems, repaired = dict(table.broken), dict(table.repaired)
     ids = read_ids(table, problems)
     with _no_garbage_collection():
         texts = {name: _turns(table, name, problems, repaired) for name in TEXT}
     _match_turns(texts, problems, repaired)
     label = read_one_hot(table, problems) if labelled else None
     if problems and strict:
-        expected = "one JSON list of strings (or nulls) per text, equal turn counts, unique ids, one-hot labels"
-        raise refusal(table.name, ids, problems, "pairs", expected)
+        raise _refusal(table, ids, problems)
     for kind, count in repaired.items():
         log.info("%s: %d texts repaired: %s", table.name, count, kind)
     rows = np.array([row for row in range(table.rows) if row not in problems], dtype=np.int64)
@@ -114,27 +120,19 @@ def check_table(table: FileTable, labelled: bool, strict: bool) -> LoadedPairs:
     return LoadedPairs(Pairs(**columns), ids, rows, dict(sorted(problems.items())), repaired)
 
 
-def read_ids(table: FileTable, problems: dict[int, str]) -> Strings:
-    """Return the ids as text, (n,); rows whose id is empty or repeated are added to `problems`, by row (0-based)."""
-    ids = np.empty(table.rows, dtype=object)
-    seen: dict[str, int] = {}
-    for row, cell in enumerate(table.pop("id")):
-        ids[row] = as_text(cell)
-        if not ids[row]:
-            problems.setdefault(row, "id: empty, expected a unique id")
-        elif (first := seen.setdefault(ids[row], row)) != row:
-            problems.setdefault(row, f"id: already in row {first + 1}, expected a unique id")
-    return ids
+def _refusal(table: RawTable, ids: Strings, problems: Mapping[int, str]) -> DataError:
+    expected = "one JSON list of strings (or nulls) per text, equal turn counts, unique ids, one-hot labels"
+    error = refusal(table, ids, problems, "pairs", expected)
+    if len(problems) < len(ids):
+        return error
+    plain = "plain texts, no JSON lists" if all(PLAIN in problem for problem in problems.values()) else ""
+    other, rows = other_format(table.header) or plain, error.came.removeprefix(f"{table.name}: ")
+    came = f"{table.name}: no row can be read; the format seems to be {other or 'another one'}; {rows}"
+    do = 'write the texts as JSON lists of turns: ["text"]' if plain else error.do
+    return DataError(came, expected, do)
 
 
-def as_text(cell: Any) -> str:
-    """Return the cell of an identifier as text, "" where it is empty."""
-    if isinstance(cell, float) and cell.is_integer():
-        cell = int(cell)  # integers with a gap somewhere, as pandas writes them
-    return "" if cell is None else str(cell)
-
-
-def _turns(table: FileTable, column: str, problems: dict[int, str], repaired: dict[str, int]) -> Strings:
+def _turns(table: RawTable, column: str, problems: dict[int, str], repaired: dict[str, int]) -> Strings:
     """Parse a text column into turns; a null cell becomes None until `_match_turns` knows its number of turns."""
     parsed = np.empty(table.rows, dtype=object)
     for row, cell in enumerate(table.pop(column)):
@@ -144,9 +142,9 @@ def _turns(table: FileTable, column: str, problems: dict[int, str], repaired: di
             turns = quick_loads(cell) if type(cell) is str else cell
         except (ValueError, RecursionError):
             try:
-                turns = _replace_surrogates(json.loads(cell), repaired)
+                turns = replace_surrogates(json.loads(cell), repaired)
             except (ValueError, RecursionError) as error:
-                problems[row] = f"{column}: invalid JSON ({error}): {_shown(cell)}, expected a JSON list of strings"
+                problems[row] = f"{column}: {PLAIN} ({error}): {shown(cell)}, expected a JSON list of strings"
                 continue
         if type(turns) is list:
             if None in turns:
@@ -155,18 +153,8 @@ def _turns(table: FileTable, column: str, problems: dict[int, str], repaired: di
                 parsed[row] = tuple(turns)
                 continue
         if turns is not None:
-            problems[row] = f"{column}: {_shown(cell)}, expected a JSON list of strings or nulls"
+            problems[row] = f"{column}: {shown(cell)}, expected a JSON list of strings or nulls"
     return parsed
-
-
-def _replace_surrogates(turns: Any, repaired: dict[str, int]) -> Any:
-    """Replace halves of surrogate pairs, which the lenient parser reads, by the replacement character."""
-    if not isinstance(turns, list):
-        return turns
-    clean = [SURROGATE.sub("\ufffd", turn) if isinstance(turn, str) else turn for turn in turns]
-    if clean != turns:
-        repaired["lone surrogates replaced"] = repaired.get("lone surrogates replaced", 0) + 1
-    return clean
 
 
 def _match_turns(texts: dict[str, Strings], problems: dict[int, str], repaired: dict[str, int]) -> None:
@@ -186,51 +174,15 @@ def _match_turns(texts: dict[str, Strings], problems: dict[int, str], repaired: 
                 texts[name][row] = empty
 
 
-def read_one_hot(table: FileTable, problems: dict[int, str]) -> NDArray[np.int8]:
+def read_one_hot(table: RawTable, problems: dict[int, str]) -> NDArray[np.int8]:
     """Return the labels of the three winner columns, (n,); rows that are not one-hot are added to `problems`."""
     cells = [list(table.pop(name)) for name in LABEL]
-    numbers: Floats = np.array([[number(cell) for cell in column] for column in cells]).reshape(len(LABEL), -1)
+    numbers: Floats = np.array([[flag(cell) for cell in column] for column in cells]).reshape(len(LABEL), -1)
     one_hot = np.isin(numbers, (0.0, 1.0)).all(axis=0) & (numbers.sum(axis=0) == 1.0)
     for row in np.flatnonzero(~one_hot):
         values = ", ".join(f"{name}={column[row]!r}" for name, column in zip(LABEL, cells, strict=True))
         problems.setdefault(int(row), f"label {values}, expected one 1 and two 0")
     return np.where(one_hot, np.nan_to_num(numbers).argmax(axis=0), 0).astype(np.int8)
-
-
-def number(cell: Any) -> float:
-    """Return the number in a cell, NaN where there is none."""
-    try:
-        return float(cell)
-    except (TypeError, ValueError):
-        return float("nan")
-
-
-def _shown(cell: Any) -> str:
-    text = cell if isinstance(cell, str) else repr(cell)
-    return repr(text) if len(text) <= 60 else f"{text[:40]!r} ... {text[-15:]!r}"
-
-
-def refusal(name: str, ids: Strings, problems: Mapping[int, str], kind: str, expected: str) -> DataError:
-    """Return the error about rows that can't be read; up to 10 are listed.
-
-    Parameters
-    ----------
-    name : str
-        The file.
-    ids : array of str, shape (n,)
-        The ids of all rows.
-    problems : mapping of int to str
-        By row (0-based), what is wrong.
-    kind, expected : str
-        What the rows should be, in a word and in detail.
-    """
-    listed = [f"row {row + 1} (id {ids[row]}): {problems[row]}" for row in sorted(problems)[:LISTED_ROWS]]
-    more = f"\n    ... and {len(problems) - LISTED_ROWS} more rows" if len(problems) > LISTED_ROWS else ""
-    return DataError(
-        f"{name}: {len(problems)} of {len(ids)} rows can't be read as {kind}:\n    " + "\n    ".join(listed) + more,
-        expected,
-        "correct or remove these rows (row numbers start at 1 and don't count the header)",
-    )
 
 
 @contextmanager

@@ -10,8 +10,11 @@ import numpy as np
 
 from prefens.core.errors import ConfigError, DataError
 from prefens.core.types import OUTCOME_NAMES, TOLERANCE, Floats, Strings
-from prefens.data.load import LABEL, number, read_ids, refusal
-from prefens.data.table import FileTable, read_table
+from prefens.data.cells import number, read_ids, refusal
+from prefens.data.load import LABEL
+from prefens.data.raw.read import read_table
+from prefens.data.raw.source import listed
+from prefens.data.raw.table import RawTable
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +27,7 @@ ROUNDING_TOLERANCE = 2e-3  # how far from 1 the sum of rounded or 16-bit probabi
 
 
 def read_probabilities(path: Path, columns: Mapping[str, str] | None = None) -> tuple[Strings, Floats]:
-    """Read ids and probabilities from CSV or parquet.
+    """Read ids and probabilities from a file.
 
     Rows whose sum is within 2e-3 of 1 are renormalized, and their number is logged.
 
@@ -60,10 +63,10 @@ def read_probabilities(path: Path, columns: Mapping[str, str] | None = None) -> 
         problems.setdefault(int(row), f"{', '.join(map(str, values[row].tolist()))}, sum {sums[row]:.6g}")
     if problems:
         expected = f"unique ids, three finite probabilities, none negative, that sum to 1 within {ROUNDING_TOLERANCE:g}"
-        raise refusal(table.name, ids, problems, "probabilities", expected)
+        raise refusal(table, ids, problems, "probabilities", expected)
     if not columns and np.isin(values, (0.0, 1.0)).all():
         raise DataError(
-            f"{path}: only 0 and 1 in {', '.join(OUTCOME_NAMES)} (columns: {', '.join(table.header)[:500]})",
+            f"{path}: only 0 and 1 in {', '.join(OUTCOME_NAMES)} (columns: {listed(table.header)})",
             "probabilities, not labels",
             "name the columns: 'columns={id: id, a_wins: ..., b_wins: ..., tie: ...}'",
         )
@@ -77,7 +80,7 @@ def read_probabilities(path: Path, columns: Mapping[str, str] | None = None) -> 
     return ids, values
 
 
-def _read_columns(path: Path, columns: Mapping[str, str]) -> FileTable:
+def _read_columns(path: Path, columns: Mapping[str, str]) -> RawTable:
     """Read the four columns, under the names in COLUMNS."""
     unknown = sorted(set(columns) - set(COLUMNS))
     if unknown:
@@ -90,7 +93,7 @@ def _read_columns(path: Path, columns: Mapping[str, str]) -> FileTable:
             table.columns = {key: table.columns[name] for key, name in naming.items()}
             return table
     raise DataError(
-        f"{path}: columns {', '.join(table.header)[:500] or 'none'}",
+        f"{path}: columns {listed(table.header) or 'none'}",
         " or ".join(dict.fromkeys(", ".join(naming[key] for key in COLUMNS) for naming in namings)),
         "name the columns: 'columns={id: ..., a_wins: ..., b_wins: ..., tie: ...}'",
     )

@@ -6,6 +6,7 @@ import logging
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,23 +22,34 @@ class Source(ABC):
 
     Attributes
     ----------
-    extra : list of str
+    extra : list of str, or str
         Files of labelled pairs that are trained on and never scored.
     strict : bool
         Whether malformed test rows are refused, rather than left out and listed. Labelled ones are always refused.
     """
 
-    extra: list[str] = field(default_factory=list)
+    extra: Any = field(default_factory=list)
     strict: bool = False
+
+    def __post_init__(self) -> None:
+        self.extra = paths("data.extra", self.extra)
 
     @abstractmethod
     def load(self, labelled: bool = True) -> LoadedPairs:
         """Return all pairs; `labelled` and errors as in `load_pairs`."""
 
 
+def paths(setting: str, value: Any) -> list[str]:
+    """Return a setting that is null, one path or a list of paths as a list; ConfigError for anything else."""
+    items = [value] if isinstance(value, str) else [] if value is None else value
+    if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
+        raise ConfigError(f"{setting}={value}", f"{setting}=FILE or '{setting}=[FILE,FILE]'", f"correct {setting}")
+    return list(items)
+
+
 @dataclass
 class FileSource(Source):
-    """A CSV or parquet file in the competition's format.
+    """A file in the competition's format, of any type that `read_raw` reads.
 
     Attributes
     ----------
@@ -49,7 +61,7 @@ class FileSource(Source):
 
     def load(self, labelled: bool = True) -> LoadedPairs:
         if not self.path:
-            raise ConfigError("data.path is not set", "the path of a CSV or parquet file", "add data.path=FILE")
+            raise ConfigError("data.path is not set", "the path of a file", "add data.path=FILE")
         return load_pairs(Path(self.path), labelled, strict=labelled or self.strict)
 
 

@@ -10,13 +10,13 @@ if TYPE_CHECKING:
     from prefens.ensemble.arrays import ArrayBlend, blend_arrays
     from prefens.ensemble.base import Blender, WeightedBlender
     from prefens.ensemble.blend import Blend, make_blend
-    from prefens.ensemble.blend_files import read_blend, write_blend
     from prefens.ensemble.calibration import Calibrated, Calibration
     from prefens.ensemble.class_weights import ClassWeights
     from prefens.ensemble.complementarity import MarginalGain, marginal_gain
     from prefens.ensemble.convex_weights import LogLossWeights
     from prefens.ensemble.crossfit import cross_fit, evaluate
     from prefens.ensemble.diagnostics import diagnose
+    from prefens.ensemble.files.blend_files import read_blend, write_blend
     from prefens.ensemble.greedy import GreedySelection
     from prefens.ensemble.inputs import BlendInputs
     from prefens.ensemble.leaderboard import LeaderboardRow, Scores

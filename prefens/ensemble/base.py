@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Self
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 
-from prefens.core.errors import BlendError, ConfigError
+from prefens.core.errors import BLEND_AGAIN, BlendError, ConfigError
 from prefens.core.types import Floats, OOFStack, PairFeatures, n_outcomes
 
 BLOCK_ROWS = 8192  # rows predicted at a time: the memory that a rule needs does not grow with the data
@@ -79,7 +81,7 @@ class Blender(ABC):
         Raises
         ------
         BlendError
-            If the shape is not that of the fitted members.
+            If the shape is not that of the fitted members, or if what is predicted is not finite.
         ConfigError
             If the rule needs features and none are given.
         """
@@ -97,6 +99,9 @@ class Blender(ABC):
         for start in range(0, len(predicted), BLOCK_ROWS):
             rows = slice(start, start + BLOCK_ROWS)
             predicted[rows] = self._predict(probabilities[:, rows], None if features is None else features.take(rows))
+        if not np.isfinite(predicted).all():
+            lost = int((~np.isfinite(predicted).all(axis=1)).sum())
+            raise BlendError(f"{self.name} gives no probabilities for {lost} rows", "finite numbers", "blend again")
         return predicted
 
     @property
@@ -116,12 +121,31 @@ class Blender(ABC):
         return {"method": self.name, "members": self._n_members, **plain}
 
     def load_state(self, state: dict[str, Any]) -> Self:
-        """Take over what `state` returned, and return self."""
-        self._n_members = state["members"]
+        """Take over what `state` returned, and return self.
+
+        Raises
+        ------
+        BlendError
+            If a field is missing, or of another type, shape or range.
+        """
+        self._n_members = read_count(state, "members")
         for name in self.FITTED:
-            value = state[name]
-            setattr(self, name, np.array(value, dtype=np.float64) if isinstance(value, list) else value)
+            setattr(self, name, read_value(state, name))
+        lengths = self._lengths()
+        for name in self.FITTED:
+            if name in lengths:
+                check_length(name, getattr(self, name), lengths[name])
+        self._check_values()
         return self
+
+    def _lengths(self) -> dict[str, int]:
+        """Return the lengths of the fitted attributes that are arrays."""
+        return dict.fromkeys(self.FITTED, self._n_members)
+
+    def _check_values(self) -> None:
+        """Check the values of the fitted attributes, whose shapes are right; BlendError where they are out of range."""
+        if self.weights is not None:
+            check_weights("weights", self.weights, 1.0)
 
     @abstractmethod
     def _fit(self, stack: OOFStack) -> None: ...
@@ -161,3 +185,56 @@ def weighted_mean(probabilities: Floats, weights: Floats | None) -> Floats:
         raise BlendError("no weights", "fitted weights", "call fit first")
     average: Floats = (weights @ probabilities.reshape(len(weights), -1)).reshape(probabilities.shape[1:])
     return average
+
+
+def read_count(state: Mapping[str, Any], name: str) -> int:
+    """Return a field that is a number of things, at least 1; BlendError for another one."""
+    value = state.get(name)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise BlendError(f"state.{name} is {shown(value)}", "a number of 1 or more", BLEND_AGAIN)
+    return value
+
+
+def read_value(state: Mapping[str, Any], name: str) -> Floats | float | bool:
+    """Return a field that is a number, a truth value or a list of numbers; BlendError for another one."""
+    value = state.get(name)
+    if isinstance(value, bool):
+        return value
+    if is_number(value):
+        return value
+    if not isinstance(value, list) or not all(map(is_number, value)):
+        raise BlendError(f"state.{name} is {shown(value)}", "finite numbers", BLEND_AGAIN)
+    return np.array(value, dtype=np.float64)
+
+
+def read_number(state: Mapping[str, Any], name: str) -> float:
+    """Return a field that is a finite number; BlendError for another one."""
+    value = state.get(name)
+    if not is_number(value):
+        raise BlendError(f"state.{name} is {shown(value)}", "a finite number", BLEND_AGAIN)
+    return float(value)
+
+
+def check_length(name: str, value: Any, length: int) -> None:
+    """Check that a value is an array of so many numbers; BlendError where it is not."""
+    if np.shape(value) != (length,):
+        raise BlendError(f"state.{name} has the shape {np.shape(value)}", f"({length},)", BLEND_AGAIN)
+
+
+def check_weights(name: str, value: Floats, total: float | None = None) -> None:
+    """Check that no number is negative, and their sum where `total` is given; BlendError where they are others."""
+    if (value < 0).any() or (total is not None and abs(float(value.sum()) - total) > 1e-6):
+        wanted = "numbers of 0 or more" + ("" if total is None else f" that sum to {total:g}")
+        raise BlendError(f"state.{name} is {shown(value.tolist())}", wanted, BLEND_AGAIN)
+
+
+def is_number(value: Any) -> TypeGuard[float]:
+    """Whether a JSON value is a finite number that a float64 holds."""
+    return (
+        isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300 and math.isfinite(value)
+    )
+
+
+def shown(value: Any) -> str:
+    """Return a value for a message, cut to a line."""
+    return "missing" if value is None else f"{value!r:.60}"

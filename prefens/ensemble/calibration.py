@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from prefens.core.errors import BlendError
 from prefens.core.symmetric_logistic import fit_newton, log_odds, probabilities_of
 from prefens.core.types import Floats, Folds, OOFStack, PairFeatures
-from prefens.ensemble.base import Blender
+from prefens.ensemble.base import Blender, check_length, check_weights, read_value
 
 
 class Calibration(ABC):
@@ -135,8 +135,13 @@ class Calibrated(Blender):
         return {"base": self.base.state(), "calibration": self.calibration.name, "coefficients": coefficients}
 
     def load_state(self, state: dict[str, Any]) -> Self:
-        self._n_members = self.base.load_state(state["base"])._n_members
-        self.calibration.coefficients = np.array(state["coefficients"])
+        """Take over what `state` returned, but for that of the base, which is fitted; BlendError as for any rule."""
+        self._n_members = self.base._n_members
+        coefficients = read_value(state, "coefficients")
+        check_length("coefficients", coefficients, len(self.calibration.IDENTITY))
+        self.calibration.coefficients = np.asarray(coefficients)
+        if self.calibration.NONNEGATIVE:
+            check_weights("coefficients", self.calibration.coefficients)
         return self
 
     def _fit(self, stack: OOFStack) -> None:

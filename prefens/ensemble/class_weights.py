@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from prefens.core import metrics
 from prefens.core.metrics import CLIP
 from prefens.core.types import Floats, OOFStack, Outcome, PairFeatures
-from prefens.ensemble.base import BLOCK_ROWS, Blender
+from prefens.ensemble.base import BLOCK_ROWS, Blender, check_weights
 from prefens.ensemble.simplex_solver import minimize_log_loss
 
 LEAST_GAIN = 1e-8  # nats: a step that gains less is the last
@@ -73,6 +73,11 @@ class ClassWeights(Blender):
         sums = np.column_stack([weights[outcome] @ clipped[:, :, outcome] for outcome in Outcome])
         normalized: Floats = sums / sums.sum(axis=1, keepdims=True)
         return normalized
+
+    def _check_values(self) -> None:
+        check_weights("wins", self.wins)
+        check_weights("ties", self.ties)
+        check_weights("wins and ties", np.concatenate([self.wins, self.ties]), 2.0)
 
     @property
     def used(self) -> NDArray[np.bool_]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from prefens.core import metrics
 from prefens.core.errors import ConfigError
 from prefens.core.types import Floats, OOFStack
-from prefens.ensemble.base import WeightedBlender
+from prefens.ensemble.base import WeightedBlender, read_number
 from prefens.ensemble.simplex_solver import minimize_log_loss
 
 
@@ -60,7 +60,7 @@ class LogLossWeights(WeightedBlender):
         return {**super().state(), "pull": self.chosen_shrinkage}  # the key that every blend.json has
 
     def load_state(self, state: dict[str, Any]) -> Self:
-        self.chosen_shrinkage = state["pull"]
+        self.chosen_shrinkage = read_number(state, "pull")
         return super().load_state(state)
 
 

@@ -44,6 +44,8 @@ class BlendInputs:
         The members that are from the store; the others are external.
     data : LabelledData or None
         The pairs of all rows, where their texts are known.
+    missing : mapping of str to str
+        The members of the stored blend that are left out because they are not complete, each with what is missing.
     """
 
     folds: Folds
@@ -52,6 +54,7 @@ class BlendInputs:
     split: SplitStore | None
     stored: Sequence[MemberSpec] = ()
     data: LabelledData | None = None
+    missing: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def pairs(self) -> Pairs | None:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from prefens.core.symmetric_logistic import fit_newton, log_odds, probabilities_of
 from prefens.core.types import Floats, OOFStack, PairFeatures
-from prefens.ensemble.base import Blender
+from prefens.ensemble.base import Blender, check_weights
 
 
 class LogPool(Blender):
@@ -38,6 +38,9 @@ class LogPool(Blender):
     def _predict(self, probabilities: Floats, features: PairFeatures | None) -> Floats:
         odd, even = log_odds(probabilities)
         return probabilities_of(self.exponents @ odd, self.exponents @ even)
+
+    def _check_values(self) -> None:
+        check_weights("exponents", self.exponents)
 
     @property
     def used(self) -> NDArray[np.bool_]:

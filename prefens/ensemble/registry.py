@@ -1,9 +1,10 @@
 """Blending methods and calibrations by name."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
-from prefens.core.errors import ConfigError
-from prefens.ensemble.base import Blender
+from prefens.core.errors import BLEND_AGAIN, BlendError, ConfigError
+from prefens.ensemble.base import Blender, shown
 from prefens.ensemble.calibration import KINDS, Calibrated, Calibration
 from prefens.ensemble.class_weights import ClassWeights
 from prefens.ensemble.convex_weights import LogLossWeights
@@ -12,6 +13,8 @@ from prefens.ensemble.log_pool import LogPool
 from prefens.ensemble.seed_average import SeedAverage
 from prefens.ensemble.soft_vote import SoftVote
 from prefens.ensemble.stacking import Stacking
+
+T = TypeVar("T")
 
 BLENDERS: tuple[type[Blender], ...] = (
     SoftVote,
@@ -51,14 +54,35 @@ def calibration(name: str) -> type[Calibration]:
     return KINDS[name]
 
 
-def restore(state: dict[str, Any]) -> Blender:
-    """Return the fitted blender that a `state` was saved from.
+def restore(state: Any, members: int | None = None) -> Blender:
+    """Return the fitted blender that a `state` was saved from, and check it: the state may be of any origin.
+
+    Parameters
+    ----------
+    state : JSON value
+        What `Blender.state` returned.
+    members : int or None
+        The number of members that it must be fitted on; None for any.
 
     Raises
     ------
-    ConfigError
-        If the state names an unknown method or calibration.
+    BlendError
+        If a field is missing, or of another type, shape or range.
     """
-    if "base" in state:
-        return Calibrated(restore(state["base"]), calibration(state["calibration"])()).load_state(state)
-    return method(state["method"])().load_state(state)
+    if isinstance(state, dict) and isinstance(state.get("base"), dict) and "base" not in state["base"]:
+        kind = _known(KINDS, state.get("calibration"), "calibration")
+        return Calibrated(restore(state["base"], members), kind()).load_state(state)
+    if not isinstance(state, dict):
+        raise BlendError(f"state is {shown(state)}", "the state of a method", BLEND_AGAIN)
+    blender = _known(METHODS, state.get("method"), "method")().load_state(state)
+    if members is not None and blender.state()["members"] != members:
+        raise BlendError(
+            f"state.members is {blender.state()['members']}", f"{members}, those of the blend", BLEND_AGAIN
+        )
+    return blender
+
+
+def _known(classes: Mapping[str, type[T]], name: Any, field: str) -> type[T]:
+    if not isinstance(name, str) or name not in classes:
+        raise BlendError(f"state.{field} is {shown(name)}", f"one of {', '.join(classes)}", BLEND_AGAIN)
+    return classes[name]

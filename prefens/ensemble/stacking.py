@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from prefens.core.errors import ConfigError
+from prefens.core.errors import BLEND_AGAIN, BlendError, ConfigError
 from prefens.core.feature_scaling import Block, PairScaling
 from prefens.core.metrics import row_losses
 from prefens.core.symmetric_logistic import fit_newton, log_odds, probabilities_of
 from prefens.core.types import Floats, Ints, OOFStack, PairFeatures
-from prefens.ensemble.base import FEATURES_NEEDED, Blender
+from prefens.ensemble.base import FEATURES_NEEDED, Blender, read_number, shown
 
 ONE_FOLD_ROWS = 20_000  # rows from which a single fold tells the ridges apart
 
@@ -133,12 +133,31 @@ class Stacking(Blender):
         ones = np.ones((1, odd.shape[1]))
         if not self.style or features is None:
             return odd, np.concatenate([even, ones])
+        sizes, fitted = (
+            [part.shape[1] for part in (features.odd, features.even)],
+            [len(self.odd_scale), len(self.even_scale)],
+        )
+        if sizes != fitted:
+            raise BlendError(
+                f"{sizes} odd and even features of the pairs", f"the {fitted} of the fitted rule", BLEND_AGAIN
+            )
         scaled = features.odd * self.odd_scale, (features.even - self.even_mean) * self.even_scale
         return np.concatenate([odd, scaled[0].T]), np.concatenate([even, scaled[1].T, ones])
 
     def _predict(self, probabilities: Floats, features: PairFeatures | None) -> Floats:
         odd, even = self._inputs(probabilities, features)
         return probabilities_of(self.odd @ odd, np.append(self.even, self.intercept) @ even)
+
+    def _lengths(self) -> dict[str, int]:
+        n_odd, n_even = (np.size(scale) if self.style else 0 for scale in (self.odd_scale, self.even_scale))
+        features = {"odd_scale": n_odd, "even_mean": n_even, "even_scale": n_even}
+        return {"odd": self._n_members + n_odd, "even": self._n_members + n_even, **features}
+
+    def _check_values(self) -> None:
+        for name in ("intercept", "ridge"):
+            read_number(vars(self), name)
+        if not isinstance(self.style, bool):
+            raise BlendError(f"state.style is {shown(self.style)}", "true or false", BLEND_AGAIN)
 
     @property
     def used(self) -> NDArray[np.bool_]:

@@ -10,16 +10,23 @@ if TYPE_CHECKING:
     from prefens.inference.bundle import make_bundle
     from prefens.inference.checks import check_predictions, swap_gaps
     from prefens.inference.from_files import predict_files
+    from prefens.inference.kaggle_inputs import choose_test, list_test_files
     from prefens.inference.predictor import Predictor
     from prefens.inference.saved_model import PreferenceModel, find_predictor
+    from prefens.inference.serving import Limits, ServedModel, serve
 
 __all__ = [
+    "Limits",
     "Predictor",
     "PreferenceModel",
+    "ServedModel",
     "check_predictions",
+    "choose_test",
     "find_predictor",
+    "list_test_files",
     "make_bundle",
     "predict_files",
+    "serve",
     "swap_gaps",
 ]
 

@@ -12,14 +12,15 @@ from pathlib import Path
 from prefens.core.errors import ConfigError
 from prefens.core.files import atomic_write, write_json
 from prefens.core.hashing import short
+from prefens.inference.kaggle_inputs import MARKER
 from prefens.inference.predictor import Predictor
+from prefens.store.integrity import write_manifest
 from prefens.store.split_store import SplitStore
 
 log = logging.getLogger(__name__)
 
 PROJECT = Path(__file__).resolve().parents[2]  # the checkout
 NOTEBOOK = Path(__file__).resolve().parent / "templates" / "submission.ipynb"
-MARKER = "prefens-bundle.json"  # by which the notebook finds the bundle
 
 
 def make_bundle(split: SplitStore, method: str, packages: Sequence[str], out: Path) -> dict[str, object]:
@@ -47,7 +48,7 @@ def make_bundle(split: SplitStore, method: str, packages: Sequence[str], out: Pa
     ConfigError
         If `out` holds something else, or if the wheels can't be made.
     StoreError
-        If there is no blend, no such method, or a member without a stored model.
+        If there is no blend, no such method, or a member without a stored model, or if one of them is damaged.
     """
     if out.exists() and not (out / MARKER).is_file():
         raise ConfigError(
@@ -61,6 +62,7 @@ def make_bundle(split: SplitStore, method: str, packages: Sequence[str], out: Pa
         store.mkdir(parents=True)
         shutil.copyfile(split.path / "folds.parquet", store / "folds.parquet")
         write_json(store / "blend" / "blend.json", {**blend, "methods": chosen, "best": predictor.method})
+        write_manifest(store / "blend")
         predictor.link_files(store / "members", tmp / "runs" / "backbones")
         build_wheels(packages, tmp / "wheels")
         shutil.copyfile(NOTEBOOK, tmp / "prefens-submission.ipynb")

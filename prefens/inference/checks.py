@@ -33,6 +33,11 @@ def check_predictions(
         Pairs of each fold that are predicted again; 0 for none.
     backbones : Path
         Folder of backbone files that go before the installed ones.
+
+    Raises
+    ------
+    StoreError
+        If a model is damaged.
     """
     place = {id_: row for row, id_ in enumerate(pairs.ids)}
     for spec in specs if sample else ():
@@ -76,6 +81,11 @@ def swap_gaps(
     -------
     dict of str to float
         From a member to the largest |p(a | A, B) - p(b | B, A)| over outcomes and sampled pairs.
+
+    Raises
+    ------
+    StoreError
+        If a model is damaged.
     """
     gaps: dict[str, float] = {}
     if not sample:
@@ -90,9 +100,9 @@ def swap_gaps(
 
 
 def _model_folder(split: SplitStore, spec: MemberSpec, fold: int) -> Path | None:
-    """Return the folder of a fold model, or None where no model is stored."""
-    folder = split.fold_dir(spec.name, fold) / "model"
-    return folder if spec.kind is not None and any(folder.glob("*")) else None
+    """Return the folder of a fold model, or None where no model is stored; StoreError where it is damaged."""
+    stored = spec.kind is not None and split.has_model(spec, fold)
+    return split.fold_dir(spec.name, fold) / "model" if stored else None
 
 
 def _spread(rows: int, sample: int) -> Ints:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from prefens.core.errors import StoreError
+from prefens.core.errors import PrefensError, StoreError
+from prefens.core.tensors import refusal
 from prefens.members.base import Member
 from prefens.members.registry import class_of, kinds
 from prefens.store.member_spec import MemberSpec
@@ -25,11 +26,22 @@ def load_model(spec: MemberSpec, folder: Path, backbones: Path) -> Member:
     Raises
     ------
     StoreError
-        If the member is of an unknown kind.
+        If the member is of an unknown kind, or if the files of the model are damaged.
     BackboneError
         If the files of its backbone are missing.
+    PermissionError
+        If this user may not read one of its files.
     """
-    return member_class(spec).load(folder, backbones)
+    for path in folder.rglob("*"):
+        if path.is_file():
+            path.open("rb").close()  # safetensors says "No such file" of one that this user may not read
+    try:
+        return member_class(spec).load(folder, backbones)
+    except PrefensError:
+        raise
+    except Exception as error:  # whatever the libraries make of the files of a tokenizer, say
+        came = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')[:200]}"
+        raise refusal(folder, came, f"the model of a {spec.kind} member") from error
 
 
 def member_class(spec: MemberSpec) -> type[Member]:

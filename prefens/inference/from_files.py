@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from prefens.core.errors import ConfigError, DataError
 from prefens.core.types import Floats, Strings
 from prefens.data.probabilities import read_probabilities
-from prefens.inference.predictor import stored_blender
+from prefens.inference.fitted_blender import stored_blender
 
 
 def predict_files(
@@ -45,18 +43,18 @@ def predict_files(
     Raises
     ------
     ConfigError
-        If blend.json or files are not given or not readable, if members lack a file or are unknown, or if the method
+        If blend.json or files are not given, if members lack a file or are unknown, or if the method
         needs the texts of the pairs.
     DataError
         If a file is malformed or has other ids than the first one.
     StoreError
-        If the blend has no such method.
+        If blend.json is not the file of a blend (each wrong field is named), or if it has no such method.
     """
     if blend is None or not Path(blend).is_file() or not files:
         raise ConfigError(
             f"blend={blend}, {len(files)} members", "blend=blend.json and 'members={name: test.csv, ...}'", "give both"
         )
-    name, members, blender = stored_blender(_read_blend(Path(blend)), method)
+    name, members, blender = stored_blender(Path(blend), method)
     used = [member for member, is_used in zip(members, blender.used, strict=True) if is_used]
     missing, unknown = sorted(set(used) - set(files)), sorted(set(files) - set(members))
     if missing or unknown:
@@ -73,17 +71,6 @@ def predict_files(
     blended = blender.predict(stacked)
     normalized: Floats = blended / blended.sum(axis=1, keepdims=True)
     return ids, normalized, name, used
-
-
-def _read_blend(path: Path) -> dict[str, Any]:
-    """Read a blend.json; ConfigError for a file that is none."""
-    try:
-        content = json.loads(path.read_text("utf-8"))
-    except ValueError as error:
-        raise ConfigError(f"{path}: {error}", "the blend.json of a blend", "correct blend=") from error
-    if not isinstance(content, dict) or not {"best", "methods", "members"} <= set(content):
-        raise ConfigError(f"{path}: no best, methods and members", "the blend.json of a blend", "correct blend=")
-    return content
 
 
 def _read_members(

@@ -2,38 +2,33 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
-from prefens.core.errors import StoreError
+from prefens.core.errors import BLEND_AGAIN, StoreError
 from prefens.core.files import link, link_tree, write_json
 from prefens.core.metrics import outcome_shares
 from prefens.core.types import Floats, Pairs
 from prefens.data.load import LoadedPairs
 from prefens.ensemble.base import Blender
-from prefens.ensemble.registry import restore
+from prefens.inference.fitted_blender import read_predictor, stored_blender
 from prefens.inference.fold_models import load_model, member_class
 from prefens.members.backbone_files import backbone_files
 from prefens.members.base import Member
 from prefens.members.style import all_features
+from prefens.store.integrity import check_manifest, write_manifest
 from prefens.store.member_spec import MemberSpec
 from prefens.store.split_store import SplitStore
 
 log = logging.getLogger(__name__)
 
 FILE_NAME = "predictor.json"
-TRAINING_FILES = (
-    "predictions.parquet",
-    "run.json",
-    "*.failed.json",
-    ".*",
-)  # of a fold run, what predicting does not need
+TRAINING_FILES = ("predictions.parquet", "*.failed.json", ".*")  # of a fold run, what predicting does not need
 
 
 @dataclass(frozen=True)
@@ -85,7 +80,7 @@ class Predictor:
         StoreError
             If there is no blend, if it is damaged, or if it has no such method.
         """
-        name, members, blender = stored_blender(split.blend(), method)
+        name, members, blender = stored_blender(split.find_blend(), method)
         backbones = split.path.parents[1] / "backbones"
         folds = split.folds
         prior = outcome_shares(folds.label[folds.scored], folds.n_outcomes)
@@ -98,34 +93,29 @@ class Predictor:
         Raises
         ------
         StoreError
-            If the folder holds none.
+            If the folder holds none, or if a file of it is missing or damaged.
         """
         path = folder / FILE_NAME
         if not path.is_file():
-            raise StoreError(f"no {path}", "a model that a blend saved", "blend again: python -m prefens.blend")
-        content = json.loads(path.read_text("utf-8"))
-        return cls(
-            SplitStore(folder),
-            content["method"],
-            content["members"],
-            restore(content["state"]),
-            content["k"],
-            np.array(content["prior"], dtype=np.float64),
-            folder / "backbones",
-        )
+            raise StoreError(f"no {path}", "a model that a blend saved", BLEND_AGAIN)
+        check_manifest(folder, BLEND_AGAIN)
+        content, blender = read_predictor(path)
+        prior = np.array(content.prior, dtype=np.float64)
+        return cls(SplitStore(folder), content.method, content.members, blender, content.k, prior, folder / "backbones")
 
     def save(self, folder: Path) -> None:
         """Write predictor.json, the members' models and the backbone files they need; no labels, ids or texts.
 
-        Files are hard links where the file system has them.
+        Files are hard links where the file system has them; a manifest records them all.
 
         Raises
         ------
         StoreError
-            If a member has no stored model.
+            If a member has no stored model, or a damaged one.
         """
         self.link_files(folder / "members", folder / "backbones")
         write_json(folder / FILE_NAME, self.as_dict())
+        write_manifest(folder)
 
     def link_files(self, members: Path, backbones: Path) -> None:
         """Put the used members' models and their backbone files into two folders, as `save` does.
@@ -133,7 +123,7 @@ class Predictor:
         Raises
         ------
         StoreError
-            If a member has no stored model.
+            If a member has no stored model, or a damaged one.
         """
         required: dict[str, Path] = {}
         for spec in self.specs():
@@ -166,15 +156,25 @@ class Predictor:
         Raises
         ------
         StoreError
-            If one of them is not in the store.
+            If one of them is not in the store, or if its member.json is damaged.
         """
-        stored = {spec.name: spec for spec in self.store.members()}
+        stored = self.store.member_names()
         missing = sorted(set(self.used) - set(stored))
         if missing:
             raise StoreError(
                 f"the blend has members {', '.join(missing)}", f"some of {', '.join(stored)}", "blend again"
             )
-        return [stored[name] for name in self.used]
+        return [self.store.member(name) for name in self.used]
+
+    def contents(self) -> dict[str, list[str]]:
+        """Return of each used member the digests of its fold runs, which tell whether it was trained again.
+
+        Raises
+        ------
+        StoreError
+            If a member is missing, not complete, or damaged as far as its JSON files tell.
+        """
+        return {spec.name: [self.store.record(spec, fold).content for fold in range(self.k)] for spec in self.specs()}
 
     def load_all(self) -> None:
         """Load all models into memory and keep them there: for a server, which predicts again and again."""
@@ -199,8 +199,8 @@ class Predictor:
         """
         specs = self.specs()
         for spec in specs:
-            folders = self.model_folders(spec)  # what is missing is named before the first member starts to work
             if spec.name not in self.loaded:
+                folders = self.model_folders(spec)  # what is missing is named before the first member starts to work
                 member_class(spec).required_backbones(folders[0], self.backbones)
         stacked = np.full((len(self.members), len(pairs), len(self.prior)), 1.0 / len(self.prior))
         for spec in specs:
@@ -226,12 +226,12 @@ class Predictor:
             yield load_model(spec, folder, self.backbones)
 
     def model_folders(self, spec: MemberSpec) -> list[Path]:
-        """Return the folders of a member's k fold models.
+        """Return the folders of a member's k fold models, whose files are as they were written.
 
         Raises
         ------
         StoreError
-            If a folder holds no model, or if the member is external.
+            If a fold has no model, or a damaged one, or if the member is external.
         """
         if spec.kind is None:
             raise StoreError(
@@ -240,42 +240,11 @@ class Predictor:
                 f"give them: blend=blend.json 'members={{{spec.name}: test.csv, ...}}'; or blend without it",
             )
         folders = [self.store.fold_dir(spec.name, fold) / "model" for fold in range(self.k)]
-        for folder in folders:
-            if not any(folder.glob("*")):
+        for fold, folder in enumerate(folders):
+            if not self.store.has_model(spec, fold):
                 raise StoreError(
                     f"{folder}: no stored model",
                     "one per fold",
                     "train the member again (force=true, training.save=fp16)",
                 )
         return folders
-
-
-def stored_blender(blend: Mapping[str, Any], method: str) -> tuple[str, list[str], Blender]:
-    """Return a fitted blender from the content of a blend.json.
-
-    Parameters
-    ----------
-    blend : dict
-        The content of blend.json.
-    method : str
-        A method of this blend, or "best".
-
-    Returns
-    -------
-    method : str
-        Name of the method.
-    members : list of str
-        Names of the members, in the order that the blender was fitted on.
-    blender : Blender
-        The fitted blender.
-
-    Raises
-    ------
-    StoreError
-        If the blend has no such method.
-    """
-    name = blend["best"] if method == "best" else method
-    states = {entry["method"]: entry["state"] for entry in blend["methods"]}
-    if name not in states:
-        raise StoreError(f"method={method}", f"best, or one of {', '.join(states)}", "correct it, or blend again")
-    return name, [member["member"] for member in blend["members"]], restore(states[name])

@@ -12,7 +12,9 @@ import pandas as pd
 
 from prefens.core.errors import ConfigError, PrefensError, StoreError
 from prefens.core.files import atomic_write
+from prefens.core.types import Floats
 from prefens.data.frame import load_frame
+from prefens.data.load import LoadedPairs
 from prefens.data.submission import COLUMNS
 from prefens.inference.predictor import Predictor
 from prefens.store.oof_store import OOFStore
@@ -65,13 +67,23 @@ class PreferenceModel:
             If columns are missing, or if rows are malformed and `strict` is set.
         """
         loaded = load_frame(frame, strict=bool((params or {}).get("strict", False)))
-        for row, problem in list(loaded.problems.items())[:MOST_WARNINGS]:
-            log.warning("row %d gets the class prior: %s", row + 1, problem)
+        log_malformed(loaded)
         with self._lock:
             probabilities = self._predictor.predict_rows(loaded)
-        columns = {name: probabilities[:, outcome] for outcome, name in COLUMNS.items()}
-        ids = {"id": frame["id"]} if "id" in frame.columns else {}
-        return pd.DataFrame({**ids, **columns}, index=frame.index)
+        return answer(frame, probabilities)
+
+
+def log_malformed(loaded: LoadedPairs) -> None:
+    """Warn of rows that get the class prior."""
+    for row, problem in list(loaded.problems.items())[:MOST_WARNINGS]:
+        log.warning("row %d gets the class prior: %s", row + 1, problem)
+
+
+def answer(frame: pd.DataFrame, probabilities: Floats) -> pd.DataFrame:
+    """Return (n, K) probabilities of a frame's rows as `PreferenceModel.predict` does, with their ids and index."""
+    columns = {name: probabilities[:, outcome] for outcome, name in COLUMNS.items()}
+    ids = {"id": frame["id"]} if "id" in frame.columns else {}
+    return pd.DataFrame({**ids, **columns}, index=frame.index)
 
 
 def _load_pyfunc(path: str) -> PreferenceModel:
@@ -94,7 +106,7 @@ def save_best(split: SplitStore) -> Path | None:
     try:
         predictor = Predictor.of_store(split, "best")
         for spec in predictor.specs():
-            predictor.model_folders(spec)  # a missing model is refused before MLflow is imported
+            predictor.model_folders(spec)  # a missing or damaged model is refused before MLflow is imported
         from prefens.store.tracking.pyfunc import write_model  # mlflow takes seconds to import
 
         with atomic_write(path) as tmp:
@@ -107,12 +119,8 @@ def save_best(split: SplitStore) -> Path | None:
 
 
 def stored_model(split: SplitStore) -> Path | None:
-    """Return the folder of the stored blend's saved model; None where there is none, or one of another blend."""
-    path = split.path / "model"
-    if not (path / DATA).is_dir():
-        return None
-    saved, stored = Predictor.load(path / DATA), Predictor.of_store(split, "best")
-    return path if saved.as_dict() == stored.as_dict() else None
+    """Return the folder of the stored blend's saved model; None where there is none that `stored_predictor` takes."""
+    return None if _saved_predictor(split, Predictor.of_store(split, "best")) is None else split.path / "model"
 
 
 def model_predictor(place: str, tracking: Tracking) -> Predictor:
@@ -179,19 +187,44 @@ def find_predictor(
 
 
 def stored_predictor(split: SplitStore, method: str) -> Predictor:
-    """Return the predictor of a stored blend: for "best" that of its saved model, if there is one.
+    """Return the predictor of a stored blend: for "best" that of its saved model, if there is a good one.
 
     Raises
     ------
     StoreError
-        If there is no blend, or if it has no such method.
+        If there is no blend, if it is damaged, or if it has no such method.
     """
     fresh = Predictor.of_store(split, method)
+    saved = _saved_predictor(split, fresh) if method == "best" else None
+    return fresh if saved is None else saved
+
+
+def _saved_predictor(split: SplitStore, fresh: Predictor) -> Predictor | None:
+    """Return the predictor of the saved model; None, with a line that says why, where the store's members go before.
+
+    They do where the saved model is damaged, is of another blend than `fresh`, or is older than one of its members.
+    """
     path = split.path / "model" / DATA
-    if method != "best" or not path.is_dir():
-        return fresh
-    saved = Predictor.load(path)
-    if saved.as_dict() == fresh.as_dict():
+    if not path.is_dir():
+        return None
+    try:
+        saved = Predictor.load(path)
+    except StoreError as error:
+        log.warning("predicting from the store's members, since the saved model is damaged: %s", error.came)
+        return None
+    if saved.as_dict() != fresh.as_dict():
+        log.info("predicting from the store's members, since %s is of another blend", path)
+    elif _is_stale(saved, fresh):
+        log.info("predicting from the store's members, since they were trained again after %s was saved", path)
+    else:
         return saved
-    log.info("%s is of another blend; predicting from the store's members", path)
-    return fresh
+    return None
+
+
+def _is_stale(saved: Predictor, fresh: Predictor) -> bool:
+    """Whether a member of the store was trained again; not where one is missing or damaged, and the model is whole."""
+    try:
+        return fresh.contents() != saved.contents()
+    except StoreError as error:
+        log.warning("predicting with the saved model, since the store is not whole: %s", error.came)
+        return False

@@ -38,14 +38,7 @@ def backbone_files(directory: Path) -> list[Path]:
 
 def fingerprint(directory: Path) -> str:
     """Return the sha256 digest of a backbone's weights, config and tokenizer: its identity, whatever its directory."""
-    files = [(path, path.stat()) for path in backbone_files(directory)]
-    return digest({path.name: _digest_once(path, status.st_size, status.st_mtime_ns) for path, status in files})
-
-
-@lru_cache(maxsize=1000)
-def _digest_once(path: Path, size: int, modified: int) -> str:
-    """Return a file's digest, computed once: fold models that share a backbone need it again and again."""
-    return file_digest(path)
+    return digest({path.name: file_digest(path) for path in backbone_files(directory)})
 
 
 def check_directory(directory: Path) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
@@ -10,6 +10,8 @@ from typing import Self
 from prefens.core.errors import BackboneError
 from prefens.core.files import write_json
 from prefens.core.hashing import short
+from prefens.core.tensors import DO, refusal
+from prefens.core.typed_json import read_typed
 from prefens.members.backbone_files import find_hub_model, fingerprint
 
 FILE_NAME = "backbone.json"
@@ -47,10 +49,20 @@ class BackboneRef:
 
     @classmethod
     def read(cls, model: Path) -> Self | None:
-        """Return the reference in a fold model's folder, or None where the model holds all its weights."""
-        if not (model / FILE_NAME).is_file():
+        """Return the reference in a fold model's folder, or None where the model holds all its weights.
+
+        Raises
+        ------
+        StoreError
+            A field is missing or of another form.
+        """
+        path = model / FILE_NAME
+        if not path.is_file():
             return None
-        return cls(**json.loads((model / FILE_NAME).read_text("utf-8")))
+        reference = read_typed(path, cls, "the reference of a stored model to its backbone", DO)
+        if not re.fullmatch("[0-9a-f]{64}", reference.fingerprint):  # it is a part of a folder's name
+            raise refusal(path, f"fingerprint is {reference.fingerprint:.80}", "64 hex digits")
+        return reference
 
     def find(self, backbones: Path | None) -> Path:
         """Return the directory of its files: in `backbones`, else the one it was read from, else the hub's.

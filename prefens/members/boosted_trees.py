@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
 from prefens.core.errors import StoreError
+from prefens.core.tensors import read_arrays, refusal
 from prefens.core.types import Floats, Outcome
 
 BLOCK_ROWS = 4096  # rows at a time: a block's columns stay in the processor's cache
@@ -137,23 +138,10 @@ class BoostedTrees:
         StoreError
             The file is missing or damaged, or its arrays are not trees.
         """
-        from safetensors import SafetensorError
-        from safetensors.numpy import load_file
-
-        try:
-            arrays = load_file(path)
-        except (OSError, SafetensorError, TypeError, AttributeError) as error:  # the last two: types that numpy lacks
-            raise _refusal(path, str(error), "boosted trees as safetensors") from error
-        kinds = {name: (array.dtype, array.ndim) for name, array in arrays.items()}
-        expected = {name: (np.dtype(dtype), 1) for name, dtype in DTYPES.items()}
-        for name in sorted({*kinds, *expected}):
-            if kinds.get(name) != expected.get(name):
-                came = "{} of {} dimensions".format(*kinds[name]) if name in kinds else "absent"
-                wanted = "{} of {} dimension".format(*expected[name]) if name in expected else "no such array"
-                raise _refusal(path, f"{name} is {came}", wanted)
-        trees = BoostedTrees(**arrays)
+        expected = {name: (dtype, (None,)) for name, dtype in DTYPES.items()}
+        trees = BoostedTrees(**read_arrays(path, expected, infinite=True))
         for came, wanted in trees._faults():
-            raise _refusal(path, came, wanted)
+            raise refusal(path, came, wanted)
         return trees
 
     def _faults(self) -> Iterator[tuple[str, str]]:
@@ -199,7 +187,3 @@ def _leaf_values(values: list[float], inner: list[tuple[Any, ...]], columns: Flo
         goes_left = ~(column > threshold) if missing_left else column <= threshold  # NaN compares as false
         at[node] = np.where(goes_left, at.pop(left), at.pop(right))
     return at[0]
-
-
-def _refusal(path: Path, came: str, expected: str) -> StoreError:
-    return StoreError(f"{path}: {came}", expected, "train the member again")

@@ -13,6 +13,7 @@ from prefens.members.backbone_files import check_directory, find_hub_model, fing
 from prefens.members.backbone_ref import BackboneRef
 from prefens.members.network import NetworkMember
 from prefens.members.network_inputs import TokenReader
+from prefens.members.nn.backbone_checks import check_backbone
 from prefens.members.nn.frozen_encoder import FrozenEncoder
 from prefens.members.nn.pretrained import encoder_from_config, load_encoder, load_tokenizer, max_sequence_length
 from prefens.members.training.settings import Mode
@@ -53,16 +54,18 @@ class EncoderMember(NetworkMember):
         Raises
         ------
         BackboneError
-            The backbone is missing, or no encoder.
+            The backbone is missing, damaged, or no encoder.
         ConfigError
             `text.max_length` is longer than the encoder reads.
         """
         if self.path is None:
             commit = find_hub_model(self.name, self.revision)[1]
             self._check_length()
+            check_backbone(self._directory())
             return {"commit": commit}
         check_directory(Path(self.path))
         self._check_length()
+        check_backbone(Path(self.path))
         return {"files": fingerprint(Path(self.path))}
 
     def _check_length(self) -> None:

@@ -29,7 +29,8 @@ from prefens.members.strengths import check_strengths, fit_best
 
 log = logging.getLogger(__name__)
 
-N_LAYERS, MAX_TOKENS = 6, 512  # of all-MiniLM-L6-v2
+N_LAYERS, MAX_TOKENS, DIMENSION = 6, 512, 384  # of all-MiniLM-L6-v2
+N_ODD_COSINES, N_EVEN_COSINES = 1, 4
 COSINE_WEIGHT = 0.3  # of each cosine feature, against 1 for the difference of the embeddings
 SUM_WEIGHT = 0.5  # of the sum of the embeddings
 
@@ -110,8 +111,9 @@ class MiniLmMember(Member):
     def load(cls, directory: Path, backbones: Path | None = None) -> Self:
         member = load_settings(cls, directory)
         member._backbones = backbones
-        member._scaling = PairScaling.load(directory / "scaling.safetensors")
-        member._model = SymmetricLogistic.load(directory / "model.safetensors")
+        sizes = DIMENSION + N_ODD_COSINES, DIMENSION + N_EVEN_COSINES
+        member._scaling = PairScaling.load(directory / "scaling.safetensors", *sizes)
+        member._model = SymmetricLogistic.load(directory / "model.safetensors", *sizes)
         return member
 
     @classmethod

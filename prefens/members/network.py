@@ -16,7 +16,7 @@ from prefens.data.text.settings import TextSettings
 from prefens.data.text.tokens import PairTokens
 from prefens.members.backbone_ref import BackboneRef
 from prefens.members.base import Context, FitReport, Member
-from prefens.members.network_files import load_weights, save_weights
+from prefens.members.network_files import load_weights, naming_weights, save_weights
 from prefens.members.network_inputs import TokenReader, encoder_features
 from prefens.members.nn.deberta_kernels import install
 from prefens.members.nn.encoder_features import EncoderFeatures
@@ -152,12 +152,14 @@ class NetworkMember(Member):
         member.reader = reader = member._token_reader(load_tokenizer(source), style)
         if member._backbone is None:
             member.model = member._pair_model(member._encoder_from_config(directory, reader), reader)
-            member._configure_for_device(member.model).load_state_dict(weights)  # copied into fp32
+            with naming_weights(directory):
+                member._configure_for_device(member.model).load_state_dict(weights)  # copied into fp32
             return member
         frozen = member.training.mode is Mode.frozen
         encoder = FrozenEncoder(source, member.head.learns_pooling) if frozen else load_encoder(source)
         member.model = member._pair_model(encoder, reader)
-        load_trainable_state_dict(member.model, weights, member.training.lora)
+        with naming_weights(directory):
+            load_trainable_state_dict(member.model, weights, member.training.lora)
         member._configure_for_device(member.model)
         member._merged = member.training.mode is Mode.lora
         return member

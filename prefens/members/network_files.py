@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 
+from prefens.core.tensors import refusal
 from prefens.members.nn.pair_model import PairModel
 from prefens.members.nn.trainable_state import trainable_state_dict
 from prefens.members.training.settings import Mode, Save, TrainingSettings
 
 FILE_NAME = "model.safetensors"
+DTYPES = (torch.float16, torch.float32, torch.int64, torch.bool)  # the last two of buffers
 
 
 def save_weights(model: PairModel, training: TrainingSettings, directory: Path) -> None:
@@ -25,8 +29,27 @@ def save_weights(model: PairModel, training: TrainingSettings, directory: Path) 
 
 
 def load_weights(directory: Path) -> dict[str, torch.Tensor]:
-    """Return the tensors that `save_weights` wrote, by name."""
+    """Return the tensors that `save_weights` wrote, by name; StoreError where they are damaged or not finite."""
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    weights: dict[str, torch.Tensor] = load_file(directory / FILE_NAME)
+    path = directory / FILE_NAME
+    try:
+        weights: dict[str, torch.Tensor] = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise refusal(path, str(error)[:200], "the weights of a network, as safetensors") from error
+    for name, tensor in weights.items():
+        if tensor.dtype not in DTYPES or not torch.isfinite(tensor).all():
+            raise refusal(path, f"{name[:80]} is {tensor.dtype} with values that are no weights", "finite weights")
     return weights
+
+
+@contextmanager
+def naming_weights(directory: Path) -> Iterator[None]:
+    """Raise what is wrong with the shapes or the names of loaded weights as a StoreError that names their file."""
+    try:
+        yield
+    except (RuntimeError, ValueError, KeyError, AttributeError) as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        came = " ".join(lines[:2])[:300]
+        raise refusal(directory / FILE_NAME, came, "the weights of the network that settings.json describes") from error

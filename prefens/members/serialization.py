@@ -8,6 +8,11 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
+from pydantic import TypeAdapter
+
+from prefens.core.errors import PrefensError
+from prefens.core.tensors import refusal
+
 T = TypeVar("T")
 FILE_NAME = "settings.json"
 
@@ -19,15 +24,34 @@ def save_settings(member: Any, directory: Path) -> None:
 
 
 def load_settings(cls: type[T], directory: Path) -> T:
-    """Return an instance of the dataclass `cls` with the fields that `save_settings` wrote."""
-    return restore(cls, json.loads((directory / FILE_NAME).read_text("utf-8")))
+    """Return an instance of the dataclass `cls` with the fields that `save_settings` wrote.
+
+    Raises
+    ------
+    StoreError
+        The file is missing or no JSON, or fields are missing, of another type or out of their range.
+    """
+    path = directory / FILE_NAME
+    try:
+        return restore(cls, json.loads(path.read_text("utf-8")))
+    except PrefensError as error:  # of the dataclasses themselves
+        raise refusal(path, error.came, error.expected) from error
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+        raise refusal(path, f"{type(error).__name__}: {str(error)[:200]}", "the settings of a stored member") from error
 
 
-def restore(cls: type[T], values: dict[str, Any]) -> T:
+def restore(cls: type[T], values: Any) -> T:
     """Return an instance of a dataclass from JSON values, nested dataclasses and enums included.
 
     A field that `values` lacks, since it did not exist when they were written, gets its default.
+
+    Raises
+    ------
+    TypeError, KeyError
+        A field is missing or of another type, or an enum has no such name.
     """
+    if not isinstance(values, dict):
+        raise TypeError(f"{values!r:.60} in place of the fields of {cls.__name__}")
     hints = get_type_hints(cls)
     arguments: dict[str, Any] = {}
     for item in fields(cls):  # type: ignore[arg-type]
@@ -38,5 +62,14 @@ def restore(cls: type[T], values: dict[str, Any]) -> T:
             value = hint[value]
         elif is_dataclass(hint) and isinstance(hint, type):
             value = restore(hint, value)
+        else:
+            _check_type(item.name, hint, value)
         arguments[item.name] = value
     return cls(**arguments)
+
+
+def _check_type(name: str, hint: Any, value: Any) -> None:
+    try:
+        TypeAdapter(hint).validate_json(json.dumps(value, allow_nan=False), strict=True)
+    except ValueError as error:  # pydantic's is one
+        raise TypeError(f"{name} is {value!r:.60}, not {hint}") from error

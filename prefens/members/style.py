@@ -19,7 +19,7 @@ from prefens.members.base import Context, FitReport, Member, swap_average
 from prefens.members.boosted_trees import BoostedTrees
 from prefens.members.serialization import load_settings, save_settings
 from prefens.members.strengths import check_strengths, fit_best
-from prefens.members.style_features import extract_features
+from prefens.members.style_features import extract_features, n_features
 
 CHUNK_PAIRS = 1000  # in a piece of parallel work
 MIN_PROBABILITY = 1e-4  # of any outcome: trees may call impossible what they have not seen
@@ -120,8 +120,9 @@ class StyleMember(Member):
         if member.model is StyleModel.boosting:
             member._boosting = BoostedTrees.load(directory / "model.safetensors")
         else:
-            scaling = PairScaling.load(directory / "scaling.safetensors")
-            member._logistic = scaling, SymmetricLogistic.load(directory / "model.safetensors")
+            sizes = n_features()
+            scaling = PairScaling.load(directory / "scaling.safetensors", *sizes)
+            member._logistic = scaling, SymmetricLogistic.load(directory / "model.safetensors", *sizes)
         return member
 
     def _features(self, pairs: Pairs) -> tuple[Floats, Floats]:

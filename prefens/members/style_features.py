@@ -7,6 +7,8 @@ the influence of outliers; nothing is standardized.
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 from prefens.core.types import Floats, PairFeatures, Pairs, Strings
@@ -63,6 +65,15 @@ def extract_features(pairs: Pairs) -> PairFeatures:
     even = _even(difference, a, b) | similarity | near_copies | _prompt_features(prompt)
     matrices = [np.column_stack(list(columns.values())) for columns in (odd, even)]
     return PairFeatures(tuple(odd), tuple(even), *matrices)
+
+
+@cache
+def n_features() -> tuple[int, int]:
+    """Return the numbers of odd and of even features."""
+    one = np.empty(1, dtype=object)
+    one[0] = ("",)
+    features = extract_features(Pairs(np.array(["0"], dtype=object), one, one, one))
+    return len(features.names_odd), len(features.names_even)
 
 
 def _count(prompt: Strings, response_a: Strings, response_b: Strings) -> tuple[Columns, Columns, Columns, Columns]:

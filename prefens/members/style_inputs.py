@@ -16,6 +16,7 @@ from prefens.core.feature_cache import cached_features
 from prefens.core.feature_scaling import Block, PairScaling
 from prefens.core.types import PairFeatures, Pairs
 from prefens.members.style import all_features
+from prefens.members.style_features import n_features
 
 FILE_NAME = "style_inputs.safetensors"
 
@@ -56,4 +57,4 @@ class StyleInputs:
     @classmethod
     def load(cls, directory: Path) -> Self:
         """Return what `save` wrote."""
-        return cls(PairScaling.load(directory / FILE_NAME))
+        return cls(PairScaling.load(directory / FILE_NAME, *n_features()))

@@ -10,17 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from prefens.core.errors import ConfigError
 from prefens.core.feature_cache import cached_features
 from prefens.core.feature_scaling import Block, PairScaling
 from prefens.core.presence import Presence
 from prefens.core.symmetric_logistic import SymmetricLogistic
+from prefens.core.tensors import read_arrays, refusal
 from prefens.core.types import Floats, Pairs
+from prefens.data.text.ngrams import NgramSets, ngram_sets
 from prefens.members.base import Context, FitReport, Member
-from prefens.members.ngrams import NgramSets, ngram_sets
 from prefens.members.rotation import MAX_ROWS, RotatedFeatures, rotate
 from prefens.members.serialization import load_settings, save_settings
 from prefens.members.strengths import check_strengths, fit_best
 
+N_ODD_COSINES, N_EVEN_COSINES = 1, 3
+MAX_BITS = 26
 COSINE_WEIGHT = 0.3  # of each cosine feature, against 1 for all n-grams together
 
 
@@ -50,7 +54,7 @@ class TfidfMember(Member):
     Raises
     ------
     ConfigError
-        `strengths` are not positive and ascending.
+        `strengths` are not positive and ascending, or another setting is out of its range.
     """
 
     kind: ClassVar = "tfidf"
@@ -64,6 +68,11 @@ class TfidfMember(Member):
 
     def __post_init__(self) -> None:
         check_strengths(self.strengths)
+        if not 1 <= self.bits <= MAX_BITS:
+            raise ConfigError(f"backbone.bits={self.bits}", f"1 to {MAX_BITS}", "set backbone.bits=18, say")
+        for name, sizes in (("word_ngrams", self.word_ngrams), ("char_ngrams", self.char_ngrams)):
+            if len(sizes) != 2 or not 1 <= sizes[0] <= sizes[1]:
+                raise ConfigError(f"backbone.{name}={list(sizes)}", "the shortest and the longest", "set [1, 2], say")
         self._idf: NDArray[np.float32] = np.empty(0, dtype=np.float32)
         self._norms: Floats = np.ones(2)  # root mean squares, of n-gram differences and of sums
         self._scaling: PairScaling | None = None
@@ -110,13 +119,15 @@ class TfidfMember(Member):
 
     @classmethod
     def load(cls, directory: Path, backbones: Path | None = None) -> Self:
-        from safetensors.numpy import load_file
-
         member = load_settings(cls, directory)
-        tensors = load_file(directory / "ngrams.safetensors")
+        n_ngrams, path = 2 * 2**member.bits, directory / "ngrams.safetensors"
+        tensors = read_arrays(path, {"idf": (np.float32, (n_ngrams,)), "norms": (np.float64, (2,))})
         member._idf, member._norms = tensors["idf"], tensors["norms"]
-        member._scaling = PairScaling.load(directory / "scaling.safetensors")
-        member._model = SymmetricLogistic.load(directory / "model.safetensors")
+        if member._norms.min() <= 0:
+            raise refusal(path, "norms of 0 or less", "norms above 0")
+        member._scaling = PairScaling.load(directory / "scaling.safetensors", N_ODD_COSINES, N_EVEN_COSINES)
+        sizes = n_ngrams + N_ODD_COSINES, n_ngrams + N_EVEN_COSINES
+        member._model = SymmetricLogistic.load(directory / "model.safetensors", *sizes)
         return member
 
     def _sets(self, pairs: Pairs) -> NgramSets:

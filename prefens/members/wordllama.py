@@ -22,6 +22,7 @@ from prefens.members.strengths import check_strengths, fit_best
 CHUNK_PAIRS = 2000  # in a piece of parallel work
 ODD_WEIGHTS = {"mean": 1.0, "own": 0.5, "highest": 0.5, "lowest": 0.5, "begin": 0.3, "end": 0.3, "scalars": 0.3}
 EVEN_WEIGHTS = {"mean": 0.5, "scalars": 0.3}
+N_ODD, N_EVEN = 256 + 3 * 128 + 2 * 64 + 8, 256 + 21  # features
 
 
 @dataclass(eq=False)
@@ -78,8 +79,8 @@ class WordLlamaMember(Member):
     def load(cls, directory: Path, backbones: Path | None = None) -> Self:
         member = load_settings(cls, directory)
         member._backbones = backbones
-        member._scaling = PairScaling.load(directory / "scaling.safetensors")
-        member._model = SymmetricLogistic.load(directory / "model.safetensors")
+        member._scaling = PairScaling.load(directory / "scaling.safetensors", N_ODD, N_EVEN)
+        member._model = SymmetricLogistic.load(directory / "model.safetensors", N_ODD, N_EVEN)
         return member
 
     @classmethod

@@ -16,6 +16,7 @@ from matplotlib.image import imsave
 from matplotlib.ticker import FuncFormatter, NullFormatter
 from numpy.typing import NDArray
 
+from prefens.core.files import atomic_write
 from prefens.core.metrics import calibration_error
 from prefens.core.types import Floats, Outcome
 from prefens.reporting.section import Plot
@@ -109,14 +110,14 @@ def heading(plot: Plot) -> Plot:
 
 
 def save_plot(plot: Plot, folder: Path) -> Path:
-    """Write a figure with its finding to `folder`/NAME.png, and return the path.
+    """Write a figure with its finding to `folder`/NAME.png, atomically, and return the path.
 
     Raises
     ------
     OSError
         The file can't be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{plot.name}.png"
-    path.write_bytes(to_png(plot))
+    path, png = folder / f"{plot.name}.png", to_png(plot)
+    with atomic_write(path) as tmp:
+        tmp.write_bytes(png)
     return path

@@ -17,8 +17,8 @@ from prefens.core.hashing import short
 from prefens.core.types import Floats, Folds
 from prefens.data.folds import data_digest, prompt_groups
 from prefens.ensemble.blend import Blend
-from prefens.ensemble.blend_files import blend_tags
 from prefens.ensemble.calibration import KINDS, cross_calibrate
+from prefens.ensemble.files.blend_files import blend_tags
 from prefens.ensemble.inputs import LabelledData
 from prefens.reporting.bias.section import bias_section
 from prefens.reporting.data_profile.section import data_section

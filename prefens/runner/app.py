@@ -11,12 +11,15 @@ from typing import Any
 import hydra
 
 from prefens.core import shutdown
+from prefens.core.credentials import keep_login, mask
 from prefens.core.errors import ConfigError
+from prefens.core.output import guard_output
 from prefens.members.training import distributed
 from prefens.runner import help as help  # it registers what --help shows
 from prefens.runner.callbacks import SweepCallback
 from prefens.runner.config import CONF_DIR
 from prefens.runner.job import run_job
+from prefens.runner.overrides import prepare
 from prefens.runner.sweep import JobOutcome
 from prefens.runner.sweep import Rows as Rows  # the commands' type for what they return
 
@@ -31,13 +34,21 @@ def run(name: str, task: Callable[[Any], Rows], finish: Callable[[Rows], None] |
 
     One failed job does not end a sweep, nor does one whose process is killed. Every job of a sweep leaves its rows,
     or its error, in a file, so that jobs in other processes are counted too; `finish` receives the rows of all.
-    Exit codes: 1 for failures, 130 after Ctrl-C, 143 after SIGTERM, 75 where the time budget is spent.
+    Exit codes: 1 for failures, 3 where a blend lacks members of the stored one, 130 after Ctrl-C, 143 after
+    SIGTERM, 75 where the time budget is spent. Whether its output can be printed changes none of them.
     """
+    guard_output()
+    # Hydra writes settings into files, and this module prints them.
+    sys.argv[1:] = [keep_login(each) if "tracking.uri=" in each else each for each in sys.argv[1:]]
     for argument in sys.argv[1:]:
         old = argument.lstrip("+~").partition("=")[0]
         if old in RENAMED:
             new = f"{RENAMED[old]}={argument.partition('=')[2]}"
             sys.exit(f"\nfailed: {ConfigError(argument, f'{new}: the setting has another name now', f'give {new}')}")
+    try:
+        sys.argv[1:] = prepare(sys.argv[1:])
+    except ConfigError as error:
+        sys.exit(f"\nfailed: {error}")
     if name != "train" and distributed.world_size() > 1:  # they would wait for each other
         together = f"prefens.{name} in {distributed.world_size()} processes that train together"
         sys.exit(f"\nfailed: {ConfigError(together, 'prefens.train, or one process', 'leave out accelerate launch')}")
@@ -93,7 +104,7 @@ def _exit(name: str, outcomes: Sequence[JobOutcome], code: Any, stopped: int | N
     for outcome in failed:
         again = f"python -m prefens.{name} {shlex.join(outcome.overrides)}"
         error = outcome.error or outcome.death
-        print(f"\nfailed: {' '.join(outcome.overrides)}\n  {error}\n  again:    {again}", file=sys.stderr)
+        print(mask(f"\nfailed: {' '.join(outcome.overrides)}\n  {error}\n  again:    {again}"), file=sys.stderr)
     if stopped is not None:
         goes_on = "; the same command goes on from here" if name == "train" else ""
         print(f"\n{REASONS.get(stopped, 'stopped')}{goes_on}", file=sys.stderr)
@@ -102,4 +113,4 @@ def _exit(name: str, outcomes: Sequence[JobOutcome], code: Any, stopped: int | N
     if left:
         print(f"\nthe sweep broke off, {len(left)} jobs were not begun; the same command goes on", file=sys.stderr)
     if failed or code:
-        sys.exit(code if isinstance(code, str) else 1)
+        sys.exit(code if isinstance(code, str) else max((outcome.failure for outcome in failed), default=1))

@@ -13,9 +13,10 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from prefens.core import shutdown
+from prefens.core.credentials import keep_login
 from prefens.core.errors import ConfigError, PrefensError
 from prefens.core.files import check_writable
 from prefens.core.shutdown import Stopped
@@ -38,7 +39,8 @@ class SweepCallback(Callback):
     sweep: ClassVar[Sweep | None] = None
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
-        """Exit where results can't be written."""
+        """Exit where results can't be written; keep a password that a YAML file has out of the files of the job."""
+        _hide_login(config)
         for setting, folder in (("tracking.root", config.tracking.root), ("out", config.out)):
             try:
                 check_writable(Path(folder), setting)
@@ -80,6 +82,15 @@ class SweepCallback(Callback):
             Sweep(folder.parent).note(folder, outcome)
             if self.sweep is not None and outcome.code is not None:
                 raise Stopped("stopped", outcome.code)
+
+
+def _hide_login(config: DictConfig) -> None:
+    if config.tracking.uri is None or OmegaConf.is_interpolation(config.tracking, "uri"):
+        return
+    address = keep_login(config.tracking.uri)
+    if address != config.tracking.uri:
+        config.tracking.uri = address
+        config.hydra.overrides.task.append(f"tracking.uri='{address}'")  # the jobs of a sweep read the YAML again
 
 
 def expand(config: DictConfig) -> list[list[str]]:

@@ -19,6 +19,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from prefens.core.errors import ConfigError
+from prefens.data.raw.names import is_file_name, stem
 from prefens.runner.schemas import SCHEMAS, RecipeConfig
 
 T = TypeVar("T")
@@ -81,6 +82,43 @@ def mapping(name: str, node: Any) -> dict[str, str]:
     if not isinstance(node, Mapping) or not all(isinstance(value, str | int) for value in node.values()):
         raise ConfigError(f"{name}={node}", f"'{name}={{key: value, ...}}'", f"correct {name}=")
     return {str(key): str(value) for key, value in node.items()}
+
+
+def members_of(node: Any) -> tuple[list[str], dict[str, str]]:
+    """Return the members that a setting names: those of the store, and the files of external ones by their names.
+
+    Parameters
+    ----------
+    node : mapping, sequence, str or None
+        {member: file}; or names and files, of which a file's member is called by its stem.
+
+    Raises
+    ------
+    ConfigError
+        For anything else, or where two members have one name.
+    """
+    if isinstance(node, Mapping):
+        return [], mapping("members", node)
+    items = [] if node is None else [node] if isinstance(node, str | int) else list(node)
+    if not all(isinstance(item, str | int) for item in items):
+        raise ConfigError(f"members={node}", "[name, file, ...] or {name: file, ...}", "correct members=")
+    names = [str(item) for item in items if not is_file_name(str(item))]
+    files: dict[str, str] = {}
+    for path in [str(item) for item in items if is_file_name(str(item))]:
+        name = stem(Path(path))
+        if name in files or name in names:
+            came, do = f"two members are called {name}", f"name them: 'members={{one: {path}, two: ...}}'"
+            raise ConfigError(came, "a name for each", do)
+        files[name] = path
+    return names, files
+
+
+def member_files(node: Any) -> dict[str, str]:
+    """Return the files of external members by their names, as `members_of` does; ConfigError for other names."""
+    names, files = members_of(node)
+    if names:
+        raise ConfigError(f"members={', '.join(names)}: no files", "files", "'members={name: test.csv, ...}'")
+    return files
 
 
 def columns_of(files: Collection[str], node: Any) -> dict[str, dict[str, str]]:

@@ -141,11 +141,11 @@ def status_table(status: SplitStatus) -> Table:
 
 
 def status_notes(status: SplitStatus) -> list[str]:
-    """Return why each failed fold run failed, and why each member was discarded early, a line each."""
-    lines = []
+    """Return why each failed fold run failed, what is damaged, and why each member was discarded early, a line each."""
+    lines = [f"damaged: {damage}" for damage in status.damage]
     for member, folds in status.members.items():
         for fold, run in enumerate(folds):
-            if run.state in (FoldState.failed, FoldState.collapsed, FoldState.died):
+            if run.state in (FoldState.failed, FoldState.collapsed, FoldState.died, FoldState.damaged):
                 lines.append(f"{_words(run.state)}: {member} fold {fold}: {run.note}")
         discarded = [run for run in folds if run.state is FoldState.discarded]
         lines += [f"{_words(run.state)}: {member}: {run.note}" for run in discarded[:1]]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from prefens.core.errors import StoreError
 from prefens.core.fold_run import FoldPredictions
 from prefens.ensemble.complementarity import MarginalGain, marginal_gain
 from prefens.store.assemble import make_stack
-from prefens.store.fold_status import read_fold_status
 from prefens.store.member_spec import MemberSpec
 from prefens.store.split_store import SplitStore
 from prefens.store.verdict import Verdict, read_verdict, write_verdict
@@ -54,8 +55,12 @@ class EarlyDiscard:
         own = {fold: run for fold in folds if (run := self._read(spec, fold)) is not None}
         if not 0 < len(own) < len(folds):
             return None
-        others = [(other, self._read_all(other)) for other in self.split.members() if other.name != spec.name]
-        rivals = {other.info: runs for other, runs in others if runs is not None}
+        rivals = {}
+        for name in self.split.member_names():
+            with suppress(StoreError):  # what is damaged is left to whoever trains it
+                other = self.split.member(name)
+                if name != spec.name and (runs := self._read_all(other)) is not None:
+                    rivals[other.info] = runs
         if not rivals:
             return None
         fold = min(own)
@@ -64,8 +69,11 @@ class EarlyDiscard:
         return Verdict(*gains, fold, [info.name for info in rivals], self.threshold, discarded=False, time=time.time())
 
     def _read(self, spec: MemberSpec, fold: int) -> FoldPredictions | None:
-        """Return the probabilities of a finished fold run; what is damaged is left to whoever trains it."""
-        return read_fold_status(self.split, spec, fold).predictions
+        """Return the probabilities of a fold run, or None where they are not there, or damaged."""
+        try:
+            return self.split.predictions(spec, fold)
+        except StoreError:
+            return None
 
     def _read_all(self, spec: MemberSpec) -> list[FoldPredictions] | None:
         """Return the probabilities of all fold runs of a member, or None where one is not finished."""

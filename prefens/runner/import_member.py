@@ -11,7 +11,7 @@ import numpy as np
 from prefens.core.errors import ConfigError, StoreError
 from prefens.core.fold_run import FoldPredictions
 from prefens.core.metrics import accuracy, log_loss
-from prefens.runner.blend.sources import is_file
+from prefens.data.raw.names import stem
 from prefens.runner.sync import sync_member
 from prefens.store.external import ExternalMember
 from prefens.store.member_spec import MemberSpec
@@ -21,7 +21,7 @@ from prefens.store.tracking.tracker import Tracker
 
 
 def import_member(split: SplitStore, tracker: Tracker, member: ExternalMember, force: bool = False) -> MemberSpec:
-    """Store and track an external member; importing it again changes nothing.
+    """Store and track an external member; importing it again writes what is damaged or missing, and nothing else.
 
     Parameters
     ----------
@@ -37,15 +37,15 @@ def import_member(split: SplitStore, tracker: Tracker, member: ExternalMember, f
     Raises
     ------
     StoreError
-        Where ids are missing or unknown, or where a member of its name is stored with other predictions.
+        Where ids are missing or unknown, or where a member of its name is stored with other predictions, or damaged.
     ConfigError
         For a name that can't be a folder's.
     """
     name = member.name
-    if not name or Path(name).name != name or name.startswith(".") or is_file(name):
+    if not name or Path(name).name != name or name.startswith(".") or stem(Path(name)) != name:
         raise ConfigError(f"name={name!r}", "a name without slashes, leading dot or suffix", "set name=mine, say")
     spec, runs = member.spec(split.folds), member.runs(split.folds)
-    stored = next((each for each in split.members() if each.name == name), None)
+    stored = _stored(split, spec)
     if stored is not None and not _same(split, stored, spec, runs):
         if stored.external is None or not force:
             raise StoreError(
@@ -56,10 +56,30 @@ def import_member(split: SplitStore, tracker: Tracker, member: ExternalMember, f
         split.forget(stored)
     split.put_member(spec)
     for run in runs:
-        if not split.has(spec, run.key.fold):
+        if not _is_whole(split, spec, run.key.fold):
             _put(split, spec, run)
     tracker.attempt(partial(sync_member, split, spec))
     return spec
+
+
+def _stored(split: SplitStore, spec: MemberSpec) -> MemberSpec | None:
+    """Return the stored member of this name; where its member.json is damaged, `spec` if its fold runs are stored."""
+    if spec.name not in split.member_names():
+        return None
+    try:
+        return split.member(spec.name)
+    except StoreError:
+        if not any(_is_whole(split, spec, fold) for fold in range(split.folds.k)):
+            raise
+        return spec
+
+
+def _is_whole(split: SplitStore, spec: MemberSpec, fold: int) -> bool:
+    try:
+        split.checked_record(spec, fold)
+    except StoreError:
+        return False
+    return True
 
 
 def _same(split: SplitStore, stored: MemberSpec, spec: MemberSpec, runs: Sequence[FoldPredictions]) -> bool:
@@ -68,7 +88,8 @@ def _same(split: SplitStore, stored: MemberSpec, spec: MemberSpec, runs: Sequenc
         return False
     return all(
         np.array_equal(getattr(split.predictions(spec, fold), name), getattr(runs[fold], name))
-        for fold in split.finished_folds(spec)
+        for fold in range(split.folds.k)
+        if _is_whole(split, spec, fold)
         for name in ("ids", "probabilities", "holdout_ids", "holdout_probabilities")
     )
 

@@ -11,8 +11,9 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
-from prefens.core import resources, shutdown
+from prefens.core import files, resources, shutdown
 from prefens.core.errors import ConfigError, PrefensError
+from prefens.core.output import guard_output
 from prefens.core.shutdown import Stopped
 from prefens.runner.config import unused_overrides
 from prefens.runner.sweep import JobOutcome, Rows, Sweep
@@ -45,16 +46,33 @@ def run_job(task: Callable[[Any], Rows], config: Any) -> JobOutcome:
 def _guarded(task: Callable[[Any], Rows], config: Any, overrides: list[str], started: float) -> JobOutcome:
     """Run the task; errors and requests to stop become outcomes."""
     try:
+        guard_output()  # in a process that a launcher started, too
         shutdown.install()
         _limit_resources(config)
+        if "tracking" in config:
+            from prefens.store.leftovers import remove_leftovers  # not for --help
+
+            remove_leftovers(Path(config.tracking.root))
         budget = config.get("budget_minutes")
         shutdown.set_deadline(None if budget is None else started + 60 * budget)
         shutdown.check()
+        for setting, folder in (("tracking.root", config.tracking.root), ("out", config.get("out"))):
+            files.check_folder(folder, setting)
         return JobOutcome(overrides, task(config))
     except Stopped as stopped:
         return JobOutcome(overrides, code=stopped.code)
     except PrefensError as error:
-        return JobOutcome(overrides, error=str(error))
+        return JobOutcome(overrides, error=str(error), failure=error.exit_code)
+    except PermissionError as error:
+        denied = ConfigError(
+            f"{error.filename or error}: permission denied",
+            "files that this user may read, and folders for results that it may write",
+            "ask their owner for chmod -R a+rX on them, or give another folder",
+        )
+        return JobOutcome(overrides, error=str(denied))
+    except (FileExistsError, NotADirectoryError) as error:
+        refused = ConfigError(f"{error.filename}: {error.strerror}", "a folder", "move the file away, or name another")
+        return JobOutcome(overrides, error=str(refused))
     except Exception as error:
         log.exception("unexpected error")
         return JobOutcome(overrides, error=f"{type(error).__name__}: {error}")

@@ -43,7 +43,7 @@ class TuneConfig(RecipeConfig):
     space: Any = None  # a mapping; Hydra takes new keys only in place of null
     trials: int = MISSING
     startup: int = MISSING
-    storage: str = MISSING
+    storage: str | None = None
 
 
 @dataclass
@@ -64,8 +64,8 @@ class BlendConfig(StoredConfig):
 
     blender: Any = MISSING
     calibrations: list[str] = field(default_factory=list)
-    members: list[str] = field(default_factory=list)
-    columns: Any = None  # a mapping; Hydra takes new keys only in place of null
+    members: Any = None  # names or a mapping; Hydra takes new keys only in place of null
+    columns: Any = None  # a mapping, likewise
     labels: str | None = None
     folds: Any = MISSING
     fold_file: str | None = None
@@ -92,8 +92,8 @@ class PredictConfig(StoredConfig):
 
     method: str = MISSING
     blend: str | None = None
-    members: Any = None  # a mapping, likewise
-    columns: Any = None  # a mapping; Hydra takes new keys only in place of null
+    members: Any = None  # files or a mapping; Hydra takes new keys only in place of null
+    columns: Any = None  # a mapping, likewise
     model: str | None = None
 
 
@@ -129,6 +129,22 @@ class UiConfig:
     tracking: Any = MISSING
     host: str = MISSING
     port: int = MISSING
+
+
+@dataclass
+class ServeConfig:
+    """Settings of `python -m prefens.serve`."""
+
+    tracking: Any = MISSING
+    model: str | None = None
+    data_digest: str | None = None
+    fold_digest: str | None = None
+    host: str = MISSING
+    port: int = MISSING
+    max_megabytes: float = MISSING
+    max_rows: int = MISSING
+    timeout: int = MISSING
+    threads: int | None = None
 
 
 @dataclass
@@ -169,6 +185,7 @@ SCHEMAS = {
     "import_oof": ImportConfig,
     "kaggle": KaggleConfig,
     "ui": UiConfig,
+    "serve": ServeConfig,
     "server": ServerConfig,
     "sync": SyncConfig,
     "status": StatusConfig,

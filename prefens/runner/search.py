@@ -11,7 +11,9 @@ from typing import Any
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, Trial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
 
+from prefens.core.credentials import mask
 from prefens.core.errors import ConfigError, TrainingError
 from prefens.core.hashing import digest, short
 from prefens.core.metrics import log_loss
@@ -123,11 +125,17 @@ class Search:
         return total / rows
 
     def study(self) -> optuna.Study:
-        """Return the study in the storage, as it was left."""
+        """Return the study in the storage, as it was left; ConfigError where the storage can't be opened."""
         retry = optuna.storages.RetryHeartbeatStaleTrialCallback()
-        storage = optuna.storages.RDBStorage(
-            self.storage, heartbeat_interval=HEARTBEAT, heartbeat_stale_trial_callback=retry
-        )
+        try:
+            storage = optuna.storages.RDBStorage(
+                self.storage, heartbeat_interval=HEARTBEAT, heartbeat_stale_trial_callback=retry
+            )
+        except (SQLAlchemyError, ImportError, RuntimeError) as error:  # RuntimeError: of another version of optuna
+            came = f"storage={mask(self.storage)}: {next(iter(str(error).splitlines()), '')[:200]}"
+            raise ConfigError(
+                came, "optuna's database, or a new file", "move the file away, or give another storage"
+            ) from error
         described = [self.identity, {name: repr(values) for name, values in self.distributions.items()}]
         study = optuna.create_study(
             storage=storage,

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from prefens.core.files import write_json
+from prefens.core.leases.processes import ProcessIdentity
 
 Rows = list[dict[str, Any]]
 
@@ -32,24 +33,27 @@ class JobOutcome:
         Why it failed.
     code : int or None
         The exit status of a job that was stopped, which is no failure.
+    failure : int
+        The exit status of a job that has an error.
     running : bool
         Whether it has begun and not ended, as far as it could say.
-    pid, host : int and str
-        The process that it ran in.
+    process, host : ProcessIdentity and str
+        The process that it ran in, and the name of its machine.
     """
 
     overrides: list[str]
     rows: Rows = field(default_factory=list)
     error: str | None = None
     code: int | None = None
+    failure: int = 1
     running: bool = False
-    pid: int = field(default_factory=os.getpid)
+    process: ProcessIdentity = field(default_factory=ProcessIdentity.current)
     host: str = field(default_factory=socket.gethostname)
 
     @property
     def death(self) -> str:
         """What to say of a job that was running when its process died."""
-        return f"process {self.pid} on {self.host}, which ran it, died (out of memory, or killed?)"
+        return f"process {self.process.pid} on {self.host}, which ran it, died (out of memory, or killed?)"
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,9 @@ class Sweep:
 
     def outcome(self, job: Path) -> JobOutcome:
         """Return the outcome of the job with this folder; FileNotFoundError where it has not begun."""
-        return JobOutcome(**json.loads((job / "outcome.json").read_text("utf-8")))
+        content = json.loads((job / "outcome.json").read_text("utf-8"))
+        process = {"machine": "", "namespace": "", "pid": content.pop("pid", 0), "started": 0.0}  # an older file
+        return JobOutcome(**{**content, "process": ProcessIdentity(**content.get("process", process))})
 
     def outcomes(self) -> list[JobOutcome]:
         """Return the outcome of each job that has begun, in the order of their numbers."""
@@ -118,12 +124,13 @@ class Sweep:
         return len(lost)
 
     def stop(self) -> None:
-        """Have no further job begin, and tell those that run on this host to keep what they can and end."""
+        """Have no further job begin, and tell those that run on this machine to keep what they can and end."""
         (self.folder / "stop").touch()
         for outcome in self.outcomes():
-            if outcome.running and outcome.host == socket.gethostname() and outcome.pid != os.getpid():
+            process = outcome.process  # an id of another container is a stranger's here
+            if outcome.running and process.is_local and not process.has_ended and process.pid != os.getpid():
                 with suppress(ProcessLookupError):
-                    os.kill(outcome.pid, signal.SIGTERM)
+                    os.kill(process.pid, signal.SIGTERM)
 
     @property
     def stopping(self) -> bool:

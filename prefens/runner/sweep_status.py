@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import orjson
-
-from prefens.core.errors import ConfigError
+from prefens.core.errors import ConfigError, StoreError
 from prefens.runner.sweep import latest
 from prefens.store.fold_status import FoldState, FoldStatus, read_fold_status
+from prefens.store.folds_table import FOLDS_AGAIN
 from prefens.store.oof_store import OOFStore
+from prefens.store.parquet import read_metadata
 from prefens.store.split_store import SplitStore
 
 
@@ -28,11 +28,14 @@ class SplitStatus:
         Per member, its folds in their order.
     backbones : mapping of str to str or None
         Per member, its backbone, by which the time left is estimated.
+    damage : sequence of str
+        Which files are damaged, so that their members are not known.
     """
 
     split: str
     members: Mapping[str, Sequence[FoldStatus]]
     backbones: Mapping[str, str | None] = field(default_factory=dict)
+    damage: Sequence[str] = ()
 
     def folds(self) -> Iterable[FoldStatus]:
         return (fold for folds in self.members.values() for fold in folds)
@@ -75,6 +78,7 @@ class SplitStatus:
         return {
             "split": self.split,
             "members": members,
+            "damage": list(self.damage),
             "counts": {state.value: self.count(state) for state in FoldState},
             "seconds_left": self.seconds_left(),
             "gpu_hours": self.hours("gpu"),
@@ -122,15 +126,17 @@ def split_statuses(root: Path) -> list[SplitStatus]:
 
 
 def _split_status(split: SplitStore) -> SplitStatus:
-    k = _fold_count(split.path / "folds.parquet")
-    specs = [spec for spec in split.members() if spec.external is None]
+    path = split.path / "folds.parquet"
+    try:
+        k = int((read_metadata(path) or {})["settings"]["k"])  # without the rows
+    except (KeyError, TypeError, ValueError):
+        return SplitStatus(split.path.name, {}, damage=[f"{path}: {FOLDS_AGAIN}"])
+    specs, damage = [], []
+    for name in split.member_names():
+        try:
+            specs.append(split.member(name))
+        except StoreError as error:
+            damage.append(f"{error.came}: {error.do}")
+    specs = [spec for spec in specs if spec.external is None]
     members = {spec.name: [read_fold_status(split, spec, fold, verify=False) for fold in range(k)] for spec in specs}
-    return SplitStatus(split.path.name, members, {spec.name: spec.backbone for spec in specs})
-
-
-def _fold_count(path: Path) -> int:
-    """Return the number of folds, without reading their rows."""
-    import pyarrow.parquet as pq  # not for --help
-
-    metadata = orjson.loads(pq.read_metadata(path).metadata[b"prefens"])
-    return int(metadata["settings"]["k"])
+    return SplitStatus(split.path.name, members, {spec.name: spec.backbone for spec in specs}, damage)

@@ -20,6 +20,8 @@ from prefens.core.types import OOFStack
 from prefens.ensemble.leaderboard import scores
 from prefens.store.assemble import make_stack
 from prefens.store.fold_status import FoldStatus, read_fold_status
+from prefens.store.integrity import MANIFEST
+from prefens.store.leftovers import dead_leases
 from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import OOFStore
 from prefens.store.split_store import SplitStore
@@ -40,11 +42,19 @@ PATIENCE_SECONDS = 60.0  # that the end of a command may spend on what MLflow la
 
 @contextmanager
 def open_tracker(tracking: Tracking) -> Iterator[Tracker]:
-    """Yield the tracker of the settings; afterwards log what it lacks, if calls have failed in any process."""
+    """Yield the tracker of the settings, without open runs of dead processes.
+
+    Afterwards what it lacks is logged, if calls have failed in any process.
+    """
     tracker = make_tracker(tracking)
     if tracker is None:
         yield NoTracker()
         return
+    from prefens.store.tracking.dead_runs import close_dead_runs  # mlflow takes seconds to import
+
+    dead = dead_leases(Path(tracking.root))
+    if dead:
+        tracker.attempt(lambda mlflow: close_dead_runs(mlflow.backend, dead))
     try:
         yield tracker
     finally:
@@ -61,18 +71,29 @@ def sync_store(store: OOFStore, tracker: GuardedTracker, seconds: float = float(
     turns; one that has waited or worked for `seconds` leaves the rest to the next.
     """
     count, end = 0, time.monotonic() + seconds
-    locks = store.root / "locks"
-    locks.mkdir(parents=True, exist_ok=True)
-    with suppress(TimeoutError), FileLock(locks / "sync.lock", timeout=seconds), tracker.catching_up():
+    with suppress(TimeoutError), _turn(store.root / "locks", seconds, tracker), tracker.catching_up():
         for split in store.splits():
             with _naming_damage(split):
-                for spec in split.members():
+                for name in split.member_names():
                     if time.monotonic() > end:
                         raise TimeoutError
                     with _naming_damage(split):
-                        count += tracker.attempt(partial(sync_member, split, spec)) or 0
+                        count += tracker.attempt(partial(sync_member, split, split.member(name))) or 0
                 count += tracker.attempt(partial(sync_blend, split)) or 0
     return count
+
+
+@contextmanager
+def _turn(locks: Path, seconds: float, tracker: GuardedTracker) -> Iterator[None]:
+    """Wait until no other process of this disk syncs; TimeoutError where one does for longer, or where none can."""
+    try:
+        locks.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(locks / "sync.lock").acquire(timeout=seconds)
+    except OSError as error:
+        tracker.note_failure(error)
+        raise TimeoutError from error
+    with lock:
+        yield
 
 
 @contextmanager
@@ -136,7 +157,7 @@ def _summary(
 ) -> MemberSummary:
     """Describe a member: by its verdict alone where `folds` is empty, else by the scores of all its folds too."""
     from prefens.reporting.plots import calibration_plot, save_plot  # matplotlib takes a while to import
-    from prefens.store.tracking.mlflow_tracker import score_note
+    from prefens.store.tracking.mlflow_values import score_note
 
     metrics, decision = {}, None
     if verdict is not None:
@@ -167,17 +188,17 @@ def sync_blend(split: SplitStore, tracker: MlflowTracker) -> int:
     """
     if not split.has_blend() or tracker.has_blend(split.blend()["predictions_digest"]):
         return 0
-    from prefens.ensemble.blend_files import read_blend
+    from prefens.ensemble.files.blend_files import read_blend
     from prefens.inference.saved_model import stored_model  # members take a while to import
 
-    files = sorted(path for path in split.blend_dir.rglob("*") if path.is_file())
+    files = sorted(path for path in split.blend_dir.rglob("*") if path.is_file() and path.name != MANIFEST)
     log_blend(read_blend(split.blend_path), files, stored_model(split), tracker)
     return 1
 
 
 def log_blend(blend: Blend, files: Sequence[Path], model: Path | None, tracker: MlflowTracker) -> str:
     """Log a blend with its files, blend.json among them, and its saved model; return the id of its run."""
-    from prefens.ensemble.blend_files import blend_tags
+    from prefens.ensemble.files.blend_files import blend_tags
 
     metrics = {
         f"{result.method.replace('+', '-')}_{kind}": value  # MLflow's names have no +

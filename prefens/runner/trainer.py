@@ -13,7 +13,8 @@ from pathlib import Path
 from prefens.core import shutdown
 from prefens.core.errors import CollapseError
 from prefens.core.files import recover, remove_stale_tmp
-from prefens.core.leases import POLL_SECONDS, Busy, acquire, fold_lease, is_held
+from prefens.core.fold_run import RunKey
+from prefens.core.leases.leases import POLL_SECONDS, Busy, acquire, fold_lease, is_held
 from prefens.data.corpus import Corpus
 from prefens.members.base import Member
 from prefens.members.training.distributed import broadcast
@@ -105,13 +106,15 @@ class Trainer:
 
     def _train_leased(self, spec: MemberSpec, make: Callable[[], Member], fold: int) -> FoldResult:
         """Train a fold run under its lease, unless another process has finished it; `Busy` where one works on it."""
-        work = {"member": spec.name, "fold": fold, "split": self.split.path.name}
-        with acquire(fold_lease(self.root, spec.key(fold)), work) as dead:
+        key = spec.key(fold)
+        work = {"member": spec.name, "fold": fold, "split": self.split.path.name, "member_digest": key.member_digest}
+        with acquire(fold_lease(self.root, key), work) as dead:
             if dead is not None:
                 log.warning("%s fold %d: taken over, %s has died", spec.name, fold, dead.where)
             recover(self.split.fold_dir(spec.name, fold))
             status = read_fold_status(self.split, spec, fold)
             if status.finished is not None and not self.force:
+                self._checkpoint(key).unlink(missing_ok=True)  # its process was killed after it had stored the fold
                 return self._result(spec, fold, status.finished)
             if status.damage is not None:
                 log.warning("%s fold %d: %s; training it again", spec.name, fold, status.damage)
@@ -122,7 +125,7 @@ class Trainer:
         shutdown.check()
         started, key = time.time(), spec.key(fold)
         self.tracker.attempt(lambda tracker: tracker.start_fold(spec, key, started))
-        checkpoint = self.root / "checkpoints" / f"{key.digest[:16]}.pt"
+        checkpoint = self._checkpoint(key)
         recover(checkpoint)
         with self._recording_failure(spec, fold, started):
             broadcast(fold)  # the others, where there are any, help with the same
@@ -138,6 +141,9 @@ class Trainer:
             checkpoint.unlink(missing_ok=True)
             self.tracker.attempt(partial(sync_fold, self.split, spec, fold))
         return result
+
+    def _checkpoint(self, key: RunKey) -> Path:
+        return self.root / "checkpoints" / f"{key.digest[:16]}.pt"
 
     @contextmanager
     def _recording_failure(self, spec: MemberSpec, fold: int, started: float) -> Iterator[None]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from prefens.core.errors import StoreError
 from prefens.core.files import write_json
+from prefens.core.typed_json import read_typed
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,8 @@ def note_failure(folder: Path, error: BaseException, started: float) -> None:
 def failure_of(folder: Path) -> Failure | None:
     """Return why the last attempt at the fold run of a folder failed, or None where it did not."""
     try:
-        return Failure(**json.loads(_failure_path(folder).read_text("utf-8")))
-    except (OSError, ValueError, TypeError):
+        return read_typed(_failure_path(folder), Failure, "why a fold run failed", "train it again")
+    except StoreError:  # none, or a damaged one, which the next attempt replaces
         return None
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from prefens.core.errors import StoreError
 from prefens.core.fold_run import FoldPredictions
 from prefens.core.hashing import digest
-from prefens.core.leases import Holder, fold_lease, holder_of, is_live
+from prefens.core.leases.leases import Holder, fold_lease, holder_of, is_live
 from prefens.store.failures import Failure, failure_of
 from prefens.store.integrity import find_mismatch
 from prefens.store.member_spec import MemberSpec
@@ -22,10 +22,12 @@ from prefens.store.verdict import Verdict, read_verdict
 class FoldState(Enum):
     """A fold run in one word; the values are those of status.json.
 
-    `died`: its process was killed; the same command takes it over. `discarded`: its member was discarded early.
+    `died`: its process was killed; the same command takes it over. `damaged`: the same command trains it again.
+    `discarded`: its member was discarded early.
     """
 
     done = "done"
+    damaged = "damaged"
     running = "running"
     died = "died"
     failed = "failed"
@@ -92,6 +94,8 @@ class FoldStatus:
         """All this in one word."""
         if self.held:
             return FoldState.running
+        if self.damage is not None:
+            return FoldState.damaged
         if self.run is not None:
             return FoldState.done
         if self.failure is not None:
@@ -112,7 +116,7 @@ class FoldStatus:
     @property
     def log_loss(self) -> float | None:
         """On its held-out rows, in nats, where it is done."""
-        return None if self.run is None or self.held else self.run.log_loss
+        return None if self.finished is None or self.held else self.finished.log_loss
 
     @property
     def device(self) -> str:
@@ -126,9 +130,11 @@ class FoldStatus:
 
     @property
     def note(self) -> str:
-        """Where it runs or ran, why it failed, or why its member was discarded; else nothing."""
+        """Where it runs or ran, what is damaged, why it failed, or why its member was discarded; else nothing."""
         if self.state in (FoldState.running, FoldState.died) and self.holder is not None:
             return self.holder.where
+        if self.state is FoldState.damaged and self.damage is not None:
+            return self.damage
         if self.state in (FoldState.failed, FoldState.collapsed) and self.failure is not None:
             return f"{self.failure.error.splitlines()[0]} ({self.failure.host})"
         return self.verdict.comparison if self.state is FoldState.discarded and self.verdict is not None else ""
@@ -156,21 +162,19 @@ def read_fold_status(split: SplitStore, spec: MemberSpec, fold: int, verify: boo
     split, spec, fold : SplitStore, MemberSpec and int
         Which one.
     verify : bool
-        Whether to read its probabilities and the sizes of its files too; without, only what is wrong with its run.json
-        counts as damage.
+        Whether to compare the contents of its files and read its probabilities too; without, sizes alone count.
     """
-    key, folder = spec.key(fold), split.fold_dir(spec.name, fold)
-    lease = fold_lease(split.root, key)
+    folder = split.fold_dir(spec.name, fold)
+    lease = fold_lease(split.root, spec.key(fold))
     holder = holder_of(lease)  # before the files: who has left it since has stored them
     run, predictions, damage = None, None, None
     if folder.exists():
         try:
             run = split.record(spec, fold)
-            if run.key != key:
-                run, damage = None, f"{folder}: belongs to another run"
-            elif verify:
-                damage = find_mismatch(folder, run.files)
-                predictions = split.predictions(spec, fold) if damage is None else None
+            if verify:
+                predictions = split.predictions(spec, fold, part="")
+            else:
+                damage = find_mismatch(folder, run.files, contents=False)
         except StoreError as error:
             damage = error.came
     failure = failure_of(folder) if run is None else None

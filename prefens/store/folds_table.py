@@ -15,6 +15,7 @@ from prefens.core.hashing import short
 from prefens.core.types import Folds
 
 COLUMNS = ("id", "label", "group", "fold")
+FOLDS_AGAIN = "run a train command of these data and folds again (python -m prefens.train ...): it writes the file anew"
 
 
 def folds_columns(folds: Folds) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -55,7 +56,7 @@ def check_format(metadata: Mapping[str, Any], path: Path) -> None:
         )
 
 
-def folds_of(table: pa.Table, metadata: Mapping[str, Any], path: Path) -> Folds:
+def folds_of(table: pa.Table, metadata: Mapping[str, Any], path: Path, do: str) -> Folds:
     """Return the folds that `folds_columns` described.
 
     Parameters
@@ -64,6 +65,8 @@ def folds_of(table: pa.Table, metadata: Mapping[str, Any], path: Path) -> Folds:
         What `read_table` returns.
     path : Path
         The file that they come from, for errors.
+    do : str
+        The command that makes the file again, for errors.
 
     Raises
     ------
@@ -78,7 +81,7 @@ def folds_of(table: pa.Table, metadata: Mapping[str, Any], path: Path) -> Folds:
         raise StoreError(
             f"{path}: no {', '.join(lacking)}",
             f"columns {', '.join(COLUMNS)}, with settings and digests in the metadata",
-            "restore the file",
+            do,
         )
     ids, group = (table.column(name).to_numpy(zero_copy_only=False).astype(object) for name in ("id", "group"))
     label, fold = (table.column(name).to_numpy() for name in ("label", "fold"))
@@ -87,7 +90,5 @@ def folds_of(table: pa.Table, metadata: Mapping[str, Any], path: Path) -> Folds:
         truth = np.stack(table.column("truth").to_numpy()).reshape(table.num_rows, 2, -1)
     folds = Folds(ids, label, group, fold, metadata["settings"], metadata["data_digest"], truth)
     if folds.digest != metadata["fold_digest"]:
-        raise StoreError(
-            f"{path}: folds with digest {short(folds.digest)}", short(metadata["fold_digest"]), "restore the file"
-        )
+        raise StoreError(f"{path}: folds with digest {short(folds.digest)}", short(metadata["fold_digest"]), do)
     return folds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -14,6 +15,11 @@ from prefens.core.fold_run import RunKey
 from prefens.core.hashing import digest
 from prefens.core.typed_json import read_typed
 from prefens.core.types import MemberInfo
+
+log = logging.getLogger(__name__)
+
+TRAIN_AGAIN = "run the same train command again (python -m prefens.train ...): it trains what is damaged anew"
+DESCRIBE_AGAIN = "run the command that made the member again: python -m prefens.train ... or prefens.import_oof ..."
 
 
 @dataclass(frozen=True)
@@ -66,6 +72,13 @@ class MemberSpec:
         """Return the key of a fold run of this member."""
         return RunKey(self.recipe_digest, self.seed, fold, self.data_digest, self.fold_digest)
 
+    @property
+    def remake(self) -> str:
+        """What to do where its files are damaged or missing, for errors."""
+        if self.external is not None:
+            return f"import it again: python -m prefens.import_oof path=FILE name={self.external}"
+        return TRAIN_AGAIN
+
 
 @dataclass(frozen=True)
 class _Identity:
@@ -76,24 +89,30 @@ class _Identity:
 
 
 EXPECTED = "the member.json of a member"
-RESTORE = "restore the member's folder, or delete it and train the member again"
 
 
 def write_member(path: Path, spec: MemberSpec) -> None:
-    """Write a member.json, unless it exists.
+    """Write a member.json, in place of one that is damaged.
 
     Raises
     ------
     StoreError
-        Where it exists and describes another recipe.
+        Where there is one of another recipe.
     """
-    if not path.exists():
-        write_json(path, asdict(spec) | asdict(_Identity(spec.name, spec.recipe_digest)))
-    stored = read_typed(path, _Identity, EXPECTED, RESTORE).recipe_digest
-    if stored != spec.recipe_digest:
+    stored = None
+    try:
+        stored = read_member(path)
+    except StoreError as error:
+        if path.exists():
+            log.warning("%s; writing it again", error.came)
+    if stored is not None and stored.recipe_digest != spec.recipe_digest:
         raise StoreError(
-            f"{path} holds recipe {stored}", spec.recipe_digest, "give another tracking.root: two recipes share a name"
+            f"{path} holds recipe {stored.recipe_digest}",
+            spec.recipe_digest,
+            "give another tracking.root: two recipes share a name",
         )
+    if stored != spec:
+        write_json(path, asdict(spec) | asdict(_Identity(spec.name, spec.recipe_digest)))
 
 
 def read_member(path: Path) -> MemberSpec:
@@ -104,8 +123,8 @@ def read_member(path: Path) -> MemberSpec:
     StoreError
         Where a field is missing or of another type, or where the recipe is not the one of the folder's name.
     """
-    spec = read_typed(path, MemberSpec, EXPECTED, RESTORE)
-    identity = read_typed(path, _Identity, EXPECTED, RESTORE)
+    spec = read_typed(path, MemberSpec, EXPECTED, DESCRIBE_AGAIN)
+    identity = read_typed(path, _Identity, EXPECTED, DESCRIBE_AGAIN)
     if spec.name != path.parent.name or spec.recipe_digest != identity.recipe_digest:
-        raise StoreError(f"{path} describes {spec.name}", path.parent.name, RESTORE)
+        raise StoreError(f"{path} describes {spec.name}", path.parent.name, DESCRIBE_AGAIN)
     return spec

@@ -1,8 +1,9 @@
 """The OOF store: folds, members and their out-of-fold probabilities as plain files under one root.
 
 Guarantees. A fold run is stored whole or not at all: it is written under a temporary name, synced and renamed. What is
-stored is never changed, unless by force. What is damaged, or belongs to another key, is refused by name when it is
-read. A store of another format version is refused. The root can be moved, copied and read-only.
+stored is never changed, unless by force. What is read has the size and the sha256 that run.json or manifest.json
+recorded; what is damaged, or belongs to another key, is refused by name. A store of another format version is refused.
+The root can be moved, copied and read-only.
 
     store/<data>-<folds>/folds.parquet                        ids, labels, prompt groups, folds
     store/<data>-<folds>/blend/                               the latest blend: blend.json, predictions.parquet, ...
@@ -13,17 +14,21 @@ read. A store of another format version is refused. The root can be moved, copie
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 
 from prefens.core.errors import StoreError
+from prefens.core.files import list_folder
 from prefens.core.hashing import short
 from prefens.core.types import Folds
 from prefens.store.folds_table import check_format, folds_columns
 from prefens.store.parquet import read_metadata, write_table
 from prefens.store.split_store import SplitStore
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,7 @@ class OOFStore:
     root: Path
 
     def put_folds(self, folds: Folds) -> SplitStore:
-        """Store an assignment of folds, unless it is stored, and return its part of the store.
+        """Store an assignment of folds, in place of a damaged file of it, and return its part of the store.
 
         Raises
         ------
@@ -47,12 +52,15 @@ class OOFStore:
             Where the store has another format version.
         """
         self.splits()
-        split = SplitStore(self.root / "store" / f"{short(folds.data_digest)}-{short(folds.digest)}")
-        path = split.path / "folds.parquet"
-        if not path.exists():
+        split = SplitStore(self._path(folds))
+        if not _is_whole(split, folds):
             columns, metadata = folds_columns(folds)
-            write_table(path, pa.table(columns), metadata)
+            write_table(split.path / "folds.parquet", pa.table(columns), metadata)
+            split = SplitStore(split.path)  # without the folds that it has read
         return split
+
+    def _path(self, folds: Folds) -> Path:
+        return self.root / "store" / f"{short(folds.data_digest)}-{short(folds.digest)}"
 
     def splits(self) -> list[SplitStore]:
         """Return all parts of the store.
@@ -62,7 +70,8 @@ class OOFStore:
         StoreError
             Where one has another format version.
         """
-        paths = sorted(self.root.glob("store/*/folds.parquet"))
+        paths = [folder / "folds.parquet" for folder in list_folder(self.root / "store")]
+        paths = [path for path in paths if path.exists()]
         for path in paths:
             metadata = read_metadata(path)
             if metadata is not None:  # a damaged file is named when it is read
@@ -71,7 +80,7 @@ class OOFStore:
 
     def find(self, folds: Folds) -> SplitStore | None:
         """Return the part of the store that has these folds, or None; StoreError as in `splits`."""
-        return next((split for split in self.splits() if split.folds.digest == folds.digest), None)
+        return next((split for split in self.splits() if split.path == self._path(folds)), None)
 
     def select(self, data_digest: str | None = None, fold_digest: str | None = None) -> SplitStore:
         """Return the one part of the store whose digests begin with these; None stands for any.
@@ -82,12 +91,7 @@ class OOFStore:
             Where there is no such part or there are several, or where the store has another format version.
         """
         splits = self.splits()
-        matches = [
-            split
-            for split in splits
-            if split.folds.data_digest.startswith(data_digest or "")
-            and split.folds.digest.startswith(fold_digest or "")
-        ]
+        matches = [split for split in splits if _matches(split, data_digest or "", fold_digest or "")]
         if len(matches) == 1:
             return matches[0]
         contents = "".join(f"\n    {_described(split)}" for split in splits) or " (nothing yet)"
@@ -100,8 +104,27 @@ class OOFStore:
         )
 
 
+def _is_whole(split: SplitStore, folds: Folds) -> bool:
+    """Whether a part of the store has its folds.parquet; a warning names one that is damaged."""
+    if not (split.path / "folds.parquet").exists():
+        return False
+    try:
+        return split.folds.digest == folds.digest
+    except StoreError as error:
+        log.warning("%s; writing it again", error.came)
+        return False
+
+
+def _matches(split: SplitStore, data_digest: str, fold_digest: str) -> bool:
+    """Whether the digests of a part of the store begin so; the file is read only where its folder's name agrees."""
+    data, _, folds = split.path.name.partition("-")
+    if not (data.startswith(short(data_digest)) and folds.startswith(short(fold_digest))):
+        return False
+    return split.folds.data_digest.startswith(data_digest) and split.folds.digest.startswith(fold_digest)
+
+
 def _described(split: SplitStore) -> str:
-    names = ", ".join(spec.name for spec in split.members())
+    names = ", ".join(split.member_names())
     folds = split.folds
     return (
         f"data_digest={short(folds.data_digest)} fold_digest={short(folds.digest)} ({len(folds.ids)} pairs, "

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,6 @@ from prefens.core.errors import StoreError
 from prefens.core.files import atomic_write
 
 METADATA_KEY = b"prefens"  # in the metadata of the parquet file
-RETRAIN = "run the same train command again: it trains what is damaged"
 
 
 def write_table(path: Path, table: pa.Table, metadata: Mapping[str, Any]) -> None:
@@ -27,27 +28,34 @@ def write_table(path: Path, table: pa.Table, metadata: Mapping[str, Any]) -> Non
 def read_metadata(path: Path) -> dict[str, Any] | None:
     """Return the metadata that `write_table` wrote, without reading the rows; None where the file is damaged."""
     try:
-        metadata: dict[str, Any] = json.loads(pq.read_metadata(path).metadata[METADATA_KEY])
+        return _metadata(pq.read_metadata(path).metadata)
     except (pa.ArrowException, OSError, KeyError, TypeError, ValueError):
         return None
-    return metadata
 
 
-def read_table(path: Path) -> tuple[pa.Table, dict[str, Any]]:
-    """Return a table and its metadata.
+def read_table(path: Path, do: str) -> tuple[pa.Table, dict[str, Any]]:
+    """Return a table and its metadata; `do` is the command that makes the file again, for the error.
 
     Raises
     ------
     StoreError
         Where the file is missing or damaged.
+    PermissionError
+        Where this user may not read it.
     """
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             table = file.read(use_threads=False)  # of a few thousand rows: threads would cost more
-        return table, json.loads(table.schema.metadata[METADATA_KEY])
+        return table, _metadata(table.schema.metadata)
+    except PermissionError as error:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path)) from error  # it names none
     except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
         raise StoreError(
             f"{path}: {(str(error) or type(error).__name__).splitlines()[0]}",
             "a whole parquet file that prefens wrote",
-            RETRAIN,
+            do,
         ) from error
+
+
+def _metadata(metadata: Mapping[bytes, bytes]) -> dict[str, Any]:
+    return dict(json.loads(metadata[METADATA_KEY]))

@@ -11,7 +11,8 @@ import pyarrow as pa
 from prefens.core.errors import StoreError
 from prefens.core.fold_run import FoldPredictions, RunKey
 from prefens.core.types import OUTCOME_NAMES, Floats, Strings
-from prefens.store.parquet import RETRAIN, read_table, write_table
+from prefens.store.parquet import read_table, write_table
+from prefens.store.run_record import check_key
 
 
 def write_predictions(path: Path, predictions: FoldPredictions) -> None:
@@ -23,7 +24,7 @@ def write_predictions(path: Path, predictions: FoldPredictions) -> None:
     write_table(path, pa.table(columns), predictions.key.as_dict())
 
 
-def read_predictions(path: Path, key: RunKey, as_objects: Callable[[pa.Array], Strings]) -> FoldPredictions:
+def read_predictions(path: Path, key: RunKey, as_objects: Callable[[pa.Array], Strings], do: str) -> FoldPredictions:
     """Read the probabilities of a fold run.
 
     Parameters
@@ -34,23 +35,19 @@ def read_predictions(path: Path, key: RunKey, as_objects: Callable[[pa.Array], S
         The key that the file must have.
     as_objects : callable
         Turns the ids, an Arrow array, into an object array.
+    do : str
+        The command that makes the file again, for errors.
 
     Raises
     ------
     StoreError
         Where the file is missing or damaged, or has another key.
     """
-    table, metadata = read_table(path)
-    expected = key.as_dict()
-    if metadata != expected:
-        names = [name for name in {**expected, **metadata} if metadata.get(name) != expected.get(name)]
-        came, own = ({name: values.get(name) for name in names} for values in (metadata, expected))
-        raise StoreError(
-            f"{path}: belongs to another run ({came})", f"the key of its folder ({own})", "delete the folder"
-        )
+    table, metadata = read_table(path, do)
+    check_key(path, metadata, key, do)
     missing = {"id", "holdout", *OUTCOME_NAMES} - {*table.column_names}
     if missing:
-        raise StoreError(f"{path}: no column {', '.join(sorted(missing))}", "id, holdout and the outcomes", RETRAIN)
+        raise StoreError(f"{path}: no column {', '.join(sorted(missing))}", "id, holdout and the outcomes", do)
     held_out = table.column("holdout").to_numpy().astype(bool)
     values = np.column_stack([table.column(name).to_numpy() for name in OUTCOME_NAMES])
     ids = as_objects(table.column("id").combine_chunks())

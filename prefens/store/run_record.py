@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from prefens.core.errors import StoreError
 from prefens.core.fold_run import RunKey
 from prefens.core.hashing import digest
 from prefens.core.typed_json import read_typed
+from prefens.store.integrity import FileRecord
 
 EXPECTED = "the run.json of a finished fold run"
-RETRAIN = "run the same train command again: it trains this fold anew"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,31 +65,63 @@ class RunRecord(RunResult):
         When the attempt that succeeded began, in seconds since the epoch.
     ended : float
         When it was stored, in seconds since the epoch.
-    files : mapping of str to int
-        Sizes in bytes of the files beside run.json, by their path in the folder.
+    files : mapping of str to FileRecord
+        Size and sha256 of the files beside run.json, by their path in the folder.
     """
 
     key: RunKey
     started: float
     ended: float
-    files: Mapping[str, int]
+    files: Mapping[str, FileRecord]
 
     @property
     def digest(self) -> str:
         """The digest of the whole record, 64 hex digits."""
         return digest(self.as_dict())
 
+    @property
+    def content(self) -> str:
+        """The digest of key and files, 64 hex digits; a fold that is trained again to the same bits has the same."""
+        return digest([self.key.as_dict(), self.as_dict()["files"]])
+
     def as_dict(self) -> dict[str, Any]:
         """Return the record as JSON values, as run.json holds it."""
-        return {**vars(self), "key": self.key.as_dict()}
+        files = {name: asdict(file) for name, file in self.files.items()}
+        return {**vars(self), "key": self.key.as_dict(), "files": files}
 
 
-def read_run_record(path: Path) -> RunRecord:
-    """Return the content of a run.json.
+def read_run_record(path: Path, do: str) -> RunRecord:
+    """Return the content of a run.json; `do` is the command that makes it again, for the error.
 
     Raises
     ------
     StoreError
         Where it can't be read; a field that is missing or of another type is named.
     """
-    return read_typed(path, RunRecord, EXPECTED, RETRAIN)
+    return read_typed(path, RunRecord, EXPECTED, do)
+
+
+def check_key(path: Path, came: Mapping[str, Any], key: RunKey, do: str) -> None:
+    """Refuse a file of another fold run.
+
+    Parameters
+    ----------
+    path : Path
+        The file, for the error.
+    came : mapping
+        The key that it has, as JSON values.
+    key : RunKey
+        The key that it must have.
+    do : str
+        The command that makes the file again, for the error.
+
+    Raises
+    ------
+    StoreError
+        Where they differ; the error shows what differs.
+    """
+    expected = key.as_dict()
+    names = [name for name in {**expected, **came} if came.get(name) != expected.get(name)]
+    if names:
+        theirs, own = ({name: values.get(name) for name in names} for values in (came, expected))
+        raise StoreError(f"{path}: belongs to another run ({theirs})", f"the key of its folder ({own})", do)

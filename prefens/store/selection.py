@@ -4,12 +4,27 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from prefens.core.errors import StoreError
+from prefens.core.errors import BLEND_AGAIN, StoreError
+from prefens.core.typed_json import read_typed
 from prefens.store.member_spec import MemberSpec
 from prefens.store.split_store import SplitStore
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Member:
+    member: str
+    backbone: str | None = None
+
+
+@dataclass(frozen=True)
+class _Blend:
+    """What is read of a blend.json here."""
+
+    members: list[_Member]
 
 
 def select_members(split: SplitStore, names: Sequence[str] = ()) -> list[MemberSpec]:
@@ -18,24 +33,52 @@ def select_members(split: SplitStore, names: Sequence[str] = ()) -> list[MemberS
     Raises
     ------
     StoreError
-        Where a member that is named is not stored, or not complete.
+        Where a member that is named is not stored, or not complete, or where one is damaged.
     """
-    specs = list(split.members())
-    unknown = sorted(set(names) - {spec.name for spec in specs})
+    stored = split.member_names()
+    unknown = sorted(set(names) - set(stored))
     if unknown:
         raise StoreError(
             f"no member {', '.join(unknown)}",
-            f"names among {', '.join(spec.name for spec in specs)}, or files (.csv, .parquet, .pq)",
+            f"names among {', '.join(stored)}, or files (.csv, .parquet, .pq)",
             "correct members=",
         )
     complete = []
-    for spec in specs:
-        missing = sorted(set(range(split.folds.k)) - set(split.finished_folds(spec)))
-        if missing and spec.name in names:
+    for spec in map(split.member, [name for name in stored if name in names] if names else stored):
+        missing = missing_folds(split, spec)
+        if missing and names:
             came = f"member {spec.name} lacks folds {missing}"
             raise StoreError(came, "all folds", "train them, or leave the member out")
         if missing:
             log.warning("left out: %s lacks folds %s", spec.name, missing)
-        elif not names or spec.name in names:
+        else:
             complete.append(spec)
     return complete
+
+
+def missing_folds(split: SplitStore, spec: MemberSpec) -> list[int]:
+    """Return the folds of a member that are not stored; StoreError where the run.json of another is damaged."""
+    return sorted(set(range(split.folds.k)) - set(split.finished_folds(spec)))
+
+
+def missing_members(split: SplitStore, chosen: Sequence[MemberSpec]) -> dict[str, str]:
+    """Return the members of the stored blend that are not among `chosen`, each with what the store lacks of it.
+
+    A file that was blended is no such member; a damaged blend has none, and a warning names it.
+    """
+    if not split.has_blend():
+        return {}
+    try:
+        blend = read_typed(split.find_blend(), _Blend, "the blend.json of a blend", BLEND_AGAIN)
+    except StoreError as error:
+        log.warning("the stored blend is damaged: %s", error.came)
+        return {}
+    missing, stored, names = {}, split.member_names(), [spec.name for spec in chosen]
+    for entry in blend.members:
+        if entry.member in names:
+            continue
+        if entry.member in stored:
+            missing[entry.member] = f"lacks folds {missing_folds(split, split.member(entry.member))}"
+        elif entry.backbone is not None:
+            missing[entry.member] = "is not in the store"
+    return missing

@@ -16,19 +16,20 @@ import pyarrow as pa
 from filelock import FileLock
 from safetensors import SafetensorError
 
-from prefens.core.errors import StoreError
-from prefens.core.files import atomic_write, recover, write_json
+from prefens.core.errors import BLEND_AGAIN, StoreError
+from prefens.core.files import atomic_write, list_folder, recover, write_json
 from prefens.core.fold_run import FoldPredictions
 from prefens.core.types import Folds, Strings
 from prefens.store.failures import clear_failure
-from prefens.store.folds_table import folds_of
-from prefens.store.integrity import file_sizes, find_mismatch
+from prefens.store.folds_table import FOLDS_AGAIN, folds_of
+from prefens.store.integrity import check_manifest, find_mismatch, record_files, write_manifest
 from prefens.store.member_spec import MemberSpec, read_member, write_member
 from prefens.store.parquet import read_table
 from prefens.store.predictions_table import read_predictions, write_predictions
-from prefens.store.run_record import RunRecord, RunResult, read_run_record
+from prefens.store.run_record import RunRecord, RunResult, check_key, read_run_record
 
 TUNED = "tuned_on_oof"  # the file that marks such a member
+PREDICTIONS, MODEL = "predictions.parquet", "model/"  # of a fold run, what its files' paths begin with
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class SplitStore:
     def folds(self) -> Folds:
         """The assignment of folds; StoreError where it is damaged or of another format version."""
         path = self.path / "folds.parquet"
-        return folds_of(*read_table(path), path)
+        return folds_of(*read_table(path, FOLDS_AGAIN), path, FOLDS_AGAIN)
 
     def member_dir(self, name: str) -> Path:
         """Return the folder of a member."""
@@ -76,17 +77,25 @@ class SplitStore:
         """Delete a member with all its fold runs."""
         shutil.rmtree(self.member_dir(spec.name))
 
-    def members(self) -> Iterator[MemberSpec]:
-        """Yield all members, complete or not, sorted by name.
+    def member_names(self) -> list[str]:
+        """Return the names of all members, complete or not, sorted."""
+        folders = list_folder(self.path / "members")
+        return [folder.name for folder in folders if (folder / "member.json").exists()]
+
+    def member(self, name: str) -> MemberSpec:
+        """Return a member.
 
         Raises
         ------
         StoreError
-            Where a member.json is damaged or describes another member.
+            Where its member.json is missing, damaged, or describes another member.
         """
-        for path in sorted(self.path.glob("members/*/member.json")):
-            spec = read_member(path)
-            yield replace(spec, tuned_on_oof=self.is_tuned(spec))
+        spec = read_member(self.member_dir(name) / "member.json")
+        return replace(spec, tuned_on_oof=self.is_tuned(spec))
+
+    def members(self) -> Iterator[MemberSpec]:
+        """Yield all members, complete or not, sorted by name; StoreError as in `member`."""
+        return map(self.member, self.member_names())
 
     def mark_tuned(self, spec: MemberSpec) -> None:
         """Note that a member's settings were chosen by the rows that it is scored on."""
@@ -98,20 +107,13 @@ class SplitStore:
         return (self.member_dir(spec.name) / TUNED).exists()
 
     def finished_folds(self, spec: MemberSpec) -> list[int]:
-        """Return the folds of a member that are stored under its keys."""
+        """Return the folds of a member that are stored; StoreError where the run.json of one is damaged."""
         return [*self.records(spec)]
 
     def records(self, spec: MemberSpec) -> dict[int, RunRecord]:
-        """Return the run.json of each fold that is stored under its key; StoreError where one is damaged."""
-        paths = {fold: self.fold_dir(spec.name, fold) / "run.json" for fold in range(self.folds.k)}
-        records = {fold: self.record(spec, fold) for fold, path in paths.items() if path.exists()}
-        return {fold: record for fold, record in records.items() if record.key == spec.key(fold)}
-
-    def has(self, spec: MemberSpec, fold: int) -> bool:
-        """Whether a fold run is stored under its key; StoreError where its run.json is damaged."""
-        if not (self.fold_dir(spec.name, fold) / "run.json").exists():
-            return False
-        return self.record(spec, fold).key == spec.key(fold)
+        """Return the run.json of each fold that is stored; StoreError where one is damaged."""
+        stored = [fold for fold in range(self.folds.k) if self.fold_dir(spec.name, fold).exists()]
+        return {fold: self.record(spec, fold) for fold in stored}
 
     @property
     def blend_dir(self) -> Path:
@@ -138,25 +140,28 @@ class SplitStore:
             with atomic_write(self.blend_dir) as tmp:
                 tmp.mkdir()
                 write(tmp)
+                write_manifest(tmp)
 
     def has_blend(self) -> bool:
         """Whether a blend is stored."""
         return self.blend_path.exists()
 
-    def blend(self) -> dict[str, Any]:
-        """Return the content of the stored blend.json.
+    def find_blend(self) -> Path:
+        """Return the path of the stored blend.json.
 
         Raises
         ------
         StoreError
-            Where there is none, or it is no JSON.
+            Where there is none, or where a file of the blend is missing or damaged.
         """
         if not self.has_blend():
             raise StoreError(f"no blend in {self.path}", "blend weights", "blend first: python -m prefens.blend")
-        try:
-            content: dict[str, Any] = json.loads(self.blend_path.read_text("utf-8"))
-        except ValueError as error:
-            raise StoreError(f"{self.blend_path}: {error}", "whole JSON", "blend again") from error
+        check_manifest(self.blend_dir, BLEND_AGAIN)
+        return self.blend_path
+
+    def blend(self) -> dict[str, Any]:
+        """Return the content of the stored blend.json; StoreError as in `find_blend`."""
+        content: dict[str, Any] = json.loads(self.find_blend().read_text("utf-8"))
         return content
 
     def put(
@@ -193,8 +198,8 @@ class SplitStore:
             with atomic_write(folder) as tmp:
                 (tmp / "model").mkdir(parents=True)
                 save_model(tmp / "model")
-                write_predictions(tmp / "predictions.parquet", predictions)
-                started, files = now if started is None else started, file_sizes(tmp)
+                write_predictions(tmp / PREDICTIONS, predictions)
+                started, files = now if started is None else started, record_files(tmp)
                 record = RunRecord(**vars(result), key=predictions.key, started=started, ended=now, files=files)
                 write_json(tmp / "run.json", record.as_dict())
         except (OSError, SafetensorError) as error:
@@ -212,30 +217,50 @@ class SplitStore:
         Raises
         ------
         StoreError
-            Where its run.json is missing or damaged; each wrong field is named.
+            Where its run.json is missing or damaged, each wrong field is named, or is of another fold run.
         """
-        return read_run_record(self.fold_dir(spec.name, fold) / "run.json")
+        path = self.fold_dir(spec.name, fold) / "run.json"
+        record = read_run_record(path, spec.remake)
+        check_key(path, record.key.as_dict(), spec.key(fold), spec.remake)
+        return record
 
-    def damage(self, spec: MemberSpec, fold: int) -> str | None:
-        """Say which file of a stored fold run is damaged or missing; None where all are whole."""
-        try:
-            mismatch = find_mismatch(self.fold_dir(spec.name, fold), self.record(spec, fold).files)
-            if mismatch is None:
-                self.predictions(spec, fold)
-            return mismatch
-        except StoreError as error:
-            return error.came
+    def checked_record(self, spec: MemberSpec, fold: int, part: str = "") -> RunRecord:
+        """Return what is noted of a finished fold run, once its files are seen to be as they were written.
 
-    def predictions(self, spec: MemberSpec, fold: int) -> FoldPredictions:
-        """Read the probabilities of a fold run.
+        Parameters
+        ----------
+        spec, fold : MemberSpec and int
+            Which one.
+        part : str
+            What the paths of the files to check begin with: `PREDICTIONS`, `MODEL`, or "" for all.
 
         Raises
         ------
         StoreError
-            Where they are missing or damaged, or have another key.
+            As in `record`, and where a file is missing or damaged.
         """
-        path = self.fold_dir(spec.name, fold) / "predictions.parquet"
-        return read_predictions(path, spec.key(fold), partial(self._as_objects, fold))
+        record = self.record(spec, fold)
+        files = {name: file for name, file in record.files.items() if name.startswith(part)}
+        mismatch = find_mismatch(self.fold_dir(spec.name, fold), files)
+        if mismatch is not None:
+            raise StoreError(mismatch, "the file as it was written", spec.remake)
+        return record
+
+    def has_model(self, spec: MemberSpec, fold: int) -> bool:
+        """Whether a fold run has a stored model, which is then as it was written; StoreError as in `checked_record`."""
+        return any(name.startswith(MODEL) for name in self.checked_record(spec, fold, MODEL).files)
+
+    def predictions(self, spec: MemberSpec, fold: int, part: str = PREDICTIONS) -> FoldPredictions:
+        """Read the probabilities of a fold run, once `part` of its files are checked.
+
+        Raises
+        ------
+        StoreError
+            As in `checked_record`.
+        """
+        self.checked_record(spec, fold, part)
+        path = self.fold_dir(spec.name, fold) / PREDICTIONS
+        return read_predictions(path, spec.key(fold), partial(self._as_objects, fold), spec.remake)
 
     def _as_objects(self, fold: int, stored: pa.Array) -> Strings:
         """Return stored ids as objects: those of `folds` where they are equal, since making millions takes seconds."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from prefens.core.errors import StoreError
 from prefens.core.files import write_json
+from prefens.core.typed_json import read_typed
 
 FILE = "early_discard.json"
 
@@ -57,8 +58,8 @@ class Verdict:
 def read_verdict(member_dir: Path) -> Verdict | None:
     """Return the verdict on the member of a folder, or None: a damaged file is none, so that it is written again."""
     try:
-        return Verdict(**json.loads((member_dir / FILE).read_text("utf-8")))
-    except (OSError, ValueError, TypeError):
+        return read_typed(member_dir / FILE, Verdict, "the verdict on a member", "train the member again")
+    except StoreError:
         return None
 
 

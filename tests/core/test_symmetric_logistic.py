@@ -61,5 +61,5 @@ def test_saved_and_loaded(data: Data, tmp_path: Path) -> None:
     odd, even, label = data
     model = fit_lbfgs(odd, even, label, 1.0)
     model.save(tmp_path / "model.safetensors")
-    again = SymmetricLogistic.load(tmp_path / "model.safetensors")
+    again = SymmetricLogistic.load(tmp_path / "model.safetensors", odd.shape[1], even.shape[1])
     np.testing.assert_array_equal(again.predict_proba(odd, even), model.predict_proba(odd, even))

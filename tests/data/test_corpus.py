@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from prefens.core.errors import ConfigError
 from prefens.data.corpus import make_corpus
 from prefens.data.folds import FoldSettings
 from prefens.data.sources import FileSource
@@ -26,6 +28,20 @@ def test_the_order_of_files_and_rows_changes_nothing(tmp_path: Path, generator: 
     assert (one.pairs.response_a == two.pairs.response_a).all()
     assert one.extra_digest == two.extra_digest
     assert one.folds.digest == two.folds.digest
+
+
+def test_one_extra_file_needs_no_list(tmp_path: Path) -> None:
+    write_csv(tmp_path / "train.csv", make_pairs(60))
+    extra = str(write_csv(tmp_path / "extra.csv", make_pairs(30, seed=4)))
+    found = [
+        make_corpus(FileSource(path=str(tmp_path / "train.csv"), extra=given), FoldSettings())
+        for given in (extra, [extra])
+    ]
+    assert found[0].extra_digest == found[1].extra_digest is not None
+    assert FileSource(extra=None).extra == []
+    for wrong in (7, [7], {"a": extra}):
+        with pytest.raises(ConfigError, match=r"data\.extra=FILE"):
+            FileSource(extra=wrong)
 
 
 def test_held_out_prompts_are_in_no_training_row(tmp_path: Path) -> None:

@@ -133,7 +133,7 @@ def test_bad_rows_are_refused_by_name(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", BAD)
 def test_lenient_loading_lists_bad_rows_and_keeps_the_rest(tmp_path: Path, name: str) -> None:
-    rows = BAD[name][0]()
+    rows = [row("good"), *BAD[name][0]()]
     loaded = load_pairs(written(tmp_path, *rows), labelled=True, strict=False)
     assert len(loaded.ids) == len(rows)
     assert len(loaded.problems) == 1
@@ -154,7 +154,8 @@ def test_an_error_names_up_to_ten_rows(tmp_path: Path) -> None:
         (b"", "an empty file"),
         (HEADER.encode(), "no rows"),
         (b"id,prompt,response_a\n1,[],[]", "no column response_b, winner_model_a.*columns: id, prompt, response_a"),
-        ("\ufeff".join(["", HEADER]).encode("utf-16"), "no column"),
+        (HEADER.encode("utf-16"), "no rows"),
+        (HEADER.encode("utf-16-le"), "seems to be UTF-16 text without a byte-order mark"),
     ],
 )
 def test_bad_files(tmp_path: Path, content: bytes, message: str) -> None:
@@ -200,9 +201,10 @@ def test_slow_reader_agrees_with_the_fast_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize("parser", ["orjson", "json"])
 def test_both_parsers_repair_and_refuse_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parser: str) -> None:
     from prefens.data import load
+    from prefens.data.raw.json_text import strict_loads
 
     if parser == "json":
-        monkeypatch.setattr(load, "quick_loads", load.strict_loads)
+        monkeypatch.setattr(load, "quick_loads", strict_loads)
     deep = '"' + "[" * 100_000 + "]" * 100_000 + '"'
     rows = [
         row("1", a='"[""x \\ud83d y""]"'),
@@ -214,6 +216,46 @@ def test_both_parsers_repair_and_refuse_the_same(tmp_path: Path, monkeypatch: py
     assert [*loaded.pairs.response_a] == [("x \ufffd y",), ("\U0001f600",)]
     assert sorted(loaded.problems) == [1, 2]
     assert loaded.repaired == {"lone surrogates replaced": 1}
+
+
+def test_labels_may_say_true_and_false_in_any_type(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "train.csv", make_pairs(9))
+    expected, frame = load_pairs(path).pairs.labels, pd.read_csv(path)
+    frame = frame.astype(dict.fromkeys(["winner_model_a", "winner_model_b", "winner_tie"], bool))
+    frame.to_parquet(tmp_path / "true.parquet")
+    frame.to_csv(tmp_path / "true.csv", index=False)
+    assert "True" in (tmp_path / "true.csv").read_text()
+    for name in ("true.csv", "true.parquet"):
+        np.testing.assert_array_equal(load_pairs(tmp_path / name).pairs.labels, expected)
+
+
+def test_a_file_of_which_no_row_can_be_read_is_refused(tmp_path: Path) -> None:
+    plain = pd.DataFrame({"id": ["1", "2"], "prompt": "p", "response_a": "a", "response_b": "b"})
+    for name, frame, words in (
+        ("wsdm.parquet", plain.assign(scored=True), "seems to be the WSDM Cup's: plain texts"),
+        ("plain.parquet", plain, "seems to be plain texts, no JSON lists"),
+        ("numbers.parquet", plain.assign(prompt=1), "seems to be another one"),
+    ):
+        frame.to_parquet(tmp_path / name)
+        with pytest.raises(DataError, match=f"{name}: no row can be read; the format {words}"):
+            load_pairs(tmp_path / name, labelled=False, strict=False)
+    mixed = pd.concat([plain, plain.assign(id="3", prompt='["p"]', response_a='["a"]', response_b='["b"]')[:1]])
+    mixed.to_parquet(tmp_path / "mixed.parquet")
+    assert len(load_pairs(tmp_path / "mixed.parquet", labelled=False, strict=False).pairs) == 1
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        (["id", "prompt", "response_a", "response_b", "winner"], "the WSDM Cup's"),
+        (["question_id", "winner", "conversation_a", "conversation_b"], "the arena's"),
+        (["prompt", "chosen", "rejected"], "chosen and rejected"),
+    ],
+)
+def test_other_formats_are_named(tmp_path: Path, columns: list[str], words: str) -> None:
+    pd.DataFrame([["x"] * len(columns)], columns=columns).to_csv(tmp_path / "train.csv", index=False)
+    with pytest.raises(DataError, match=f"no column .*; the format seems to be {words}"):
+        load_pairs(tmp_path / "train.csv")
 
 
 def test_parquet_ids_that_pandas_made_floats(tmp_path: Path) -> None:

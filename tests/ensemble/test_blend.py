@@ -1,6 +1,7 @@
 """A blend as a whole: its rows, alarms and files, and the check that stored models made what is stored."""
 
 import json
+import shutil
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -16,9 +17,9 @@ from prefens.data.folds import FoldSettings
 from prefens.data.sources import FileSource
 from prefens.ensemble.base import Blender
 from prefens.ensemble.blend import Blend, make_blend
-from prefens.ensemble.blend_files import describe, write_blend
 from prefens.ensemble.calibration import KINDS
 from prefens.ensemble.convex_weights import LogLossWeights
+from prefens.ensemble.files.blend_files import describe, write_blend
 from prefens.ensemble.inputs import BlendInputs, LabelledData
 from prefens.ensemble.leaderboard import LeaderboardRow
 from prefens.ensemble.registry import restore
@@ -37,7 +38,7 @@ from prefens.store.oof_store import OOFStore
 from prefens.store.split_store import SplitStore
 from prefens.store.tracking.factory import Tracking
 from prefens.store.tracking.tracker import NoTracker
-from tests.helpers.examples import alike_stack, make_pairs, random_stack, write_csv
+from tests.helpers.examples import alike_stack, make_pairs, random_stack, run_result, write_csv
 from tests.helpers.examples import make_stack as make_halves
 
 METHODS: list[Blender] = [SoftVote(), LogLossWeights()]
@@ -178,17 +179,17 @@ def test_stored_models_predict_what_is_stored(trained: tuple[SplitStore, BlendIn
 
 
 def test_probabilities_of_another_model_are_named(trained: tuple[SplitStore, BlendInputs], tmp_path: Path) -> None:
-    split, gathered = trained
+    gathered = trained[1]
+    split = SplitStore(shutil.copytree(trained[0].path, tmp_path / "runs" / "store" / trained[0].path.name))
     first, second = gathered.stored
     assert gathered.pairs is not None
-    model = split.fold_dir(first.name, 1) / "model"
-    aside = model.rename(tmp_path / "aside")
-    (split.fold_dir(second.name, 2) / "model").rename(model)
-    try:
-        (alarm,) = check_predictions(split, gathered.stored, gathered.pairs, 10, tmp_path)
-    finally:
-        model.rename(split.fold_dir(second.name, 2) / "model")
-        aside.rename(model)
+    predictions, other = split.predictions(first, 1), split.fold_dir(second.name, 2) / "model"
+
+    def save_other(folder: Path) -> None:
+        shutil.copytree(other, folder, dirs_exist_ok=True)
+
+    split.put(first, predictions, run_result(), save_other)
+    (alarm,) = check_predictions(split, gathered.stored, gathered.pairs, 10, tmp_path)
     assert alarm.startswith(f"{first.name}, fold 1:")
     assert make_blend(gathered, METHODS, resamples=20).with_alarms([alarm]).diagnosis.alarms[0] == alarm
     assert [*check_predictions(split, gathered.stored, gathered.pairs, 0, tmp_path)] == []

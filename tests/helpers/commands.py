@@ -29,12 +29,18 @@ forks = multiprocessing.get_context("forkserver")
 forks.set_forkserver_preload(LARGE)
 
 
-def prefens(command: str, *arguments: object, cwd: Path, fails: bool = False) -> subprocess.CompletedProcess[str]:
-    """Run a command as `python -m prefens.COMMAND` does, and return what it said and its exit status."""
+def prefens(
+    command: str, *arguments: object, cwd: Path, fails: bool = False, streams: str = "files"
+) -> subprocess.CompletedProcess[str]:
+    """Run a command as `python -m prefens.COMMAND` does, and return what it said and its exit status.
+
+    `streams` says what takes stdout and stderr: "files", "ascii" for files of that encoding, or, where nothing can be
+    read, "full" for a full disk and "closed" for a pipe that nobody reads.
+    """
     line = [f"prefens.{command}", *map(str, arguments)]
     with tempfile.TemporaryDirectory() as folder:
         said = [Path(folder) / name for name in ("stdout", "stderr")]
-        process = forks.Process(target=_main, args=(line, cwd, dict(os.environ), said))
+        process = forks.Process(target=_main, args=(line, cwd, dict(os.environ), said, streams))
         process.start()
         process.join(280)
         if process.exitcode is None:
@@ -46,17 +52,27 @@ def prefens(command: str, *arguments: object, cwd: Path, fails: bool = False) ->
     return done
 
 
-def _main(line: list[str], cwd: Path, environment: Mapping[str, str], said: list[Path]) -> None:
+def _main(line: list[str], cwd: Path, environment: Mapping[str, str], said: list[Path], streams: str) -> None:
     """Become the process of a command: its folder, environment, arguments and streams."""
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(environment)
     for stream, path in zip((sys.stdout, sys.stderr), said, strict=True):
-        with path.open("wb") as file:
-            os.dup2(file.fileno(), stream.fileno())
+        os.dup2(_opened(path, streams), stream.fileno())
+        if streams == "ascii":
+            stream.reconfigure(encoding="ascii", errors="strict")  # type: ignore[union-attr]
     sys.argv = line
     try:
         runpy.run_module(line[0], run_name="__main__", alter_sys=True)
     finally:  # as an interpreter ends, and a fork does not: executors shut their workers down
         threading._shutdown()  # type: ignore[attr-defined]
         atexit._run_exitfuncs()
+
+
+def _opened(path: Path, streams: str) -> int:
+    """Return an open file descriptor for a stream."""
+    if streams == "closed":
+        reading, writing = os.pipe()
+        os.close(reading)
+        return writing
+    return os.open("/dev/full" if streams == "full" else path, os.O_WRONLY | os.O_CREAT)

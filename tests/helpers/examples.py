@@ -219,12 +219,20 @@ def make_tiny_tokenizer(family: str) -> Any:
 def make_blend(split: SplitStore, weights: dict[str, float], method: str = "soft_vote") -> dict[str, Any]:
     """Store a blend of members as the blend command does, with the rule that has these weights; return it."""
     state = {"method": method, "members": len(weights), "weights": list(weights.values())}
+    scores = {"fitted": 1.0, "honest": 1.0, "honest_se": 0.1, "differences": {}, "weights": weights}
     blend = {
+        "n_pairs": int(split.folds.scored.sum()),
+        "predictions_digest": "0" * 64,
         "data_digest": split.folds.data_digest,
         "fold_digest": split.folds.digest,
-        "members": [{"member": name} for name in weights],
-        "methods": [{"method": method, "state": state}],
+        "members": [{"member": name, "backbone": None, "seed": 0, "log_loss": 1.0} for name in weights],
+        "methods": [{"method": method, "state": state, **scores}],
         "best": method,
+        "best_honest": None,
+        "best_honest_se": None,
+        "chosen_without_fold": {},
+        "nested": None,
+        "diagnostics": {"members": [], "forward": [], "alarms": []},
     }
     split.put_blend(lambda folder: write_json(folder / "blend.json", blend))
     return blend

@@ -4,6 +4,7 @@ import json
 import logging
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,8 @@ from prefens.data.sources import FileSource
 from prefens.data.text.settings import TextSettings
 from prefens.ensemble.base import Blender
 from prefens.ensemble.registry import restore
-from prefens.inference.predictor import Predictor, stored_blender
+from prefens.inference.fitted_blender import read_predictor, stored_blender
+from prefens.inference.predictor import Predictor
 from prefens.members.encoder import EncoderMember
 from prefens.members.style import StyleMember
 from prefens.members.training.settings import Mode, Save, TrainingSettings
@@ -24,7 +26,7 @@ from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import OOFStore
 from prefens.store.split_store import SplitStore
 from prefens.store.tracking.tracker import NoTracker
-from tests.helpers.examples import make_pairs, write_csv
+from tests.helpers.examples import make_blend, make_pairs, write_csv
 
 
 def voted(*weights: float) -> Blender:
@@ -67,13 +69,31 @@ def test_a_member_is_the_mean_of_its_fold_models(split: SplitStore) -> None:
     np.testing.assert_allclose(predictor.member_probabilities(spec, pairs), expected)
 
 
-def test_a_blend_names_its_method() -> None:
-    state = voted(1.0).state()
-    blend = {"best": "log_loss", "members": [{"member": "a"}], "methods": [{"method": "log_loss", "state": state}]}
-    name, members, blender = stored_blender(blend, "best")
-    assert (name, members, blender.state()) == ("log_loss", ["a"], state)
+def test_a_blend_names_its_method(split: SplitStore) -> None:
+    blend = make_blend(split, {"a": 1.0}, "seed_average")
+    name, members, blender = stored_blender(split.blend_path, "best")
+    assert (name, members, blender.state()) == ("seed_average", ["a"], blend["methods"][0]["state"])
     with pytest.raises(StoreError, match="greedy"):
-        stored_blender(blend, "greedy")
+        stored_blender(split.blend_path, "greedy")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("method", 1), ("members", []), ("members", ["a", "a"]), ("members", "a"), ("k", 0), ("k", 1.5), ("k", True),
+        ("prior", [0.5, 0.5, 0.5]), ("prior", [1.0]), ("prior", [1.5, -0.5, 0.0]), ("prior", [float("nan")] * 3),
+        ("prior", "x"), ("state", None), ("state", {"method": "os.system"}), ("state", voted(0.5, 0.5).state()),
+        ("state", {"method": "soft_vote", "members": 1, "weights": [float("inf")]}),
+    ],
+)  # fmt: skip
+def test_a_saved_predictor_of_another_form_is_refused_by_name(tmp_path: Path, field: str, value: Any) -> None:
+    content = {"method": "soft_vote", "members": ["a"], "state": voted(1.0).state(), "k": 2, "prior": [0.5, 0.25, 0.25]}
+    path = tmp_path / "predictor.json"
+    path.write_text(json.dumps(content))
+    assert read_predictor(path)[0].k == 2
+    path.write_text(json.dumps(content | {field: value}))
+    with pytest.raises(StoreError, match=str(path)):
+        read_predictor(path)
 
 
 def test_a_saved_predictor_needs_no_store(split: SplitStore, tmp_path: Path) -> None:
@@ -88,7 +108,7 @@ def test_a_saved_predictor_needs_no_store(split: SplitStore, tmp_path: Path) -> 
     assert moved.as_dict() == predictor.as_dict()
     np.testing.assert_array_equal(moved.predict_pairs(pairs), expected)
     files = {path.name for path in (tmp_path / "moved").rglob("*") if path.is_file()}
-    assert not files & {"predictions.parquet", "folds.parquet", "run.json"}
+    assert not files & {"predictions.parquet", "folds.parquet"}
 
 
 @pytest.mark.parametrize("mode", [Mode.lora, Mode.frozen])
@@ -116,9 +136,12 @@ def test_a_saved_predictor_holds_each_backbone_once(
     (backbone,) = (moved / "backbones").iterdir()
     assert not (backbone / "optimizer.pt").exists()
     np.testing.assert_allclose(Predictor.load(moved).predict_pairs(pairs), expected, atol=1e-6)
+    loaded = Predictor.load(moved)
     shutil.rmtree(backbone)
+    with pytest.raises(StoreError, match=f"{backbone}/.*: missing"):
+        Predictor.load(moved)
     with pytest.raises(BackboneError, match="is not at"), caplog.at_level(logging.INFO):
-        Predictor.load(moved).predict_pairs(pairs)
+        loaded.predict_pairs(pairs)
     assert "predicting with" not in caplog.text  # refused before the first member starts to work
 
 
@@ -129,7 +152,7 @@ def test_saving_takes_no_second_place_on_the_disk(split: SplitStore, tmp_path: P
     assert (tmp_path / "saved" / part).samefile(split.path / part)
 
 
-@pytest.mark.parametrize(("change", "message"), [("models", "no stored model"), ("kind", "is external")])
+@pytest.mark.parametrize(("change", "message"), [("models", "model.safetensors: missing"), ("kind", "is external")])
 def test_members_that_cannot_be_loaded_are_named(split: SplitStore, tmp_path: Path, change: str, message: str) -> None:
     (spec,) = split.members()
     if change == "models":

@@ -27,7 +27,7 @@ from prefens.data.frame import load_frame
 from prefens.data.sources import FileSource
 from prefens.inference import saved_model
 from prefens.inference.predictor import Predictor
-from prefens.inference.saved_model import model_predictor, save_best, stored_predictor
+from prefens.inference.saved_model import model_predictor, save_best, stored_model, stored_predictor
 from prefens.members.base import Member
 from prefens.members.style import StyleMember
 from prefens.members.textcnn import TextCnnMember
@@ -39,7 +39,8 @@ from prefens.store.tracking.factory import Tracking
 from prefens.store.tracking.mlflow_backend import database_uri
 from prefens.store.tracking.mlflow_tracker import MlflowTracker
 from prefens.store.tracking.tracker import NoTracker
-from tests.helpers.examples import make_blend, make_pairs, write_csv
+from tests.helpers.examples import make_blend, make_pairs, run_result, write_csv
+from tests.helpers.stores import damage
 
 COLUMNS = ["winner_model_a", "winner_model_b", "winner_tie"]
 
@@ -173,33 +174,67 @@ def test_a_moved_root_still_has_its_models(root: Path, frame: pd.DataFrame, expe
 
 
 def test_the_next_blend_is_the_best_and_earlier_ones_stay(copied: SplitStore, tmp_path: Path) -> None:
-    tracker = MlflowTracker(tmp_path / "mlflow", "team/prefens")
+    tracker = MlflowTracker(tmp_path / "mlflow", "team/it's prefens")
     saved: dict[float, Path | None] = {}
 
     def log_blend(weight: float) -> None:
         tracker.log_blend("blend", str(weight), {}, {}, [], {}, saved[weight])
 
     def best() -> Any:
-        return tracker.client.get_model_version_by_alias("team-prefens", "best").version
+        return tracker.client.get_model_version_by_alias("team-it's prefens", "best").version
 
     for weight in (0.5, 0.25):
         first, second = (spec.name for spec in copied.members())
         make_blend(copied, {first: weight, second: 1 - weight})
         saved[weight] = save_best(copied)
         log_blend(weight)
-    tracking = Tracking(str(tracker.root), "team/prefens", True)
-    predictors = [model_predictor(f"models:/team-prefens/{version}", tracking) for version in (1, 2)]
+    tracking = Tracking(str(tracker.root), "team/it's prefens", True)
+    predictors = [model_predictor(f"models:/team-it's prefens/{version}", tracking) for version in (1, 2)]
     assert [predictor.blender.state()["weights"][0] for predictor in predictors] == [0.5, 0.25]
     assert best() == 2
     (model, _) = tracker.client.search_logged_models([tracker.experiment_id])
-    assert json.loads(model.tags["mlflow.modelVersions"]) == [{"name": "team-prefens", "version": 2}]
+    assert json.loads(model.tags["mlflow.modelVersions"]) == [{"name": "team-it's prefens", "version": 2}]
     run = tracker.client.get_run(model.source_run_id)
     assert run.outputs.model_outputs[0].model_id == model.model_id
-    stored, logged = (tracker.find_model("models:/team-prefens@best") / "MLmodel", copied.path / "model" / "MLmodel")
+    stored, logged = (
+        tracker.find_model("models:/team-it's prefens@best") / "MLmodel",
+        copied.path / "model" / "MLmodel",
+    )
     assert not stored.samefile(logged)  # it names its run, and the store's copy does not
     log_blend(0.5)  # the same blend made again is the best again, and has no second run
     assert best() == 1
     assert len(tracker.client.search_runs([tracker.experiment_id])) == 2
+
+
+@pytest.mark.parametrize("call", ["finalize_logged_model", "create_model_version", "log_outputs", "set_terminated"])
+def test_a_blend_whose_logging_was_cut_off_is_registered_once(
+    copied: SplitStore, tmp_path: Path, call: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (spec.name for spec in copied.members())
+    make_blend(copied, {first: 0.5, second: 0.5})
+    saved = save_best(copied)
+
+    def log_blend() -> MlflowTracker:
+        tracker = MlflowTracker(tmp_path / "mlflow", "prefens")
+        tracker.log_blend("blend", "c" * 64, {}, {}, [], {}, saved)
+        return tracker
+
+    def cut(*_: object, **named: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(mlflow.MlflowClient, call, cut)
+        with pytest.raises(KeyboardInterrupt):
+            log_blend()
+    client = log_blend().client
+    (model,) = client.search_logged_models(["1"])
+    (version,) = client.search_model_versions()
+    (run,) = client.search_runs(["1"])
+    assert run.info.status == "FINISHED"
+    assert [output.model_id for output in run.outputs.model_outputs] == [model.model_id]
+    assert version.source == model.artifact_location
+    assert client.get_model_version_by_alias("prefens", "best").version == version.version
+    assert len([*(tmp_path / "mlflow" / "artifacts" / "models").iterdir()]) == 1
 
 
 OWN_CODE = """
@@ -252,7 +287,89 @@ def test_predict_takes_the_saved_model_while_it_is_the_stored_blend(copied: Spli
     assert stored_predictor(copied, "best").store == copied
 
 
-@pytest.mark.parametrize("reason", ["is external", "no stored model", "disk full"])
+def test_a_member_that_was_trained_to_other_bits_makes_the_saved_model_stale(
+    copied: SplitStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    spec = next(copied.members())
+    model, predictions = copied.fold_dir(spec.name, 1) / "model", copied.predictions(spec, 1)
+    weights = {path.name: path.read_bytes() for path in model.iterdir()}
+
+    def put(files: dict[str, bytes]) -> None:
+        def save(folder: Path) -> None:
+            for name, content in files.items():
+                (folder / name).write_bytes(content)
+
+        copied.put(spec, predictions, run_result(), save)
+
+    put(weights)
+    assert stored_predictor(copied, "best").store.path == copied.path / "model" / "data"
+    assert "trained again" not in caplog.text
+    put({**weights, "settings.json": weights["settings.json"] + b" "})
+    assert stored_predictor(copied, "best").store == copied
+    assert f"trained again after {copied.path / 'model' / 'data'} was saved" in caplog.text
+    assert stored_model(copied) is None  # nor is it logged
+    assert save_best(copied) == copied.path / "model" == stored_model(copied)
+
+
+@pytest.mark.parametrize("how", ["truncated", "flipped", "deleted"])
+@pytest.mark.parametrize("file", ["predictor.json", "manifest.json", "member.json", "model.safetensors", "run.json"])
+def test_a_damaged_model_is_refused_by_path_and_the_store_predicts(
+    copied: SplitStore, frame: pd.DataFrame, expected: Any, caplog: pytest.LogCaptureFixture, file: str, how: str
+) -> None:
+    model = copied.path / "model"
+    path = sorted((model / "data").rglob(file))[0]
+    damage(path, how)
+    with pytest.raises(StoreError, match=rf"{path}(.|\n)*to do: .*prefens\.blend"):
+        model_predictor(str(model), Tracking(str(model), "prefens", True))
+    if file == "model.safetensors":
+        with pytest.raises(StoreError, match=f"{path}"):
+            mlflow.pyfunc.load_model(str(model))  # as a server does
+    with caplog.at_level(logging.WARNING):
+        predictor = stored_predictor(copied, "best")
+    assert predictor.store == copied
+    (warning,) = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert str(path) in warning
+    np.testing.assert_array_equal(predictor.predict_rows(load_frame(frame)), expected)
+
+
+def test_a_whole_model_predicts_for_a_store_that_is_not(
+    copied: SplitStore, frame: pd.DataFrame, expected: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    spec = next(copied.members())
+    shutil.rmtree(copied.fold_dir(spec.name, 1))
+    with caplog.at_level(logging.WARNING):
+        predictor = stored_predictor(copied, "best")
+    assert f"the store is not whole: {copied.fold_dir(spec.name, 1)}" in caplog.text
+    np.testing.assert_array_equal(predictor.predict_rows(load_frame(frame)), expected)
+    with pytest.raises(StoreError, match=str(copied.fold_dir(spec.name, 1))):
+        stored_predictor(copied, "soft_vote").predict_rows(load_frame(frame))
+
+
+@pytest.mark.parametrize("how", ["truncated", "flipped", "deleted"])
+def test_a_damaged_fold_model_predicts_nothing(copied: SplitStore, frame: pd.DataFrame, how: str) -> None:
+    spec = next(copied.members())
+    path = sorted((copied.fold_dir(spec.name, 1) / "model").iterdir())[0]
+    damage(path, how)
+    with pytest.raises(StoreError, match=rf"{path}(.|\n)*to do: .*python -m prefens\.train"):
+        stored_predictor(copied, "soft_vote").predict_rows(load_frame(frame))
+    with pytest.raises(StoreError, match=f"{path}"):
+        Predictor.of_store(copied, "best").save(copied.path / "elsewhere")
+
+
+@pytest.mark.parametrize("how", ["truncated", "flipped", "[]", "{}", "null"])
+@pytest.mark.parametrize("file", ["blend.json", "manifest.json"])
+def test_a_damaged_blend_predicts_nothing_and_the_next_replaces_it(copied: SplitStore, file: str, how: str) -> None:
+    weights = dict.fromkeys(copied.member_names(), 0.5)
+    path = copied.blend_dir / file
+    damage(path, how)
+    with pytest.raises(StoreError, match=rf"{path}(.|\n)*to do: .*prefens\.blend"):
+        stored_predictor(copied, "best")
+    make_blend(copied, weights)
+    assert stored_predictor(copied, "best").store.path == copied.path / "model" / "data"
+
+
+@pytest.mark.parametrize("reason", ["is external", "no stored model", "model.safetensors: missing", "disk full"])
 def test_a_blend_goes_on_without_a_model(
     copied: SplitStore, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, reason: str
 ) -> None:
@@ -261,6 +378,8 @@ def test_a_blend_goes_on_without_a_model(
         path = copied.member_dir(spec.name) / "member.json"
         path.write_text(json.dumps(json.loads(path.read_text()) | {"kind": None}))
     elif reason == "no stored model":
+        copied.put(spec, copied.predictions(spec, 0), run_result(), lambda folder: None)
+    elif reason == "model.safetensors: missing":
         shutil.rmtree(copied.fold_dir(spec.name, 0) / "model")
     else:
         monkeypatch.setattr(Predictor, "save", lambda *_: (_ for _ in ()).throw(OSError(28, "disk full")))

@@ -1,10 +1,16 @@
 """Backbone files: checked before use, found in the local cache when the hub is away."""
 
+import json
 import os
 import shutil
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
 from prefens.core.errors import BackboneError, ConfigError
 from prefens.core.hashing import file_digest
@@ -19,6 +25,7 @@ from prefens.members.backbone_files import (
     fingerprint,
 )
 from prefens.members.encoder import EncoderMember
+from prefens.members.nn.pretrained import load_encoder, load_tokenizer, max_sequence_length
 from prefens.members.wordllama import WordLlamaMember
 from tests.helpers.examples import LENGTHS, make_tiny_encoder
 
@@ -129,3 +136,98 @@ def test_longer_sequences_than_a_backbone_reads_are_refused_before_training(fami
     EncoderMember(family, path=path, text=TextSettings(max_length=longest)).identity()
     with pytest.raises(ConfigError, match=f"text.max_length={longest}"):
         EncoderMember(family, path=path, text=TextSettings(max_length=longest + 1)).identity()
+
+
+def rewrite(name: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[Path], None]:
+    """Return what changes a JSON file of a directory."""
+    return lambda path: (path / name).write_text(json.dumps(change(json.loads((path / name).read_text())))) and None
+
+
+def weights(change: Callable[[dict[str, torch.Tensor]], dict[str, torch.Tensor]]) -> Callable[[Path], None]:
+    return lambda path: save_file(change(load_file(path / "model.safetensors")), path / "model.safetensors")
+
+
+def written(name: str, content: bytes) -> Callable[[Path], None]:
+    return lambda path: (path / name).write_bytes(content) and None
+
+
+def cut(path: Path) -> None:
+    (path / "model.safetensors").write_bytes((path / "model.safetensors").read_bytes()[:-1000])
+
+
+def shards(*names: str) -> Callable[[Path], None]:
+    """Return what turns the weights into shards with these names in the index, of which the first exists alone."""
+
+    def change(path: Path) -> None:
+        (path / "model.safetensors").rename(path / names[0])
+        index = {"weight_map": {f"part{number}": name for number, name in enumerate(names)}}
+        (path / "model.safetensors.index.json").write_text(json.dumps(index))
+
+    return change
+
+
+def more_tokens(path: Path) -> None:
+    tokenizer = load_tokenizer(path)
+    tokenizer.add_tokens([f"new{number}" for number in range(500)])
+    tokenizer.save_pretrained(path)
+
+
+BROKEN: dict[str, tuple[Callable[[Path], None], str]] = {
+    "a pointer file": (written("model.safetensors", b"version https://git-lfs.github.com/spec/v1\n"), "git lfs pull"),
+    "a cut file": (cut, "model.safetensors .*bytes"),
+    "no safetensors": (written("model.safetensors", b"PK"), "model.safetensors"),
+    "a missing shard": (shards("a.safetensors", "b.safetensors"), "no b.safetensors"),
+    "a shard elsewhere": (shards("a.safetensors", "../a.safetensors"), "no ../a.safetensors"),
+    "a damaged index": (
+        lambda path: (shards("a")(path), written("model.safetensors.index.json", b"[]")(path))[1],
+        "index",
+    ),
+    "more tokens": (more_tokens, "a vector for each token"),
+    "no padding token": (rewrite("tokenizer_config.json", lambda c: c | {"pad_token": None}), "no padding token"),
+    "NaN": (weights(lambda all_: {n: t * float("nan") for n, t in all_.items()}), "no numbers"),
+    "other sizes": (rewrite("config.json", lambda c: c | {"intermediate_size": 64}), "by .*config.json"),
+    "no sizes": (rewrite("config.json", lambda c: c | {"hidden_size": -16}), "hidden_size is -16"),
+    "no layers": (rewrite("config.json", lambda c: c | {"num_hidden_layers": "x"}), "num_hidden_layers"),
+    "no config": (written("config.json", b"null"), "config.json: None"),
+    "a cut config": (written("config.json", b'{"model_type": "be'), "config.json"),
+    "an unknown kind": (rewrite("config.json", lambda c: c | {"model_type": "os.system"}), "transformers knows"),
+    "no tokenizer": (written("tokenizer.json", b"{}"), "tokenizer"),
+    "quantization": (rewrite("config.json", lambda c: c | {"quantization_config": {"quant_method": "x"}}), "quantiz"),
+    "kernels": (rewrite("config.json", lambda c: c | {"attn_implementation": "some/kernel"}), "some/kernel"),
+    "hidden kernels": (rewrite("config.json", lambda c: c | {"_attn_implementation": "some/kernel"}), "some/kernel"),
+    "an adapter": (written("adapter_config.json", b'{"base_model_name_or_path": "some/model"}'), "an adapter"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_broken_folders_are_refused_before_anything_is_trained(name: str, tiny_bert: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "encoder"
+    shutil.copytree(tiny_bert, folder)
+    change, message = BROKEN[name]
+    change(folder)
+    with pytest.raises(BackboneError, match=message) as caught:
+        EncoderMember("tiny", path=str(folder), text=TextSettings(max_length=64)).identity()
+    assert str(folder) in caught.value.came
+
+
+def test_code_beside_the_weights_is_not_run(tiny_bert: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "encoder"
+    shutil.copytree(tiny_bert, folder)
+    code = f"open({str(tmp_path / 'ran')!r}, 'w')\n"
+    for module in ("configuration_bert", "modeling_bert", "tokenization_bert", "setup", "__init__"):
+        (folder / f"{module}.py").write_text(code)
+    auto = {
+        "AutoConfig": "configuration_bert.Config", "AutoModel": "modeling_bert.Model",
+        "AutoTokenizer": ["tokenization_bert.Tokenizer", "tokenization_bert.Tokenizer"],
+    }  # fmt: skip
+    for file in ("config.json", "tokenizer_config.json"):
+        rewrite(file, lambda content: content | {"auto_map": auto, "_name_or_path": "some/model"})(folder)
+    with suppress(BackboneError):
+        EncoderMember("tiny", path=str(folder), text=TextSettings(max_length=64)).identity()
+    for load in (load_encoder, load_tokenizer, max_sequence_length):
+        with suppress(BackboneError):
+            load(folder)
+    rewrite("config.json", lambda content: content | {"model_type": "custom"})(folder)
+    with pytest.raises(BackboneError):
+        EncoderMember("tiny", path=str(folder), text=TextSettings(max_length=64)).identity()
+    assert not (tmp_path / "ran").exists()

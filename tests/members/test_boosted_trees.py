@@ -160,7 +160,7 @@ def test_other_files_are_refused(arrays: Arrays, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="train the member again"):
         BoostedTrees.load(path)
     save_file({name: array for name, array in arrays.items() if name != "offsets"}, path)
-    with pytest.raises(StoreError, match="offsets is absent"):
+    with pytest.raises(StoreError, match="offsets is missing"):
         BoostedTrees.load(path)
     for dtype in (torch.bfloat16, torch.float8_e4m3fn):  # which numpy lacks
         save_torch({name: torch.zeros(1).to(dtype) for name in arrays}, path)

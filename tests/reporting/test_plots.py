@@ -1,8 +1,11 @@
 """Figures are drawn once, with or without their finding, which is never cut."""
 
-import numpy as np
+from pathlib import Path
 
-from prefens.reporting.plots import calibration_plot, heading, new_axes, to_png
+import numpy as np
+import pytest
+
+from prefens.reporting.plots import calibration_plot, heading, new_axes, save_plot, to_png
 from prefens.reporting.section import Plot
 
 
@@ -20,3 +23,21 @@ def test_a_long_finding_is_not_cut() -> None:
         assert box.x0 >= 0 <= box.y0
         assert box.x1 <= figure.bbox.width
         assert box.y1 <= figure.bbox.height
+
+
+def test_a_figure_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plot = Plot("name", "a finding", new_axes(2.0, 1.0)[0])
+    path = save_plot(plot, tmp_path / "figures")
+    whole = path.read_bytes()
+    assert whole == to_png(plot)
+
+    def full(path: Path, data: bytes) -> int:
+        with path.open("wb") as stream:
+            stream.write(data[:9])
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="no space"):
+        save_plot(plot, tmp_path / "figures")
+    assert path.read_bytes() == whole
+    assert [*path.parent.iterdir()] == [path]

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from prefens.core.leases import holder_of
+from prefens.core.leases.leases import holder_of
 from prefens.runner.sweep import latest
 from tests.helpers.commands import QUIET, prefens
 from tests.helpers.examples import make_pairs, write_csv
@@ -62,7 +62,7 @@ def test_a_signal_keeps_a_checkpoint_and_ends_without_a_traceback(folder: Path, 
     (lease,) = leases(folder)
     holder = holder_of(lease)
     assert holder is not None
-    assert holder.pid == process.pid
+    assert holder.process.pid == process.pid
     about = json.loads(prefens("status", "json=true", cwd=folder).stdout)["splits"][0]
     assert about["counts"] | {"running": 1, "missing": 2} == about["counts"]
     process.send_signal(number)
@@ -103,13 +103,13 @@ def test_a_worker_that_is_killed_again_and_again_costs_its_own_job_alone(folder:
         (path,) = [path for path in leases(folder) if named(path)]
         killed = holder_of(path)
         assert killed is not None
-        os.kill(killed.pid, signal.SIGKILL)
+        os.kill(killed.process.pid, signal.SIGKILL)
         path.unlink(missing_ok=True)
     out, told = process.communicate(timeout=250)
     assert process.returncode == 1
     summary = told[told.index("\nfailed: ") :]
     assert summary.count("failed: ") == 1
-    assert f"process {killed.pid} on" in summary
+    assert f"{killed.where}, which ran it" in summary
     assert "again:    python -m prefens.train data.path=train.csv backbone=textcnn" in summary
     assert "style s0" in out
     assert len(list(folder.glob("runs/store/*/members/style-*/fold-*/run.json"))) == 3

@@ -136,7 +136,7 @@ def test_the_verdict_is_that_of_the_latest_command(sweep: Sweep) -> None:
 
 
 @pytest.mark.parametrize("whose", ["late", "first"])
-@pytest.mark.parametrize("name", ["run.json", "predictions.parquet"])
+@pytest.mark.parametrize("name", ["run.json", "predictions.parquet", "../member.json"])
 def test_what_is_damaged_is_not_compared_and_is_trained_again(sweep: Sweep, whose: str, name: str) -> None:
     sweep.train("first", 0.3)
     assert sweep.train("late", 0.5, folds=[0]) == [0]

@@ -15,6 +15,7 @@ from prefens.store.split_store import SplitStore
 from prefens.store.tracking.mlflow_tracker import MlflowTracker
 from prefens.store.tracking.tracker import NoTracker
 from tests.helpers.examples import folds_of, run_result
+from tests.helpers.stores import damage, fill, spec_of
 from tests.helpers.trackers import guarded
 
 
@@ -62,6 +63,26 @@ def test_an_interrupted_import_goes_on(split: SplitStore, pairs: Pairs) -> None:
     split.put(spec, member(pairs).runs(split.folds)[2], run_result(seconds=0.0), lambda directory: None)
     import_member(split, NoTracker(), member(pairs))
     assert split.finished_folds(spec) == list(range(5))
+
+
+@pytest.mark.parametrize("file", ["member.json", "fold-2/run.json", "fold-2/predictions.parquet"])
+@pytest.mark.parametrize("how", ["truncated", "flipped"])
+def test_importing_again_writes_what_is_damaged(split: SplitStore, pairs: Pairs, file: str, how: str) -> None:
+    spec = import_member(split, NoTracker(), member(pairs))
+    expected = split.predictions(spec, 2).probabilities
+    damage(split.member_dir(spec.name) / file, how)
+    with pytest.raises(StoreError, match=r"to do: .*prefens\.import_oof"):
+        split.predictions(split.member(spec.name), 2)
+    assert import_member(split, NoTracker(), member(pairs)) == spec
+    np.testing.assert_array_equal(split.predictions(split.member(spec.name), 2).probabilities, expected)
+
+
+def test_a_damaged_member_of_ours_is_not_replaced(split: SplitStore, pairs: Pairs) -> None:
+    ours = spec_of(split.folds)
+    fill(split, split.folds, ours)
+    damage(split.member_dir(ours.name) / "member.json", "truncated")
+    with pytest.raises(StoreError, match=r"member\.json"):
+        import_member(split, NoTracker(), ExternalMember(ours.name, "d", pairs.ids, member(pairs).probabilities), True)
 
 
 def test_what_we_trained_is_never_replaced(split: SplitStore, pairs: Pairs) -> None:

@@ -136,3 +136,14 @@ def test_the_command_searches_resumes_and_marks(tmp_path: Path, pairs: Pairs) ->
     wrong = prefens("tune", *arguments[:-1], "space={backbone.bit: [8]}", cwd=tmp_path, fails=True)
     assert "backbone.bit" in wrong.stderr
     assert "Traceback" not in wrong.stderr
+
+
+@pytest.mark.parametrize("content", [b"", b"version https://git-lfs.github.com/spec/v1", bytes(range(256)) * 100])
+def test_a_damaged_storage_is_named_or_made_anew(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "tuning.db").write_bytes(content)
+    search = Search(SPACE, 1, f"sqlite:///{tmp_path}/tuning.db", "base", k=3)
+    if content:
+        with pytest.raises(ConfigError, match=r"tuning\.db"):
+            search.study()
+    else:
+        assert search.study().trials == []

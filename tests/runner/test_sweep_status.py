@@ -3,20 +3,23 @@
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 
 from prefens.core.fold_run import FoldPredictions
-from prefens.core.leases import Holder, fold_lease
+from prefens.core.leases.leases import Holder, fold_lease
+from prefens.core.leases.processes import ProcessIdentity
 from prefens.core.types import Folds, Pairs
+from prefens.runner.console import status_notes
 from prefens.runner.sweep import JobOutcome, Sweep, latest
 from prefens.runner.sweep_status import split_statuses
 from prefens.store.failures import note_failure
@@ -26,6 +29,13 @@ from prefens.store.oof_store import OOFStore
 from prefens.store.split_store import SplitStore
 from tests.helpers.commands import prefens
 from tests.helpers.examples import folds_of, run_result
+from tests.helpers.stores import damage
+
+SLEEP = "import time; time.sleep(100)"
+
+
+def ticks(process: subprocess.Popen[bytes]) -> float:
+    return float(Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[19])
 
 
 class CollapseError(Exception):
@@ -60,15 +70,16 @@ def finish(tmp_path: Path, folds: Folds) -> Callable[..., SplitStore]:
 def lease(root: Path, spec: MemberSpec, fold: int, holder: Holder) -> None:
     path = fold_lease(root, spec.key(fold))
     path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(vars(holder)))
+    path.write_text(json.dumps(asdict(holder)))
 
 
 def test_every_state_is_told(tmp_path: Path, folds: Folds, finish: Callable[..., SplitStore]) -> None:
     spec = spec_of(folds)
     split = finish(spec, 0, seconds=1800.0, log_loss=1.0, device="cuda", threads=4)
     begun = time.time() - 600
-    lease(tmp_path, spec, 1, Holder(socket.gethostname(), os.getpid(), psutil.Process().create_time(), begun))
-    lease(tmp_path, spec, 2, Holder(socket.gethostname(), os.getpid(), 5.0, begun))
+    own = ProcessIdentity.current()
+    lease(tmp_path, spec, 1, Holder(own, begun))
+    lease(tmp_path, spec, 2, Holder(replace(own, started=5.0), begun))
     note_failure(split.fold_dir(spec.name, 3), ValueError("no good"), begun - 3000)
     note_failure(split.fold_dir(spec.name, 4), CollapseError("learned nothing"), begun)
     other = spec_of(folds, seed=1)
@@ -89,6 +100,25 @@ def test_every_state_is_told(tmp_path: Path, folds: Folds, finish: Callable[...,
     assert re.search(r"running \d", shown)
     for text in ("failed", "collapsed", "died", "missing", "1.0000", "0.50 GPU-hours", "Time left"):
         assert text in shown
+
+
+def test_what_is_damaged_is_named_and_the_rest_is_shown(
+    tmp_path: Path, folds: Folds, finish: Callable[..., SplitStore]
+) -> None:
+    whole, damaged, other = (spec_of(folds, seed=seed) for seed in range(3))
+    for spec in (whole, damaged, other):
+        split = finish(spec, 0, seconds=1.0, log_loss=1.0)
+    damage(split.fold_dir(damaged.name, 0) / "predictions.parquet", "truncated")
+    damage(split.member_dir(other.name) / "member.json", "null")
+    (status,) = split_statuses(tmp_path)
+    assert [runs[0].state for runs in status.members.values()] == [FoldState.done, FoldState.damaged]
+    assert status.members[damaged.name][0].log_loss is None
+    notes = "\n".join(status_notes(status))
+    for path in (split.fold_dir(damaged.name, 0) / "predictions.parquet", split.member_dir(other.name) / "member.json"):
+        assert f"{path}: " in notes
+    damage(split.path / "folds.parquet", "truncated")
+    shown = prefens("status", f"tracking.root={tmp_path}", cwd=tmp_path).stdout
+    assert f"damaged: {split.path / 'folds.parquet'}: " in shown
 
 
 def test_nothing_is_known_of_a_backbone_without_a_finished_fold(
@@ -127,6 +157,31 @@ def test_a_lost_job_begins_once_more_and_has_then_failed(tmp_path: Path) -> None
     assert f"process {os.getpid()} on" in str(sweep.outcome(lost).error)
 
 
+def test_a_sweep_that_ends_stops_its_own_processes_and_no_stranger(tmp_path: Path) -> None:
+    """A job in another container of this host has a process id that is another process here."""
+    sweep, processes = Sweep(tmp_path), [subprocess.Popen([sys.executable, "-c", SLEEP]) for _ in range(2)]
+    own, strange = [
+        replace(ProcessIdentity.current(), pid=process.pid, started=ticks(process)) for process in processes
+    ]
+    strange = replace(strange, namespace="another container")
+    for number, process in enumerate((own, strange)):
+        sweep.note(tmp_path / str(number), JobOutcome([], running=True, process=process))
+    sweep.stop()
+    assert processes[0].wait(60) == -signal.SIGTERM
+    assert processes[1].poll() is None
+    processes[1].kill()
+    processes[1].wait()
+
+
+def test_an_outcome_of_the_version_before_is_read(tmp_path: Path) -> None:
+    (tmp_path / "0").mkdir()
+    old = {"overrides": ["seed=0"], "rows": [], "error": None, "code": None, "running": True, "pid": 4, "host": "h"}
+    (tmp_path / "0" / "outcome.json").write_text(json.dumps(old))
+    (outcome,) = Sweep(tmp_path).outcomes()
+    assert outcome.death.startswith("process 4 on h")
+    assert not outcome.process.is_local
+
+
 def test_status_as_json_in_a_file_and_again_and_again(
     tmp_path: Path, folds: Folds, finish: Callable[..., SplitStore]
 ) -> None:
@@ -136,7 +191,7 @@ def test_status_as_json_in_a_file_and_again_and_again(
     told = json.loads(done.stdout)
     assert told == json.loads((tmp_path / "told" / "status.json").read_text())
     assert told["splits"][0]["counts"] == {
-        "done": 1, "running": 0, "died": 0, "failed": 0, "collapsed": 0, "given_up": 0, "missing": 4
+        "done": 1, "damaged": 0, "running": 0, "died": 0, "failed": 0, "collapsed": 0, "given_up": 0, "missing": 4
     }  # fmt: skip
     line = [sys.executable, "-m", "prefens.status", *given, "--watch"]
     with subprocess.Popen(line, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as watching:

@@ -16,7 +16,7 @@ import pytest
 from mlflow.exceptions import MlflowException, RestException
 
 from prefens.core.errors import TrainingError
-from prefens.core.leases import acquire, fold_lease
+from prefens.core.leases.leases import acquire, fold_lease
 from prefens.core.shutdown import Stopped
 from prefens.core.types import Floats, Pairs
 from prefens.data.corpus import Corpus

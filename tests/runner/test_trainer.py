@@ -1,10 +1,14 @@
 """A collapsed fold run is marked, is left as it is by a plain rerun, and is trained again by force."""
 
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from prefens.core.errors import CollapseError, TrainingError
+from prefens.core.files import write_json
+from prefens.core.leases.leases import Holder, fold_lease
+from prefens.core.leases.processes import ProcessIdentity
 from prefens.core.types import Pairs
 from prefens.data.corpus import Corpus
 from prefens.data.folds import prompt_groups
@@ -67,6 +71,13 @@ def test_a_collapsed_fold_is_trained_again_only_by_force(pairs: Pairs, tiny_bert
     assert [result.trained for result in results] == [True]
     assert failure_of(split.fold_dir(spec.name, 1)) is None
     assert trainer(pairs, tmp_path).train_member(spec, lambda: member(tiny_bert, 3e-3), [1])[0].trained is False
+    killed = replace(ProcessIdentity.current(), started=5.0)  # after it had stored the fold
+    write_json(fold_lease(tmp_path, spec.key(1)), asdict(Holder(killed, 0.0)))
+    checkpoint = tmp_path / "checkpoints" / f"{spec.key(1).digest[:16]}.pt"
+    checkpoint.write_text("gigabytes")
+    assert trainer(pairs, tmp_path).train_member(spec, lambda: member(tiny_bert, 3e-3), [1])[0].trained is False
+    assert not checkpoint.exists()
+    assert not [*tmp_path.glob("locks/*.json")]
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ import pytest
 from prefens.core.errors import StoreError
 from prefens.store.member_spec import read_member, write_member
 from tests.helpers.examples import SPEC
+from tests.helpers.stores import damage
 
 
 @pytest.fixture
@@ -39,3 +40,20 @@ def test_a_changed_recipe_or_folder_is_refused(path: Path) -> None:
     path.write_text(json.dumps({name: value for name, value in fields.items() if name != "seed"}))
     with pytest.raises(StoreError, match=f"{path}: seed is missing"):
         read_member(path)
+
+
+@pytest.mark.parametrize("how", ["truncated", "flipped", "", "[]", "{}", "null"])
+def test_a_damaged_file_is_named_and_written_again(path: Path, how: str) -> None:
+    before = path.read_bytes()
+    damage(path, how)
+    with pytest.raises(StoreError, match=rf"{path}(.|\n)*to do: .*python -m prefens\.train"):
+        read_member(path)
+    write_member(path, SPEC)
+    assert path.read_bytes() == before
+
+
+def test_a_digest_that_has_changed_is_written_again(path: Path) -> None:
+    before = path.read_bytes()
+    path.write_text(json.dumps({**json.loads(before), "data_digest": "e" * 64}))
+    write_member(path, SPEC)
+    assert path.read_bytes() == before

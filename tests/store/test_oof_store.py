@@ -12,7 +12,7 @@ from prefens.store.oof_store import OOFStore
 from prefens.store.parquet import read_table, write_table
 from prefens.store.split_store import SplitStore
 from tests.helpers.examples import folds_of
-from tests.helpers.stores import fill, spec_of
+from tests.helpers.stores import damage, fill, spec_of
 
 
 def test_folds_come_back_as_they_were(tmp_path: Path, split: SplitStore, folds: Folds) -> None:
@@ -61,7 +61,7 @@ def test_another_format_version_is_refused(
     tmp_path: Path, split: SplitStore, folds: Folds, reader: str, version: int
 ) -> None:
     path = split.path / "folds.parquet"
-    table, metadata = read_table(path)
+    table, metadata = read_table(path, "")
     assert metadata.pop("format_version") == FORMAT_VERSION
     write_table(path, table, metadata if version == 1 else {**metadata, "format_version": version})
     expected = rf"{path}: format version {version}\n.*version {FORMAT_VERSION}.*\n.*another tracking\.root"
@@ -69,10 +69,26 @@ def test_another_format_version_is_refused(
         READERS[reader](OOFStore(tmp_path), folds)
 
 
-def test_damaged_folds_are_named_when_they_are_read(tmp_path: Path, split: SplitStore, folds: Folds) -> None:
-    path = split.path / "folds.parquet"
-    path.write_bytes(path.read_bytes()[:100])
-    other = OOFStore(tmp_path).put_folds(folds.rows(folds.fold != 0))
+@pytest.mark.parametrize("how", ["truncated", "flipped", "", "version https://git-lfs.github.com/spec/v1"])
+def test_damaged_folds_are_named_and_written_again(tmp_path: Path, split: SplitStore, folds: Folds, how: str) -> None:
+    path, store = split.path / "folds.parquet", OOFStore(tmp_path)
+    whole = path.read_bytes()
+    damage(path, how)
+    other = store.put_folds(folds.rows(folds.fold != 0))
     assert other.folds.digest != folds.digest  # another data set is not hindered
-    with pytest.raises(StoreError, match=f"{path}"):
-        OOFStore(tmp_path).select()
+    assert store.select(fold_digest=other.folds.digest).path == other.path
+    assert store.find(other.folds) == other
+    for digest in (folds.digest, folds.digest[:4], None):
+        with pytest.raises(StoreError, match=rf"{path}(.|\n)*to do: .*python -m prefens\.train"):
+            store.select(fold_digest=digest)
+    again = store.put_folds(folds)
+    assert again.folds.digest == folds.digest
+    assert path.read_bytes() == whole
+
+
+def test_folds_of_another_assignment_in_the_place_of_these_are_replaced(split: SplitStore, folds: Folds) -> None:
+    store, path = OOFStore(split.root), split.path / "folds.parquet"
+    whole = path.read_bytes()
+    path.write_bytes((store.put_folds(folds.rows(folds.fold != 0)).path / "folds.parquet").read_bytes())
+    assert store.put_folds(folds).folds.digest == folds.digest
+    assert path.read_bytes() == whole

@@ -10,6 +10,8 @@ from prefens.core.errors import StoreError
 from prefens.store.run_record import RunRecord, read_run_record
 from tests.helpers.trackers import run_record
 
+DO = "run the same train command"
+
 
 def written(path: Path, **changes: Any) -> Path:
     """Write a run.json with other fields; None leaves one out."""
@@ -22,7 +24,7 @@ def test_a_record_comes_back_as_it_was(tmp_path: Path) -> None:
     fields = {**vars(run_record()), "metadata": {"rounds": 3, "loss": 1.0, "precision": "bf16", "compiled": True}}
     record = RunRecord(**fields)
     (tmp_path / "run.json").write_text(json.dumps(record.as_dict()))
-    again = read_run_record(tmp_path / "run.json")
+    again = read_run_record(tmp_path / "run.json", DO)
     assert again == record
     assert again.digest == record.digest
     assert [type(value) for value in again.metadata.values()] == [int, float, str, bool]
@@ -34,7 +36,8 @@ def test_a_record_comes_back_as_it_was(tmp_path: Path) -> None:
         ({"log_loss": None}, "log_loss is missing"),
         ({"log_loss": "1.0"}, "log_loss is '1.0'"),
         ({"train_rows": 1.5}, "train_rows is 1.5"),
-        ({"seconds": None, "files": {"model/weights": "big"}}, "seconds is missing.*files.model/weights is 'big'"),
+        ({"seconds": None, "files": {"model/weights": 5}}, "seconds is missing.*files.model/weights is 5"),
+        ({"files": {"model/weights": {"size": 5.5, "sha256": 1}}}, "weights.size is 5.5.*weights.sha256 is 1"),
         ({"curves": {"train_loss": [1.0, "x"]}}, "curves.train_loss.1 is 'x'"),
         ({"key": {"seed": 0}}, "key.recipe_digest is missing"),
     ],
@@ -42,7 +45,7 @@ def test_a_record_comes_back_as_it_was(tmp_path: Path) -> None:
 def test_wrong_fields_are_named(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     path = written(tmp_path / "run.json", **changes)
     with pytest.raises(StoreError, match=rf"{path}: .*{message}(.|\n)*run.json(.|\n)*same train command"):
-        read_run_record(path)
+        read_run_record(path, DO)
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", "null"])
@@ -50,6 +53,6 @@ def test_what_is_no_record_is_refused(tmp_path: Path, content: str) -> None:
     path = tmp_path / "run.json"
     path.write_text(content)
     with pytest.raises(StoreError, match=f"{path}"):
-        read_run_record(path)
+        read_run_record(path, DO)
     with pytest.raises(StoreError, match="No such file"):
-        read_run_record(tmp_path / "other.json")
+        read_run_record(tmp_path / "other.json", DO)

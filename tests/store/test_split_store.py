@@ -1,6 +1,8 @@
 """A part of the store: runs are whole or absent, never changed in silence, and refused by name when damaged."""
 
+import shutil
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +11,11 @@ import pytest
 from prefens.core.errors import StoreError
 from prefens.core.types import Folds
 from prefens.store.failures import failure_of, note_failure
+from prefens.store.fold_status import read_fold_status
 from prefens.store.member_spec import MemberSpec
 from prefens.store.split_store import SplitStore
 from tests.helpers.examples import run_result
-from tests.helpers.stores import fill, run_of, spec_of
+from tests.helpers.stores import damage, fill, run_of, spec_of
 
 
 def write_bytes(path: Path, size: int) -> None:
@@ -37,36 +40,37 @@ def test_members_come_back_as_they_were(split: SplitStore, folds: Folds) -> None
     assert list(split.members()) == [spec_of(folds, 0), spec_of(folds, 1)]
 
 
-def test_damaged_files_are_named(split: SplitStore, folds: Folds) -> None:
-    spec = spec_of(folds)
-    fill(split, folds, spec)
-    path = split.fold_dir(spec.name, 2) / "predictions.parquet"
-    path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(StoreError, match=f"{path}"):
-        split.predictions(spec, 2)
-    other = split.fold_dir(spec.name, 1) / "predictions.parquet"
-    path.write_bytes(other.read_bytes())
-    with pytest.raises(StoreError, match=r"another run.*'fold': 1"):
-        split.predictions(spec, 2)
-
-
 @pytest.mark.parametrize("file", ["predictions.parquet", "run.json", "model/weights"])
-@pytest.mark.parametrize("how", ["truncated", "deleted"])
+@pytest.mark.parametrize("how", ["truncated", "flipped", "deleted"])
 def test_damage_is_found(split: SplitStore, folds: Folds, file: str, how: str) -> None:
     spec = spec_of(folds)
     split.put_member(spec)
     run = run_of(folds, spec, 0)
     split.put(spec, run, run_result(), lambda folder: write_bytes(folder / "weights", 100))
-    assert split.damage(spec, 0) is None
+    assert split.checked_record(spec, 0) == split.record(spec, 0)
     path = split.fold_dir(spec.name, 0) / file
-    if how == "deleted":
-        path.unlink()
-    else:
-        path.write_bytes(path.read_bytes()[:50])
-    assert str(path) in str(split.damage(spec, 0))
+    damage(path, how)
+    for read in (partial(split.checked_record, spec, 0), partial(split.predictions, spec, 0, "")):
+        with pytest.raises(StoreError, match=rf"{path}(.|\n)*to do: .*python -m prefens\.train"):
+            read()
+    assert str(path) in str(read_fold_status(split, spec, 0).damage)
+    assert read_fold_status(split, spec, 0).finished is None
+    if file == "model/weights":
+        assert (split.predictions(spec, 0).ids == run.ids).all()  # which needs no model
 
 
-def test_a_flipped_bit_in_the_probabilities_is_found(split: SplitStore, folds: Folds) -> None:
+def test_a_fold_run_of_another_key_is_refused(split: SplitStore, folds: Folds) -> None:
+    spec = spec_of(folds)
+    fill(split, folds, spec)
+    folder = split.fold_dir(spec.name, 2)
+    shutil.rmtree(folder)
+    shutil.copytree(split.fold_dir(spec.name, 1), folder)
+    for read in (partial(split.predictions, spec, 2), partial(split.finished_folds, spec)):
+        with pytest.raises(StoreError, match=rf"{folder}/run\.json: belongs to another run.*'fold': 1"):
+            read()
+
+
+def test_a_bit_that_flips_in_a_checked_file_is_found(split: SplitStore, folds: Folds) -> None:
     spec = spec_of(folds)
     fill(split, folds, spec)
     path = split.fold_dir(spec.name, 0) / "predictions.parquet"
@@ -74,7 +78,6 @@ def test_a_flipped_bit_in_the_probabilities_is_found(split: SplitStore, folds: F
     place = data.find(split.predictions(spec, 0).probabilities[0, 0].tobytes())
     data[place] ^= 1
     path.write_bytes(data)
-    assert str(path) in str(split.damage(spec, 0))
     with pytest.raises(StoreError, match=f"{path}"):
         split.predictions(spec, 0)
 

@@ -63,7 +63,7 @@ class TruncationAudit:
 
     def lost(self) -> dict[str, float]:
         """Return the share of tokens that are cut off, by part, in [0, 1]."""
-        return {part: 1.0 - self.kept[part] / max(1, seen) for part, seen in self.seen.items()}
+        return {part: 1.0 - self.kept[part] / seen if seen else 0.0 for part, seen in self.seen.items()}
 
 
 def warn_of_losses(audit: TruncationAudit, settings: TextSettings) -> None:

@@ -10,6 +10,9 @@ from typing import Any
 import torch
 
 from prefens.core.errors import BackboneError
+from prefens.members.backbone_config import check_config
+
+DO = "download the files again, or give another encoder"
 
 
 def load_encoder(directory: Path) -> Any:
@@ -24,15 +27,21 @@ def load_encoder(directory: Path) -> Any:
     ------
     BackboneError
         Weights are missing; transformers would draw them at random. Those of a pooler may be, since it is never used.
+        Or the files are damaged, or config.json asks for what is fetched from elsewhere.
     """
     from transformers import AutoModel
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()  # type: ignore[no-untyped-call]
     logging.getLogger("transformers.modeling_utils").addFilter(_is_no_load_report)
-    encoder, report = AutoModel.from_pretrained(
-        directory, use_safetensors=True, trust_remote_code=False, dtype=torch.float32, output_loading_info=True
-    )
+    check_config(directory)
+    try:
+        encoder, report = AutoModel.from_pretrained(
+            directory, use_safetensors=True, trust_remote_code=False, dtype=torch.float32, output_loading_info=True
+        )
+    except Exception as error:  # of transformers, safetensors and torch, each for another damage
+        came = f"{directory}: {_first_line(error)}"
+        raise BackboneError(came, "the weights of the encoder that config.json describes", DO) from error
     missing = sorted(name for name in report["missing_keys"] if "pooler" not in name.split("."))
     if missing:
         raise BackboneError(
@@ -49,10 +58,14 @@ def _is_no_load_report(record: logging.LogRecord) -> bool:
 
 
 def read_config(directory: Path) -> Any:
-    """Return the config of a model directory."""
+    """Return the config of a model directory; BackboneError where it is damaged, or unknown to transformers."""
     from transformers import AutoConfig
 
-    return AutoConfig.from_pretrained(directory, trust_remote_code=False)
+    check_config(directory)
+    try:
+        return AutoConfig.from_pretrained(directory, trust_remote_code=False)
+    except Exception as error:  # of transformers, for each kind of a wrong value
+        raise _no_encoder(directory, error) from error
 
 
 def encoder_from_config(directory: Path) -> Any:
@@ -74,7 +87,7 @@ def load_tokenizer(directory: Path) -> Any:
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=False)
-    except (ValueError, ImportError, OSError, KeyError, TypeError) as error:  # each was seen
+    except Exception as error:  # of transformers and tokenizers, whose own is a bare Exception
         raise BackboneError(
             f"the tokenizer of {directory}: {_first_line(error)}",
             "tokenizer.json, or a vocabulary that transformers turns into one",
@@ -102,18 +115,8 @@ def max_sequence_length(directory: Path) -> int | None:
         It does not describe an encoder: a decoder's token knows nothing of what follows it, and an encoder-decoder has
         no single sequence of states.
     """
-    from transformers import AutoConfig, AutoModel
-
-    try:
-        config = AutoConfig.from_pretrained(directory, trust_remote_code=False)
-        with torch.device("meta"):  # shapes without memory
-            model = AutoModel.from_config(config, trust_remote_code=False)  # type: ignore[no-untyped-call]
-    except (ValueError, OSError, KeyError, ImportError) as error:
-        raise BackboneError(
-            f"{directory / 'config.json'}: {_first_line(error)}",
-            "an encoder that transformers knows (code from the hub is never run)",
-            "choose BERT, RoBERTa, XLM-R, DeBERTa, ELECTRA, MPNet, ModernBERT or another encoder of theirs",
-        ) from error
+    model = meta_model(directory)
+    config = model.config
     if config.is_encoder_decoder or any(getattr(module, "is_causal", False) for module in model.modules()):
         kind = "an encoder-decoder" if config.is_encoder_decoder else "a decoder"
         raise BackboneError(
@@ -122,6 +125,26 @@ def max_sequence_length(directory: Path) -> int | None:
             "choose an encoder, such as backbone=deberta-v3-xsmall",
         )
     return _max_positions(model)
+
+
+def meta_model(directory: Path) -> Any:
+    """Return the model that config.json describes, as shapes without memory; BackboneError where it is unknown."""
+    from transformers import AutoModel
+
+    config = read_config(directory)
+    try:
+        with torch.device("meta"):
+            return AutoModel.from_config(config, trust_remote_code=False)  # type: ignore[no-untyped-call]
+    except Exception as error:  # likewise
+        raise _no_encoder(directory, error) from error
+
+
+def _no_encoder(directory: Path, error: Exception) -> BackboneError:
+    return BackboneError(
+        f"{directory / 'config.json'}: {_first_line(error)}",
+        "an encoder that transformers knows (code from the hub is never run)",
+        "choose BERT, RoBERTa, XLM-R, DeBERTa, ELECTRA, MPNet, ModernBERT or another encoder of theirs",
+    )
 
 
 def _max_positions(model: Any) -> int | None:

@@ -92,7 +92,8 @@ def load_fold_runs(blend: Blend, split: SplitStore | None) -> tuple[list[MemberS
     """
     if split is None:
         return [], {}
-    named = [spec for spec in split.members() if spec.name in blend.names and spec.kind is not None]
+    stored = [split.member(name) for name in split.member_names() if name in blend.names]
+    named = [spec for spec in stored if spec.kind is not None]
     records = {spec.name: split.records(spec) for spec in named}
     specs = [spec for spec in named if len(records[spec.name]) == split.folds.k]
     return specs, {spec.name: [*map(FoldRun.from_result, records[spec.name].values())] for spec in specs}

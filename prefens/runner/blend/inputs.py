@@ -20,8 +20,9 @@ from prefens.ensemble.inputs import BlendInputs, LabelledData
 from prefens.runner.blend.sources import BlendSources, in_words
 from prefens.store.assemble import common_rows, make_stack
 from prefens.store.external import ExternalMember
+from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import OOFStore
-from prefens.store.selection import select_members
+from prefens.store.selection import missing_members, select_members
 from prefens.store.split_store import SplitStore
 
 log = logging.getLogger(__name__)
@@ -41,18 +42,20 @@ def load_blend_inputs(sources: BlendSources) -> BlendInputs:
     """
     data = None if sources.source is None else load_data(sources.source)
     digest = None if data is None else data_digest(data.pairs)
-    files = [(path, read_probabilities(path, sources.columns[path.stem])) for path in sources.files]
-    external = [ExternalMember.of(path.stem, *columns) for path, columns in files]
+    read = {name: read_probabilities(path, sources.columns[name]) for name, path in sources.files.items()}
+    external = [ExternalMember.of(name, *columns) for name, columns in read.items()]
     split = _choose_split(sources, digest)
     folds = _make_folds(sources, data) if split is None else split.folds
-    specs = select_members(split, sources.names) if split is not None and sources.stored else []
+    specs, missing = _choose_members(split, sources)
     members: dict[MemberInfo, Sequence[FoldPredictions]] = {
-        spec.info: [split.predictions(spec, fold) for fold in range(folds.k)] for spec in specs if split is not None
+        spec.info: [split.predictions(spec, fold, part="") for fold in range(folds.k)]
+        for spec in specs
+        if split is not None
     }
     members |= {member.spec(folds).info: member.runs(folds, sources.partial) for member in external}
     keep = common_rows(folds, members) if sources.partial else None
     stacks = make_stack(folds, members, keep)
-    return BlendInputs(folds, *stacks, split, specs, data)
+    return BlendInputs(folds, *stacks, split, specs, data, missing)
 
 
 def load_data(source: Source) -> LabelledData:
@@ -86,6 +89,14 @@ def _choose_split(sources: BlendSources, data: str | None) -> SplitStore | None:
     if not sources.stored:
         log.info("labels and folds of the store, %s", split.path)
     return split
+
+
+def _choose_members(split: SplitStore | None, sources: BlendSources) -> tuple[list[MemberSpec], dict[str, str]]:
+    """Return the members of the store to blend, and those of the stored blend that are left out unasked."""
+    if split is None or not sources.stored:
+        return [], {}
+    specs = select_members(split, sources.names)
+    return specs, {} if sources.names else missing_members(split, specs)
 
 
 def _make_folds(sources: BlendSources, data: LabelledData | None) -> Folds:

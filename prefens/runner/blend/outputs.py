@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from prefens.core.errors import IncompleteError
 from prefens.ensemble.blend import Blend
-from prefens.ensemble.blend_files import write_blend
+from prefens.ensemble.files.blend_files import write_blend
 from prefens.ensemble.inputs import BlendInputs
 from prefens.inference.saved_model import save_best
 from prefens.runner.sync import log_blend, open_tracker
@@ -58,10 +59,10 @@ def draw(blend: Blend, folder: Path) -> list[Path]:
 def _choose_store(blend: Blend, inputs: BlendInputs) -> tuple[SplitStore | None, bool]:
     """Return the store that takes a blend as the one that predicts, if any, and whether it can predict new pairs.
 
-    One that can't predict does not replace one that can.
+    One that can't predict does not replace one that can, nor does one that lacks members of the stored one.
     """
     split = inputs.split
-    if split is None:
+    if split is None or inputs.missing:
         return None, False
     names = {spec.name for spec in inputs.stored if spec.kind is not None}
     whole = len(blend.stack.folds.ids) == int(split.folds.scored.sum())
@@ -70,6 +71,30 @@ def _choose_store(blend: Blend, inputs: BlendInputs) -> tuple[SplitStore | None,
         log.warning("the stored blend stays: this one rests on files, or on some of the rows; see out=")
         return None, predicts
     return split, predicts
+
+
+def title(blend: Blend, inputs: BlendInputs) -> str:
+    """Return what was blended, in words, and which members of the stored blend were not."""
+    missing = [f"without {name} of the stored blend, which stays: it {lack}" for name, lack in inputs.missing.items()]
+    return "\n".join([blend.title(), *missing])
+
+
+def check_complete(inputs: BlendInputs, out: Path) -> None:
+    """End a command that could not blend all members of the stored blend.
+
+    Raises
+    ------
+    IncompleteError
+        Where some are missing.
+    """
+    if inputs.missing:
+        names = ",".join(info.name for info in inputs.stack.members)
+        raise IncompleteError(
+            f"{'; '.join(f'{name} {lack}' for name, lack in inputs.missing.items())}",
+            "every member of the stored blend",
+            f"train what is missing (python -m prefens.train ...) and blend again, or blend without: "
+            f"'members=[{names}]'. This blend is in {out}; the stored one and its model stay",
+        )
 
 
 def _copy_files(files: Sequence[Path], out: Path, folder: Path) -> None:

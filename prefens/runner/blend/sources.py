@@ -13,8 +13,6 @@ from prefens.data.sources import Source
 from prefens.runner import config
 from prefens.runner.schemas import BlendConfig
 
-SUFFIXES = (".csv", ".parquet", ".pq")  # of a member that is a file
-
 
 @dataclass(frozen=True)
 class BlendSources:
@@ -26,10 +24,10 @@ class BlendSources:
         The tracking root, which may have a store.
     names : list of str
         Members of the store; without any, and without files, every complete one.
-    files : list of Path
-        Probabilities of external members, which are called by the stems.
+    files : mapping of str to Path
+        The files of external members' probabilities, by the members' names.
     columns : mapping of str to mapping of str to str
-        The names of each file's columns, by its stem.
+        The names of each file's columns, by the member's name.
     labels : Path or None
         A file of labels in place of store and data.
     source : Source or None
@@ -48,7 +46,7 @@ class BlendSources:
 
     root: Path
     names: list[str]
-    files: list[Path]
+    files: Mapping[str, Path]
     columns: Mapping[str, Mapping[str, str]]
     labels: Path | None
     source: Source | None
@@ -66,14 +64,13 @@ class BlendSources:
 
 def parse_sources(settings: BlendConfig, root: Path) -> BlendSources:
     """Return where the settings say that members, labels and folds come from; ConfigError for contradictions."""
-    files = [Path(name) for name in settings.members if is_file(name)]
-    names = [name for name in settings.members if not is_file(name)]
+    names, files = config.members_of(settings.members)
     folds = {name: value for name, value in settings.folds.items() if value is not None}
     sources = BlendSources(
         root,
         names,
-        files,
-        config.columns_of([path.stem for path in files], settings.columns),
+        {name: Path(path) for name, path in files.items()},
+        config.columns_of(files, settings.columns),
         labels=_path(settings.labels),
         source=data_source(settings.data),
         folds=folds,
@@ -84,11 +81,6 @@ def parse_sources(settings: BlendConfig, root: Path) -> BlendSources:
     )
     _refuse_contradictions(sources)
     return sources
-
-
-def is_file(name: str) -> bool:
-    """Whether an item of members= is a file, rather than the name of a stored member."""
-    return Path(name).suffix.lower() in SUFFIXES
 
 
 def data_source(data: Any) -> Source | None:
@@ -106,10 +98,6 @@ def _path(name: str | None) -> Path | None:
 
 
 def _refuse_contradictions(sources: BlendSources) -> None:
-    stems = [path.stem for path in sources.files]
-    for path in sources.files:
-        if [*sources.names, *stems].count(path.stem) > 1:
-            raise ConfigError(f"two members are called {path.stem}", "a name for each", f"rename {path}")
     if sources.labels is not None and sources.source is not None:
         raise ConfigError("labels= with data=", "one of them", "leave labels= out: the data has labels, and prompts")
     if sources.labels is not None and sources.stored:

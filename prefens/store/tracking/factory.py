@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from prefens.core.credentials import keep_login
 from prefens.core.errors import ConfigError
 from prefens.core.hashing import digest, short
 
@@ -28,13 +30,17 @@ class Tracking:
     mlflow : bool
         Whether results are logged to MLflow.
     uri : str or None
-        http(s)://HOST:PORT of an MLflow server; None for an SQLite file under `root`.
+        http(s)://HOST:PORT of an MLflow server; None for an SQLite file under `root`. A name and a password in it are
+        masked: MLflow takes them from its environment variables.
     """
 
     root: str
     experiment: str
     mlflow: bool
     uri: str | None = None
+
+    def __post_init__(self) -> None:
+        self.uri = None if self.uri is None else keep_login(self.uri)
 
 
 def make_tracker(tracking: Tracking) -> GuardedTracker | None:
@@ -58,6 +64,26 @@ def _guarded(root: str, experiment: str, uri: str | None) -> GuardedTracker:
     from prefens.store.tracking.mlflow_tracker import MlflowTracker
 
     marker = Path(root).resolve() / "locks" / f"unsynced-{short(digest([experiment, uri]))}"
-    settings = "tracking=local" if uri is None else f"tracking=server tracking.uri={uri}"
-    command = f"python -m prefens.sync {settings} tracking.root={root} tracking.experiment={experiment}"
-    return GuardedTracker(lambda: MlflowTracker(Path(root), experiment, uri), marker, command)
+    place = str(Path(root) / "mlflow.db") if uri is None else uri
+    settings = [] if uri is None else [_setting("tracking.uri", uri)]
+    settings += [_setting("tracking.root", root), _setting("tracking.experiment", experiment)]
+    kind = "local" if uri is None else "server"
+    command = f"python -m prefens.sync tracking={kind} {' '.join(settings)}"
+    return GuardedTracker(lambda: MlflowTracker(Path(root), experiment, uri), marker, place, command)
+
+
+def _setting(name: str, value: str) -> str:
+    """Return an argument of a command for the shell, with the quotes that Hydra's grammar needs."""
+    if not re.fullmatch(r"[\w./:@*+-]+", value):
+        escaped = re.sub(r"(\\*)'", r"\1\1\'", value)  # backslashes count before a quote alone
+        value = f"'{escaped}'"
+    return shlex.quote(f"{name}={value}")
+
+
+def database_uri(database: Path) -> str:
+    """Return SQLAlchemy's address of an SQLite file, whatever characters its path has."""
+    from sqlalchemy.engine import URL
+
+    # With the driver's name MLflow makes no folder that is called by the quoted path.
+    url = URL.create("sqlite+pysqlite", database=database.resolve().as_posix())
+    return url.render_as_string(hide_password=False)

@@ -15,16 +15,18 @@ from alembic.util import CommandError
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
+from prefens.core.leases.leases import Busy
 from prefens.store.tracking.mlflow_tracker import MlflowTracker
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-PAUSE_SECONDS = 30.0  # without a call, after one that failed or was slow
+PAUSE_SECONDS = 30.0  # without a call, after one that failed or was slow; twice as long after each further failure
+LONGEST_PAUSE = 600.0  # seconds
 SLOW_SECONDS = 10.0  # a call that takes longer is slow
-# MLflow is down, locked, damaged or of another version.
-FAILURES = (MlflowException, OSError, sqlite3.Error, SQLAlchemyError, CommandError)
+# MLflow is down, locked, damaged or of another version, or another machine logs the same blend.
+FAILURES = (MlflowException, OSError, sqlite3.Error, SQLAlchemyError, CommandError, Busy)
 REFUSALS = range(400, 500)  # HTTP statuses that concern one request, not the server
 RETRYABLE = (401, 403, 408, 425, 429)  # of them, those that concern the server: passwords, timeouts, too much load
 
@@ -39,23 +41,33 @@ class GuardedTracker:
         Returns the tracker, or raises one of `FAILURES` where MLflow does not answer.
     marker : Path
         A file that exists while MLflow may lack results of the store.
+    place : str
+        The database's path, or the server's address, for the warning.
     command : str
         The command that logs what MLflow lacks, for the warning.
     """
 
     connect: Callable[[], MlflowTracker]
     marker: Path
+    place: str
     command: str
     _tracker: MlflowTracker | None = None
     _paused_until: float = 0.0
+    _pause: float = PAUSE_SECONDS
     _syncing: bool = False
     _warned: bool = False
     _failed: bool = False
+    _problem: str = ""
 
     @property
     def behind(self) -> bool:
         """Whether MLflow may lack results: a call failed, in this process or in another one on this disk."""
         return self._failed or self.marker.exists()
+
+    @property
+    def problem(self) -> str:
+        """What the last failure was, with the place; empty where no call has failed."""
+        return self._problem
 
     def attempt(self, action: Callable[[MlflowTracker], T]) -> T | None:
         """See `Tracker`. The first failure logs a warning that says how to log the results later."""
@@ -69,8 +81,9 @@ class GuardedTracker:
                 started = time.monotonic()
             result = action(self._tracker)
         except FAILURES as error:
-            self._note_failure(error)
+            self.note_failure(error)
             return None
+        self._pause = PAUSE_SECONDS
         if not self._syncing and time.monotonic() - started > SLOW_SECONDS:
             self._paused_until = time.monotonic() + PAUSE_SECONDS
         return result
@@ -90,15 +103,18 @@ class GuardedTracker:
         if not self._failed and self._marker_time() == before:
             self.marker.unlink(missing_ok=True)
 
-    def _note_failure(self, error: Exception) -> None:
+    def note_failure(self, error: Exception) -> None:
+        """Remember that MLflow lacks results, and why; the first failure logs a warning."""
         if self._tracker is None or not _refused(error):
-            self._paused_until = time.monotonic() + PAUSE_SECONDS
+            self._paused_until = time.monotonic() + self._pause
+            self._pause = min(2 * self._pause, LONGEST_PAUSE)
+        self._problem = f"{self.place}: {_reason(error)}"
         level = logging.DEBUG if self._warned else logging.WARNING
         log.log(
             level,
             "MLflow fails (%s); the results are in the store. They are logged at the end of this command, by the next "
-            "command, or by: %s",
-            str(error).splitlines()[0][:300], self.command,
+            "command, or by: %s (tracking=none does without MLflow)",
+            self._problem, self.command,
         )  # fmt: skip
         self._warned = True
         self._mark()
@@ -115,6 +131,12 @@ class GuardedTracker:
             return self.marker.stat().st_mtime_ns
         except OSError:
             return None
+
+
+def _reason(error: Exception) -> str:
+    """Return the line of an error that says what is wrong; that of a database comes after SQLAlchemy's own."""
+    lines = str(error).splitlines() or [type(error).__name__]
+    return next((line for line in lines if line.startswith("(sqlite3.")), lines[0])[:300]
 
 
 def _refused(error: Exception) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,17 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from mlflow.tracking._tracking_service.utils import _get_store
 
+from prefens.core.credentials import without_login
 from prefens.core.files import atomic_write
-from prefens.store.tracking.relocate import relocate
+from prefens.store.tracking.factory import database_uri
+from prefens.store.tracking.relocate import check_places, relocate
 from prefens.store.tracking.ui_view import experiment_tags
 
 logging.getLogger("mlflow").setLevel(logging.WARNING)  # it announces every table that it creates
+logging.getLogger("mlflow.store").setLevel(logging.CRITICAL)  # it prints tracebacks of errors that it raises too
 
 ALREADY_EXISTS = "RESOURCE_ALREADY_EXISTS"  # the code of MLflow's error
+LOCK_SECONDS = 10.0  # that a call waits for other processes of this disk
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,7 @@ class MlflowBackend:
 
     @contextmanager
     def lock(self, name: str) -> Iterator[None]:
-        """Exclude other processes on the same disk from the block."""
+        """Exclude other processes on the same disk from the block; TimeoutError where one stays in it."""
         with _lock(self.root, name):
             yield
 
@@ -83,21 +88,19 @@ def local_backend(root: Path, experiment: str) -> MlflowBackend:
     with _lock(root, "tracking"):
         if not database.exists():
             _create(database, experiment, artifacts)
-        relocate(database, artifacts)
+        relocate(database, artifacts, LOCK_SECONDS)
         uri = database_uri(database)
         client = MlflowClient(tracking_uri=uri, registry_uri=uri)
-        return MlflowBackend(root, uri, client, _experiment(client, experiment, artifacts), local=True)
+        number = _experiment(client, experiment, artifacts)
+        check_places(database, number, artifacts)
+        return MlflowBackend(root, uri, client, number, local=True)
 
 
 def server_backend(root: Path, experiment: str, uri: str) -> MlflowBackend:
     """Return the backend of a server, which keeps the artifacts too; MlflowException where it does not answer."""
-    client = MlflowClient(tracking_uri=uri, registry_uri=uri)
-    return MlflowBackend(root, uri, client, _experiment(client, experiment, None), local=False)
-
-
-def database_uri(database: Path) -> str:
-    """Return MLflow's address of an SQLite file."""
-    return f"sqlite:///{database.resolve().as_posix()}"
+    address = without_login(uri)
+    client = MlflowClient(tracking_uri=address, registry_uri=address)
+    return MlflowBackend(root, address, client, _experiment(client, experiment, None), local=False)
 
 
 def _experiment(client: MlflowClient, name: str, artifacts: str | None) -> str:
@@ -118,14 +121,15 @@ def _experiment(client: MlflowClient, name: str, artifacts: str | None) -> str:
 
 def _create(database: Path, experiment: str, artifacts: str) -> None:
     with atomic_write(database) as tmp:
-        client = MlflowClient(tracking_uri=database_uri(tmp))
-        client.create_experiment(experiment, artifacts)
+        _experiment(MlflowClient(tracking_uri=database_uri(tmp)), experiment, artifacts)
         _get_store(database_uri(tmp)).engine.dispose()  # type: ignore[no-untyped-call]
+        with closing(sqlite3.connect(tmp)) as connection, connection:  # MLflow's own "Default" would lie elsewhere
+            connection.execute("UPDATE experiments SET artifact_location = ?", (artifacts,))
 
 
 @contextmanager
 def _lock(root: Path, name: str) -> Iterator[None]:
     folder = root / "locks"
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / f"{name}.lock"):
+    with FileLock(folder / f"{name}.lock", timeout=LOCK_SECONDS):
         yield

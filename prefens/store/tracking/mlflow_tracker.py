@@ -9,27 +9,29 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
+from uuid import uuid4
 
 from mlflow.entities import Metric, Param, Run, RunStatus
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
 from prefens.core.fold_run import RunKey
 from prefens.core.hashing import digest
+from prefens.core.leases.leases import acquire, fold_lease
 from prefens.core.types import Folds
 from prefens.store.failures import Failure
 from prefens.store.member_spec import MemberSpec
 from prefens.store.run_record import RunRecord
 from prefens.store.tracking import model_registry
 from prefens.store.tracking.dataset import dataset_input
+from prefens.store.tracking.dead_runs import BATCH, ERROR, LEASE, end_dead_run, ending, run_lease
 from prefens.store.tracking.mlflow_backend import open_backend
-from prefens.store.tracking.mlflow_values import flat_params, member_tags, milliseconds, table_columns
+from prefens.store.tracking.mlflow_values import flat_params, member_tags, milliseconds, score_note, table_columns
 from prefens.store.tracking.tracker import MemberSummary, Rows
 
 PARENT = "mlflow.parentRunId"  # the tag that nests a child run in the UI
 CONTENT = "prefens.content"  # the tag with the digest of the stored files that a run was logged from; it is set last
-ERROR, EARLY_DISCARD, ROOT = "prefens.error", "prefens.early_discard", "prefens.root"
+EARLY_DISCARD, ROOT = "prefens.early_discard", "prefens.root"
 PARAM_LENGTH = 6000  # characters: MLflow's limit
-BATCH = 1000  # metrics per request, and runs per search: MLflow's limit
 
 
 class MlflowTracker:
@@ -87,7 +89,8 @@ class MlflowTracker:
             if own:
                 self._set_tags(own[0], {ERROR: None})
                 return str(own[0].info.run_id)
-            tags = {PARENT: parent, ROOT: str(self.root), "prefens.key": key.digest, "prefens.fold": str(key.fold)}
+            lease = {ROOT: str(self.root), LEASE: fold_lease(self.root, key).name}
+            tags = {PARENT: parent, "prefens.key": key.digest, "prefens.fold": str(key.fold)} | lease
             name = f"{spec.name} fold {key.fold}"
             run = self._create(name, member_tags("fold", spec) | tags, started)
         params = {"seed": spec.seed, "fold": key.fold, "backbone": spec.backbone}
@@ -113,8 +116,7 @@ class MlflowTracker:
         condition = f"tags.`prefens.key` = '{key.digest}' and attributes.status = 'RUNNING'"
         for run in self.backend.find(condition, BATCH):
             if run.data.tags.get(ROOT) == str(self.root):
-                self.client.set_tag(run.info.run_id, ERROR, "its process died, or was stopped")
-                self.client.set_terminated(run.info.run_id, RunStatus.to_string(RunStatus.KILLED))
+                end_dead_run(self.backend, run.info.run_id)
 
     def log_member(self, spec: MemberSpec, summary: MemberSummary, content: str) -> None:
         """Log the scores of a member; `content` is the digest of what they were computed from."""
@@ -168,15 +170,17 @@ class MlflowTracker:
         folds : Folds or None
             The rows that were blended.
         """
-        with self.backend.lock(f"blend-{content[:16]}"):
+        lease = run_lease(self.root, f"blend-{content[:16]}")
+        with self.backend.lock(f"blend-{content[:16]}"), acquire(lease, {"blend": content}):
             runs = self.backend.find(f"tags.`prefens.blend` = '{content}'")
-            identity = {"prefens.role": "blend", "prefens.blend": content}
+            identity = {"prefens.role": "blend", "prefens.blend": content, LEASE: lease.name}
             run = str(runs[0].info.run_id) if runs else self._create(name, dict(tags) | identity)
-            if not runs or runs[0].data.tags.get(CONTENT) != content:
-                self._log_blend(run, metrics, files, tables, folds)
-            if model is not None:
-                model_registry.register(self.backend, self.registered, model, run, tags)
-            self._end(run, RunStatus.FINISHED, None, content)
+            with ending(self.backend, run):
+                if not runs or runs[0].data.tags.get(CONTENT) != content:
+                    self._log_blend(run, metrics, files, tables, folds)
+                if model is not None:
+                    model_registry.register(self.backend, self.registered, model, run, tags)
+                self._end(run, RunStatus.FINISHED, None, content)
         return run
 
     def _log_blend(
@@ -201,9 +205,14 @@ class MlflowTracker:
         blend_tags = {"prefens.role": "blend", **tags}
         condition = " and ".join(f"tags.`{tag}` = '{value}'" for tag, value in blend_tags.items())
         runs = self.backend.find(condition, latest=True)
-        run = str(runs[0].info.run_id) if runs else self._create(name, {**tags, "prefens.role": "report"})
-        self._log(run, {}, time.time(), files)
-        if not runs:
+        if runs:
+            self._log(str(runs[0].info.run_id), {}, time.time(), files)
+            return str(runs[0].info.run_id)
+        lease = run_lease(self.root, f"report-{uuid4().hex[:16]}")
+        with acquire(lease, {"report": name}):
+            run = self._create(name, {**tags, "prefens.role": "report", LEASE: lease.name})
+            with ending(self.backend, run):
+                self._log(run, {}, time.time(), files)
             self.client.set_terminated(run)
         return run
 
@@ -239,6 +248,8 @@ class MlflowTracker:
                 self.client.log_batch(
                     parent, params=[Param(name, str(value)[:PARAM_LENGTH]) for name, value in params.items()]
                 )
+            if runs[0].info.status == "KILLED":  # closed after its process had died
+                self.client.update_run(parent, RunStatus.to_string(RunStatus.RUNNING))
             return parent
 
     def _adopt(self, condition: str, parent: str) -> None:
@@ -279,12 +290,6 @@ class MlflowTracker:
             self.client.log_batch(run, metrics=points[start : start + BATCH])
         for path in files:
             self.client.log_artifact(run, str(path), "figures" if path.suffix == ".png" else None)
-
-
-def score_note(metrics: Mapping[str, float]) -> str:
-    """Return the sentence about the score on the page of a run, Markdown."""
-    score, error = (metrics.get(f"oof_{name}", float("nan")) for name in ("log_loss", "log_loss_se"))
-    return f"Out-of-fold log loss **{score:.4f} ± {error:.4f}** nats"
 
 
 def _of_member(spec: MemberSpec) -> str:

@@ -48,3 +48,9 @@ def member_tags(role: str, spec: MemberSpec) -> dict[str, str]:
         "prefens.data_digest": spec.data_digest,
         "prefens.fold_digest": spec.fold_digest,
     }
+
+
+def score_note(metrics: Mapping[str, float]) -> str:
+    """Return the sentence about the score on the page of a run, Markdown."""
+    score, error = (metrics.get(f"oof_{name}", float("nan")) for name in ("log_loss", "log_loss_se"))
+    return f"Out-of-fold log loss **{score:.4f} ± {error:.4f}** nats"

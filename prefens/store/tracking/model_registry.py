@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mlflow.entities import LoggedModelOutput, LoggedModelStatus
+from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus
 from mlflow.exceptions import MlflowException
 from mlflow.utils.file_utils import local_file_uri_to_path
 from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
@@ -20,15 +21,52 @@ ALIAS = "best"  # of the latest blend's version
 
 
 def register(backend: MlflowBackend, name: str, folder: Path, run: str, tags: Mapping[str, str]) -> None:
-    """Log a model folder to its run, unless the run has a model, and make it the best registered version."""
+    """Log a model folder to its run, and make it the best registered version; what is there already is not doubled."""
+    client = backend.client
+    model = _logged_model(backend, run)
+    if model is None:
+        model = _log_model(backend, folder, run, tags)
+    with backend.lock("registry"):
+        _create_name(backend, name)
+        versions = [each for each in client.search_model_versions(f"run_id = '{run}'") if each.name == name]
+        location = model.artifact_location
+        version = (
+            versions[0]
+            if versions
+            else client.create_model_version(name, location, run, dict(tags), model_id=model.model_id)
+        )
+        client.set_registered_model_alias(name, ALIAS, version.version)
+    link = json.dumps([{"name": name, "version": version.version}])
+    client.set_logged_model_tags(model.model_id, {MLFLOW_MODEL_VERSIONS: link})  # the UI shows it there
+    outputs = client.get_run(run).outputs
+    if outputs is None or not outputs.model_outputs:
+        client.log_outputs(run, [LoggedModelOutput(model.model_id, step=0)])
+
+
+def delete_unfinished_models(backend: MlflowBackend, run: str) -> None:
+    """Delete the models whose logging to a run was cut off, with their files."""
+    for model in _models(backend, run):
+        if model.status != LoggedModelStatus.READY:
+            if backend.local:
+                folder = _folder(model.artifact_location)
+                shutil.rmtree(folder.parent if folder.parent.name == model.model_id else folder, ignore_errors=True)
+            backend.client.delete_logged_model(model.model_id)
+
+
+def _models(backend: MlflowBackend, run: str) -> Sequence[LoggedModel]:
+    """Return the logged models of a run, the latest first."""
+    return [*backend.client.search_logged_models([backend.experiment_id], f"source_run_id = '{run}'")]
+
+
+def _logged_model(backend: MlflowBackend, run: str) -> LoggedModel | None:
+    return next((model for model in _models(backend, run) if model.status == LoggedModelStatus.READY), None)
+
+
+def _log_model(backend: MlflowBackend, folder: Path, run: str, tags: Mapping[str, str]) -> LoggedModel:
     from prefens.store.tracking.pyfunc import place_model  # imports more of mlflow, which takes a second
 
-    client, outputs = backend.client, backend.client.get_run(run).outputs
-    if outputs is not None and outputs.model_outputs:
-        model = client.get_logged_model(outputs.model_outputs[0].model_id)
-        (link,) = json.loads(model.tags[MLFLOW_MODEL_VERSIONS])
-        client.set_registered_model_alias(name, ALIAS, link["version"])
-        return
+    client = backend.client
+    delete_unfinished_models(backend, run)
     logged = client.create_logged_model(backend.experiment_id, "model", run, tags=dict(tags))
     if backend.local:
         place_model(folder, _folder(logged.artifact_location), logged.model_id, run)
@@ -36,14 +74,7 @@ def register(backend: MlflowBackend, name: str, folder: Path, run: str, tags: Ma
         with tempfile.TemporaryDirectory() as scratch:
             place_model(folder, Path(scratch) / "model", logged.model_id, run)
             client.log_model_artifacts(logged.model_id, str(Path(scratch) / "model"))
-    client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
-    with backend.lock("registry"):
-        _create_name(backend, name)
-        version = client.create_model_version(name, logged.artifact_location, run, dict(tags), model_id=logged.model_id)
-        client.set_registered_model_alias(name, ALIAS, version.version)
-    link = json.dumps([{"name": name, "version": version.version}])
-    client.set_logged_model_tags(logged.model_id, {MLFLOW_MODEL_VERSIONS: link})  # the UI shows it there
-    client.log_outputs(run, [LoggedModelOutput(logged.model_id, step=0)])
+    return client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
 
 
 def fetch_model(root: Path, experiment: str, uri: str | None, address: str) -> Path:
@@ -89,9 +120,8 @@ def find_model(backend: MlflowBackend, address: str) -> Path:
 
 def _create_name(backend: MlflowBackend, name: str) -> None:
     try:
-        if not backend.client.search_registered_models(f"name = '{name}'"):
-            backend.client.create_registered_model(name)
-    except MlflowException as error:  # another machine was faster
+        backend.client.create_registered_model(name)  # a search for it fails where the name has an apostrophe
+    except MlflowException as error:
         if error.error_code != ALREADY_EXISTS:
             raise
 

@@ -132,6 +132,14 @@ def test_large_losses_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:
     assert "text.max_length=64 cuts off 50% of the response tokens" in caplog.text
 
 
+def test_of_empty_texts_nothing_is_lost(tiny_bert: Path, caplog: pytest.LogCaptureFixture) -> None:
+    tokenizer, pairs = load_tokenizer(tiny_bert), make_pairs(3)
+    empty = column([("",)] * 3)
+    silent = Pairs(pairs.ids, pairs.prompt, empty, empty)
+    warn_of_losses(tokenize_pairs(tokenizer, silent, TextSettings(), "", "").audit, TextSettings())
+    assert caplog.text == ""
+
+
 def test_a_special_token_in_a_text_is_text(tiny_encoder: Path) -> None:
     tokenizer, plain = load_tokenizer(tiny_encoder), make_pairs(2)
     names = [token for token in tokenizer.all_special_tokens if token != tokenizer.unk_token]

@@ -1,5 +1,6 @@
 """Gathering: files and stored members meet on one data set, by id, wherever labels and folds are from."""
 
+import gzip
 from pathlib import Path
 from typing import Any
 
@@ -152,12 +153,43 @@ def test_partial_files_blend_on_the_common_rows_if_asked(pairs: Pairs, caplog: p
 
 
 @pytest.mark.usefixtures("files")
+def test_a_mapping_names_members_and_suffixes_tell_nothing(pairs: Pairs) -> None:
+    for name, values in zip(("bert", "roberta"), VALUES, strict=True):
+        Path(name).mkdir()
+        path = write_probabilities(Path(name) / "oof.csv", pairs.ids, values)
+        Path(f"{name}.csv.gz").write_bytes(gzip.compress(path.read_bytes()))
+        Path(f"{name}-oof").write_bytes(path.read_bytes())
+    mapped = gathered("members={bert: bert/oof.csv, roberta: roberta/oof.csv}", "labels=labels.csv")
+    assert [info.name for info in mapped.stack.members] == ["bert", "roberta"]
+    for files in ("[bert.csv.gz,roberta.csv.gz]", "[bert-oof,roberta-oof]"):
+        listed = gathered(f"members={files}", "labels=labels.csv")
+        np.testing.assert_array_equal(listed.stack.probabilities, mapped.stack.probabilities)
+    assert [info.name for info in gathered("members=bert.csv.gz", "labels=labels.csv").stack.members] == ["bert"]
+    own = "columns={bert: {id: key}}"
+    pd.read_csv("bert/oof.csv").rename(columns={"id": "key"}).to_csv("bert/oof.csv", index=False)
+    again = gathered("members={bert: bert/oof.csv, roberta: roberta/oof.csv}", own, "labels=labels.csv")
+    np.testing.assert_array_equal(again.stack.probabilities, mapped.stack.probabilities)
+
+
+@pytest.mark.usefixtures("files")
+def test_ids_that_one_program_wrote_as_floats_match() -> None:
+    frame = pd.read_csv("m1.csv")
+    frame.assign(id=frame.id.astype(float)).to_csv("floats.csv", index=False)
+    assert "1000.0" in Path("floats.csv").read_text()
+    found = gathered("members=[m1.csv,floats.csv]", "labels=labels.csv")
+    np.testing.assert_array_equal(*found.stack.probabilities)
+
+
+@pytest.mark.usefixtures("files")
 def test_contradictions_are_told(pairs: Pairs) -> None:
     stored(pairs)
     Path("other").mkdir()
     write_probabilities(Path("other/m1.csv"), pairs.ids, VALUES[0])
     for arguments, message in (
         (["members=[m1.csv,other/m1.csv]"], "two members are called m1"),
+        (["members=[m1.csv,m1]"], "two members are called m1"),
+        (["members=[[m1.csv]]"], "members="),
+        (["members={m1: [m1.csv]}"], "members="),
         (["members=[m1.csv,tfidf]", "labels=labels.csv"], "labels="),
         (["labels=labels.csv"], "labels="),
     ):

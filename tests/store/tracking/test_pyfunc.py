@@ -10,7 +10,7 @@ import pytest
 
 from prefens.store.tracking.pyfunc import REQUIREMENTS, write_model
 
-UNUSED = {"accelerate", "jinja2", "matplotlib", "rich"}  # by predictions: training, reports and tables
+UNUSED = {"accelerate", "jinja2", "matplotlib", "rich", "starlette", "uvicorn"}  # training, reports, tables, the server
 
 
 def test_every_dependency_is_a_requirement_unless_no_prediction_needs_it() -> None:

@@ -17,15 +17,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from prefens.core.errors import StoreError
+from prefens.core.errors import BLEND_AGAIN, StoreError
 from prefens.core.files import write_json
 from prefens.core.hashing import digest, short
 from prefens.core.metrics import p_true
 from prefens.core.typed_json import SHOWN_FIELDS
 from prefens.core.types import OUTCOME_NAMES, Floats, Folds, MemberInfo, OOFStack
 from prefens.ensemble.blend import Blend, predictions_digest, with_methods
-from prefens.ensemble.blend_json import (
-    BLEND_AGAIN,
+from prefens.ensemble.diagnostics import error_correlation
+from prefens.ensemble.files.blend_json import (
     BlendFile,
     DiagnosticsEntry,
     MemberEntry,
@@ -34,7 +34,6 @@ from prefens.ensemble.blend_json import (
     as_json,
     read_json,
 )
-from prefens.ensemble.diagnostics import error_correlation
 from prefens.ensemble.leaderboard import named_weights
 from prefens.ensemble.results import BlendResult, Diagnosis, NestedSelection
 from prefens.store.folds_table import folds_columns, folds_of
@@ -79,8 +78,8 @@ def read_blend(path: Path) -> Blend:
         raise StoreError(
             f"no {predictions_path}", "the honest predictions of the blend, beside blend.json", BLEND_AGAIN
         )
-    table, metadata = read_table(predictions_path)
-    folds = folds_of(table, metadata, predictions_path)
+    table, metadata = read_table(predictions_path, BLEND_AGAIN)
+    folds = folds_of(table, metadata, predictions_path, BLEND_AGAIN)
     _check_digest(predictions_path, path, "data", folds.data_digest, content.data_digest)
     _check_digest(predictions_path, path, "folds", folds.digest, content.fold_digest)
     rows, predictions = _read_predictions(content, folds, table, predictions_path)

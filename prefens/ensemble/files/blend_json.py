@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import TypeAdapter
+from pydantic import AllowInfNan, TypeAdapter
 
+from prefens.core.errors import BLEND_AGAIN, BlendError, StoreError
 from prefens.core.typed_json import read_typed
+from prefens.ensemble.registry import restore
 from prefens.ensemble.results import MemberDiagnosis
 
-BLEND_AGAIN = "blend again: python -m prefens.blend"
+EXPECTED = "the blend.json of a blend"
+Number = Annotated[float, AllowInfNan(False)]
 
 
 @dataclass(frozen=True)
@@ -41,11 +44,11 @@ class MemberEntry:
     member: str
     backbone: str | None
     seed: int | None
-    log_loss: float
+    log_loss: Number
     recipe: str | None = None
     tuned_on_oof: bool = False
-    holdout: float | None = None
-    calibrated: dict[str, float] = field(default_factory=dict)
+    holdout: Number | None = None
+    calibrated: dict[str, Number] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -53,13 +56,13 @@ class MethodEntry:
     """A method in blend.json: the fields of `BlendResult`, with the weights by member."""
 
     method: str
-    fitted: float
-    honest: float
-    honest_se: float
-    differences: dict[str, tuple[float, float, float]]
-    weights: dict[str, float] | None
+    fitted: Number
+    honest: Number
+    honest_se: Number
+    differences: dict[str, tuple[Number, Number, Number]]
+    weights: dict[str, Number] | None
     state: dict[str, Any]
-    holdout: float | None = None
+    holdout: Number | None = None
 
 
 @dataclass(frozen=True)
@@ -67,9 +70,9 @@ class NestedEntry:
     """The nested selection in blend.json: the fields of `NestedSelection`; `methods` is the number of methods."""
 
     methods: int
-    honest: float
-    honest_se: float
-    differences: dict[str, tuple[float, float, float]]
+    honest: Number
+    honest_se: Number
+    differences: dict[str, tuple[Number, Number, Number]]
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ class DiagnosticsEntry:
     """The diagnosis in blend.json: the fields of `Diagnosis`, member by member."""
 
     members: list[MemberDiagnosis]
-    forward: list[float]
+    forward: list[Number]
     alarms: list[str]
 
 
@@ -120,8 +123,8 @@ class BlendFile:
     members: list[MemberEntry]
     methods: list[MethodEntry]
     best: str
-    best_honest: float | None
-    best_honest_se: float | None
+    best_honest: Number | None
+    best_honest_se: Number | None
     chosen_without_fold: dict[int, str]
     nested: NestedEntry | None
     diagnostics: DiagnosticsEntry
@@ -135,11 +138,30 @@ def as_json(content: BlendFile) -> dict[str, Any]:
 
 
 def read_json(path: Path) -> BlendFile:
-    """Read a blend.json.
+    """Read a blend.json, of whatever origin.
 
     Raises
     ------
     StoreError
-        If the file can't be read, or if fields are missing or of another type; the message names each of them.
+        If the file can't be read, if fields are missing, of another type or not finite (the message names each of
+        them), if names are there twice, or if the state of a method is not that of one fitted on these members.
     """
-    return read_typed(path, BlendFile, "the blend.json of a blend", BLEND_AGAIN)
+    content = read_typed(path, BlendFile, EXPECTED, BLEND_AGAIN)
+    for field_, names in (
+        ("members", [entry.member for entry in content.members]),
+        ("methods", [entry.method for entry in content.methods]),
+    ):
+        if not names or len(set(names)) < len(names):
+            raise StoreError(
+                f"{path}: {field_} are {', '.join(names) or 'none'}"[:300], "one or more, once each", BLEND_AGAIN
+            )
+    for entry in content.methods:
+        try:
+            blender = restore(entry.state, len(content.members))
+        except BlendError as error:
+            raise StoreError(f"{path}: {entry.method}: {error.came}", error.expected, BLEND_AGAIN) from error
+        if blender.name != entry.method:
+            raise StoreError(f"{path}: {entry.method} has the state of {blender.name}"[:300], "its own", BLEND_AGAIN)
+    if content.best not in [entry.method for entry in content.methods]:
+        raise StoreError(f"{path}: best is {content.best:.60}", "one of its methods", BLEND_AGAIN)
+    return content

@@ -12,9 +12,9 @@ import pytest
 from prefens.core.errors import StoreError
 from prefens.core.types import Folds, MemberInfo, OOFStack
 from prefens.ensemble.blend import Blend, make_blend
-from prefens.ensemble.blend_files import blend_tags, describe, read_blend, write_blend
 from prefens.ensemble.calibration import KINDS
 from prefens.ensemble.convex_weights import LogLossWeights
+from prefens.ensemble.files.blend_files import blend_tags, describe, read_blend, write_blend
 from prefens.ensemble.inputs import BlendInputs
 from prefens.ensemble.soft_vote import SoftVote
 from prefens.runner.blend.outputs import record
@@ -149,7 +149,8 @@ def test_the_stored_blend_has_the_same_files_and_its_run_is_made_of_them(tmp_pat
             blend, BlendInputs(blend.folds, blend.stack, None, split), Tracking("runs", "x", False), tmp_path / "out"
         )
     written = {path.relative_to(tmp_path / "out") for path in (tmp_path / "out").rglob("*.*")}
-    assert written == {path.relative_to(split.blend_dir) for path in split.blend_dir.rglob("*.*")}
+    stored = {path.relative_to(split.blend_dir) for path in split.blend_dir.rglob("*.*")}
+    assert stored == {*written, Path("manifest.json")}
     for name in written:
         assert (split.blend_dir / name).read_bytes() == (tmp_path / "out" / name).read_bytes()
     tracker = Noted()

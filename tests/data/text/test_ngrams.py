@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from prefens.core.types import Pairs
+from prefens.data.text import ngrams
+from prefens.data.text.ngrams import character_ngrams, ngram_sets, word_ngrams
 from prefens.data.text.turns import joined
-from prefens.members import ngrams
-from prefens.members.ngrams import character_ngrams, ngram_sets, word_ngrams
 from tests.helpers.examples import column, make_pairs
 
 TEXTS = ["", " ", "one", "one two one two", "a-b, c\nd", "日本語 text", "🙂🙂 🙂", "tab\tand  space", "x" * 50]

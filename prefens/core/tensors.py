@@ -1,0 +1,62 @@
+"""Arrays in safetensors files of any origin: names, types and shapes are checked before they are used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prefens.core.errors import StoreError
+
+DO = "train the member again"
+
+Shape = tuple[int | None, ...]  # None: of any length
+
+
+def read_arrays(
+    path: Path, expected: Mapping[str, tuple[Any, Shape]], infinite: bool = False
+) -> dict[str, NDArray[Any]]:
+    """Return the arrays of a safetensors file, which has these and no others.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    expected : mapping of str to (dtype, shape)
+        The type and the shape of each array; a length of None is any.
+    infinite : bool
+        Whether numbers may be infinite.
+
+    Raises
+    ------
+    StoreError
+        The file is missing or damaged, or its arrays are others, or hold what is no number.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        arrays: dict[str, NDArray[Any]] = load_file(path)
+    except (OSError, SafetensorError, TypeError, AttributeError) as error:  # the last two: types that numpy lacks
+        raise refusal(path, str(error)[:200], "the arrays of a stored member, as safetensors") from error
+    for name in sorted({*arrays, *expected}):
+        if name not in arrays or name not in expected:
+            came, wanted = ("is missing", "this array") if name in expected else ("is there", "no such array")
+            raise refusal(path, f"{name[:60]} {came}", wanted)
+        array, (dtype, shape) = arrays[name], expected[name]
+        lengths = zip(shape, array.shape, strict=False)
+        if array.dtype != dtype or len(shape) != array.ndim or any(want not in (None, came) for want, came in lengths):
+            wanted = f"{np.dtype(dtype)} of the shape {shape} (None: any length)"
+            raise refusal(path, f"{name} is {array.dtype} of the shape {array.shape}", wanted)
+        bad = np.isnan(array) if infinite else ~np.isfinite(array)
+        if bad.any():
+            raise refusal(path, f"{name} has {int(bad.sum())} values that are no numbers", "finite numbers")
+    return arrays
+
+
+def refusal(path: Path, came: str, expected: str) -> StoreError:
+    """Return the error for a file of a stored member."""
+    return StoreError(f"{path}: {came}", expected, DO)

@@ -1,0 +1,234 @@
+"""The body of a request to a served model: JSON or CSV, read as columns of raw pairs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import sys
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from prefens.core.errors import DataError
+from prefens.data.frame import load_frame
+from prefens.data.load import TEXT
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NAMES = ("id", *TEXT)  # the columns that are read; others are ignored
+FORMS = "dataframe_records, dataframe_split, inputs or instances"
+LISTED_ROWS = 100  # malformed rows that one refusal names
+LARGEST_CELL = 2**31 - 1  # characters; the csv module stops at 131,072 otherwise
+
+
+@dataclass(frozen=True, eq=False)
+class PairsRequest:
+    """What a client asks to predict.
+
+    Attributes
+    ----------
+    columns : dict of str to list of n values
+        prompt, response_a and response_b, as JSON texts or lists of turns, and id where the client sent it: text, an
+        integer, a finite number or None.
+    strict : bool
+        Whether malformed rows are refused.
+    """
+
+    columns: dict[str, list[Any]]
+    strict: bool = False
+
+
+def as_frame(columns: Mapping[str, list[Any]]) -> pd.DataFrame:
+    """Return columns as a frame that changes no value."""
+    import pandas as pd
+
+    return pd.DataFrame(columns, dtype=object)
+
+
+class RequestError(DataError):
+    """A request that can't be answered; no part of the message is about the server.
+
+    Parameters
+    ----------
+    came, expected, do : str
+        As in `PrefensError`.
+    rows : mapping of int to str
+        By row (0-based), what is wrong with it.
+    status : int
+        The status of the answer, as HTTP has it.
+    """
+
+    def __init__(
+        self, came: str, expected: str, do: str, rows: Mapping[int, str] | None = None, status: int = 400
+    ) -> None:
+        super().__init__(came, expected, do)
+        self.rows, self.status = dict(rows or {}), status
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as the JSON that the client gets; rows are counted from 1."""
+        listed = [{"row": row + 1, "reason": self.rows[row]} for row in sorted(self.rows)[:LISTED_ROWS]]
+        count = {"malformed_rows": len(self.rows), "rows": listed} if listed else {}
+        return {"error": self.came, "expected": self.expected, "to_do": self.do, **count}
+
+
+def read_json(body: bytes) -> PairsRequest:
+    """Read JSON: the forms that MLflow's server takes, a bare list of records, or what pandas writes with orient=split.
+
+    Raises
+    ------
+    RequestError
+        Where it is no JSON, of another form, or not a table with the columns of pairs.
+    """
+    try:
+        content = json.loads(body.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise RequestError(f"no JSON: {error}", "a JSON object in UTF-8", "correct the body") from error
+    if isinstance(content, list):
+        content = {"dataframe_records": content}
+    if not isinstance(content, dict):
+        raise RequestError(f"JSON of type {type(content).__name__}", f"an object with {FORMS}", "correct the body")
+    if {"columns", "data"} <= content.keys():
+        content = {"dataframe_split": content, "params": content.get("params")}
+    forms = [name for name in content if name in _FORMS]
+    if len(forms) != 1:
+        raise RequestError(
+            f"an object with {', '.join(content)[:500] or 'nothing'}", f"exactly one of {FORMS}", "correct the body"
+        )
+    return _checked(_FORMS[forms[0]](content[forms[0]]), _read_strict(content.get("params")))
+
+
+def read_csv(body: bytes) -> PairsRequest:
+    """Read CSV with a header. All cells are text, ids too; empty ones are null.
+
+    Raises
+    ------
+    RequestError
+        Where it is no CSV in UTF-8, or where rows have more or fewer cells than the header.
+    """
+    csv.field_size_limit(min(sys.maxsize, LARGEST_CELL))
+    try:
+        lines = csv.reader(io.StringIO(body.decode("utf-8-sig"), newline=""), strict=True)
+        header, *rows = [line for line in lines if line] or [[]]
+    except (ValueError, csv.Error) as error:
+        raise RequestError(f"no CSV: {error}", "CSV with a header, in UTF-8", "correct the body") from error
+    return _checked(_of_rows(header, [[cell or None for cell in row] for row in rows]), strict=False)
+
+
+READERS: dict[str, Callable[[bytes], PairsRequest]] = {"application/json": read_json, "text/csv": read_csv}
+
+
+def read_request(body: bytes, content_type: str, max_rows: int) -> PairsRequest:
+    """Read a body by its Content-Type; refuse malformed rows where it says strict.
+
+    Raises
+    ------
+    RequestError
+        As the readers do, for malformed rows, for more than `max_rows`, and for another type than theirs.
+    """
+    media_type, *parameters = [part.strip().lower() for part in content_type.split(";")]
+    charsets = {part.removeprefix("charset=").strip('"') for part in parameters if part.startswith("charset=")}
+    if media_type not in READERS or charsets - {"utf-8", "utf8"}:
+        raise RequestError(
+            f"Content-Type: {content_type[:200]}", f"{' or '.join(READERS)}, in UTF-8", "correct the header", status=415
+        )
+    request = READERS[media_type](body)
+    rows = len(request.columns[TEXT[0]])
+    if rows > max_rows:
+        raise too_large(f"{rows} rows", f"{max_rows} or fewer", "max_rows")
+    if request.strict:
+        problems = load_frame(as_frame(request.columns)).problems
+        _refuse(problems, rows, "a JSON list of strings per text, with equal turn counts")
+    return request
+
+
+def too_large(came: str, expected: str, setting: str) -> RequestError:
+    """Return the error about a request above the limit that a setting of the server says."""
+    do = f"send the rows in several requests, or start the server with another {setting}"
+    return RequestError(came, expected, do, status=413)
+
+
+def _read_strict(params: Any) -> bool:
+    values = {} if params is None else params
+    if not isinstance(values, dict) or values.keys() - {"strict"} or not isinstance(values.get("strict", False), bool):
+        raise RequestError(
+            f"params: {str(params)[:200]}", '{"strict": true}, {"strict": false} or none', "correct params"
+        )
+    return bool(values.get("strict", False))
+
+
+def _of_records(table: Any) -> dict[str, list[Any]]:
+    if not isinstance(table, list):
+        raise RequestError(f"records of type {type(table).__name__}", "a list of objects", "correct the body")
+    wrong = {row: type(record).__name__ for row, record in enumerate(table) if not isinstance(record, dict)}
+    _refuse(wrong, len(table), "an object with the columns of a pair")
+    names = [name for name in NAMES if any(name in record for record in table)]  # a record may have thousands more
+    return {name: [record.get(name) for record in table] for name in names}
+
+
+def _of_split(table: Any) -> dict[str, list[Any]]:
+    names, rows = (table.get("columns"), table.get("data")) if isinstance(table, dict) else (None, None)
+    if not isinstance(names, list) or not isinstance(rows, list) or not all(isinstance(name, str) for name in names):
+        raise RequestError(
+            "a split table that is none", '{"columns": [names], "data": [rows]}', "write it with orient='split'"
+        )
+    return _of_rows(names, rows)
+
+
+def _of_inputs(table: Any) -> dict[str, list[Any]]:
+    if not isinstance(table, dict):
+        return _of_records(table)
+    lengths = {name: len(cells) for name, cells in table.items() if isinstance(cells, list)}
+    if lengths.keys() != table.keys() or len(set(lengths.values())) > 1:
+        raise RequestError("columns that are no lists of one length", "a list of n cells per column", "correct them")
+    return table
+
+
+def _of_rows(names: Sequence[str], rows: Sequence[Any]) -> dict[str, list[Any]]:
+    """Return the columns of a table that came by row; RequestError for rows of another length."""
+    doubled = [name for name, count in Counter(names).items() if count > 1]
+    if doubled:
+        raise RequestError(f"columns that come twice: {', '.join(doubled)[:500]}", "one of each", "correct the header")
+    wrong = {
+        row: f"{len(cells)} cells, expected {len(names)}" if isinstance(cells, list) else type(cells).__name__
+        for row, cells in enumerate(rows)
+        if not isinstance(cells, list) or len(cells) != len(names)
+    }
+    _refuse(wrong, len(rows), f"{len(names)} cells, as in the header")
+    return {name: [cells[place] for cells in rows] for place, name in enumerate(names)}
+
+
+_FORMS: dict[str, Callable[[Any], dict[str, list[Any]]]] = {
+    "dataframe_records": _of_records,
+    "dataframe_split": _of_split,
+    "records": _of_records,
+    "split": _of_split,
+    "inputs": _of_inputs,
+    "instances": _of_inputs,
+}
+
+
+def _checked(columns: Mapping[str, list[Any]], strict: bool) -> PairsRequest:
+    """Return the request; RequestError where a text column is missing, or where an id can't stand in the answer."""
+    missing = [name for name in TEXT if name not in columns]
+    if missing:
+        raise RequestError(
+            f"no column {', '.join(missing)} (columns: {', '.join(columns)[:500] or 'none'})",
+            f"columns {', '.join(TEXT)}",
+            "rename or add the columns",
+        )
+    wrong = {row: f"id: {str(id_)[:60]}" for row, id_ in enumerate(columns.get("id", ())) if not _is_id(id_)}
+    _refuse(wrong, len(columns[TEXT[0]]), "an id that is text, a finite number or null")
+    return PairsRequest({name: columns[name] for name in NAMES if name in columns}, strict)
+
+
+def _is_id(value: Any) -> bool:
+    return value is None or isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value))
+
+
+def _refuse(wrong: Mapping[int, str], count: int, expected: str) -> None:
+    if wrong:
+        raise RequestError(f"{len(wrong)} of {count} rows can't be read", expected, "correct these rows", wrong)
