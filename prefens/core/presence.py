@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -15,7 +15,8 @@ from scipy import sparse
 from prefens.core.resources import thread_count
 from prefens.core.types import Floats
 
-BLOCK_SIZE = 2**22  # entries at a time: the products need as many ones, which all blocks share
+BLOCK_SIZE = 2**21  # entries at a time: the products need as many ones, which all matrices share
+TAKEN_ROWS = 512  # at a time, since the positions of entries need 8 bytes each
 
 Block = tuple[slice, sparse.csr_matrix]
 
@@ -47,11 +48,17 @@ class Presence:
     width: int
 
     @staticmethod
-    def stack(parts: Sequence[sparse.csr_matrix]) -> Presence:
-        """Return the rows of matrices with equally many columns, one after another; what is not zero becomes one."""
-        lengths = np.concatenate([np.diff(part.indptr) for part in parts])
-        starts = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
-        return Presence(np.concatenate([part.indices for part in parts]), starts, parts[0].shape[1])
+    def of(matrix: sparse.csr_matrix) -> Presence:
+        """Return where a matrix is not zero."""
+        matrix.eliminate_zeros()
+        return Presence(matrix.indices.astype(np.int32), matrix.indptr.astype(np.int64), matrix.shape[1])
+
+    @staticmethod
+    def stack(parts: Sequence[Presence]) -> Presence:
+        """Return the rows of matrices with equally many columns, one after another."""
+        lengths = np.concatenate([np.diff(part.starts) for part in parts])
+        starts = np.concatenate([[0], np.cumsum(lengths)])
+        return Presence(np.concatenate([part.indices for part in parts]), starts, parts[0].width)
 
     def __len__(self) -> int:
         return len(self.starts) - 1
@@ -72,11 +79,15 @@ class Presence:
         lengths = np.diff(self.starts)[rows]
         starts = np.concatenate([[0], np.cumsum(lengths)])
         indices = np.empty(starts[-1], dtype=np.int32)
-        for first in range(0, len(rows), 4096):  # in pieces: the positions of all entries would need 8 bytes each
-            some = slice(first, first + 4096)
+        for first in range(0, len(rows), TAKEN_ROWS):
+            some = slice(first, first + TAKEN_ROWS)
             places = ranges(self.starts[rows[some]], lengths[some])
             indices[starts[first] : starts[first] + len(places)] = self.indices[places]
         return Presence(indices, starts, self.width)
+
+    def renumbered(self, numbers: NDArray[np.int32], width: int) -> Presence:
+        """Return the same rows with the number `numbers[column]` for each column; there are `width` numbers."""
+        return Presence(numbers[self.indices], self.starts, width)
 
     def matrix(self) -> sparse.csr_matrix:
         """Return the float64 CSR matrix."""
@@ -87,7 +98,7 @@ class Presence:
         """The matrix in blocks of rows that share their values."""
         edges = np.searchsorted(self.starts, np.arange(0, self.starts[-1], BLOCK_SIZE))
         edges = np.unique([*edges, 0, len(self)])
-        ones = np.ones(max(np.diff(self.starts[edges]), default=0))
+        ones = _ones(max(2 * BLOCK_SIZE, int(np.diff(self.starts[edges]).max(initial=0))))
         blocks = []
         for first, last in pairwise(edges.tolist()):
             begin, end = self.starts[first], self.starts[last]
@@ -95,6 +106,11 @@ class Presence:
             parts = ones[: end - begin], self.indices[begin:end], pointers
             blocks.append((slice(first, last), sparse.csr_matrix(parts, shape=(last - first, self.width), copy=False)))
         return blocks
+
+
+@lru_cache(maxsize=1)
+def _ones(size: int) -> Floats:
+    return np.ones(size)
 
 
 def _in_threads(work: Callable[..., Floats], blocks: Sequence[Block]) -> Iterator[Floats]:

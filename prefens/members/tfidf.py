@@ -179,11 +179,14 @@ class NgramFeatures:
         Of each n-gram.
     dense : float64 array, shape (n, c)
         The columns after those of the n-grams.
+    rows : int64 array, shape (n,), or slice
+        The n rows of the parts that these are: some rows of large features are no copy.
     """
 
     parts: tuple[tuple[float, Presence], ...]
     scale: Floats
     dense: Floats
+    rows: NDArray[np.int64] | slice = field(default_factory=lambda: slice(None))
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -197,16 +200,16 @@ class NgramFeatures:
         scaled = self.scale * weights[: len(self.scale)]
         products: Floats = self.dense @ weights[len(self.scale) :]
         for multiple, part in self.parts:
-            products += multiple * part.sums(scaled)
+            products += multiple * part.sums(scaled)[self.rows]
         return products
 
     def __getitem__(self, rows: NDArray[np.int64]) -> NgramFeatures:
-        parts = tuple((multiple, part.take(rows)) for multiple, part in self.parts)
-        return NgramFeatures(parts, self.scale, self.dense[rows])
+        places = np.arange(len(self.parts[0][1]))[self.rows]
+        return NgramFeatures(self.parts, self.scale, self.dense[rows], places[rows])
 
     def matrix(self) -> sparse.csr_matrix:
         """Return the features as a CSR matrix."""
-        total = sum(multiple * part.matrix() for multiple, part in self.parts)
+        total = sum(multiple * part.matrix() for multiple, part in self.parts)[self.rows]
         return sparse.hstack([total @ sparse.diags(self.scale), sparse.csr_matrix(self.dense)], format="csr")
 
 
@@ -223,7 +226,9 @@ class TransposedFeatures:
     features: NgramFeatures
 
     def __matmul__(self, values: Floats) -> Floats:
-        totals = sum(part.totals(multiple * values) for multiple, part in self.features.parts)
+        everywhere = np.zeros(len(self.features.parts[0][1]))
+        everywhere[self.features.rows] = values  # each row is there at most once
+        totals = sum(part.totals(multiple * everywhere) for multiple, part in self.features.parts)
         return np.concatenate([self.features.scale * totals, self.features.dense.T @ values])
 
 

@@ -106,7 +106,4 @@ class WordLlamaMember(Member):
 
 def _blocks(features: dict[str, Any], weights: dict[str, float], rows: Any) -> list[Block]:
     """Return the features of some rows; the values of a vector keep their proportions."""
-    return [
-        Block(features[name][rows].astype(np.float64), weight, joint=name != "scalars")
-        for name, weight in weights.items()
-    ]
+    return [Block(features[name][rows], weight, joint=name != "scalars") for name, weight in weights.items()]

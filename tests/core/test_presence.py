@@ -17,7 +17,7 @@ def test_products_are_those_of_the_matrix(
     monkeypatch.setattr(presence, "thread_count", lambda: threads)
     dense = (generator.random((30, 12)) < 0.3) * 1.0
     dense[[0, 7, 29]] = 0.0
-    whole = Presence.stack([sparse.csr_matrix(dense[:11] * 3), sparse.csr_matrix(dense[11:])])
+    whole = Presence.stack([Presence.of(sparse.csr_matrix(part)) for part in (dense[:11] * 3, dense[11:])])
     for rows in (np.arange(30), np.array([7, 5, 5, 29, 0]), np.arange(0)):
         part, expected = whole.take(rows), dense[rows]
         weights, values = generator.normal(size=12), generator.normal(size=len(rows))
@@ -29,7 +29,7 @@ def test_products_are_those_of_the_matrix(
 
 def test_bits_do_not_depend_on_threads(generator: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(presence, "BLOCK_SIZE", 50)
-    whole = Presence.stack([sparse.random(60, 9, 0.5, format="csr", rng=generator)])
+    whole = Presence.of(sparse.random(60, 9, 0.5, format="csr", rng=generator))
     values, results = generator.normal(size=60), []
     for threads in (1, 3):
         monkeypatch.setattr(presence, "thread_count", lambda threads=threads: threads)

@@ -12,7 +12,7 @@ from tests.helpers.examples import make_pairs
 
 
 def test_features_multiply_as_their_matrix(generator: np.random.Generator) -> None:
-    a, b = (Presence.stack([sparse.random(20, 8, 0.4, format="csr", rng=generator)]) for _ in range(2))
+    a, b = (Presence.of(sparse.random(20, 8, 0.4, format="csr", rng=generator)) for _ in range(2))
     features = NgramFeatures(((1.0, a), (-2.0, b)), generator.normal(size=8), generator.normal(size=(20, 3)))
     rows = np.array([3, 19, 4])
     for some, matrix in ((features, features.matrix()), (features[rows], features.matrix()[rows])):

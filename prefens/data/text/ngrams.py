@@ -20,7 +20,7 @@ CHUNK_PAIRS = 1000  # in a piece of parallel work
 TOKEN = re.compile(r"\w+|[^\w\s]|\n")  # words, punctuation and line breaks: how a response looks counts too
 MULTIPLIERS = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9)  # of the hash, as in splitmix64
 
-Sets = dict[str, sparse.csr_matrix]
+Sets = dict[str, Presence]
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,16 +75,14 @@ def ngram_sets(pairs: Pairs, words: tuple[int, int], characters: tuple[int, int]
         for name in ("prompt", "only_a", "only_b", "both"):
             seen[part[name].indices] = True
     columns, places = np.flatnonzero(seen), (np.cumsum(seen) - 1).astype(np.int32)
-    sets = []
-    for name in list(parts[0]):
-        matrices = [part.pop(name) for part in parts]  # what is stacked is freed
-        stacked = Presence.stack(matrices)
-        sets.append(Presence(places[stacked.indices], stacked.starts, len(columns)))
+    sets = [
+        Presence.stack([part.pop(name).renumbered(places, len(columns)) for part in parts]) for name in list(parts[0])
+    ]
     return NgramSets(columns, *sets)
 
 
 def chunk_ngrams(chunk: Sequence[Pairs], words: tuple[int, int], characters: tuple[int, int], bits: int) -> Sets:
-    """Return the sets of the pairs that are the only element of `chunk`: CSR, shape (n, 2 * 2^bits), by name."""
+    """Return the sets of the pairs that are the only element of `chunk`, 2 * 2^bits columns wide, by name."""
     (pairs,) = chunk
     columns = (pairs.prompt, pairs.response_a, pairs.response_b)
     texts = [joined(turns).lower() for column in columns for turns in column]
@@ -94,7 +92,8 @@ def chunk_ngrams(chunk: Sequence[Pairs], words: tuple[int, int], characters: tup
     both, difference = a.multiply(b).tocsr(), a - b
     only_a, only_b = (difference > 0).astype(np.int8), (difference < 0).astype(np.int8)
     sets = {"prompt": prompt, "only_a": only_a, "only_b": only_b, "both": both}
-    return sets | {f"prompt_{name}": sets[name].multiply(prompt).tocsr() for name in ("only_a", "only_b", "both")}
+    sets |= {f"prompt_{name}": sets[name].multiply(prompt).tocsr() for name in ("only_a", "only_b", "both")}
+    return {name: Presence.of(matrix) for name, matrix in sets.items()}
 
 
 def word_ngrams(texts: Sequence[str], sizes: tuple[int, int], bits: int) -> sparse.csr_matrix:
