@@ -62,6 +62,10 @@ class BackboneRef:
         reference = read_typed(path, cls, "the reference of a stored model to its backbone", DO)
         if not re.fullmatch("[0-9a-f]{64}", reference.fingerprint):  # it is a part of a folder's name
             raise refusal(path, f"fingerprint is {reference.fingerprint:.80}", "64 hex digits")
+        if not reference.name or reference.path == "":  # which would be the working directory
+            raise refusal(
+                path, f"name is {reference.name!r:.80}, path is {reference.path!r:.80}", "a name, and a path or null"
+            )
         return reference
 
     def find(self, backbones: Path | None) -> Path:
