@@ -39,7 +39,7 @@ def composed(*overrides: str, name: str = "train") -> TrainConfig:
 
 
 def test_the_promised_backbones_exist() -> None:
-    assert {*HUB, "minilm-l6", "tfidf", "style", "textcnn"} <= {*BACKBONES}
+    assert {*HUB, "minilm-l6", "wordllama", "tfidf", "style", "textcnn"} <= {*BACKBONES}
     for name, hub in HUB.items():
         assert composed(f"backbone={name}").backbone.name == hub
 
