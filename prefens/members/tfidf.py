@@ -118,7 +118,7 @@ class TfidfMember(Member):
         self._model.save(directory / "model.safetensors")
 
     @classmethod
-    def load(cls, directory: Path, backbones: Path | None = None) -> Self:
+    def load(cls, directory: Path, backbones: Sequence[Path] = ()) -> Self:
         member = load_settings(cls, directory)
         n_ngrams, path = 2 * 2**member.bits, directory / "ngrams.safetensors"
         tensors = read_arrays(path, {"idf": (np.float32, (n_ngrams,)), "norms": (np.float64, (2,))})

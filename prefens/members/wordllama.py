@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -51,7 +52,10 @@ class WordLlamaMember(Member):
         check_strengths(self.strengths)
         self._scaling: PairScaling | None = None
         self._model: SymmetricLogistic | None = None
-        self._backbones: Path | None = None
+        self._backbones: Sequence[Path] = ()
+
+    def use_backbones(self, folders: Sequence[Path]) -> None:
+        self._backbones = folders
 
     def identity(self) -> dict[str, Any]:
         """Return the digests of weights and tokenizer, which they are checked against before use."""
@@ -76,7 +80,7 @@ class WordLlamaMember(Member):
         self._model.save(directory / "model.safetensors")
 
     @classmethod
-    def load(cls, directory: Path, backbones: Path | None = None) -> Self:
+    def load(cls, directory: Path, backbones: Sequence[Path] = ()) -> Self:
         member = load_settings(cls, directory)
         member._backbones = backbones
         member._scaling = PairScaling.load(directory / "scaling.safetensors", N_ODD, N_EVEN)
@@ -84,7 +88,7 @@ class WordLlamaMember(Member):
         return member
 
     @classmethod
-    def required_backbones(cls, directory: Path, backbones: Path | None = None) -> dict[str, Path]:
+    def required_backbones(cls, directory: Path, backbones: Sequence[Path] = ()) -> dict[str, Path]:
         return {f"wordllama/{path.parent.name}": path.parent for path in find_wordllama(backbones)}
 
     def _features(self, pairs: Pairs) -> tuple[list[Block], list[Block]]:

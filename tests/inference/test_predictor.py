@@ -35,7 +35,7 @@ def voted(*weights: float) -> Blender:
 
 def predictor_of(split: SplitStore, weights: dict[str, float]) -> Predictor:
     blender = voted(*weights.values())
-    return Predictor(split, "soft_vote", [*weights], blender, split.folds.k, np.full(3, 1 / 3), split.path / "none")
+    return Predictor(split, "soft_vote", [*weights], blender, split.folds.k, np.full(3, 1 / 3), ())
 
 
 @pytest.fixture
