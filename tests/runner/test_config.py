@@ -47,7 +47,7 @@ def composed(*overrides: str, name: str = "train") -> TrainConfig:
 
 
 def test_the_promised_backbones_exist() -> None:
-    assert {*HUB, *CAUSAL, "minilm-l6", "tfidf", "style", "textcnn"} <= {*BACKBONES}
+    assert {*HUB, *CAUSAL, "minilm-l6", "wordllama", "tfidf", "style", "textcnn"} <= {*BACKBONES}
     for name, hub in (HUB | CAUSAL).items():
         assert composed(f"backbone={name}").backbone.name == hub
 
