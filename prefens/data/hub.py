@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from prefens.core.errors import DataError
-from prefens.data.load import LABEL, MODEL, TEXT, LoadedPairs, check_file
+from prefens.data.loaded import LoadedPairs
 from prefens.data.raw.table import from_arrow
+from prefens.data.readers.formats import Choice
 
 
-def load_hub(name: str, split: str, revision: str | None, labelled: bool, strict: bool) -> LoadedPairs:
+def load_hub(
+    name: str,
+    split: str,
+    revision: str | None,
+    labelled: bool,
+    strict: bool,
+    format_name: str | None = None,
+    renamed: Mapping[str, str] = MappingProxyType({}),
+) -> LoadedPairs:
     """Load one split of a data set of the hub.
 
     Parameters
@@ -18,7 +30,7 @@ def load_hub(name: str, split: str, revision: str | None, labelled: bool, strict
         The name of the split.
     revision : str or None
         The commit or branch of the data set; None for the latest.
-    labelled, strict : bool
+    labelled, strict, format_name, renamed : bool, bool, str or None, and mapping of str to str
         As in `load_pairs`.
 
     Raises
@@ -40,12 +52,5 @@ def load_hub(name: str, split: str, revision: str | None, labelled: bool, strict
             "a data set of the Hugging Face hub, or a local folder of CSV or parquet files",
             "check the name and the connection, or download the file and use data=csv data.path=FILE",
         ) from error
-    columns = ("id", *TEXT, *(LABEL + MODEL if labelled else ()))
-    missing = [column for column in columns if column not in (*table.column_names, *MODEL)]
-    if missing:
-        raise DataError(
-            f"data set {name!r}: no column {', '.join(missing)} (columns: {', '.join(table.column_names)})",
-            f"columns {', '.join(columns)}",
-            "choose a data set in the competition's format",
-        )
-    return check_file(from_arrow(name, table, columns, table.column_names), labelled, strict)
+    choice = Choice(labelled, format_name, renamed)
+    return choice.read(from_arrow(name, table, choice(table.column_names), table.column_names), strict)

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from prefens.core.errors import ConfigError
-from prefens.data.load import LoadedPairs, load_pairs
+from prefens.data.load import load_pairs
+from prefens.data.loaded import LoadedPairs
 
 log = logging.getLogger(__name__)
 
@@ -48,8 +49,36 @@ def paths(setting: str, value: Any) -> list[str]:
 
 
 @dataclass
-class FileSource(Source):
-    """A file in the competition's format, of any type that `read_raw` reads.
+class VoteSource(Source):
+    """Data of any format.
+
+    Attributes
+    ----------
+    format : str or None
+        One of `FORMATS`; None for the one that the columns fit.
+    columns : dict of str to str, or None
+        From the names of columns that the format has to those of the data.
+    """
+
+    format: str | None = None
+    columns: Any = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.columns = names_of("data.columns", self.columns)
+
+
+def names_of(setting: str, value: Any) -> dict[str, str]:
+    """Return a setting that is null or a mapping of names as a mapping; ConfigError for anything else."""
+    items = {} if value is None else value
+    if not isinstance(items, dict) or not all(isinstance(item, str) for pair in items.items() for item in pair):
+        raise ConfigError(f"{setting}={value}", f"'{setting}={{prompt: question, ...}}'", f"correct {setting}")
+    return dict(items)
+
+
+@dataclass
+class FileSource(VoteSource):
+    """A file of any type that `read_raw` reads.
 
     Attributes
     ----------
@@ -62,7 +91,8 @@ class FileSource(Source):
     def load(self, labelled: bool = True) -> LoadedPairs:
         if not self.path:
             raise ConfigError("data.path is not set", "the path of a file", "add data.path=FILE")
-        return load_pairs(Path(self.path), labelled, strict=labelled or self.strict)
+        strict = labelled or self.strict
+        return load_pairs(Path(self.path), labelled, strict, self.format, self.columns)
 
 
 @dataclass
@@ -95,8 +125,8 @@ class SyntheticSource(Source):
 
 
 @dataclass
-class HubSource(Source):
-    """A Hugging Face data set with the competition's columns, or a local folder of such files.
+class HubSource(VoteSource):
+    """A Hugging Face data set, or a local folder of files.
 
     Attributes
     ----------
@@ -111,4 +141,5 @@ class HubSource(Source):
     def load(self, labelled: bool = True) -> LoadedPairs:
         from prefens.data.hub import load_hub
 
-        return load_hub(self.name, self.split, self.revision, labelled, strict=labelled or self.strict)
+        strict = labelled or self.strict
+        return load_hub(self.name, self.split, self.revision, labelled, strict, self.format, self.columns)
