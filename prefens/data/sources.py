@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from prefens.core.errors import ConfigError
+from prefens.core.types import Pairs
 from prefens.data.load import load_pairs
 from prefens.data.loaded import LoadedPairs
+from prefens.data.merge import merge, source_names
+from prefens.data.raw.names import stem
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +44,10 @@ class Source(ABC):
     def load(self, labelled: bool = True) -> LoadedPairs:
         """Return all pairs; `labelled` and errors as in `load_pairs`."""
 
+    def load_extra(self) -> list[Pairs]:
+        """Return the pairs of each extra file."""
+        return [load_pairs(Path(path)).pairs for path in self.extra]
+
 
 def paths(setting: str, value: Any) -> list[str]:
     """Return a setting that is null, one path or a list of paths as a list; ConfigError for anything else."""
@@ -46,6 +55,13 @@ def paths(setting: str, value: Any) -> list[str]:
     if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
         raise ConfigError(f"{setting}={value}", f"{setting}=FILE or '{setting}=[FILE,FILE]'", f"correct {setting}")
     return list(items)
+
+
+class BothBad(Enum):
+    """What ties of two bad responses are: ties as others, or left out."""
+
+    tie = "tie"
+    drop = "drop"
 
 
 @dataclass
@@ -56,43 +72,70 @@ class VoteSource(Source):
     ----------
     format : str or None
         One of `FORMATS`; None for the one that the columns fit.
-    columns : dict of str to str, or None
-        From the names of columns that the format has to those of the data.
+    columns : mapping, or None
+        From the names of columns that the format has to those of the data; or such a mapping by the name of a source.
+    both_bad : BothBad
+        What ties of two bad responses are.
     """
 
     format: str | None = None
     columns: Any = None
+    both_bad: BothBad = BothBad.tie
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.columns = names_of("data.columns", self.columns)
+        own = self.columns.values() if isinstance(self.columns, dict) else ()
+        self._by_source = any(isinstance(each, dict) for each in own)
+        for columns in own if self._by_source else [self.columns]:
+            _check_names(columns, self.columns)
+
+    def load_extra(self) -> list[Pairs]:
+        return [self._load_files("data.extra", [path], labelled=True).pairs for path in self.extra]
+
+    def renamed(self, name: str) -> dict[str, str]:
+        """Return the names of a source's columns by those of the format."""
+        columns = self.columns or {}
+        return dict(columns.get(name, {}) if self._by_source else columns)
+
+    def _load_files(self, setting: str, files: Sequence[str], labelled: bool) -> LoadedPairs:
+        """Return the pairs of files, which go by their stems, in the order of the names."""
+        if not files:
+            raise ConfigError(f"{setting} is not set", "the path of a file", f"add {setting}=FILE")
+        named = zip(source_names([stem(Path(path)) for path in files]), files, strict=True)
+        strict = labelled or self.strict
+        parts = [
+            (name, load_pairs(Path(path), labelled, strict, self.format, self.renamed(name)))
+            for name, path in sorted(named)
+        ]
+        return merge(parts, self.both_bad is BothBad.drop)
 
 
-def names_of(setting: str, value: Any) -> dict[str, str]:
-    """Return a setting that is null or a mapping of names as a mapping; ConfigError for anything else."""
-    items = {} if value is None else value
-    if not isinstance(items, dict) or not all(isinstance(item, str) for pair in items.items() for item in pair):
-        raise ConfigError(f"{setting}={value}", f"'{setting}={{prompt: question, ...}}'", f"correct {setting}")
-    return dict(items)
+def _check_names(value: Any, setting: Any) -> None:
+    if value is not None and not (
+        isinstance(value, dict) and all(isinstance(item, str) for pair in value.items() for item in pair)
+    ):
+        came, expected = f"data.columns={setting}", "'data.columns={prompt: question, ...}', or {source: {...}}"
+        raise ConfigError(came, expected, "correct data.columns")
 
 
 @dataclass
 class FileSource(VoteSource):
-    """A file of any type that `read_raw` reads.
+    """Files of any type that `read_raw` reads, each a source that goes by its stem.
 
     Attributes
     ----------
-    path : str or None
-        The file; None is refused when it is loaded.
+    path : str, list of str, or None
+        The files; none are refused when they are loaded.
     """
 
-    path: str | None = None
+    path: Any = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.path = paths("data.path", self.path)
 
     def load(self, labelled: bool = True) -> LoadedPairs:
-        if not self.path:
-            raise ConfigError("data.path is not set", "the path of a file", "add data.path=FILE")
-        strict = labelled or self.strict
-        return load_pairs(Path(self.path), labelled, strict, self.format, self.columns)
+        return self._load_files("data.path", self.path, labelled)
 
 
 @dataclass
@@ -141,5 +184,7 @@ class HubSource(VoteSource):
     def load(self, labelled: bool = True) -> LoadedPairs:
         from prefens.data.hub import load_hub
 
-        strict = labelled or self.strict
-        return load_hub(self.name, self.split, self.revision, labelled, strict, self.format, self.columns)
+        name, strict = self.name.rstrip("/").rpartition("/")[2], labelled or self.strict
+        columns = self.renamed(name)
+        loaded = load_hub(self.name, self.split, self.revision, labelled, strict, self.format, columns)
+        return merge([(name, loaded)], self.both_bad is BothBad.drop)

@@ -101,7 +101,9 @@ class Choice:
             raise DataError(f"{table.name}: no rows", "at least one row", "check that the file is the right one")
         columns = ", ".join(table.columns)
         log.info("%s: format %s (%s), by its columns %s", table.name, name, FORMATS[name].words, columns)
-        return FORMATS[name].read(table, self.labelled, strict)
+        loaded = FORMATS[name].read(table, self.labelled, strict)
+        loaded.format = name
+        return loaded
 
     def _shown(self, header: Sequence[str]) -> list[str]:
         """Return names of columns as formats have them; a column whose name another one takes has none."""
