@@ -41,8 +41,11 @@ class Source(ABC):
         self.extra = paths("data.extra", self.extra)
 
     @abstractmethod
-    def load(self, labelled: bool = True) -> LoadedPairs:
-        """Return all pairs; `labelled` and errors as in `load_pairs`."""
+    def load(self, labelled: bool = True, lenient: bool = False) -> LoadedPairs:
+        """Return all pairs; `labelled` and errors as in `load_pairs`.
+
+        Malformed labelled rows are refused, and test rows where `strict`; with `lenient`, both only where `strict`.
+        """
 
     def load_extra(self) -> list[Pairs]:
         """Return the pairs of each extra file."""
@@ -90,19 +93,22 @@ class VoteSource(Source):
             _check_names(columns, self.columns)
 
     def load_extra(self) -> list[Pairs]:
-        return [self._load_files("data.extra", [path], labelled=True).pairs for path in self.extra]
+        return [self._load_files("data.extra", [path], True, strict=True).pairs for path in self.extra]
+
+    def is_strict(self, labelled: bool, lenient: bool) -> bool:
+        """Whether malformed rows are refused."""
+        return self.strict or (labelled and not lenient)
 
     def renamed(self, name: str) -> dict[str, str]:
         """Return the names of a source's columns by those of the format."""
         columns = self.columns or {}
         return dict(columns.get(name, {}) if self._by_source else columns)
 
-    def _load_files(self, setting: str, files: Sequence[str], labelled: bool) -> LoadedPairs:
+    def _load_files(self, setting: str, files: Sequence[str], labelled: bool, strict: bool) -> LoadedPairs:
         """Return the pairs of files, which go by their stems, in the order of the names."""
         if not files:
             raise ConfigError(f"{setting} is not set", "the path of a file", f"add {setting}=FILE")
         named = zip(source_names([stem(Path(path)) for path in files]), files, strict=True)
-        strict = labelled or self.strict
         parts = [
             (name, load_pairs(Path(path), labelled, strict, self.format, self.renamed(name)))
             for name, path in sorted(named)
@@ -134,8 +140,8 @@ class FileSource(VoteSource):
         super().__post_init__()
         self.path = paths("data.path", self.path)
 
-    def load(self, labelled: bool = True) -> LoadedPairs:
-        return self._load_files("data.path", self.path, labelled)
+    def load(self, labelled: bool = True, lenient: bool = False) -> LoadedPairs:
+        return self._load_files("data.path", self.path, labelled, self.is_strict(labelled, lenient))
 
 
 @dataclass
@@ -158,7 +164,7 @@ class SyntheticSource(Source):
     position: float = 0.15
     tie: float = 1.4
 
-    def load(self, labelled: bool = True) -> LoadedPairs:
+    def load(self, labelled: bool = True, lenient: bool = False) -> LoadedPairs:
         from prefens.data.synthetic.generator import Effects, floors, generate
 
         pairs = generate(self.rows, self.seed, Effects(self.verbosity, self.position, self.tie))
@@ -181,10 +187,10 @@ class HubSource(VoteSource):
     split: str = "train"
     revision: str | None = None
 
-    def load(self, labelled: bool = True) -> LoadedPairs:
+    def load(self, labelled: bool = True, lenient: bool = False) -> LoadedPairs:
         from prefens.data.hub import load_hub
 
-        name, strict = self.name.rstrip("/").rpartition("/")[2], labelled or self.strict
+        name, strict = self.name.rstrip("/").rpartition("/")[2], self.is_strict(labelled, lenient)
         columns = self.renamed(name)
         loaded = load_hub(self.name, self.split, self.revision, labelled, strict, self.format, columns)
         return merge([(name, loaded)], self.both_bad is BothBad.drop)
