@@ -25,12 +25,15 @@ class LabelledData:
         What else the data says of the pairs, as in `LoadedPairs`.
     sources : sequence of SourceRecord
         Where they are from.
+    extra : sequence of Pairs
+        Pairs that are only trained on.
     """
 
     pairs: Pairs
     repaired: Mapping[str, int] = field(default_factory=dict)
     facts: Mapping[str, Strings] = field(default_factory=dict)
     sources: Sequence[SourceRecord] = ()
+    extra: Sequence[Pairs] = ()
 
 
 @dataclass(frozen=True, eq=False)
