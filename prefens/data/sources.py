@@ -179,17 +179,19 @@ class HubSource(VoteSource):
 
     Attributes
     ----------
-    name, split, revision : str, str, and str or None
+    name, split, revision : str or None, str, and str or None
         As in `load_hub`.
     """
 
-    name: str = "lmarena-ai/arena-human-preference-55k"
+    name: str | None = None
     split: str = "train"
     revision: str | None = None
 
     def load(self, labelled: bool = True, lenient: bool = False) -> LoadedPairs:
         from prefens.data.hub import load_hub
 
+        if not self.name:
+            raise ConfigError("data.name is not set", "OWNER/NAME on the hub, or a folder", "add data.name=OWNER/NAME")
         name, strict = self.name.rstrip("/").rpartition("/")[2], self.is_strict(labelled, lenient)
         columns = self.renamed(name)
         loaded = load_hub(self.name, self.split, self.revision, labelled, strict, self.format, columns)
