@@ -101,4 +101,4 @@ def turns_of(messages: Sequence[Message]) -> tuple[Turns, Turns]:
 
 
 def _join(turns: Iterable[Sequence[str]]) -> Turns:
-    return tuple(TURN_SEPARATOR.join(filter(None, texts)) for texts in turns)
+    return tuple([TURN_SEPARATOR.join(filter(None, texts)) if len(texts) != 1 else texts[0] for texts in turns])

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +13,7 @@ from numpy.typing import NDArray
 from prefens.core.errors import DataError
 from prefens.core.types import Floats, Pairs, Strings
 from prefens.data.cells import flag, read_ids, refusal, shown
+from prefens.data.garbage import no_garbage_collection
 from prefens.data.loaded import LABEL, MODEL, TEXT, LoadedPairs
 from prefens.data.raw.json_text import quick_loads, replace_surrogates
 from prefens.data.raw.table import RawTable
@@ -46,7 +45,7 @@ def read_some(table: RawTable, labelled: bool, strict: bool) -> LoadedPairs:
     """Return the pairs of raw columns, maybe none; parameters and errors as in `load_pairs`."""
     problems, repaired = dict(table.broken), dict(table.repaired)
     ids = read_ids(table, problems)
-    with _no_garbage_collection():
+    with no_garbage_collection():
         texts = {name: _turns(table, name, problems, repaired) for name in TEXT}
     _match_turns(texts, problems, repaired)
     label = read_one_hot(table, problems) if labelled else None
@@ -128,15 +127,3 @@ def read_one_hot(table: RawTable, problems: dict[int, str]) -> NDArray[np.int8]:
         values = ", ".join(f"{name}={column[row]!r}" for name, column in zip(LABEL, cells, strict=True))
         problems.setdefault(int(row), f"label {values}, expected one 1 and two 0")
     return np.where(one_hot, np.nan_to_num(numbers).argmax(axis=0), 0).astype(np.int8)
-
-
-@contextmanager
-def _no_garbage_collection() -> Iterator[None]:
-    """Pause the garbage collector: scanning 10^5 new tuples again and again doubles the time, and none is garbage."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()

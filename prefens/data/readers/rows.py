@@ -15,6 +15,7 @@ import numpy as np
 from prefens.core.hashing import digest
 from prefens.core.types import SWAP, Pairs, Strings
 from prefens.data.cells import read_identifiers, read_ids, refusal
+from prefens.data.garbage import no_garbage_collection
 from prefens.data.loaded import MODEL, TEXT, LoadedPairs
 from prefens.data.raw.table import RawTable
 from prefens.data.readers.json_cells import unpack
@@ -60,6 +61,7 @@ class Vote:
 ReadVotes = Callable[[Cells, bool, Counter[str]], list[Vote]]  # from a row's cells, whether labelled, counts of repairs
 
 
+@no_garbage_collection()
 def read_rows(read: ReadVotes, table: RawTable, labelled: bool, strict: bool, expected: str) -> LoadedPairs:
     """Return the pairs of a table: one reader's `read` for each row, then ids and sides.
 
