@@ -40,8 +40,8 @@ def blend_members(settings: BlendConfig) -> app.Rows:
     inputs = load_blend_inputs(sources)
     alarms: list[str] = []
     if inputs.split is not None and inputs.pairs is not None:
-        models = inputs.split, inputs.stored
-        alarms = [*check_predictions(*models, inputs.pairs, settings.recheck, root / "backbones")]
+        folders = config.backbone_folders(settings.backbones, root / "backbones")
+        alarms = [*check_predictions(inputs.split, inputs.stored, inputs.pairs, settings.recheck, folders)]
     if any(blender.wants_features for blender in blenders):
         inputs = with_features(inputs)
     blend = make_blend(inputs, blenders, calibrations, settings.resamples).with_alarms(alarms)

@@ -21,7 +21,8 @@ def kaggle(settings: KaggleConfig) -> app.Rows:
 
     root = Path(config.build(settings.tracking, Tracking).root)
     split = OOFStore(root).select(settings.data_digest, settings.fold_digest)
-    bundle = make_bundle(split, settings.method, settings.packages, Path(settings.out))
+    folders = config.backbone_folders(settings.backbones)
+    bundle = make_bundle(split, settings.method, settings.packages, Path(settings.out), folders)
     show(bundle_table(bundle, settings.out))
     return [bundle]
 

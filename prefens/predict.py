@@ -25,8 +25,7 @@ def predict(settings: PredictConfig) -> app.Rows:
     from prefens.runner.console import prediction_table, show
 
     prediction = _predict_files(settings) if settings.members or settings.blend else _predict_pairs(settings)
-    out = Path(settings.out)
-    path = write_submission(out / "submission.csv", prediction.ids, prediction.probabilities)
+    path = write_submission((out := Path(settings.out)) / "submission.csv", prediction.ids, prediction.probabilities)
     write_json(out / "predict.json", prediction.as_dict(path))
     show(prediction_table(prediction, path))
     return [prediction.as_dict(path)]
@@ -38,8 +37,9 @@ def _predict_pairs(settings: PredictConfig) -> Prediction:
     from prefens.runner.results import MalformedRow, Prediction
 
     source: Source = config.build(settings.data)
-    tracking = config.build(settings.tracking, Tracking)
-    predictor = find_predictor(tracking, settings.model, settings.method, settings.data_digest, settings.fold_digest)
+    tracking, folders = config.build(settings.tracking, Tracking), config.backbone_folders(settings.backbones)
+    digests = settings.data_digest, settings.fold_digest
+    predictor = find_predictor(tracking, settings.model, settings.method, *digests, folders)
     loaded = source.load(labelled=False)
     probabilities = predictor.predict_rows(loaded)
     malformed = [MalformedRow(row + 1, loaded.ids[row], problem) for row, problem in loaded.problems.items()]

@@ -31,22 +31,22 @@ def report(settings: ReportConfig) -> app.Rows:
 
     if settings.only not in (None, "data"):
         raise ConfigError(f"only={settings.only}", "data, or null for all sections", "correct only=")
-    tracking, source = config.build(settings.tracking, Tracking), data_source(settings.data)
-    root = Path(tracking.root)
-    data, backbones = None if source is None else load_data(source), root / "backbones"
+    tracking = config.build(settings.tracking, Tracking)
+    root, source = Path(tracking.root), data_source(settings.data)
+    folders = config.backbone_folders(settings.backbones, root / "backbones")
+    data = None if source is None else load_data(source)
     if settings.only == "data":
         if data is None:
             raise ConfigError("only=data without data.path", "the pairs to look at", "add data.path=train.csv")
-        content = data_report(data, backbones)
+        content = data_report(data, folders)
     else:
-        store = OOFStore(root)
-        chosen = settings.blend or store.select(settings.data_digest, settings.fold_digest).find_blend()
-        blend = read_blend(Path(chosen))
+        store, digests = OOFStore(root), (settings.data_digest, settings.fold_digest)
+        blend = read_blend(Path(settings.blend or store.select(*digests).find_blend()))
         check_data(blend.folds, None if data is None else data_digest(data.pairs))
         split = store.find(blend.folds)
         specs, runs = load_fold_runs(blend, split)
-        gaps = swap_gaps(split, specs, data.pairs, settings.swaps, backbones) if split and data else {}
-        content = blend_report(blend, data, runs, gaps, backbones, settings.texts, settings.resamples)
+        gaps = swap_gaps(split, specs, data.pairs, settings.swaps, folders) if split and data else {}
+        content = blend_report(blend, data, runs, gaps, folders, settings.texts, settings.resamples)
     page, *others = files = write_report(content, Path(settings.out))
     with open_tracker(tracking) as tracker:
         run = tracker.attempt(lambda mlflow: mlflow.log_report(content.page.title, content.tags, files))

@@ -19,6 +19,7 @@ def main() -> None:
 def tune(settings: TuneConfig) -> app.Rows:
     """Run trials until enough are finished; write tune.json and print them, best first."""
     from prefens.core.files import write_json
+    from prefens.runner.backbone_check import check_backbones
     from prefens.runner.builders import load_corpus, member_spec, open_trainer
     from prefens.runner.console import show, trial_table
     from prefens.runner.search import Search, trial_row
@@ -44,6 +45,8 @@ def tune(settings: TuneConfig) -> app.Rows:
         (row,) = trainer.train_member(spec, make, [fold])
         return row.log_loss, int((folds.fold == fold).sum())
 
+    names = list(space.get("backbone.name", [])) or [settings.backbone.name]
+    check_backbones([config.with_fields(settings, {"backbone.name": name}) for name in names])
     with open_trainer(corpus, tracking) as trainer:
         trials = search.run(partial(fold_loss, trainer))
     rows = [trial_row(trial, trainer.split, spec_of(trial.params)) for trial in trials]

@@ -1,7 +1,9 @@
-"""The training benchmark is fair: its rivals take our optimizer steps."""
+"""The benchmark programs: the rivals of training take our optimizer steps, and what runs for hours runs when tiny."""
 
 import copy
 import importlib.util
+import json
+import subprocess
 import sys
 from argparse import Namespace
 from pathlib import Path
@@ -38,3 +40,16 @@ def test_the_trainer_takes_our_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(ours) == 4
     np.testing.assert_allclose(rival, ours, atol=2e-3)  # ours may be bf16
     assert program.measured(model, task, program.train_ours).padding == 0.0
+
+
+@pytest.mark.slow
+def test_the_laptop_benchmark_runs_each_of_its_steps(tmp_path: Path) -> None:
+    out = tmp_path / "laptop.json"
+    line = [sys.executable, PROGRAM.with_name("laptop.py"), "--tiny", "--out", out]
+    printed = subprocess.run(line, capture_output=True, text=True, check=True, cwd=tmp_path).stdout
+    figures = json.loads(out.read_text())
+    assert figures.pop("rows") == 80
+    assert {"read_csv", "load", "scikit-learn", "tfidf", "wordllama", "blend"} <= {*figures}
+    assert all(row["seconds"] > 0 and row["megabytes"] > 30 for row in figures.values())
+    assert all(0.3 < row["log_loss"] < 2.0 for row in figures.values() if "log_loss" in row)
+    assert "| tfidf |" in printed

@@ -96,9 +96,12 @@ def test_links_of_the_front_pages_lead_somewhere(name: str) -> None:
             assert anchor in {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
 
 
-def test_the_tests_that_the_page_on_security_names_exist() -> None:
-    page = (PROJECT / "docs" / "security.md").read_text("utf-8")
+@pytest.mark.parametrize("name", ["security", "failures"])
+def test_the_tests_that_a_page_names_exist(name: str) -> None:
+    page = (PROJECT / "docs" / f"{name}.md").read_text("utf-8")
+    rows = [line for line in page.splitlines() if re.match(r"\| (?!---|trusted|promise|what happens)", line)]
     names = re.findall(r"`(test_\w+)`", page)
     assert len(names) > 10
+    assert name != "failures" or all("`test_" in row for row in rows)
     code = "".join(path.read_text("utf-8") for path in (PROJECT / "tests").rglob("test_*.py"))
     assert [name for name in names if f"def {name}(" not in code] == []

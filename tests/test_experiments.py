@@ -43,17 +43,17 @@ def is_encoder(backbone: str) -> bool:
 def test_an_experiment_trains_and_its_members_blend(name: str, tmp_path: Path) -> None:
     small = ["data=synthetic", "data.rows=60", "folds.k=2", "training.epochs=1", f"text.max_length={LONGEST}"]
     stored = ["tracking=none", "tracking.root=runs"]
-    for backbone in backbones_of(EXPERIMENTS[name]):
-        path = []
-        if is_encoder(backbone):
-            assert backbone in FAMILY_OF, f"{name} trains {backbone}: give it a family in FAMILY_OF"
-            path = [f"backbone.path={make_tiny_encoder(FAMILY_OF[backbone], tmp_path / backbone)}"]
-        given = [f"experiment={name}", f"backbone={backbone}", *path, *small, *stored]
-        prefens("train", "-m", *given, cwd=tmp_path)
+    (tmp_path / "models").mkdir()
+    for backbone in filter(is_encoder, backbones_of(EXPERIMENTS[name])):
+        assert backbone in FAMILY_OF, f"{name} trains {backbone}: give it a family in FAMILY_OF"
+        make_tiny_encoder(FAMILY_OF[backbone], tmp_path / "models" / backbone)
+    prefens("train", "-m", f"experiment={name}", "backbones=models", *small, *stored, cwd=tmp_path)
     prefens("blend", "blender=soft_vote", *stored, cwd=tmp_path)
     blend = json.loads((tmp_path / "blend.json").read_text())
     seeds = str(EXPERIMENTS[name].get("hydra", {}).get("sweeper", {}).get("params", {}).get("seed", "0")).split(",")
     assert len(blend["members"]) == len(backbones_of(EXPERIMENTS[name])) * len(seeds)
     assert [method["method"] for method in blend["methods"]] == ["soft_vote"]
-    prefens("predict", "data=synthetic", "data.rows=10", "data.seed=1", "tracking.root=runs", cwd=tmp_path)
+    (tmp_path / "models").rename(tmp_path / "moved")
+    given = ["data=synthetic", "data.rows=10", "data.seed=1", "tracking.root=runs", "backbones=moved"]
+    prefens("predict", *given, cwd=tmp_path)
     assert [*pd.read_csv(tmp_path / "submission.csv").columns] == COLUMNS

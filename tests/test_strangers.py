@@ -11,6 +11,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -33,6 +34,7 @@ from prefens.members.style import StyleMember, StyleModel
 from prefens.members.training.checkpoint import Checkpoint
 from prefens.members.training.settings import TrainingSettings
 from prefens.runner.trainer import Trainer
+from prefens.store.integrity import MANIFEST, record_files, write_manifest
 from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import OOFStore
 from prefens.store.split_store import SplitStore
@@ -99,6 +101,17 @@ def edit(path: Path, change: Callable[[Any], Any]) -> None:
 def models(folder: Path) -> Iterator[Path]:
     """Yield the folders of all fold models, those in the saved model included."""
     yield from (path.parent for path in folder.rglob("settings.json"))
+
+
+def reseal(folder: Path) -> None:
+    """Record the files as they are now: a stranger's digests are right."""
+    for path in sorted(folder.rglob("run.json"), key=lambda path: "model" in path.parts):
+        recorded = set(json.loads(path.read_text())["files"])
+        files = {name: asdict(file) for name, file in record_files(path.parent).items() if name in recorded}
+        edit(path, lambda content, files=files: content | {"files": content["files"] | files})
+    for path in folder.rglob(MANIFEST):
+        path.unlink()
+        write_manifest(path.parent)
 
 
 def kinds_are_paths(folder: Path, canary: Path) -> None:
@@ -228,6 +241,7 @@ def check(folder: Path, commands: dict[str, list[str]]) -> None:
 def test_predicting_from_a_strangers_store_runs_nothing(folder: Path, spoil: Callable[[Path, Path], None]) -> None:
     model = split_of(folder).path / "model"
     spoil(folder, folder.parent / "ran")
+    reseal(folder)
     test = f"data.path={folder}/test.csv"
     check(folder, {"predict": [test], "predict model": [test, f"model={model}"]})
 
@@ -237,11 +251,13 @@ def test_predicting_from_a_strangers_store_runs_nothing(folder: Path, spoil: Cal
 def test_no_command_runs_what_a_strangers_store_holds(folder: Path, spoil: Callable[[Path, Path], None]) -> None:
     blend, train = split_of(folder).blend_path, f"data.path={folder}/train.csv"
     spoil(folder, folder.parent / "ran")
+    reseal(folder)
     check(
         folder,
         {"predict files": [f"blend={blend}", f"members={{a: {folder}/test.csv}}"], "status": [], "blend": [train]},
     )
     spoil(folder, folder.parent / "ran")  # the blend may have written a new one
+    reseal(folder)
     check(folder, {"report": [train], "kaggle": ["packages=[]"]})
     run("sync", folder.parent / "work")
     check(folder, {})
@@ -259,3 +275,14 @@ def test_a_checkpoint_is_data_alone(tmp_path: Path) -> None:
     state: Any = SimpleNamespace(load_state_dict=lambda _: None)
     assert not Checkpoint(path, "k", 1.0).restore(state)
     assert [each.name for each in tmp_path.iterdir()] == []  # it is deleted, and has run nothing
+
+
+def test_a_store_that_is_sealed_again_is_whole(folder: Path) -> None:
+    """The other tests get past the digests: a change that does no harm is read."""
+    split = split_of(folder)
+    for model in models(folder):
+        edit(model / "settings.json", lambda content: content | {"_target_": "evil.Payload"})
+    reseal(folder)
+    predictor = Predictor.load(split.path / "model" / "data")
+    assert Predictor.of_store(split, "best").predict_pairs(make_pairs(3)).shape == (3, 3)
+    assert predictor.predict_pairs(make_pairs(3)).shape == (3, 3)

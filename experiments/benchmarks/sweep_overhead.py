@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,7 +60,7 @@ class Idle(Member):
         (directory / "nothing").write_text("")
 
     @classmethod
-    def load(cls, directory: Path, backbones: Path | None = None) -> Idle:
+    def load(cls, directory: Path, backbones: Sequence[Path] = ()) -> Idle:
         return cls()
 
 

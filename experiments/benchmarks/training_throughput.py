@@ -125,7 +125,8 @@ def train_rival(model: PairModel, task: Task, bf16: bool) -> list[float]:
     with tempfile.TemporaryDirectory() as place:
         arguments = transformers.TrainingArguments(
             place, per_device_train_batch_size=settings.batch_pairs, max_steps=len(plan), bf16=bf16,
-            max_grad_norm=settings.clip, save_strategy="no", report_to="none", disable_tqdm=True, logging_steps=1,
+            max_grad_norm=settings.clip or 1.0, save_strategy="no", report_to="none", disable_tqdm=True,
+            logging_steps=1,
             remove_unused_columns=False, use_cpu=not torch.cuda.is_available(), log_level="error",
         )  # fmt: skip
         trainer = InOrder(

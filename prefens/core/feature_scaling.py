@@ -54,14 +54,19 @@ class PairScaling:
     @staticmethod
     def fit(odd: Sequence[Block], even: Sequence[Block]) -> PairScaling:
         """Return the scales of blocks of odd and of even features of the training rows."""
-        centered = [Block(block.values - block.values.mean(axis=0), block.weight, block.joint) for block in even]
-        mean = np.concatenate([block.values.mean(axis=0) for block in even])
-        return PairScaling(_scales(odd), mean, _scales(centered))
+        means = [block.values.mean(axis=0, dtype=np.float64) for block in even]
+        centered = [
+            Block(block.values - mean, block.weight, block.joint) for block, mean in zip(even, means, strict=True)
+        ]
+        return PairScaling(_scales(odd), np.concatenate(means), _scales(centered))
 
     def apply(self, odd: Sequence[Block], even: Sequence[Block]) -> tuple[Floats, Floats]:
         """Return (n, p) odd and (n, q) even features, scaled, block beside block."""
-        left, right = (np.hstack([block.values for block in blocks]) for blocks in (odd, even))
-        return left / self.odd_scale, (right - self.even_mean) / self.even_scale
+        left, right = (np.hstack([block.values for block in blocks], dtype=np.float64) for blocks in (odd, even))
+        left /= self.odd_scale  # in place: a member may have a thousand features
+        right -= self.even_mean
+        right /= self.even_scale
+        return left, right
 
     def save(self, path: Path) -> None:
         """Write the scales as safetensors."""
@@ -84,7 +89,7 @@ def _scales(blocks: Sequence[Block]) -> Floats:
     """Return what each column is divided by; infinity makes a constant column zero."""
     scales = []
     for block in blocks:
-        squares = np.square(block.values).mean(axis=0)
+        squares = np.square(block.values, dtype=np.float64).mean(axis=0)
         size = np.sqrt(np.full_like(squares, squares.sum()) if block.joint else squares)
         scales.append(np.where(size > SMALLEST_SPREAD, size / block.weight, np.inf))
     return np.concatenate(scales)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -32,13 +34,16 @@ def read_typed(path: Path, kind: type[T], expected: str, do: str) -> T:
     Raises
     ------
     StoreError
-        Where the file is missing, is no JSON, or lacks fields or has them with other types: each is named.
+        Where the file is missing, is no JSON, lacks fields or has them with other types (each is named), or where a
+        number is not finite.
     PermissionError
         Where this user may not read it: it is not damaged.
     """
     try:
         # mypy takes no class for hashable here.
-        value: T = _adapter(kind).validate_json(path.read_bytes(), strict=True)  # type: ignore[arg-type]
+        content = path.read_bytes()
+        value: T = _adapter(kind).validate_json(content, strict=True)  # type: ignore[arg-type]
+        json.loads(content, parse_float=_finite, parse_constant=_finite)
     except PermissionError:
         raise
     except OSError as error:
@@ -47,6 +52,16 @@ def read_typed(path: Path, kind: type[T], expected: str, do: str) -> T:
         problems = [_problem(each) for each in error.errors()]
         more = f"; and {len(problems) - SHOWN_FIELDS} more" if len(problems) > SHOWN_FIELDS else ""
         raise StoreError(f"{path}: {'; '.join(problems[:SHOWN_FIELDS])}{more}", expected, do) from error
+    except ValueError as error:
+        raise StoreError(f"{path}: {error}", f"{expected}, with finite numbers", do) from error
+    return value
+
+
+def _finite(text: str) -> float:
+    """Return a number; ValueError where it is infinite or none, which nothing that prefens writes holds."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text[:80]} is no finite number")
     return value
 
 

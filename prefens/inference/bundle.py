@@ -23,7 +23,9 @@ PROJECT = Path(__file__).resolve().parents[2]  # the checkout
 NOTEBOOK = Path(__file__).resolve().parent / "templates" / "submission.ipynb"
 
 
-def make_bundle(split: SplitStore, method: str, packages: Sequence[str], out: Path) -> dict[str, object]:
+def make_bundle(
+    split: SplitStore, method: str, packages: Sequence[str], out: Path, backbones: Sequence[Path] = ()
+) -> dict[str, object]:
     """Write a bundle, in place of an earlier one.
 
     Parameters
@@ -37,6 +39,8 @@ def make_bundle(split: SplitStore, method: str, packages: Sequence[str], out: Pa
         Packages whose wheels the bundle holds beside that of prefens, as pip requirements.
     out : Path
         Folder of the bundle.
+    backbones : sequence of Path
+        Folders of backbones that are searched before the usual places.
 
     Returns
     -------
@@ -55,7 +59,7 @@ def make_bundle(split: SplitStore, method: str, packages: Sequence[str], out: Pa
             f"{out} exists and is no bundle", "a new folder, or an earlier bundle", "give another out=DIR"
         )
     blend = split.blend()
-    predictor = Predictor.of_store(split, method)
+    predictor = Predictor.of_store(split, method, backbones)
     chosen = [item for item in blend["methods"] if item["method"] == predictor.method]
     with atomic_write(out) as tmp:
         store = tmp / "runs" / "store" / split.path.name

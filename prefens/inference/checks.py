@@ -17,7 +17,7 @@ SWAP_FOLD = 0  # whose models are swapped: symmetry is a property of the code, t
 
 
 def check_predictions(
-    split: SplitStore, specs: Sequence[MemberSpec], pairs: Pairs, sample: int, backbones: Path
+    split: SplitStore, specs: Sequence[MemberSpec], pairs: Pairs, sample: int, backbones: Sequence[Path]
 ) -> Iterator[str]:
     """Predict a sample of each fold again, and yield a sentence for each model that doesn't predict what is stored.
 
@@ -31,8 +31,8 @@ def check_predictions(
         The pairs of the split, in any order.
     sample : int
         Pairs of each fold that are predicted again; 0 for none.
-    backbones : Path
-        Folder of backbone files that go before the installed ones.
+    backbones : sequence of Path
+        Folders of backbone files that go before the installed ones.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def check_predictions(
 
 
 def swap_gaps(
-    split: SplitStore, specs: Sequence[MemberSpec], pairs: Pairs, sample: int, backbones: Path
+    split: SplitStore, specs: Sequence[MemberSpec], pairs: Pairs, sample: int, backbones: Sequence[Path]
 ) -> dict[str, float]:
     """Measure by how much stored models depend on which response is shown first.
 
@@ -74,8 +74,8 @@ def swap_gaps(
         Pairs to predict in both orders.
     sample : int
         How many of the pairs are predicted; 0 for none.
-    backbones : Path
-        Folder of backbone files that go before the installed ones.
+    backbones : sequence of Path
+        Folders of backbone files that go before the installed ones.
 
     Returns
     -------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from prefens.core.errors import PrefensError, StoreError
@@ -11,7 +12,7 @@ from prefens.members.registry import class_of, kinds
 from prefens.store.member_spec import MemberSpec
 
 
-def load_model(spec: MemberSpec, folder: Path, backbones: Path) -> Member:
+def load_model(spec: MemberSpec, folder: Path, backbones: Sequence[Path]) -> Member:
     """Load one fold model of a member.
 
     Parameters
@@ -20,8 +21,8 @@ def load_model(spec: MemberSpec, folder: Path, backbones: Path) -> Member:
         The member.
     folder : Path
         Folder of the fold model.
-    backbones : Path
-        Folder of backbone files that go before the installed ones.
+    backbones : sequence of Path
+        Folders of backbone files that go before the installed ones.
 
     Raises
     ------

@@ -59,9 +59,9 @@ def predict_files(
     missing, unknown = sorted(set(used) - set(files)), sorted(set(files) - set(members))
     if missing or unknown:
         raise ConfigError(
-            f"members= lacks {', '.join(missing) or 'none'}, unknown: {', '.join(unknown) or 'none'}",
-            f"a file for each of {', '.join(used)}",
-            f"correct it: 'members={{{used[0]}: test.csv, ...}}'",
+            f"members= lacks {', '.join(missing) or 'none'}, unknown to {blend}: {', '.join(unknown) or 'none'}",
+            f"a file for each of {', '.join(used) or 'its members'}",
+            f"correct it: 'members={{{members[0]}: test.csv, ...}}'",
         )
     if blender.wants_features:
         raise ConfigError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 from prefens.core.errors import BLEND_AGAIN, StoreError
-from prefens.core.files import link, link_tree, write_json
+from prefens.core.files import link_tree, write_json
 from prefens.core.metrics import outcome_shares
 from prefens.core.types import Floats, Pairs
 from prefens.data.loaded import LoadedPairs
@@ -49,8 +50,8 @@ class Predictor:
         Number of fold models of each member.
     prior : ndarray of shape (K,)
         The outcome shares, which malformed rows get.
-    backbones : Path
-        Folder of backbone files that go before the installed ones.
+    backbones : sequence of Path
+        Folders of backbone files that go before the installed ones.
     loaded : dict of str to list of Member
         From a member to its fold models that are in memory; other members are read at each prediction.
     """
@@ -61,11 +62,11 @@ class Predictor:
     blender: Blender
     k: int
     prior: Floats
-    backbones: Path
+    backbones: Sequence[Path]
     loaded: dict[str, list[Member]] = field(default_factory=dict)
 
     @classmethod
-    def of_store(cls, split: SplitStore, method: str) -> Self:
+    def of_store(cls, split: SplitStore, method: str, backbones: Sequence[Path] = ()) -> Self:
         """Return the predictor of a stored blend.
 
         Parameters
@@ -74,6 +75,8 @@ class Predictor:
             The part of the store that the blend is in.
         method : str
             A method of this blend, or "best".
+        backbones : sequence of Path
+            Folders that are searched before the store's own.
 
         Raises
         ------
@@ -81,14 +84,14 @@ class Predictor:
             If there is no blend, if it is damaged, or if it has no such method.
         """
         name, members, blender = stored_blender(split.find_blend(), method)
-        backbones = split.path.parents[1] / "backbones"
+        folders = [*backbones, split.path.parents[1] / "backbones"]
         folds = split.folds
         prior = outcome_shares(folds.label[folds.scored], folds.n_outcomes)
-        return cls(split, name, members, blender, folds.k, prior, backbones)
+        return cls(split, name, members, blender, folds.k, prior, folders)
 
     @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Return the predictor that `save` wrote.
+    def load(cls, folder: Path, backbones: Sequence[Path] = ()) -> Self:
+        """Return the predictor that `save` wrote; `backbones` are searched before its own folder of backbones.
 
         Raises
         ------
@@ -100,13 +103,13 @@ class Predictor:
             raise StoreError(f"no {path}", "a model that a blend saved", BLEND_AGAIN)
         check_manifest(folder, BLEND_AGAIN)
         content, blender = read_predictor(path)
-        prior = np.array(content.prior, dtype=np.float64)
-        return cls(SplitStore(folder), content.method, content.members, blender, content.k, prior, folder / "backbones")
+        prior, folders = np.array(content.prior, dtype=np.float64), [*backbones, folder / "backbones"]
+        return cls(SplitStore(folder), content.method, content.members, blender, content.k, prior, folders)
 
     def save(self, folder: Path) -> None:
         """Write predictor.json, the members' models and the backbone files they need; no labels, ids or texts.
 
-        Files are hard links where the file system has them; a manifest records them all.
+        Models are hard links where the file system has them; a manifest records all files.
 
         Raises
         ------
@@ -133,7 +136,7 @@ class Predictor:
         for name, directory in required.items():
             (backbones / name).mkdir(parents=True)
             for path in backbone_files(directory):
-                link(str(path), str(backbones / name / path.name))
+                shutil.copyfile(path, backbones / name / path.name)  # no link: it may be a file of an installed package
 
     def as_dict(self) -> dict[str, Any]:
         """Return the content of predictor.json."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -123,7 +123,7 @@ def stored_model(split: SplitStore) -> Path | None:
     return None if _saved_predictor(split, Predictor.of_store(split, "best")) is None else split.path / "model"
 
 
-def model_predictor(place: str, tracking: Tracking) -> Predictor:
+def model_predictor(place: str, tracking: Tracking, backbones: Sequence[Path] = ()) -> Predictor:
     """Return the predictor inside a saved model. The code that the model carries for MLflow is not imported.
 
     Parameters
@@ -133,6 +133,8 @@ def model_predictor(place: str, tracking: Tracking) -> Predictor:
         `tracking.root`, or on the server at `tracking.uri`.
     tracking : Tracking
         Where MLflow's database or server is.
+    backbones : sequence of Path
+        Folders of backbones that are searched first.
 
     Raises
     ------
@@ -147,11 +149,16 @@ def model_predictor(place: str, tracking: Tracking) -> Predictor:
         if tracking.uri is None and not (root / "mlflow.db").is_file():
             raise StoreError(f"model={place}: no {root / 'mlflow.db'}", "MLflow's database", "give tracking.root=DIR")
         folder = fetch_model(root, tracking.experiment, tracking.uri, place)
-    return Predictor.load(folder / DATA)
+    return Predictor.load(folder / DATA, backbones)
 
 
 def find_predictor(
-    tracking: Tracking, model: str | None, method: str, data_digest: str | None = None, fold_digest: str | None = None
+    tracking: Tracking,
+    model: str | None,
+    method: str,
+    data_digest: str | None = None,
+    fold_digest: str | None = None,
+    backbones: Sequence[Path] = (),
 ) -> Predictor:
     """Return the predictor of the saved model if one is named, else that of the stored blend.
 
@@ -167,6 +174,8 @@ def find_predictor(
         First digits of the data digest, where the store holds several data sets.
     fold_digest : str or None
         First digits of the fold digest, where the store holds several splits.
+    backbones : sequence of Path
+        Folders of backbones that are searched first.
 
     Raises
     ------
@@ -176,17 +185,17 @@ def find_predictor(
         If there is no such model or blend, or if the digests leave several splits.
     """
     if model is None:
-        return stored_predictor(OOFStore(Path(tracking.root)).select(data_digest, fold_digest), method)
+        return stored_predictor(OOFStore(Path(tracking.root)).select(data_digest, fold_digest), method, backbones)
     if method != "best":
         raise ConfigError(
             f"model={model} and method={method}",
             "one of the two: a saved model holds the blend's best method alone",
             "leave one out",
         )
-    return model_predictor(model, tracking)
+    return model_predictor(model, tracking, backbones)
 
 
-def stored_predictor(split: SplitStore, method: str) -> Predictor:
+def stored_predictor(split: SplitStore, method: str, backbones: Sequence[Path] = ()) -> Predictor:
     """Return the predictor of a stored blend: for "best" that of its saved model, if there is a good one.
 
     Raises
@@ -194,12 +203,12 @@ def stored_predictor(split: SplitStore, method: str) -> Predictor:
     StoreError
         If there is no blend, if it is damaged, or if it has no such method.
     """
-    fresh = Predictor.of_store(split, method)
-    saved = _saved_predictor(split, fresh) if method == "best" else None
+    fresh = Predictor.of_store(split, method, backbones)
+    saved = _saved_predictor(split, fresh, backbones) if method == "best" else None
     return fresh if saved is None else saved
 
 
-def _saved_predictor(split: SplitStore, fresh: Predictor) -> Predictor | None:
+def _saved_predictor(split: SplitStore, fresh: Predictor, backbones: Sequence[Path] = ()) -> Predictor | None:
     """Return the predictor of the saved model; None, with a line that says why, where the store's members go before.
 
     They do where the saved model is damaged, is of another blend than `fresh`, or is older than one of its members.
@@ -208,7 +217,7 @@ def _saved_predictor(split: SplitStore, fresh: Predictor) -> Predictor | None:
     if not path.is_dir():
         return None
     try:
-        saved = Predictor.load(path)
+        saved = Predictor.load(path, backbones)
     except StoreError as error:
         log.warning("predicting from the store's members, since the saved model is damaged: %s", error.came)
         return None

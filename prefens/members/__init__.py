@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from prefens.core.lazy import lazy_attribute
 
 if TYPE_CHECKING:
-    from prefens.members.backbone_files import find_hub_model, find_minilm, fingerprint
+    from prefens.members.backbone_files import find_hub_model, find_minilm, find_wordllama, fingerprint
     from prefens.members.backbone_ref import BackboneRef
     from prefens.members.base import Context, FitReport, Member, swap_average
     from prefens.members.encoder import EncoderMember
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from prefens.members.style import StyleMember, all_features
     from prefens.members.textcnn import TextCnnMember
     from prefens.members.tfidf import TfidfMember
+    from prefens.members.wordllama import WordLlamaMember
 
 __all__ = [
     "BackboneRef",
@@ -27,10 +28,12 @@ __all__ = [
     "StyleMember",
     "TextCnnMember",
     "TfidfMember",
+    "WordLlamaMember",
     "all_features",
     "class_of",
     "find_hub_model",
     "find_minilm",
+    "find_wordllama",
     "fingerprint",
     "kinds",
     "swap_average",

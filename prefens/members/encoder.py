@@ -1,27 +1,48 @@
-"""The `encoder` member: an encoder of the Hugging Face hub, fine-tuned."""
+"""The `encoder` member: an encoder or a causal model of the Hugging Face hub, fine-tuned."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+import torch
+
 from prefens.core.errors import ConfigError
-from prefens.core.hashing import NOT_IDENTITY
+from prefens.core.hashing import NOT_IDENTITY, neutral
 from prefens.core.types import Pairs
-from prefens.members.backbone_files import check_directory, find_hub_model, fingerprint
+from prefens.members.backbone_files import check_directory, find_hub_model, find_in_folders, fingerprint
 from prefens.members.backbone_ref import BackboneRef
 from prefens.members.network import NetworkMember
 from prefens.members.network_inputs import TokenReader
-from prefens.members.nn.backbone_checks import check_backbone
+from prefens.members.nn.backbone_checks import check_backbone, load_score
 from prefens.members.nn.frozen_encoder import FrozenEncoder
-from prefens.members.nn.pretrained import encoder_from_config, load_encoder, load_tokenizer, max_sequence_length
+from prefens.members.nn.head_kinds import RewardHead
+from prefens.members.nn.heads import HeadKind
+from prefens.members.nn.pair_model import PairModel
+from prefens.members.nn.pairing import Pairing
+from prefens.members.nn.pretrained import (
+    encoder_from_config,
+    is_causal,
+    load_encoder,
+    load_tokenizer,
+    max_sequence_length,
+    read_config,
+)
+from prefens.members.training.dataset import Examples
+from prefens.members.training.distributed import device
+from prefens.members.training.memory import log_memory
+from prefens.members.training.precision import Precision, compute_dtype
+from prefens.members.training.reward import calibrate
 from prefens.members.training.settings import Mode
 
 
 @dataclass(eq=False)
 class EncoderMember(NetworkMember):
-    """A Hugging Face encoder, fine-tuned with the pairing and the head of its settings.
+    """A Hugging Face encoder or causal model, fine-tuned with the pairing and the head of its settings.
+
+    A causal model is read without its language head, in the text frame of `text`.
 
     Parameters
     ----------
@@ -41,12 +62,40 @@ class EncoderMember(NetworkMember):
         A local directory that is read instead of the hub.
     revision : str or None
         A hub commit, to pin the files; None for the newest.
+    reward : bool
+        Whether the backbone is a reward model, whose scalar score is the initial reward: training=frozen fits its scale
+        and a tie parameter alone.
     """
 
     kind: ClassVar = "encoder"
 
     path: str | None = field(default=None, metadata=NOT_IDENTITY)  # `identity` has its content
     revision: str | None = None
+    reward: bool = field(default=False, metadata=neutral(False))
+
+    def use_backbones(self, folders: Sequence[Path]) -> None:
+        directory = next(find_in_folders(folders, self.name), None)
+        if self.path is None and directory is not None:
+            self.path = str(directory)
+
+    def resolve(self) -> None:
+        self.resolve_settings(is_causal(self._directory()), self.reward)
+        model_type = read_config(self._directory()).model_type
+        if self.training.precision is Precision.fp16 and model_type.startswith("gemma3"):
+            came = f"training.precision=fp16 with {self.name}, a Gemma-3, whose states overflow it"
+            raise ConfigError(came, "bf16, or fp32 where a GPU has no bf16", "set training.precision=auto")
+        if self.reward:
+            self._check_reward()
+            self.head = replace(self.head, hidden=0)  # the reward model's own score has none
+
+    def _check_reward(self) -> None:
+        if self.pairing.kind is not Pairing.siamese or self.head.kind is not HeadKind.davidson or self.head.style:
+            raise ConfigError(
+                f"backbone.reward=true with pairing={self.pairing.kind.name} head={self.head.kind.name} "
+                f"head.style={str(self.head.style).lower()}",
+                "a reward of each response on its own: pairing=siamese head=davidson head.style=null",
+                "set them so, or backbone.reward=false",
+            )
 
     def identity(self) -> dict[str, Any]:
         """Return the digest of a local directory's files, or the commit of a hub model.
@@ -54,18 +103,18 @@ class EncoderMember(NetworkMember):
         Raises
         ------
         BackboneError
-            The backbone is missing, damaged, or no encoder.
+            The backbone is missing, damaged, or of no kind that can be used.
         ConfigError
             `text.max_length` is longer than the encoder reads.
         """
-        if self.path is None:
-            commit = find_hub_model(self.name, self.revision)[1]
-            self._check_length()
-            check_backbone(self._directory())
-            return {"commit": commit}
-        check_directory(Path(self.path))
+        if self.path is not None:
+            check_directory(Path(self.path))
         self._check_length()
-        check_backbone(Path(self.path))
+        check_backbone(self._directory())
+        if self.reward:
+            load_score(self._directory())
+        if self.path is None:
+            return {"commit": find_hub_model(self.name, self.revision)[1]}
         return {"files": fingerprint(Path(self.path))}
 
     def _check_length(self) -> None:
@@ -89,7 +138,22 @@ class EncoderMember(NetworkMember):
         path = None if self.path is None else str(Path(self.path).absolute())
         return BackboneRef(self.name, commit, path, fingerprint(self._directory()))
 
+    def _pair_model(self, encoder: Any, reader: TokenReader) -> PairModel:
+        model = super()._pair_model(encoder, reader)
+        if self.reward:
+            model.head = RewardHead(model.head.pooling_layer)
+            model.head.score.requires_grad_(self.training.mode is not Mode.frozen)
+        return model
+
+    def _start_head(self, model: PairModel, examples: Examples) -> None:
+        if isinstance(model.head, RewardHead):
+            with torch.no_grad():
+                model.head.score.weight.copy_(load_score(self._directory()))
+            calibrate(model, examples, self.training)
+
     def _make_encoder(self, reader: TokenReader) -> Any:
+        bf16 = compute_dtype(self.training.precision, device()) is torch.bfloat16
+        log_memory(self._directory(), self.training, bf16, self.text.max_length, device())
         if self.training.mode is Mode.frozen:
             return FrozenEncoder(self._directory(), self.head.learns_pooling)
         return load_encoder(self._directory())

@@ -81,11 +81,14 @@ class MiniLmMember(Member):
         self._scaling: PairScaling | None = None
         self._model: SymmetricLogistic | None = None
         self._cache: Path | None = None
-        self._backbones: Path | None = None
+        self._backbones: Sequence[Path] = ()
 
     def identity(self) -> dict[str, Any]:
         """Return the digest of the weights, which they are checked against before use."""
         return {"weights": MINILM_SHA256}
+
+    def use_backbones(self, folders: Sequence[Path]) -> None:
+        self._backbones = folders
 
     def fit(self, train: Pairs, valid: Pairs | None, context: Context) -> FitReport:
         self._cache = context.cache
@@ -108,7 +111,7 @@ class MiniLmMember(Member):
         self._model.save(directory / "model.safetensors")
 
     @classmethod
-    def load(cls, directory: Path, backbones: Path | None = None) -> Self:
+    def load(cls, directory: Path, backbones: Sequence[Path] = ()) -> Self:
         member = load_settings(cls, directory)
         member._backbones = backbones
         sizes = DIMENSION + N_ODD_COSINES, DIMENSION + N_EVEN_COSINES
@@ -117,7 +120,7 @@ class MiniLmMember(Member):
         return member
 
     @classmethod
-    def required_backbones(cls, directory: Path, backbones: Path | None = None) -> dict[str, Path]:
+    def required_backbones(cls, directory: Path, backbones: Sequence[Path] = ()) -> dict[str, Path]:
         return {"minilm-l6": find_minilm(backbones)}
 
     def _features(self, pairs: Pairs) -> tuple[list[Block], list[Block]]:

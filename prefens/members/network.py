@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -21,7 +22,7 @@ from prefens.members.network_inputs import TokenReader, encoder_features
 from prefens.members.nn.deberta_kernels import install
 from prefens.members.nn.encoder_features import EncoderFeatures
 from prefens.members.nn.frozen_encoder import FrozenEncoder
-from prefens.members.nn.heads import HeadSettings
+from prefens.members.nn.heads import HeadKind, HeadSettings
 from prefens.members.nn.lora import add_adapters
 from prefens.members.nn.pair_model import PairModel
 from prefens.members.nn.pairing import PairingSettings
@@ -98,13 +99,23 @@ class NetworkMember(Member):
         """Return a reference to the pretrained backbone, or None for a network from scratch."""
         return None
 
+    def _start_head(self, model: PairModel, examples: Examples) -> None:
+        """Give a new head what it starts from beyond the class prior."""
+
     @abstractmethod
     def _save_config(self, directory: Path) -> None:
         """Write what `_encoder_from_config` needs."""
 
+    def resolve_settings(self, causal: bool, reward: bool = False) -> None:
+        """Give the settings that are None the values of causal models, of reward models, or those of encoders."""
+        self.text, self.head = self.text.resolved(causal, reward), self.head.resolved(causal, reward)
+        self.training = self.training.resolved(causal)
+
     def fit(self, train: Pairs, valid: Pairs | None, context: Context) -> FitReport:
+        self.resolve()
         self._backbone = self._backbone_ref()
         self._check_mode()
+        self._check_orders()
         style = StyleInputs.fit(train) if self.head.style else None
         self.reader = reader = self._token_reader(self._make_tokenizer(train), style, context.cache)
         tokens, rows = reader.read(train)
@@ -116,6 +127,7 @@ class NetworkMember(Member):
                 inputs = self._encoder_features(model, reader, train, tokens)
                 model.encoder.release()  # a loaded member keeps it: a server predicts again and again
             examples = Examples(inputs, rows, train.labels, reader.padding, model.needs_both)
+            self._start_head(model, examples)
             state = loop.train(model, examples, self.training, context.seed, self._checkpoint(context), context.inner)
         return FitReport(state.curves(), self._metrics(model, state, tokens), state.seconds, loop.device().type)
 
@@ -144,7 +156,7 @@ class NetworkMember(Member):
             self.reader.tokenizer.save_pretrained(directory)
 
     @classmethod
-    def load(cls, directory: Path, backbones: Path | None = None) -> Self:
+    def load(cls, directory: Path, backbones: Sequence[Path] = ()) -> Self:
         member, weights = load_settings(cls, directory), load_weights(directory)
         style = StyleInputs.load(directory) if member.head.style else None
         member._backbone = BackboneRef.read(directory)
@@ -165,7 +177,7 @@ class NetworkMember(Member):
         return member
 
     @classmethod
-    def required_backbones(cls, directory: Path, backbones: Path | None = None) -> dict[str, Path]:
+    def required_backbones(cls, directory: Path, backbones: Sequence[Path] = ()) -> dict[str, Path]:
         backbone = BackboneRef.read(directory)
         return {} if backbone is None else {backbone.folder: backbone.find(backbones)}
 
@@ -175,6 +187,15 @@ class NetworkMember(Member):
                 f"training.mode={self.training.mode.name} and backbone {self.name}, which is trained from scratch",
                 "a pretrained backbone, whose weights are worth keeping as they are",
                 "set training=full, or another backbone",
+            )
+
+    def _check_orders(self) -> None:
+        symmetric = self.head.kind in (HeadKind.equivariant, HeadKind.davidson)
+        if self.pairing.second_order_below is not None and (symmetric or self.training.mode is Mode.frozen):
+            raise ConfigError(
+                f"pairing.second_order_below with head={self.head.kind.name} training={self.training.mode.name}",
+                "a head that reads one order (linear, mlp, cnn), and sequences that are not read in advance",
+                "set head=mlp and training=lora, or pairing.second_order_below=null",
             )
 
     def _token_reader(self, tokenizer: Any, style: StyleInputs | None, cache: Path | None = None) -> TokenReader:
@@ -196,8 +217,10 @@ class NetworkMember(Member):
 
     def _configure_for_device(self, model: PairModel) -> PairModel:
         """Set precision and attention for this machine; it may replace parameters, so it precedes the optimizer."""
+        if self.reader is not None and getattr(model.encoder.config, "pad_token_id", 0) is None:
+            model.encoder.config.pad_token_id = self.reader.padding  # some classes refuse batches without one
         model.compute_dtype = compute_dtype(self.training.precision, loop.device())
-        model.compiled = self.training.compile
+        model.compiled, model.second_order_below = self.training.compile, self.pairing.second_order_below
         if self.training.mode is not Mode.frozen:
             install(model.encoder, loop.device())
         return model

@@ -65,7 +65,9 @@ class TokenReader:
         vocabulary = f"{self.tokenizer.backend_tokenizer.to_str()} {sorted(self.tokenizer.special_tokens_map.items())}"
         digest = short(hashlib.sha256(vocabulary.encode()).hexdigest())
         prompt, response = self.prefixes
-        return f"{self.kind} tokens {digest} {self.pairing.name} {self.text} {prompt!r} {response!r}"
+        chat = self.tokenizer.chat_template if self.text.template.chat else None
+        frame = f"{self.pairing.name} {self.text}" + ("" if chat is None else f" {chat!r}")
+        return f"{self.kind} tokens {digest} {frame} {prompt!r} {response!r}"
 
     def read(self, pairs: Pairs) -> tuple[PairTokens, Ints]:
         """Return the tokens of all pairs that some pairs were taken from.
@@ -119,8 +121,7 @@ def encoder_features(
     token_budget : int
         Real tokens in a forward pass.
     """
-    head = model.settings
-    form = "states" if head.learns_pooling else head.pooling.name
+    form = "states" if model.settings.learns_pooling else model.head.pooling_layer.pooling.name
     signature = f"encoder features {fingerprint} {token_budget} {model.compute_dtype} {form} {reader.signature}"
 
     def compute(_: Pairs) -> EncoderFeatures:

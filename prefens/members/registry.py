@@ -15,6 +15,7 @@ BUILT_IN = {
     "style": "prefens.members.style:StyleMember",
     "textcnn": "prefens.members.textcnn:TextCnnMember",
     "tfidf": "prefens.members.tfidf:TfidfMember",
+    "wordllama": "prefens.members.wordllama:WordLlamaMember",
 }
 
 

@@ -6,7 +6,8 @@ import json
 from dataclasses import asdict, fields, is_dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from types import NoneType
+from typing import Any, TypeVar, get_args, get_type_hints
 
 from pydantic import TypeAdapter
 
@@ -57,15 +58,21 @@ def restore(cls: type[T], values: Any) -> T:
     for item in fields(cls):  # type: ignore[arg-type]
         if item.name not in values:
             continue
-        hint, value = hints[item.name], values[item.name]
-        if isinstance(hint, type) and issubclass(hint, Enum):
+        hint, value = _without_none(hints[item.name]), values[item.name]
+        if value is not None and isinstance(hint, type) and issubclass(hint, Enum):
             value = hint[value]
         elif is_dataclass(hint) and isinstance(hint, type):
             value = restore(hint, value)
         else:
-            _check_type(item.name, hint, value)
+            _check_type(item.name, hints[item.name], value)
         arguments[item.name] = value
     return cls(**arguments)
+
+
+def _without_none(hint: Any) -> Any:
+    """Return X of the hint `X | None`, and any other hint as it is."""
+    others = [part for part in get_args(hint) if part is not NoneType]
+    return others[0] if len(others) == 1 and NoneType in get_args(hint) else hint
 
 
 def _check_type(name: str, hint: Any, value: Any) -> None:

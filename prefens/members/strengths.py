@@ -13,6 +13,7 @@ from prefens.core.symmetric_logistic import Matrix, SymmetricLogistic, fit_lbfgs
 from prefens.members.base import FitReport
 
 ONE_FOLD_ROWS = 20_000  # from this number of rows on, one inner fold is enough to compare strengths
+QUICK_TOLERANCE = 1e-4  # of fits that are only compared
 
 
 def check_strengths(strengths: Sequence[float]) -> None:
@@ -30,7 +31,12 @@ def check_strengths(strengths: Sequence[float]) -> None:
 
 
 def fit_best(
-    odd: Matrix, even: Matrix, label: NDArray[np.int8], inner: NDArray[np.int8], strengths: Sequence[float]
+    odd: Matrix,
+    even: Matrix,
+    label: NDArray[np.int8],
+    inner: NDArray[np.int8],
+    strengths: Sequence[float],
+    quick: bool = False,
 ) -> tuple[SymmetricLogistic, FitReport]:
     """Fit all rows at the best strength; the parameters are those of `choose_strength`.
 
@@ -41,15 +47,20 @@ def fit_best(
     report : FitReport
         The curve "train_objective"; the metrics "strength", "inner_log_loss" (nats) and "parameters".
     """
-    strength, loss = choose_strength(odd, even, label, inner, strengths)
+    strength, loss = choose_strength(odd, even, label, inner, strengths, quick)
     curve: list[float] = []
-    model = fit_lbfgs(odd, even, label, strength, curve=curve)
+    model = fit_lbfgs(odd, even, label, strength, tolerance=QUICK_TOLERANCE if quick else 1e-5, curve=curve)
     metrics = {"strength": strength, "inner_log_loss": loss, "parameters": model.size}
     return model, FitReport({"train_objective": curve}, metrics)
 
 
 def choose_strength(
-    odd: Matrix, even: Matrix, label: NDArray[np.int8], inner: NDArray[np.int8], strengths: Sequence[float]
+    odd: Matrix,
+    even: Matrix,
+    label: NDArray[np.int8],
+    inner: NDArray[np.int8],
+    strengths: Sequence[float],
+    quick: bool = False,
 ) -> tuple[float, float]:
     """Return the strength with the lowest inner cross-validated log loss, and that loss.
 
@@ -65,6 +76,9 @@ def choose_strength(
         The inner fold of each row. From ONE_FOLD_ROWS rows on, one fold is scored, else all.
     strengths : sequence of float
         Inverse regularizations to try, ascending; the search ends at the first that is worse than the one before.
+    quick : bool
+        For features of which a product takes long: one fold is scored whatever the number of rows, and fits end at
+        QUICK_TOLERANCE.
 
     Returns
     -------
@@ -76,7 +90,7 @@ def choose_strength(
     numbers = np.unique(inner)
     if len(numbers) < 2:
         return strengths[0], float("nan")
-    scored = numbers[: 1 if len(label) >= ONE_FOLD_ROWS else None]
+    scored = numbers[: 1 if quick or len(label) >= ONE_FOLD_ROWS else None]
     models: dict[int, SymmetricLogistic | None] = dict.fromkeys(scored.tolist())
     best, lowest = strengths[0], np.inf
     for strength in strengths:
@@ -84,7 +98,7 @@ def choose_strength(
         for number in models:
             train, valid = np.flatnonzero(inner != number), np.flatnonzero(inner == number)
             start = models[number]
-            model = fit_lbfgs(odd[train], even[train], label[train], strength, start=start, tolerance=1e-4)
+            model = fit_lbfgs(odd[train], even[train], label[train], strength, start=start, tolerance=QUICK_TOLERANCE)
             losses.append(row_losses(model.predict_proba(odd[valid], even[valid]), label[valid]))
             models[number] = model
         loss = float(np.concatenate(losses).mean())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -115,7 +116,7 @@ class StyleMember(Member):
             model.save(directory / "model.safetensors")
 
     @classmethod
-    def load(cls, directory: Path, backbones: Path | None = None) -> Self:
+    def load(cls, directory: Path, backbones: Sequence[Path] = ()) -> Self:
         member = load_settings(cls, directory)
         if member.model is StyleModel.boosting:
             member._boosting = BoostedTrees.load(directory / "model.safetensors")

@@ -71,6 +71,7 @@ class TextCnnMember(NetworkMember):
                 "pairing=siamese: pooled convolutions can't tell which response a word stands in",
                 "set pairing=siamese, or take a pretrained encoder",
             )
+        self.resolve_settings(causal=False)
         self.head = replace(self.head, pooling=Pooling.max_mean)
         self.training = replace(self.training, lr=self.training.head_lr)
 

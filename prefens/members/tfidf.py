@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,21 +14,19 @@ from scipy import sparse
 from prefens.core.errors import ConfigError
 from prefens.core.feature_cache import cached_features
 from prefens.core.feature_scaling import Block, PairScaling
-from prefens.core.parallel import map_chunks
+from prefens.core.presence import Presence
 from prefens.core.symmetric_logistic import SymmetricLogistic
 from prefens.core.tensors import read_arrays, refusal
 from prefens.core.types import Floats, Pairs
-from prefens.data.text.turns import joined
+from prefens.data.text.ngrams import NgramSets, ngram_sets
 from prefens.members.base import Context, FitReport, Member
-from prefens.members.rotation import rotate
+from prefens.members.rotation import MAX_ROWS, RotatedFeatures, rotate
 from prefens.members.serialization import load_settings, save_settings
 from prefens.members.strengths import check_strengths, fit_best
 
-CHUNK_TEXTS = 2000  # in a piece of parallel work
 N_ODD_COSINES, N_EVEN_COSINES = 1, 3
 MAX_BITS = 26
 COSINE_WEIGHT = 0.3  # of each cosine feature, against 1 for all n-grams together
-TOKEN_PATTERN = r"(?u)\w+|[^\w\s]|\n"  # words, punctuation and line breaks: how a response looks counts too
 
 
 @dataclass(eq=False)
@@ -61,6 +59,7 @@ class TfidfMember(Member):
     """
 
     kind: ClassVar = "tfidf"
+    version: ClassVar = 2
 
     name: str
     word_ngrams: list[int] = field(default_factory=lambda: [1, 2])
@@ -81,19 +80,33 @@ class TfidfMember(Member):
         self._model: SymmetricLogistic | None = None
 
     def fit(self, train: Pairs, valid: Pairs | None, context: Context) -> FitReport:
-        self._idf = self._inverse_frequencies(train)
-        ngrams, cosines = self._ngrams_and_cosines(train)
-        self._norms = np.array([max(_norm(part), 1e-9) for part in ngrams])
+        sets = self._sets(train)
+        self._idf = self._inverse_frequencies(sets)
+        idf = self._idf[sets.columns].astype(np.float64)
+        self._norms = np.array([max(norm, 1e-9) for norm in _norms(sets, idf)])
+        cosines = _cosines(sets, idf)
         self._scaling = PairScaling.fit(*([block] for block in cosines))
-        odd, even = (rotate(part) for part in self._features(ngrams, cosines))
-        rotated, report = fit_best(odd.rows, even.rows, train.labels, context.inner, self.strengths)
-        self._model = SymmetricLogistic(odd.back(rotated.odd), even.back(rotated.even), rotated.intercept)
+        odd, even = self._features(sets, idf, cosines)
+        few = len(train) <= MAX_ROWS
+        left, right = (rotate(part.matrix()) if few else RotatedFeatures(part) for part in (odd, even))
+        model, report = fit_best(left.rows, right.rows, train.labels, context.inner, self.strengths, quick=not few)
+        left_weights, right_weights = left.back(model.odd), right.back(model.even)
+        self._model = SymmetricLogistic(
+            self._everywhere(sets, left_weights), self._everywhere(sets, right_weights), model.intercept
+        )
         return replace(report, metrics={**report.metrics, "parameters": self._model.size})
 
     def predict_proba(self, pairs: Pairs) -> Floats:
         if self._model is None:
             raise ValueError("predict_proba before fit or load")
-        return self._model.predict_proba(*self._features(*self._ngrams_and_cosines(pairs)))
+        sets = self._sets(pairs)
+        idf = self._idf[sets.columns].astype(np.float64)
+        odd, even = (
+            np.concatenate([weights[sets.columns], weights[2 ** (self.bits + 1) :]])
+            for weights in (self._model.odd, self._model.even)
+        )
+        model = SymmetricLogistic(odd, even, self._model.intercept)
+        return model.predict_proba(*self._features(sets, idf, _cosines(sets, idf)))
 
     def save(self, directory: Path) -> None:
         from safetensors.numpy import save_file
@@ -106,7 +119,7 @@ class TfidfMember(Member):
         self._model.save(directory / "model.safetensors")
 
     @classmethod
-    def load(cls, directory: Path, backbones: Path | None = None) -> Self:
+    def load(cls, directory: Path, backbones: Sequence[Path] = ()) -> Self:
         member = load_settings(cls, directory)
         n_ngrams, path = 2 * 2**member.bits, directory / "ngrams.safetensors"
         tensors = read_arrays(path, {"idf": (np.float32, (n_ngrams,)), "norms": (np.float64, (2,))})
@@ -118,95 +131,126 @@ class TfidfMember(Member):
         member._model = SymmetricLogistic.load(directory / "model.safetensors", *sizes)
         return member
 
-    def _counts(self, pairs: Pairs) -> tuple[list[sparse.csr_matrix], Any]:
-        """Return `_count_all` of all pairs that `pairs` were taken from, and the rows of `pairs` in it."""
-        signature = self.cache_signature("counts", self.word_ngrams, self.char_ngrams, self.bits)
-        return cached_features(pairs, signature, self._count_all)
+    def _sets(self, pairs: Pairs) -> NgramSets:
+        """Return the n-grams of pairs; those of all pairs that they were taken from are computed once."""
+        words, characters = ((sizes[0], sizes[1]) for sizes in (self.word_ngrams, self.char_ngrams))
+        signature = self.cache_signature("n-grams", words, characters, self.bits)
+        sets, rows = cached_features(pairs, signature, lambda base: ngram_sets(base, words, characters, self.bits))
+        return sets.take(rows)
 
-    def _inverse_frequencies(self, train: Pairs) -> NDArray[np.float32]:
+    def _inverse_frequencies(self, sets: NgramSets) -> NDArray[np.float32]:
         """Return the (2 * 2^bits,) inverse document frequencies in responses; words and characters get equal weight."""
-        counts, rows = self._counts(train)
-        responses = sparse.vstack([part[rows] for part in counts[1:]], format="csr")
-        present = np.bincount(responses.indices, minlength=responses.shape[1])
-        idf: Floats = np.log((1.0 + responses.shape[0]) / (1.0 + present)) + 1.0
+        n = len(sets.both)
+        parts = ((sets.only_a, 1.0), (sets.only_b, 1.0), (sets.both, 2.0))  # and how many responses have them
+        present = self._everywhere(sets, np.sum([part.totals(np.full(n, count)) for part, count in parts], axis=0))
+        idf: Floats = np.log((1.0 + 2 * n) / (1.0 + present)) + 1.0
         n_words = 2**self.bits
         for part in (slice(None, n_words), slice(n_words, None)):
-            idf[part] /= max(1e-9, np.sqrt((present[part] * idf[part] ** 2).sum() / responses.shape[0]))
+            idf[part] /= max(1e-9, np.sqrt((present[part] * idf[part] ** 2).sum() / max(1, 2 * n)))
         return idf.astype(np.float32)
 
-    def _count_all(self, pairs: Pairs) -> list[sparse.csr_matrix]:
-        """Return the (n, 2 * 2^bits) presence of n-grams in prompts and both responses."""
-        settings = (tuple(self.word_ngrams), tuple(self.char_ngrams), self.bits)
-        columns = (pairs.prompt, pairs.response_a, pairs.response_b)
-        texts = [joined(turns) for column in columns for turns in column]
-        parts = map_chunks(count_ngrams, texts, CHUNK_TEXTS, settings)
-        counts, n = sparse.vstack(parts, format="csr"), len(pairs)
-        return [counts[start : start + n] for start in (0, n, 2 * n)]
-
-    def _ngrams_and_cosines(self, pairs: Pairs) -> tuple[list[sparse.csr_matrix], list[Block]]:
-        """Return difference and sum of the TF-IDF vectors, and the odd and even cosines."""
-        counts, rows = self._counts(pairs)
-        prompt, a, b = (_weighted(part[rows], self._idf) for part in counts)
-        prompt_a, prompt_b, a_b = _cosine(prompt, a), _cosine(prompt, b), _cosine(a, b)
-        odd = (prompt_a - prompt_b)[:, None]
-        even = np.column_stack([a_b, prompt_a + prompt_b, np.abs(prompt_a - prompt_b)])
-        return [a - b, a + b], [Block(odd, COSINE_WEIGHT), Block(even, COSINE_WEIGHT)]
-
-    def _features(
-        self, ngrams: list[sparse.csr_matrix], cosines: list[Block]
-    ) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
-        """Return (n, p) odd and (n, q) even features, n-grams and cosines on comparable scales."""
+    def _features(self, sets: NgramSets, idf: Floats, cosines: list[Block]) -> tuple[NgramFeatures, NgramFeatures]:
+        """Return the odd and the even features, n-grams and cosines on comparable scales."""
         if self._scaling is None:
             raise ValueError("features before fit or load")
-        scaled = self._scaling.apply(*([block] for block in cosines))
-        parts = zip(ngrams, self._norms, scaled, strict=True)
-        odd, even = (
-            sparse.hstack([ngram / norm, sparse.csr_matrix(cosine)], format="csr") for ngram, norm, cosine in parts
+        odd, even = self._scaling.apply(*([block] for block in cosines))
+        return (
+            NgramFeatures(((1.0, sets.only_a), (-1.0, sets.only_b)), idf / self._norms[0], odd),
+            NgramFeatures(((1.0, sets.only_a), (1.0, sets.only_b), (2.0, sets.both)), idf / self._norms[1], even),
         )
-        return odd, even
+
+    def _everywhere(self, sets: NgramSets, values: Floats) -> Floats:
+        """Return values of the columns that occur, and what follows them, with zeros for the columns that do not."""
+        n_columns = 2 ** (self.bits + 1)
+        everywhere = np.zeros(n_columns + len(values) - len(sets.columns))
+        everywhere[sets.columns] = values[: len(sets.columns)]
+        everywhere[n_columns:] = values[len(sets.columns) :]
+        return everywhere
 
 
-def count_ngrams(
-    texts: Sequence[str], words: tuple[int, int], characters: tuple[int, int], bits: int
-) -> sparse.csr_matrix:
-    """Return ones where a text has a hashed n-gram.
+@dataclass(frozen=True, eq=False)
+class NgramFeatures:
+    """Features of n pairs: p n-grams and some dense ones, as a matrix that is multiplied, never stored.
 
-    Parameters
+    Attributes
     ----------
-    texts : sequence of str
-        n texts.
-    words, characters : tuple of int, (shortest, longest)
-        N-grams of words, and of characters inside words.
-    bits : int
-        log2 of the number of hashed features of each kind.
-
-    Returns
-    -------
-    float32 CSR matrix, shape (n, 2 * 2^bits)
-        Words first.
+    parts : pairs of float and Presence
+        The sum of these multiples of zeros and ones, shape (n, p), is what `scale` multiplies.
+    scale : float64 array, shape (p,)
+        Of each n-gram.
+    dense : float64 array, shape (n, c)
+        The columns after those of the n-grams.
+    rows : int64 array, shape (n,), or slice
+        The n rows of the parts that these are: some rows of large features are no copy.
     """
-    from sklearn.feature_extraction.text import HashingVectorizer
 
-    common = {"n_features": 2**bits, "norm": None, "alternate_sign": False, "binary": True, "dtype": np.float32}
-    of_words = HashingVectorizer(analyzer="word", token_pattern=TOKEN_PATTERN, ngram_range=words, **common)
-    of_characters = HashingVectorizer(analyzer="char_wb", ngram_range=characters, **common)
-    return sparse.hstack([of_words.transform(texts), of_characters.transform(texts)], format="csr")
+    parts: tuple[tuple[float, Presence], ...]
+    scale: Floats
+    dense: Floats
+    rows: NDArray[np.int64] | slice = field(default_factory=lambda: slice(None))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return len(self.dense), len(self.scale) + self.dense.shape[1]
+
+    @property
+    def T(self) -> TransposedFeatures:
+        return TransposedFeatures(self)
+
+    def __matmul__(self, weights: Floats) -> Floats:
+        scaled = self.scale * weights[: len(self.scale)]
+        products: Floats = self.dense @ weights[len(self.scale) :]
+        for multiple, part in self.parts:
+            products += multiple * part.sums(scaled)[self.rows]
+        return products
+
+    def __getitem__(self, rows: NDArray[np.int64]) -> NgramFeatures:
+        places = np.arange(len(self.parts[0][1]))[self.rows]
+        return NgramFeatures(self.parts, self.scale, self.dense[rows], places[rows])
+
+    def matrix(self) -> sparse.csr_matrix:
+        """Return the features as a CSR matrix."""
+        total = sum(multiple * part.matrix() for multiple, part in self.parts)[self.rows]
+        return sparse.hstack([total @ sparse.diags(self.scale), sparse.csr_matrix(self.dense)], format="csr")
 
 
-def _weighted(counts: sparse.csr_matrix, idf: NDArray[np.float32]) -> sparse.csr_matrix:
-    weighted = counts.copy()
-    weighted.data *= idf[weighted.indices]
-    return weighted
+@dataclass(frozen=True, eq=False)
+class TransposedFeatures:
+    """The transpose of features.
+
+    Attributes
+    ----------
+    features : NgramFeatures
+        What is transposed.
+    """
+
+    features: NgramFeatures
+
+    def __matmul__(self, values: Floats) -> Floats:
+        everywhere = np.zeros(len(self.features.parts[0][1]))
+        everywhere[self.features.rows] = values  # each row is there at most once
+        totals = sum(part.totals(multiple * everywhere) for multiple, part in self.features.parts)
+        return np.concatenate([self.features.scale * totals, self.features.dense.T @ values])
 
 
-def _norm(matrix: sparse.csr_matrix) -> float:
-    """Return the root mean square of the row norms."""
-    return float(np.sqrt(np.square(matrix.data, dtype=np.float64).sum() / max(1, matrix.shape[0])))
+def _norms(sets: NgramSets, idf: Floats) -> tuple[float, float]:
+    """Return the root mean squares of the norms of the differences and of the sums of the TF-IDF vectors."""
+    only, both = (
+        sum(float(part.sums(idf**2).sum()) for part in parts) for parts in ((sets.only_a, sets.only_b), (sets.both,))
+    )
+    n = max(1, len(sets.both))
+    return np.sqrt(only / n), np.sqrt((only + 4.0 * both) / n)
 
 
-def _cosine(left: sparse.csr_matrix, right: sparse.csr_matrix) -> Floats:
-    """Return the (n,) cosines between the rows of two matrices; 0 where a row is empty."""
-    product = np.asarray(left.multiply(right).sum(axis=1), dtype=np.float64).ravel()
-    squares = [np.asarray(side.multiply(side).sum(axis=1), dtype=np.float64).ravel() for side in (left, right)]
-    cosine: Floats = product / np.sqrt(np.maximum(squares[0] * squares[1], 1e-12))
-    return cosine
+def _cosines(sets: NgramSets, idf: Floats) -> list[Block]:
+    """Return the odd and the even cosines of the TF-IDF vectors; 0 where a text has no n-grams."""
+    weights = idf**2
+    both, prompt_both = sets.both.sums(weights), sets.prompt_both.sums(weights)
+    prompt, a, b = sets.prompt.sums(weights), both + sets.only_a.sums(weights), both + sets.only_b.sums(weights)
+    prompt_a, prompt_b = (
+        (prompt_both + shared.sums(weights)) / np.sqrt(np.maximum(prompt * response, 1e-12))
+        for shared, response in ((sets.prompt_only_a, a), (sets.prompt_only_b, b))
+    )
+    a_b = both / np.sqrt(np.maximum(a * b, 1e-12))
+    even = np.column_stack([a_b, prompt_a + prompt_b, np.abs(prompt_a - prompt_b)])
+    return [Block((prompt_a - prompt_b)[:, None], COSINE_WEIGHT), Block(even, COSINE_WEIGHT)]

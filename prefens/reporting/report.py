@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -59,15 +59,15 @@ class Report:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
-def data_report(data: LabelledData, backbones: Path) -> Report:
+def data_report(data: LabelledData, backbones: Sequence[Path]) -> Report:
     """Return the report on labelled pairs alone.
 
     Parameters
     ----------
     data : LabelledData
         The pairs.
-    backbones : Path
-        The folder of backbones, in which the tokenizer is looked for.
+    backbones : sequence of Path
+        The folders of backbones, in which the tokenizer is looked for.
     """
     digest = data_digest(data.pairs)
     sections = data_sections(data, digest, backbones)
@@ -81,7 +81,7 @@ def blend_report(
     data: LabelledData | None,
     runs: FoldRuns,
     swap_gaps: Mapping[str, float],
-    backbones: Path,
+    backbones: Sequence[Path],
     texts: int,
     resamples: int = 500,
 ) -> Report:
@@ -97,8 +97,8 @@ def blend_report(
         From a member to its fold runs.
     swap_gaps : mapping from str to float
         From a member to its largest change in probability when A and B change places, where it was measured.
-    backbones : Path
-        The folder of backbones, in which the tokenizer is looked for.
+    backbones : sequence of Path
+        The folders of backbones, in which the tokenizer is looked for.
     texts : int
         How many mistakes, and how many disputed pairs, are shown with their texts.
     resamples : int
@@ -120,7 +120,9 @@ def blend_report(
     return Report(page, render_model_card(blend, biases, swap, __version__), blend_tags(blend))
 
 
-def data_sections(data: LabelledData, digest: str, backbones: Path, folds: Folds | None = None) -> list[Section]:
+def data_sections(
+    data: LabelledData, digest: str, backbones: Sequence[Path], folds: Folds | None = None
+) -> list[Section]:
     """Return the sections on the pairs, in the order of the page; `digest` is the data digest."""
     pairs = data.pairs
     group = prompt_groups(pairs) if folds is None else folds.group
@@ -141,7 +143,7 @@ def blend_sections(
     data: LabelledData | None,
     runs: FoldRuns,
     swap_gaps: Mapping[str, float],
-    backbones: Path,
+    backbones: Sequence[Path],
     texts: int,
     resamples: int,
 ) -> list[Section]:

@@ -37,6 +37,7 @@ def _load(data: str, folds: str) -> Corpus:
 def member_spec(settings: RecipeConfig, corpus: Corpus) -> MemberSpec:
     """Return the member that the settings describe, on the data and folds of the corpus."""
     member = config.build_member(settings)
+    member.resolve()
     recipe = recipe_of(member) | member.identity()
     if corpus.extra_digest is not None:
         recipe["extra_digest"] = corpus.extra_digest

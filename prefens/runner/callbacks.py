@@ -21,6 +21,7 @@ from prefens.core.errors import ConfigError, PrefensError
 from prefens.core.files import check_writable
 from prefens.core.shutdown import Stopped
 from prefens.members.training import distributed
+from prefens.runner.backbone_check import check_backbones, recipes_of
 from prefens.runner.sweep import JobOutcome, Sweep
 
 
@@ -54,8 +55,13 @@ class SweepCallback(Callback):
             sys.exit(f"\nfailed: {ConfigError(together, 'one job at a time', 'leave out -m, or accelerate launch')}")
         self.on_run_start(config)
         if SweepCallback.sweep is None:
+            jobs = expand(config)
+            try:
+                check_backbones(recipes_of(config, jobs) if config.get("backbones") is not None else [])
+            except PrefensError as error:
+                sys.exit(f"\nfailed: {error}")
             SweepCallback.sweep = Sweep(Path(config.hydra.sweep.dir).absolute())
-            SweepCallback.sweep.begin(expand(config))
+            SweepCallback.sweep.begin(jobs)
         folder = str(SweepCallback.sweep.folder)
         config.hydra.sweep.dir = folder
         quoted = folder.replace("\\", "\\\\").replace("'", "\\'")

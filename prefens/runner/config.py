@@ -148,8 +148,19 @@ def target_class(node: Mapping[Any, Any]) -> Any:
 
 
 def build_member(config: RecipeConfig) -> Any:
-    """Return the unfitted member that the settings describe."""
-    return build(config.backbone, **_parts(config))
+    """Return the unfitted member that the settings describe; it looks for its backbone in `backbones` first."""
+    member: Any = build(config.backbone, **_parts(config))
+    member.use_backbones(backbone_folders(config.backbones))
+    return member
+
+
+def backbone_folders(*folders: str | Path | None) -> list[Path]:
+    """Return the folders of backbones that are not None; ConfigError for a setting that names none."""
+    for folder in folders:
+        if isinstance(folder, str) and not Path(folder).is_dir():
+            expected = "a folder with one directory for each model, by the last part of its name"
+            raise ConfigError(f"backbones={folder}: no such folder", expected, "correct backbones=DIR")
+    return [Path(folder) for folder in folders if folder is not None]
 
 
 def unused_overrides(config: RecipeConfig, overrides: Sequence[str]) -> list[str]:

@@ -22,6 +22,7 @@ class RecipeConfig:
     tracking: Any = MISSING
     experiment: Any = None
     seed: int = MISSING
+    backbones: str | None = None
     budget_minutes: float | None = None
     threads: int | None = None
     out: str = MISSING
@@ -54,6 +55,7 @@ class StoredConfig:
     data: Any = MISSING
     data_digest: str | None = None
     fold_digest: str | None = None
+    backbones: str | None = None
     threads: int | None = None
     out: str = MISSING
 
@@ -127,6 +129,7 @@ class KaggleConfig:
     data_digest: str | None = None
     fold_digest: str | None = None
     method: str = MISSING
+    backbones: str | None = None
     packages: list[str] = field(default_factory=list)
     out: str = MISSING
 

@@ -121,10 +121,18 @@ def read_member(path: Path) -> MemberSpec:
     Raises
     ------
     StoreError
-        Where a field is missing or of another type, or where the recipe is not the one of the folder's name.
+        Where a field is missing or of another type, where the recipe is not the one of the folder's name, or where the
+        member is neither trained here nor external.
     """
     spec = read_typed(path, MemberSpec, EXPECTED, DESCRIBE_AGAIN)
     identity = read_typed(path, _Identity, EXPECTED, DESCRIBE_AGAIN)
     if spec.name != path.parent.name or spec.recipe_digest != identity.recipe_digest:
         raise StoreError(f"{path} describes {spec.name}", path.parent.name, DESCRIBE_AGAIN)
+    trained = {"backbone": spec.backbone, "kind": spec.kind, "seed": spec.seed}
+    wrong = [name for name, value in trained.items() if (value is None) != (spec.external is not None)]
+    if wrong:
+        came = (
+            f"{path}: external is {spec.external!r}, and {', '.join(f'{name} is {trained[name]!r}' for name in wrong)}"
+        )
+        raise StoreError(came[:300], f"{EXPECTED}: either external or backbone, kind and seed", DESCRIBE_AGAIN)
     return spec

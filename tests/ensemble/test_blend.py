@@ -175,7 +175,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[SplitStore, Blend
 def test_stored_models_predict_what_is_stored(trained: tuple[SplitStore, BlendInputs], tmp_path: Path) -> None:
     split, gathered = trained
     assert gathered.pairs is not None
-    assert [*check_predictions(split, gathered.stored, gathered.pairs, 10, tmp_path)] == []
+    assert [*check_predictions(split, gathered.stored, gathered.pairs, 10, [])] == []
 
 
 def test_probabilities_of_another_model_are_named(trained: tuple[SplitStore, BlendInputs], tmp_path: Path) -> None:
@@ -189,10 +189,10 @@ def test_probabilities_of_another_model_are_named(trained: tuple[SplitStore, Ble
         shutil.copytree(other, folder, dirs_exist_ok=True)
 
     split.put(first, predictions, run_result(), save_other)
-    (alarm,) = check_predictions(split, gathered.stored, gathered.pairs, 10, tmp_path)
+    (alarm,) = check_predictions(split, gathered.stored, gathered.pairs, 10, [])
     assert alarm.startswith(f"{first.name}, fold 1:")
     assert make_blend(gathered, METHODS, resamples=20).with_alarms([alarm]).diagnosis.alarms[0] == alarm
-    assert [*check_predictions(split, gathered.stored, gathered.pairs, 0, tmp_path)] == []
+    assert [*check_predictions(split, gathered.stored, gathered.pairs, 0, [])] == []
 
 
 def test_a_blend_with_style_features_predicts_new_pairs(trained: tuple[SplitStore, BlendInputs]) -> None:

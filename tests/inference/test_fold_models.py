@@ -73,7 +73,7 @@ def check(kind: str, folder: Path, path: Path) -> bool:
     spec = MemberSpec(kind, kind, {}, 0, "d" * 64, "f" * 64)
     message = None
     try:
-        predicted = load_model(spec, folder, folder / "none").predict_proba(PAIRS)
+        predicted = load_model(spec, folder, [folder / "none"]).predict_proba(PAIRS)
     except PrefensError as error:
         message = str(error)
     if message is None:

@@ -35,7 +35,7 @@ def voted(*weights: float) -> Blender:
 
 def predictor_of(split: SplitStore, weights: dict[str, float]) -> Predictor:
     blender = voted(*weights.values())
-    return Predictor(split, "soft_vote", [*weights], blender, split.folds.k, np.full(3, 1 / 3), split.path / "none")
+    return Predictor(split, "soft_vote", [*weights], blender, split.folds.k, np.full(3, 1 / 3), ())
 
 
 @pytest.fixture
@@ -159,6 +159,7 @@ def test_members_that_cannot_be_loaded_are_named(split: SplitStore, tmp_path: Pa
         shutil.rmtree(split.fold_dir(spec.name, 3) / "model")
     else:
         path = split.member_dir(spec.name) / "member.json"
-        path.write_text(json.dumps(json.loads(path.read_text()) | {"kind": None}))
+        external = {"external": spec.name, "kind": None, "backbone": None, "seed": None}
+        path.write_text(json.dumps(json.loads(path.read_text()) | external))
     with pytest.raises(StoreError, match=message):
         predictor_of(split, {spec.name: 1.0}).save(tmp_path / "saved")

@@ -376,7 +376,8 @@ def test_a_blend_goes_on_without_a_model(
     spec = next(copied.members())
     if reason == "is external":
         path = copied.member_dir(spec.name) / "member.json"
-        path.write_text(json.dumps(json.loads(path.read_text()) | {"kind": None}))
+        external = {"external": spec.name, "kind": None, "backbone": None, "seed": None}
+        path.write_text(json.dumps(json.loads(path.read_text()) | external))
     elif reason == "no stored model":
         copied.put(spec, copied.predictions(spec, 0), run_result(), lambda folder: None)
     elif reason == "model.safetensors: missing":

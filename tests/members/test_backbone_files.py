@@ -13,11 +13,23 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from prefens.core.errors import BackboneError, ConfigError
+from prefens.core.hashing import file_digest
 from prefens.data.text.settings import TextSettings
-from prefens.members.backbone_files import MINILM_SHA256, find_hub_model, find_minilm, fingerprint
+from prefens.data.text.tokens import tokenize_pairs
+from prefens.members.backbone_files import (
+    MINILM_SHA256,
+    WORDLLAMA_SHA256,
+    backbone_files,
+    find_hub_model,
+    find_minilm,
+    find_wordllama,
+    fingerprint,
+)
+from prefens.members.backbone_ref import BackboneRef
 from prefens.members.encoder import EncoderMember
 from prefens.members.nn.pretrained import load_encoder, load_tokenizer, max_sequence_length
-from tests.helpers.examples import LENGTHS, make_tiny_encoder
+from prefens.members.wordllama import WordLlamaMember
+from tests.helpers.examples import LENGTHS, make_pairs, make_tiny_encoder
 
 
 def test_minilm_is_found_and_its_weights_are_the_known_ones() -> None:
@@ -31,13 +43,58 @@ def test_other_weights_are_refused(tmp_path: Path) -> None:
     with (tmp_path / "minilm-l6" / "model.safetensors").open("ab") as stream:
         stream.write(b"\0")
     with pytest.raises(BackboneError, match="has sha256") as caught:
-        find_minilm(tmp_path)
+        find_minilm([tmp_path])
     assert caught.value.expected == MINILM_SHA256
 
 
 def test_a_folder_of_backbones_goes_first(tmp_path: Path) -> None:
     shutil.copytree(find_minilm(), tmp_path / "minilm-l6")
-    assert find_minilm(tmp_path) == tmp_path / "minilm-l6"
+    assert find_minilm([tmp_path]) == tmp_path / "minilm-l6"
+
+
+@pytest.fixture
+def wordllama(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a made-up installed package with the files of wordllama, and an __init__ that must not run."""
+    package = tmp_path / "site" / "wordllama"
+    for name in WORDLLAMA_SHA256:
+        (package / name).parent.mkdir(parents=True)
+        (package / name).write_text(name)
+        monkeypatch.setitem(WORDLLAMA_SHA256, name, file_digest(package / name))
+    (package / "__init__.py").write_text("raise RuntimeError('imported')")
+    monkeypatch.syspath_prepend(package.parent)
+    return package
+
+
+def test_wordllama_is_found_without_being_imported(wordllama: Path) -> None:
+    assert find_wordllama() == tuple(wordllama / name for name in WORDLLAMA_SHA256)
+
+
+@pytest.mark.parametrize("name", WORDLLAMA_SHA256)
+def test_other_or_missing_files_of_wordllama_are_refused_by_name(wordllama: Path, name: str) -> None:
+    (wordllama / name).write_text("other")
+    with pytest.raises(BackboneError, match=Path(name).name) as caught:
+        find_wordllama()
+    assert WORDLLAMA_SHA256[name] in caught.value.expected
+    (wordllama / name).unlink()
+    with pytest.raises(BackboneError, match="no file"):
+        find_wordllama()
+
+
+def test_without_wordllama_the_error_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(BackboneError, match="wordllama") as caught:
+        find_wordllama()
+    assert "pip install wordllama==0.4.0.post1" in caught.value.do
+
+
+def test_the_files_that_a_bundle_copies_are_all_that_wordllama_needs(wordllama: Path, tmp_path: Path) -> None:
+    for name, directory in WordLlamaMember.required_backbones(tmp_path).items():
+        (tmp_path / "backbones" / name).mkdir(parents=True)
+        for path in backbone_files(directory):
+            shutil.copy(path, tmp_path / "backbones" / name)
+    shutil.rmtree(wordllama)
+    copied = find_wordllama([tmp_path / "backbones"])
+    assert copied == tuple(tmp_path / "backbones" / "wordllama" / name for name in WORDLLAMA_SHA256)
 
 
 def test_the_local_copy_is_used_when_the_hub_is_away(
@@ -81,6 +138,35 @@ def test_longer_sequences_than_a_backbone_reads_are_refused_before_training(fami
     EncoderMember(family, path=path, text=TextSettings(max_length=longest)).identity()
     with pytest.raises(ConfigError, match=f"text.max_length={longest}"):
         EncoderMember(family, path=path, text=TextSettings(max_length=longest + 1)).identity()
+
+
+def test_a_folder_of_models_goes_before_the_hub_and_identifies_by_content(tiny_bert: Path, tmp_path: Path) -> None:
+    shutil.copytree(tiny_bert, tmp_path / "model")
+    text = TextSettings(max_length=64)
+    member = EncoderMember("some/model", text=text)
+    member.use_backbones([tmp_path / "none", tmp_path])
+    assert member.identity() == {"files": fingerprint(tiny_bert)}
+    by_path = EncoderMember("some/model", text=text, path=str(tiny_bert), revision=None)
+    by_path.use_backbones([tmp_path])
+    assert by_path.path == str(tiny_bert)
+    other = EncoderMember("some/other", text=text)
+    other.use_backbones([tmp_path])
+    with pytest.raises(BackboneError, match="some/other") as caught:
+        other.identity()
+    assert "backbones=DIR" in caught.value.do
+
+
+def test_a_stored_model_finds_its_backbone_in_a_folder_of_models(tiny_bert: Path, tmp_path: Path) -> None:
+    """By the name alone; a directory of that name with other content is passed over."""
+    for place in ("first", "second"):
+        shutil.copytree(tiny_bert, tmp_path / place / "model")
+    reference = BackboneRef("some/model", None, str(tmp_path / "gone"), fingerprint(tiny_bert))
+    folders = [tmp_path / "first", tmp_path / "second"]
+    assert reference.find(folders) == tmp_path / "first" / "model"
+    (tmp_path / "first" / "model" / "config.json").write_text("{}")
+    assert reference.find(folders) == tmp_path / "second" / "model"
+    with pytest.raises(BackboneError, match="has changed"):
+        reference.find(folders[:1])
 
 
 def rewrite(name: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[Path], None]:
@@ -153,6 +239,20 @@ def test_broken_folders_are_refused_before_anything_is_trained(name: str, tiny_b
     with pytest.raises(BackboneError, match=message) as caught:
         EncoderMember("tiny", path=str(folder), text=TextSettings(max_length=64)).identity()
     assert str(folder) in caught.value.came
+
+
+def test_a_special_token_without_a_vector_never_comes_from_a_text(tiny_bert: Path, tmp_path: Path) -> None:
+    """Gemma-3's tokenizer has one for images, and its text models have no vector for it."""
+    folder, pairs = tmp_path / "encoder", make_pairs(2)
+    shutil.copytree(tiny_bert, folder)
+    tokenizer = load_tokenizer(folder)
+    vectors = len(tokenizer)
+    tokenizer.add_tokens(["<image>"], special_tokens=True)
+    tokenizer.save_pretrained(folder)
+    assert EncoderMember("tiny", path=str(folder), text=TextSettings(max_length=64)).identity()
+    pairs.response_a[0] = ("An <image> of a <image>.",)
+    tokens = tokenize_pairs(load_tokenizer(folder), pairs, TextSettings(max_length=64), "", "")
+    assert tokens.a.tokens.max() < vectors
 
 
 def test_code_beside_the_weights_is_not_run(tiny_bert: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from prefens.members.style import StyleMember, StyleModel
 from prefens.members.textcnn import TextCnnMember
 from prefens.members.tfidf import TfidfMember
 from prefens.members.training.settings import Save, TrainingSettings
+from prefens.members.wordllama import WordLlamaMember
 from tests.helpers.examples import FAMILIES, column, make_pairs, make_tiny_encoder
 
 Make = Callable[[], Member]
@@ -50,17 +52,19 @@ MEMBERS: dict[str, Callable[[Path], Member]] = {  # a small member of each kind;
     "boosting": lambda folder: StyleMember("style", StyleModel.boosting, rounds=10, min_rows=5),
     "tfidf": lambda folder: TfidfMember("tfidf", bits=10, strengths=[0.1, 1.0]),
     "minilm": lambda folder: MiniLmMember("minilm-l6", max_length=32, layer=2, strengths=[0.1, 1.0]),
+    "wordllama": lambda folder: WordLlamaMember("wordllama", strengths=[0.1, 1.0]),
     "textcnn": textcnn,
     "cross": lambda folder: encoder("bert", folder, **CROSS),
     **{family: partial(encoder, family) for family in FAMILIES},
 }
 FAST_FAMILIES = ("bert", "deberta-v2")  # one family that reads packed sequences, and one that reads padded ones
 SLOW = set(FAMILIES) - set(FAST_FAMILIES)
+MARKS = dict.fromkeys(SLOW, pytest.mark.slow) | {
+    "wordllama": pytest.mark.skipif(find_spec("wordllama") is None, reason="wordllama is not installed: extra offline")
+}
 
 
-@pytest.fixture(
-    scope="module", params=[pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in MEMBERS]
-)
+@pytest.fixture(scope="module", params=[pytest.param(name, marks=MARKS.get(name, ())) for name in MEMBERS])
 def make(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Make:
     folder = tmp_path_factory.mktemp(request.param)
     return lambda: MEMBERS[request.param](folder)
@@ -127,6 +131,13 @@ def test_survives_any_text(fitted: Member, odd_pairs: Pairs) -> None:
     predicted = fitted.predict_proba(odd_pairs)
     assert np.isfinite(predicted).all()
     np.testing.assert_allclose(predicted.sum(axis=1), 1.0, atol=1e-9)
+
+
+def test_a_prediction_depends_on_its_own_texts(fitted: Member, train: Pairs, odd_pairs: Pairs) -> None:
+    """Rows of a data set whose features are in memory, and the same rows as another data set beside strange texts."""
+    alone = fitted.predict_proba(Pairs.concatenate([odd_pairs, train.take(np.arange(20)).unlabelled()]))
+    np.testing.assert_allclose(alone[len(odd_pairs) :], fitted.predict_proba(train)[:20], atol=1e-6)
+    np.testing.assert_allclose(alone[: len(odd_pairs)], fitted.predict_proba(odd_pairs), atol=1e-6)
 
 
 def test_no_rows(fitted: Member, train: Pairs) -> None:

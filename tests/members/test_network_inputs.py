@@ -31,8 +31,8 @@ from tests.helpers.examples import make_pairs
 COUNT = 60
 HEADS = [
     *(HeadSettings(hidden=8, pooling=pooling) for pooling in Pooling),
-    HeadSettings(HeadKind.cnn, hidden=8, filters=4),
-    HeadSettings(HeadKind.mlp, hidden=8, style=True),
+    HeadSettings(HeadKind.cnn, pooling=Pooling.mean, hidden=8, filters=4),
+    HeadSettings(HeadKind.mlp, pooling=Pooling.mean, hidden=8, style=True),
 ]
 
 

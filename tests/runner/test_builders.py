@@ -10,18 +10,20 @@ from hydra import compose, initialize_config_dir
 from prefens.core.fold_run import RunKey
 from prefens.core.hashing import NOT_IDENTITY, digest, identity_fields, neutral, short
 from prefens.members.base import Member
+from prefens.members.network import NetworkMember
 from prefens.members.registry import BUILT_IN, class_of, kinds
 from prefens.runner import config
 from prefens.runner.builders import recipe_of
 
-ENCODER = "backbone=bert-base-uncased"
+ENCODER, CAUSAL = "backbone=bert-base-uncased", "backbone=smollm2-135m"
 # A digest that changes here has every member of that recipe trained again: it is a change of the format, and is told
 # in the changelog. A new setting declares its neutral value instead.
 DIGESTS = {
     ("backbone=style",): "a0c24056ee15",
     ("backbone=style-boosting",): "fb69079e444f",
-    ("backbone=tfidf",): "7e12206a5f3c",
+    ("backbone=tfidf",): "44a5130f81b2",
     ("backbone=minilm-l6",): "a53cb852fb85",
+    ("backbone=wordllama",): "4e42c7b67aac",
     ("backbone=textcnn",): "d2a802b84520",
     ("backbone=roberta-base",): "eb059f1121ed",
     ("backbone=hub", "backbone.name=some/encoder"): "7cccba8f6576",
@@ -31,12 +33,19 @@ DIGESTS = {
     (ENCODER, "pairing=cross", "head=mlp"): "d1e373c49e6c",
     (ENCODER, "head=davidson", "text.max_length=256"): "e9017f8c4eee",
     ("experiment=deberta-notebook",): "0c1197c5e51f",
+    (CAUSAL,): "aa2d0db3e40e",
+    (CAUSAL, "text=chat", "training=frozen"): "9f7d396d3c98",
+    (CAUSAL, "head=mlp", "pairing.second_order_below=0.2"): "7f96c6c21ae0",
+    (CAUSAL, "pairing=siamese", "head=davidson", "backbone.reward=true"): "39a877f5032f",
 }
 
 
 def recipe(*overrides: str) -> dict[str, Any]:
     with initialize_config_dir(str(config.CONF_DIR), version_base="1.3"):
-        return recipe_of(config.build_member(compose("train", overrides=list(overrides))))  # type: ignore[arg-type]
+        member = config.build_member(compose("train", overrides=list(overrides)))  # type: ignore[arg-type]
+    if isinstance(member, NetworkMember):
+        member.resolve_settings(causal=CAUSAL in overrides)
+    return recipe_of(member)
 
 
 @pytest.mark.parametrize("overrides", DIGESTS, ids=" ".join)

@@ -12,6 +12,7 @@ from omegaconf import OmegaConf, open_dict
 
 from prefens.data.folds import FoldSettings
 from prefens.data.sources import Source
+from prefens.data.text.settings import PLAIN, TextSettings
 from prefens.members.base import Member
 from prefens.members.nn.heads import HeadKind, HeadSettings
 from prefens.members.nn.lora import LoraSettings
@@ -28,6 +29,13 @@ HUB = {
     "multilingual-e5-small": "intfloat/multilingual-e5-small",
     "deberta-v3-xsmall": "microsoft/deberta-v3-xsmall",
 }
+CAUSAL = {
+    "qwen2.5-0.5b": "Qwen/Qwen2.5-0.5B-Instruct",
+    "qwen2.5-7b": "Qwen/Qwen2.5-7B-Instruct",
+    "gemma-2-9b": "google/gemma-2-9b-it",
+    "llama-3.1-8b": "meta-llama/Llama-3.1-8B-Instruct",
+    "smollm2-135m": "HuggingFaceTB/SmolLM2-135M-Instruct",
+}
 BACKBONES = sorted(path.stem for path in config.CONF_DIR.glob("backbone/*.yaml"))
 NEEDED = {"hub": ["backbone.name=some/encoder"]}  # settings that a backbone has no default for
 EXPERIMENTS = sorted(path.stem for path in config.CONF_DIR.glob("experiment/*.yaml"))
@@ -39,9 +47,23 @@ def composed(*overrides: str, name: str = "train") -> TrainConfig:
 
 
 def test_the_promised_backbones_exist() -> None:
-    assert {*HUB, "minilm-l6", "tfidf", "style", "textcnn"} <= {*BACKBONES}
-    for name, hub in HUB.items():
+    assert {*HUB, *CAUSAL, "minilm-l6", "wordllama", "tfidf", "style", "textcnn"} <= {*BACKBONES}
+    for name, hub in (HUB | CAUSAL).items():
         assert composed(f"backbone={name}").backbone.name == hub
+
+
+@pytest.mark.parametrize("command", ["train", "tune"])
+@pytest.mark.parametrize("name", CAUSAL)
+def test_a_causal_backbone_brings_its_training_pairing_and_text_and_the_command_line_wins(
+    command: str, name: str
+) -> None:
+    own = composed(f"backbone={name}", name=command)
+    assert (own.training.mode, own.pairing.kind) == ("lora", "cross")
+    assert config.build(own.text, TextSettings).template == PLAIN
+    given = ["training=frozen", "pairing=siamese", "text=default", f"backbone={name}"]
+    wanted = composed(*given, name=command)
+    assert (wanted.training.mode, wanted.pairing.kind, wanted.text.max_length) == ("frozen", "siamese", 512)
+    assert composed("experiment=keras-starter", f"backbone={name}", name=command).head.kind == "linear"
 
 
 @pytest.mark.parametrize("name", BACKBONES)
@@ -73,7 +95,7 @@ def test_recipes_hold_what_decides_predictions_and_no_places(name: str) -> None:
     assert plain == moved
     assert "path" not in plain
     assert {"save", "checkpoint_minutes", "gradient_checkpointing", "guard"} & set(plain.get("training", {})) == set()
-    assert ("training" in plain) == (name in (*HUB, "hub", "textcnn"))
+    assert ("training" in plain) == (name in (*HUB, *CAUSAL, "hub", "textcnn"))
     changed = recipe_of(config.build_member(composed(*backbone, "text.max_length=64")))
     assert (changed != plain) == ("text" in plain)
 
@@ -99,7 +121,7 @@ def test_experiments_compose(name: str) -> None:
 @pytest.mark.parametrize("name", ["keras-starter", "deberta-notebook", "group3", "cnn-seeds"])
 def test_recipes_of_others_read_no_style_features(name: str) -> None:
     assert not composed(f"experiment={name}").head.style
-    assert composed().head.style
+    assert composed().head.style is None  # true of all heads but rewards
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in config.CONF_DIR.glob("*.yaml")))

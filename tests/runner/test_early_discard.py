@@ -44,7 +44,7 @@ class Told(Member):
         (directory / "share.txt").write_text(str(self.share))
 
     @classmethod
-    def load(cls, directory: Path, backbones: Path | None = None) -> Self:
+    def load(cls, directory: Path, backbones: Sequence[Path] = ()) -> Self:
         raise NotImplementedError
 
 

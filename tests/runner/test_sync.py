@@ -54,7 +54,7 @@ class Constant(Member):
         (directory / "nothing").write_text("")
 
     @classmethod
-    def load(cls, directory: Path, backbones: Path | None = None) -> Self:
+    def load(cls, directory: Path, backbones: Sequence[Path] = ()) -> Self:
         return cls()
 
 

@@ -42,6 +42,14 @@ def test_a_changed_recipe_or_folder_is_refused(path: Path) -> None:
         read_member(path)
 
 
+@pytest.mark.parametrize("field", ["kind", "external"])
+def test_a_member_is_either_trained_here_or_external(path: Path, field: str) -> None:
+    fields = json.loads(path.read_text())
+    path.write_text(json.dumps({**fields, field: None if fields[field] else SPEC.name}))
+    with pytest.raises(StoreError, match=rf"{path}: external is (.|\n)*either external or backbone, kind and seed"):
+        read_member(path)
+
+
 @pytest.mark.parametrize("how", ["truncated", "flipped", "", "[]", "{}", "null"])
 def test_a_damaged_file_is_named_and_written_again(path: Path, how: str) -> None:
     before = path.read_bytes()

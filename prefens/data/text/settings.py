@@ -1,8 +1,58 @@
 """Settings of the text that an encoder reads."""
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field, replace
 
 from prefens.core.errors import ConfigError
+from prefens.core.hashing import neutral
+
+PLACEHOLDER = re.compile(r"\{(?:prompt|response|first|second)\}")
+ORDERS = {"siamese": ["{prompt}", "{response}"], "cross": ["{prompt}", "{first}", "{second}"]}
+
+
+@dataclass
+class TemplateSettings:
+    """The literal text around the parts of a sequence; all None for the pattern of the tokenizer.
+
+    Attributes
+    ----------
+    siamese : str or None
+        With {prompt} and {response}, in this order.
+    cross : str or None
+        With {prompt}, {first} and {second}, in this order.
+    chat : bool
+        Whether the parts go into the model's own chat template: a siamese sequence as the user's question and the
+        assistant's answer, a cross one, filled in, as the user's question.
+
+    Raises
+    ------
+    ConfigError
+        A template lacks a part, or has another order.
+    """
+
+    siamese: str | None = None
+    cross: str | None = None
+    chat: bool = False
+
+    def __post_init__(self) -> None:
+        for name, order in ORDERS.items():
+            text = getattr(self, name)
+            if text is not None and PLACEHOLDER.findall(text) != order:
+                raise ConfigError(
+                    f"text.template.{name}={text!r}", f"a text with {', '.join(order)}, each once", "correct it"
+                )
+
+    @property
+    def is_default(self) -> bool:
+        """Whether there is no template."""
+        return self.siamese is None and self.cross is None
+
+
+PLAIN = TemplateSettings(
+    "Prompt:\n{prompt}\n\nResponse:\n{response}\n",
+    "Prompt:\n{prompt}\n\nResponse A:\n{first}\n\nResponse B:\n{second}\n\nThe better response:",
+)
+REWARD = TemplateSettings("{prompt}{response}", None, chat=True)
 
 
 @dataclass
@@ -17,6 +67,8 @@ class TextSettings:
         The share of the room that a prompt gets where the responses need the rest, in (0, 1).
     head_share : float
         The share of a cut text that is kept from its beginning, in (0, 1).
+    template : TemplateSettings
+        The literal text around the parts.
 
     Raises
     ------
@@ -27,6 +79,9 @@ class TextSettings:
     max_length: int = 512
     prompt_share: float = 0.35
     head_share: float = 0.6
+    template: TemplateSettings = field(
+        default_factory=TemplateSettings, metadata=neutral({"siamese": None, "cross": None, "chat": False})
+    )
 
     def __post_init__(self) -> None:
         if self.max_length < 16:
@@ -36,3 +91,9 @@ class TextSettings:
                 raise ConfigError(
                     f"text.{name}={getattr(self, name)}", "a share between 0 and 1", f"correct text.{name}"
                 )
+
+    def resolved(self, causal: bool, reward: bool = False) -> "TextSettings":
+        """Return the settings with a template where the backbone is causal: its tokenizer has no pattern for pairs."""
+        if not causal or not self.template.is_default:
+            return self
+        return replace(self, template=REWARD if reward else PLAIN)

@@ -9,60 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from prefens.core.errors import BackboneError
+from prefens.core.errors import ConfigError
 from prefens.core.types import PairFeatures, Pairs, Strings
+from prefens.data.text.frames import Frame, make_frame
 from prefens.data.text.settings import TextSettings
-from prefens.data.text.truncation import Tokens, TruncationAudit, cut, cut_pair
+from prefens.data.text.truncation import NO_MARK, Tokens, TruncationAudit, cut, cut_pair
 from prefens.data.text.turns import joined
 
 TEXTS_AT_ONCE = 1000  # that the tokenizer gets in one call
-
-
-@dataclass(frozen=True)
-class Pattern:
-    """The special tokens around parts, such as [CLS] x [SEP] y [SEP].
-
-    Attributes
-    ----------
-    before, between, after : tuple of int
-        Token ids before the first part, between two parts, and after the last part.
-    """
-
-    before: tuple[int, ...]
-    between: tuple[int, ...]
-    after: tuple[int, ...]
-
-    @property
-    def size(self) -> int:
-        """The number of special tokens around two parts."""
-        return self.around(2)
-
-    def around(self, parts: int) -> int:
-        """Return the number of special tokens around that many parts."""
-        return len(self.before) + (parts - 1) * len(self.between) + len(self.after)
-
-
-def learn_pattern(tokenizer: Any) -> Pattern:
-    """Return the tokenizer's pattern for a pair of texts; BERT, RoBERTa, XLM-R and DeBERTa differ.
-
-    Raises
-    ------
-    BackboneError
-        Where the tokenizer changes the tokens of a text in a pair.
-    """
-    first, second = (tokenizer(text, add_special_tokens=False)["input_ids"] for text in ("one", "two two"))
-    pair_tokens = list(tokenizer("one", "two two")["input_ids"])
-    for start in range(len(pair_tokens)):
-        if pair_tokens[start : start + len(first)] == first:
-            rest = pair_tokens[start + len(first) :]
-            for gap in range(len(rest) + 1):
-                if rest[gap : gap + len(second)] == second:
-                    return Pattern(tuple(pair_tokens[:start]), tuple(rest[:gap]), tuple(rest[gap + len(second) :]))
-    raise BackboneError(
-        f"the tokenizer makes {pair_tokens} of a pair",
-        "both texts' own tokens with special ones around",
-        "use a fast tokenizer",
-    )
+ELLIPSIS = " ... "  # of a template, in place of what is cut out of a part
+MIN_ROOM = 4  # tokens of the parts of a sequence
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,29 +96,35 @@ def tokenize_pairs(
 
     Raises
     ------
-    BackboneError
-        Where the tokenizer has no pattern for pairs, or with `cross` no separator.
+    BackboneError, ConfigError
+        As `make_frame`.
     """
+    frame, audit = make_frame(tokenizer, settings.template, cross), TruncationAudit({}, {})
     prompts = _tokenize(tokenizer, pairs.prompt, prompt_prefix)
     responses = [_tokenize(tokenizer, column, response_prefix) for column in (pairs.response_a, pairs.response_b)]
-    pattern, audit = learn_pattern(tokenizer), TruncationAudit({}, {})
-    if cross and not pattern.between:
-        raise BackboneError(
-            "the tokenizer puts nothing between two texts",
-            "a separator, without which the responses of a cross encoder run into each other",
-            "set pairing=siamese, or take a backbone whose tokenizer has one",
-        )
-    room = settings.max_length - pattern.around(3 if cross else 2)
+    mark = NO_MARK  # an encoder's tokens stay as they were before there were templates
+    if not settings.template.is_default:
+        mark = np.array(tokenizer(ELLIPSIS, add_special_tokens=False)["input_ids"], dtype=np.int32)
+    room = _room(settings, frame.around(3 if cross else 2))
     if cross:
         texts = zip(prompts, *responses, strict=True)
-        triples = [cut_pair(prompt, a, b, room, settings, audit) for prompt, a, b in texts]
-        orders = [_assemble(triples, pattern), _assemble([(prompt, b, a) for prompt, a, b in triples], pattern)]
+        triples = [cut_pair(prompt, a, b, room, settings, audit, mark) for prompt, a, b in texts]
+        orders = [_assemble(triples, frame), _assemble([(prompt, b, a) for prompt, a, b in triples], frame)]
     else:
         orders = [
-            _assemble([cut(*parts, room, settings, audit) for parts in zip(prompts, side, strict=True)], pattern)
+            _assemble([cut(*parts, room, settings, audit, mark) for parts in zip(prompts, side, strict=True)], frame)
             for side in responses
         ]
     return PairTokens(orders[0], orders[1], audit)
+
+
+def _room(settings: TextSettings, around: int) -> int:
+    """Return the tokens of a sequence that are left for its parts; ConfigError where these are too few."""
+    room = settings.max_length - around
+    if room < MIN_ROOM:
+        came = f"text.max_length={settings.max_length}, of which the template takes {around}"
+        raise ConfigError(came, f"{MIN_ROOM} tokens or more for the texts", f"set text.max_length={around + 200}")
+    return room
 
 
 def _tokenize(tokenizer: Any, column: Strings, prefix: str) -> list[Tokens]:
@@ -185,18 +147,20 @@ def _tokenize(tokenizer: Any, column: Strings, prefix: str) -> list[Tokens]:
     return tokens
 
 
-def _assemble(rows: Sequence[tuple[Tokens, ...]], pattern: Pattern) -> Sequences:
-    """Put the pattern around each row's parts; the last part is the second segment."""
-    before, between, after = (np.array(ids, dtype=np.int32) for ids in (pattern.before, pattern.between, pattern.after))
-    pieces = [piece for parts in rows for piece in _framed(parts, before, between, after)]
-    lengths = np.array([pattern.around(len(parts)) + sum(map(len, parts)) for parts in rows], dtype=np.int64)
+def _assemble(rows: Sequence[tuple[Tokens, ...]], frame: Frame) -> Sequences:
+    """Put the frame around each row's parts; the last part is the second segment."""
+    count = len(rows[0]) if rows else 2
+    before, *gaps, after = (np.array(ids, dtype=np.int32) for ids in (frame.before, *frame.gaps(count), frame.after))
+    pieces = [piece for parts in rows for piece in _framed(parts, before, gaps, after)]
+    lengths = np.array([frame.around(count) + sum(map(len, parts)) for parts in rows], dtype=np.int64)
     # The token right after the last part but one closes the first segment ([SEP]); a second separator opens the next.
-    opening = len(pattern.after) + max(0, len(pattern.between) - 1)
+    opening = len(after) + max(0, len(gaps[-1]) - 1)
     firsts = lengths - np.array([opening + len(parts[-1]) for parts in rows], dtype=np.int64)
     tokens = np.concatenate(pieces) if pieces else np.empty(0, dtype=np.int32)
     return Sequences(tokens, np.concatenate([[0], np.cumsum(lengths)]), firsts)
 
 
-def _framed(parts: tuple[Tokens, ...], before: Tokens, between: Tokens, after: Tokens) -> list[Tokens]:
+def _framed(parts: tuple[Tokens, ...], before: Tokens, gaps: list[Tokens], after: Tokens) -> list[Tokens]:
     first, *others = parts
-    return [before, first, *(piece for part in others for piece in (between, part)), after]
+    between = (piece for gap, part in zip(gaps, others, strict=True) for piece in (gap, part))
+    return [before, first, *between, after]

@@ -14,6 +14,7 @@ log = logging.getLogger(__name__)
 
 Tokens = NDArray[np.int32]
 WARNED_SHARE = 1 / 3  # of the tokens of a part
+NO_MARK: Tokens = np.empty(0, dtype=np.int32)
 
 
 def budgets(prompt: int, response: int, room: int, prompt_share: float) -> tuple[int, int]:
@@ -38,12 +39,17 @@ def pair_budgets(prompt: int, a: int, b: int, room: int, prompt_share: float) ->
     return min(prompt, room - for_a - for_b), for_a, for_b
 
 
-def head_and_tail(tokens: Tokens, budget: int, head_share: float) -> Tokens:
-    """Return at most `budget` tokens: `head_share` of them from the start, the others from the end."""
+def head_and_tail(tokens: Tokens, budget: int, head_share: float, mark: Tokens = NO_MARK) -> Tokens:
+    """Return at most `budget` tokens: `head_share` of them from the start, the others from the end.
+
+    Where something is cut out, `mark` stands for it, unless it would take a quarter of the budget.
+    """
     if len(tokens) <= budget:
         return tokens
-    head = round(budget * head_share)
-    return np.concatenate([tokens[:head], tokens[len(tokens) - (budget - head) :]])
+    mark = mark if budget > 4 * len(mark) else NO_MARK
+    kept = budget - len(mark)
+    head = round(kept * head_share)
+    return np.concatenate([tokens[:head], mark, tokens[len(tokens) - (kept - head) :]])
 
 
 @dataclass
@@ -76,25 +82,36 @@ def warn_of_losses(audit: TruncationAudit, settings: TextSettings) -> None:
 
 
 def cut(
-    prompt: Tokens, response: Tokens, room: int, settings: TextSettings, audit: TruncationAudit
+    prompt: Tokens,
+    response: Tokens,
+    room: int,
+    settings: TextSettings,
+    audit: TruncationAudit,
+    mark: Tokens = NO_MARK,
 ) -> tuple[Tokens, Tokens]:
-    """Cut both parts to their budgets, and count the tokens in the audit."""
+    """Cut both parts to their budgets, `mark` in place of what is cut out, and count the tokens in the audit."""
     for_prompt, for_response = budgets(len(prompt), len(response), room, settings.prompt_share)
     return (
-        _shortened("prompt", prompt, for_prompt, settings, audit),
-        _shortened("response", response, for_response, settings, audit),
+        _shortened("prompt", prompt, for_prompt, settings, audit, mark),
+        _shortened("response", response, for_response, settings, audit, mark),
     )
 
 
 def cut_pair(
-    prompt: Tokens, a: Tokens, b: Tokens, room: int, settings: TextSettings, audit: TruncationAudit
+    prompt: Tokens,
+    a: Tokens,
+    b: Tokens,
+    room: int,
+    settings: TextSettings,
+    audit: TruncationAudit,
+    mark: Tokens = NO_MARK,
 ) -> tuple[Tokens, Tokens, Tokens]:
-    """Cut a prompt and two responses that share one sequence to their budgets, and count the tokens in the audit."""
+    """Cut a prompt and two responses that share one sequence, as `cut` does."""
     for_prompt, for_a, for_b = pair_budgets(len(prompt), len(a), len(b), room, settings.prompt_share)
     return (
-        _shortened("prompt", prompt, for_prompt, settings, audit),
-        _shortened("response", a, for_a, settings, audit),
-        _shortened("response", b, for_b, settings, audit),
+        _shortened("prompt", prompt, for_prompt, settings, audit, mark),
+        _shortened("response", a, for_a, settings, audit, mark),
+        _shortened("response", b, for_b, settings, audit, mark),
     )
 
 
@@ -104,7 +121,8 @@ def _shortened(
     budget: int,
     settings: TextSettings,
     audit: TruncationAudit,
+    mark: Tokens,
 ) -> Tokens:
     audit.seen[part] = audit.seen.get(part, 0) + len(tokens)
     audit.kept[part] = audit.kept.get(part, 0) + budget
-    return head_and_tail(tokens, budget, settings.head_share)
+    return head_and_tail(tokens, budget, settings.head_share, mark)

@@ -47,7 +47,11 @@ def _check(directory: Path, content: str) -> None:
 
 def _check_tokenizer(directory: Path, vectors: int) -> None:
     tokenizer = load_tokenizer(directory)
-    last = max(tokenizer.get_vocab().values())
+    # Special tokens without a role never come from a text: Gemma-3 has one for images, and no vector for it.
+    roles = {token for token in tokenizer.special_tokens_map.values() if isinstance(token, str)}
+    added = tokenizer.added_tokens_decoder.values()
+    unused = {token.content for token in added if token.special} - roles
+    last = max(number for token, number in tokenizer.get_vocab().items() if token not in unused)
     if last >= vectors:
         came = f"the tokenizer of {directory} has tokens up to {last}, and the encoder {vectors} vectors"
         raise BackboneError(came, "a vector for each token", "give the tokenizer that belongs to the encoder")
@@ -77,8 +81,8 @@ def weight_files(directory: Path) -> list[Path]:
     return [directory / name for name in names]
 
 
-def read_weights(path: Path) -> Iterator[tuple[str, Any]]:
-    """Yield the names and the tensors of a file, one at a time; BackboneError where it is damaged."""
+def read_weights(path: Path, wanted: str | None = None) -> Iterator[tuple[str, Any]]:
+    """Yield the names and the tensors of a file, all or the `wanted` one; BackboneError where it is damaged."""
     from safetensors import SafetensorError, safe_open
 
     with path.open("rb") as stream:
@@ -88,7 +92,28 @@ def read_weights(path: Path) -> Iterator[tuple[str, Any]]:
     try:
         with safe_open(path, framework="pt") as weights:
             for name in weights.keys():  # noqa: SIM118 - it is no mapping
-                yield name, weights.get_tensor(name)
+                if wanted is None or name == wanted:
+                    yield name, weights.get_tensor(name)
     except SafetensorError as error:
         came = f"{path} ({path.stat().st_size:,} bytes): {str(error)[:100]}"
         raise BackboneError(came, "a whole safetensors file", DO) from error
+
+
+def load_score(directory: Path) -> torch.Tensor:
+    """Return the (1, d) float32 weights of a reward model's scalar score.
+
+    Raises
+    ------
+    BackboneError
+        The model has none.
+    """
+    for path in weight_files(directory):
+        for _, weight in read_weights(path, "score.weight"):
+            if weight.ndim == 2 and weight.shape[0] == 1:
+                score: torch.Tensor = weight.float()
+                return score
+    raise BackboneError(
+        f"{directory}: no scalar score among its weights, and backbone.reward=true",
+        "a causal reward model (AutoModelForSequenceClassification with num_labels=1), whose score.weight is (1, d)",
+        "choose such a model, or set backbone.reward=false",
+    )

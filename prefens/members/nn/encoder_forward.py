@@ -39,7 +39,7 @@ def forward_states(
     token_types : bool
         Whether the encoder reads "token_type_ids".
     compute_dtype : torch.dtype
-        float32, or bfloat16 for matrix products under autocast.
+        float32, or bfloat16 or float16 for matrix products under autocast.
     compiled : bool
         Whether the encoder runs through torch.compile, which draws other dropout masks.
 
@@ -53,7 +53,8 @@ def forward_states(
     device = batch["input_ids"].device
     rows = torch.from_numpy(order).to(device)
     ordered = {name: batch[name][rows] for name in names}
-    with torch.autocast(device.type, torch.bfloat16, enabled=compute_dtype is torch.bfloat16):
+    exact = compute_dtype is torch.float32
+    with torch.autocast(device.type, torch.bfloat16 if exact else compute_dtype, enabled=not exact):
         packed = deberta_kernels.has_kernels(encoder) or packed_attention.enable(encoder)
         forward = compiled_last_hidden_states() if compiled else last_hidden_states
         states = _packed(encoder, ordered, lengths, forward) if packed else _padded(encoder, ordered, lengths, forward)

@@ -93,7 +93,7 @@ class LinearHead(Head):
 
 
 class MlpHead(Head):
-    """One hidden layer on the concatenated vectors.
+    """One hidden layer, or none, on the concatenated vectors.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ class MlpHead(Head):
     n_style, n_vectors : int
         As in `Head`.
     hidden : int
-        Hidden units.
+        Hidden units, 0 for none.
     dropout : float in [0, 1)
         The share of the inputs and of the hidden units that a training step drops.
     """
@@ -129,7 +129,7 @@ class CnnHead(MlpHead):
     n_style, n_vectors : int
         As in `Head`.
     hidden : int
-        Hidden units.
+        Hidden units, 0 for none.
     dropout : float in [0, 1)
         As in `MlpHead`.
     """
@@ -160,7 +160,7 @@ class EquivariantHead(Head):
     n_style : int
         As in `Head`.
     hidden : int
-        Hidden units.
+        Hidden units, 0 for none.
     dropout : float in [0, 1)
         As in `MlpHead`.
     """
@@ -200,7 +200,7 @@ class DavidsonHead(Head):
     n_style : int
         As in `Head`.
     hidden : int
-        Hidden units.
+        Hidden units, 0 for none.
     dropout : float in [0, 1)
         As in `MlpHead`.
     """
@@ -222,6 +222,39 @@ class DavidsonHead(Head):
         return _stack_logits(reward_a, reward_b, (reward_a + reward_b) / 2 + self.log_nu)
 
 
+class RewardHead(Head):
+    """The scalar score of a reward model, with a scale and a tie parameter: Davidson's logits of the scaled scores.
+
+    Attributes
+    ----------
+    score : nn.Linear
+        The reward model's own, from a vector to its score.
+    scale, log_nu : nn.Parameter, scalars
+        Factor on the scores, and the logarithm of the tie parameter.
+
+    Parameters
+    ----------
+    pooling_layer : PoolingLayer
+        As in `Head`.
+    """
+
+    symmetric = True
+
+    def __init__(self, pooling_layer: PoolingLayer) -> None:
+        super().__init__(pooling_layer, n_style=0, n_vectors=2)
+        self.score = nn.Linear(self.size, 1, bias=False)
+        self.scale, self.log_nu = nn.Parameter(torch.ones(())), nn.Parameter(torch.zeros(()))
+
+    @torch.no_grad()
+    def init_to_prior(self, log_win: float, log_tie: float) -> None:
+        self.log_nu.fill_(log_tie - log_win)
+
+    def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        """Return (n, K) logits for two (n, size) vectors."""
+        reward_a, reward_b = self.scale * self.score(a)[:, 0], self.scale * self.score(b)[:, 0]
+        return _stack_logits(reward_a, reward_b, (reward_a + reward_b) / 2 + self.log_nu)
+
+
 def _zero_linear(inputs: int, outputs: int, bias: bool = True) -> nn.Linear:
     """Return a linear layer of zeros; torch's generator advances as for a random one."""
     layer = nn.Linear(inputs, outputs, bias=bias)
@@ -231,6 +264,8 @@ def _zero_linear(inputs: int, outputs: int, bias: bool = True) -> nn.Linear:
 
 
 def _mlp(inputs: int, hidden: int, outputs: int, dropout: float, bias: bool = True) -> nn.Sequential:
+    if not hidden:
+        return nn.Sequential(nn.Dropout(dropout), _zero_linear(inputs, outputs, bias))
     last = _zero_linear(hidden, outputs, bias)
     return nn.Sequential(nn.Dropout(dropout), nn.Linear(inputs, hidden), nn.GELU(), nn.Dropout(dropout), last)
 

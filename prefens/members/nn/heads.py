@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
+from typing import cast
 
 from prefens.core.errors import ConfigError
 from prefens.members.nn.convolutions import Convolutions
@@ -30,14 +31,14 @@ class HeadSettings:
     ----------
     kind : HeadKind
         Which head.
-    pooling : Pooling
-        How token states become one vector per sequence.
-    hidden : int, at least 1
-        Hidden units; linear has none.
+    pooling : Pooling or None
+        How token states become one vector per sequence; None for the default of the kind of backbone.
+    hidden : int, at least 0
+        Hidden units; 0 for none, as linear, so that a davidson head is a linear reward.
     dropout : float in [0, 1)
         The share of the inputs and of the hidden units that a training step drops.
-    style : bool
-        Whether the head reads the style features of a pair beside its vectors.
+    style : bool or None
+        Whether the head reads the style features of a pair beside its vectors; None for all heads but a reward.
     filters : int, at least 1
         Filters of each width; only cnn has them.
     widths : list of int, each at least 1
@@ -50,19 +51,25 @@ class HeadSettings:
     """
 
     kind: HeadKind = HeadKind.equivariant
-    pooling: Pooling = Pooling.mean
+    pooling: Pooling | None = None
     hidden: int = 256
     dropout: float = 0.1
-    style: bool = False
+    style: bool | None = False
     filters: int = 96
     widths: list[int] = field(default_factory=lambda: [1, 3, 5])
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.dropout < 1.0:
             raise ConfigError(f"head.dropout={self.dropout}", "a share in [0, 1)", "correct head.dropout")
-        for name, values in (("hidden", [self.hidden]), ("filters", [self.filters]), ("widths", self.widths)):
+        for name, values in (("hidden", [self.hidden + 1]), ("filters", [self.filters]), ("widths", self.widths)):
             if not values or min(values) < 1:
-                raise ConfigError(f"head.{name}={getattr(self, name)}", "1 or more", f"correct head.{name}")
+                least = "0 or more" if name == "hidden" else "1 or more"
+                raise ConfigError(f"head.{name}={getattr(self, name)}", least, f"correct head.{name}")
+
+    def resolved(self, causal: bool, reward: bool = False) -> HeadSettings:
+        """Return the settings without None: `last` pools a causal backbone, `mean` any other; a reward has no style."""
+        pooling = self.pooling or (Pooling.last if causal else Pooling.mean)
+        return replace(self, pooling=pooling, style=not reward if self.style is None else self.style)
 
     @property
     def learns_pooling(self) -> bool:
@@ -84,13 +91,14 @@ def make_head(settings: HeadSettings, dimension: int, n_style: int, pairing: Pai
     pairing : Pairing
         A head that is not symmetric reads both vectors of a siamese pairing, and one of a cross pairing.
     """
-    hidden, dropout = settings.hidden, settings.dropout
+    settings = settings.resolved(causal=False)
+    hidden, dropout, pooling = settings.hidden, settings.dropout, cast(Pooling, settings.pooling)
     n_vectors = 2 if pairing is Pairing.siamese else 1
     if settings.kind is HeadKind.cnn:
         convolutions = Convolutions(dimension, settings.filters, settings.widths)
-        pooling_layer = PoolingLayer(settings.pooling, convolutions.size)
+        pooling_layer = PoolingLayer(pooling, convolutions.size)
         return CnnHead(convolutions, pooling_layer, n_style, n_vectors, hidden, dropout)
-    pooling_layer = PoolingLayer(settings.pooling, dimension)
+    pooling_layer = PoolingLayer(pooling, dimension)
     if settings.kind is HeadKind.linear:
         return LinearHead(pooling_layer, n_style, n_vectors, dropout)
     if settings.kind is HeadKind.mlp:

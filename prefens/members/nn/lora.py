@@ -34,8 +34,8 @@ class LoraSettings:
     dropout : float in [0, 1)
         The share of an adapter's inputs that a training step drops.
     targets : list of str or None
-        The linear layers that get an adapter, by the ends of their names; None for those of attention, [all-linear]
-        for all but the pooler's.
+        The linear layers that get an adapter, by the ends of their names; [all-linear] for all but the pooler's; None
+        for those of attention, and for all of a causal model.
 
     Raises
     ------

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from prefens.core.errors import TrainingError
 from prefens.core.types import SWAP
 from prefens.data.text.tokens import PairTokens
 from prefens.data.text.truncation import Tokens
@@ -47,12 +48,16 @@ class PairModel(nn.Module):
     token_types : bool
         Whether the encoder reads "token_type_ids".
     compute_dtype : torch.dtype
-        float32 or bfloat16, of the encoder's matrix products; weights, pooling and head are float32 always.
+        float32, bfloat16 or float16, of the encoder's matrix products; weights, pooling and head are float32 always,
+        and so is training in place of float16.
+    second_order_below : float or None
+        As in `PairingSettings`.
     compiled : bool
         Whether training runs the encoder through torch.compile.
     """
 
     compute_dtype: torch.dtype = torch.float32
+    second_order_below: float | None = None
     compiled: bool = False
 
     def __init__(
@@ -104,12 +109,23 @@ class PairModel(nn.Module):
         return self.head.pool(self.states(batch), batch["attention_mask"])
 
     def states(self, batch: Batch) -> torch.Tensor:
-        """Return (m, t, d) token states of the batch's m sequences; precomputed ones are returned as they are."""
+        """Return (m, t, d) token states of the batch's m sequences; precomputed ones are returned as they are.
+
+        Raises
+        ------
+        TrainingError
+            In float16, a state is too large for it.
+        """
         if "states" in batch:
             return batch["states"]
         frozen = isinstance(self.encoder, FrozenEncoder)
         encoder = self.encoder.on(batch["input_ids"].device) if frozen else self.encoder
-        states = forward_states(encoder, batch, self.token_types, self.compute_dtype, self.compiled and self.training)
+        half = self.compute_dtype is torch.float16
+        dtype = torch.float32 if half and self.training else self.compute_dtype
+        states = forward_states(encoder, batch, self.token_types, dtype, self.compiled and self.training)
+        if half and not states.isfinite().all():
+            expected = "states that fp16 can hold, at most 65504"
+            raise TrainingError("a state of the backbone that is not finite", expected, "set training.precision=fp32")
         return states.half().float() if frozen and self.encoder.round_to_fp16 else states
 
     def _logits(self, *vectors: torch.Tensor) -> torch.Tensor:

@@ -19,6 +19,8 @@ class Pooling(Enum):
         The state of the first token.
     max_mean
         The maximum and the mean over the real tokens, concatenated: (n, 2d).
+    last
+        The state of the last real token, which alone has seen all others where attention is causal.
     attention
         A mean weighted by the agreement of each state with a learned query (Yang et al. 2016, "Hierarchical attention
         networks for document classification", section 2.2, without their hidden layer).
@@ -27,6 +29,7 @@ class Pooling(Enum):
     mean = "mean"
     cls = "cls"
     max_mean = "max_mean"
+    last = "last"
     attention = "attention"
 
 
@@ -55,6 +58,9 @@ def pool(states: torch.Tensor, mask: torch.Tensor, pooling: Pooling) -> torch.Te
         raise ValueError("pool has no weights, and attention pooling learns a query: use PoolingLayer")
     if pooling is Pooling.cls:
         return states[:, 0]
+    if pooling is Pooling.last:  # by the mask, never by the padding id: some models end real texts with it
+        places = (mask * torch.arange(1, mask.shape[1] + 1, device=mask.device)).argmax(dim=1)
+        return states[torch.arange(len(states), device=states.device), places]
     weights = mask.unsqueeze(-1).to(states.dtype)
     mean = (states * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1.0)
     if pooling is Pooling.mean:

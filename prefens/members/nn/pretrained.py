@@ -1,4 +1,4 @@
-"""Loading pretrained encoders and tokenizers from a directory: safetensors only, never remote code."""
+"""Loading pretrained encoders, causal models and tokenizers from a directory: safetensors only, never remote code."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DO = "download the files again, or give another encoder"
 
 
 def load_encoder(directory: Path) -> Any:
-    """Return the encoder of a model directory, with fp32 weights.
+    """Return the encoder, or the causal model without its language head, of a model directory, with fp32 weights.
 
     Parameters
     ----------
@@ -34,14 +34,15 @@ def load_encoder(directory: Path) -> Any:
 
     disable_progress_bar()  # type: ignore[no-untyped-call]
     logging.getLogger("transformers.modeling_utils").addFilter(_is_no_load_report)
-    check_config(directory)
+    config = _configured(read_config(directory))
     try:
         encoder, report = AutoModel.from_pretrained(
-            directory, use_safetensors=True, trust_remote_code=False, dtype=torch.float32, output_loading_info=True
-        )
+            directory, config=config, use_safetensors=True, trust_remote_code=False, dtype=torch.float32,
+            output_loading_info=True,
+        )  # fmt: skip
     except Exception as error:  # of transformers, safetensors and torch, each for another damage
         came = f"{directory}: {_first_line(error)}"
-        raise BackboneError(came, "the weights of the encoder that config.json describes", DO) from error
+        raise BackboneError(came, "the weights of the model that config.json describes", DO) from error
     missing = sorted(name for name in report["missing_keys"] if "pooler" not in name.split("."))
     if missing:
         raise BackboneError(
@@ -65,14 +66,23 @@ def read_config(directory: Path) -> Any:
     try:
         return AutoConfig.from_pretrained(directory, trust_remote_code=False)
     except Exception as error:  # of transformers, for each kind of a wrong value
-        raise _no_encoder(directory, error) from error
+        raise _unknown(directory, error) from error
+
+
+def _configured(config: Any) -> Any:
+    """Return a config with the attention that computes what the model was trained with, and no cache of old tokens."""
+    if getattr(config, "attn_logit_softcapping", None) is not None:  # Gemma-2: sdpa leaves the soft cap out
+        config._attn_implementation = "eager"
+    if hasattr(config, "use_cache"):
+        config.use_cache = False
+    return config
 
 
 def encoder_from_config(directory: Path) -> Any:
     """Return the encoder that a directory's config.json describes, with random weights, to load others into."""
     from transformers import AutoModel
 
-    return AutoModel.from_config(read_config(directory), trust_remote_code=False, dtype=torch.float32)  # type: ignore[no-untyped-call]
+    return AutoModel.from_config(_configured(read_config(directory)), trust_remote_code=False, dtype=torch.float32)  # type: ignore[no-untyped-call]
 
 
 def load_tokenizer(directory: Path) -> Any:
@@ -100,50 +110,70 @@ def load_tokenizer(directory: Path) -> Any:
             "a fast tokenizer with its vocabulary",
             "add its tokenizer.json (tokenizer.save_pretrained(DIR) writes it)",
         )
+    if tokenizer.pad_token_id is None and is_causal(directory):  # Llama; the mask hides whatever fills a batch
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.bos_token or tokenizer.convert_ids_to_tokens(0)
     return tokenizer
 
 
-@lru_cache
 def max_sequence_length(directory: Path) -> int | None:
-    """Return the number of tokens that the encoder of a model directory can read, or None where there is no limit.
-
-    Only config.json is read.
+    """Return the number of tokens that the model of a directory can read, or None where there is no limit.
 
     Raises
     ------
     BackboneError
-        It does not describe an encoder: a decoder's token knows nothing of what follows it, and an encoder-decoder has
-        no single sequence of states.
+        As `meta_model`.
     """
-    model = meta_model(directory)
-    config = model.config
-    if config.is_encoder_decoder or any(getattr(module, "is_causal", False) for module in model.modules()):
-        kind = "an encoder-decoder" if config.is_encoder_decoder else "a decoder"
-        raise BackboneError(
-            f"{directory / 'config.json'} describes {type(model).__name__}, {kind}",
-            "an encoder, whose every token sees the whole sequence",
-            "choose an encoder, such as backbone=deberta-v3-xsmall",
-        )
-    return _max_positions(model)
+    return _max_positions(meta_model(directory))
+
+
+def is_causal(directory: Path) -> bool:
+    """Return whether the model of a directory is causal: a token sees nothing of what follows it.
+
+    Raises
+    ------
+    BackboneError
+        As `meta_model`.
+    """
+    return any(getattr(module, "is_causal", False) is True for module in meta_model(directory).modules())
 
 
 def meta_model(directory: Path) -> Any:
-    """Return the model that config.json describes, as shapes without memory; BackboneError where it is unknown."""
+    """Return the model that a directory's config.json describes, without weights and without memory.
+
+    Raises
+    ------
+    BackboneError
+        It describes no encoder and no causal model; an encoder-decoder has no single sequence of states.
+    """
+    check_config(directory)
+    return _meta_model(directory, (directory / "config.json").read_bytes())
+
+
+@lru_cache(maxsize=100)
+def _meta_model(directory: Path, content: bytes) -> Any:
+    """Return the model of a directory whose config.json has this content."""
     from transformers import AutoModel
 
     config = read_config(directory)
     try:
         with torch.device("meta"):
-            return AutoModel.from_config(config, trust_remote_code=False)  # type: ignore[no-untyped-call]
-    except Exception as error:  # likewise
-        raise _no_encoder(directory, error) from error
+            model = AutoModel.from_config(config, trust_remote_code=False)  # type: ignore[no-untyped-call]
+    except Exception as error:  # of transformers, for each kind of a wrong value
+        raise _unknown(directory, error) from error
+    if config.is_encoder_decoder:
+        raise BackboneError(
+            f"{directory / 'config.json'} describes {type(model).__name__}, an encoder-decoder",
+            "an encoder or a causal model, which have one sequence of states",
+            "choose one, such as backbone=deberta-v3-xsmall",
+        )
+    return model
 
 
-def _no_encoder(directory: Path, error: Exception) -> BackboneError:
+def _unknown(directory: Path, error: Exception) -> BackboneError:
     return BackboneError(
         f"{directory / 'config.json'}: {_first_line(error)}",
-        "an encoder that transformers knows (code from the hub is never run)",
-        "choose BERT, RoBERTa, XLM-R, DeBERTa, ELECTRA, MPNet, ModernBERT or another encoder of theirs",
+        "an encoder or a causal model that transformers knows (code from the hub is never run)",
+        "choose BERT, RoBERTa, XLM-R, DeBERTa, ELECTRA, MPNet, ModernBERT, Llama, Qwen, Gemma or another of theirs",
     )
 
 

@@ -22,6 +22,18 @@ def trainable_state_dict(model: nn.Module) -> dict[str, torch.Tensor]:
     }
 
 
+def unfrozen_state_dict(model: nn.Module) -> dict[str, torch.Tensor]:
+    """Return a model's state without the parameters that are not trained, which its backbone's files hold."""
+    frozen = {name for name, weight in model.named_parameters() if not weight.requires_grad}
+    return {name: tensor for name, tensor in model.state_dict().items() if name not in frozen}
+
+
+def fits(model: nn.Module, state: Mapping[str, torch.Tensor]) -> bool:
+    """Return whether a state has the names and shapes of the model's own `unfrozen_state_dict`."""
+    own, other = ({name: tensor.shape for name, tensor in each.items()} for each in (unfrozen_state_dict(model), state))
+    return own == other
+
+
 def load_trainable_state_dict(model: nn.Module, state: Mapping[str, torch.Tensor], lora: LoraSettings) -> None:
     """Load `trainable_state_dict` into a pair model on the plain backbone; adapters are merged into the encoder.
 

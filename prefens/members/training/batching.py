@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
 from prefens.core.types import Ints
+from prefens.data.text.tokens import PairTokens
 
 
 def steps_per_epoch(count: int, batch_pairs: int) -> int:
@@ -42,6 +44,31 @@ def plan_steps(count: int, batch_pairs: int, epochs: int, seed: int, min_steps: 
     per_epoch = steps_per_epoch(count, batch_pairs)
     epochs = max(epochs, -(-min_steps // per_epoch))
     return [step for _ in range(epochs) for step in np.array_split(generator.permutation(count), per_epoch)]
+
+
+def content_order(tokens: PairTokens, rows: Ints) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return which of the two sequences of each pair comes first by its content, whichever response is called A.
+
+    Parameters
+    ----------
+    tokens : PairTokens
+        Of these pairs and others.
+    rows : int64 array, shape (n,)
+        The places of the pairs in them.
+
+    Returns
+    -------
+    second : bool array, shape (n,)
+        Whether it is the second one.
+    identical : bool array, shape (n,)
+        Whether the two are the same, so that none comes first.
+    """
+    digests = [
+        [hashlib.sha256(np.ascontiguousarray(side[row]).data).digest() for side in (tokens.a, tokens.b)]
+        for row in rows.tolist()
+    ]
+    second = np.array([b < a for a, b in digests], dtype=bool)
+    return second, np.array([a == b for a, b in digests], dtype=bool)
 
 
 def micro_batches(rows: Ints, lengths: NDArray[np.int64], token_budget: int) -> Iterator[Ints]:

@@ -82,7 +82,10 @@ class Examples:
 
 
 def swapped_rows(count: int, settings: TrainingSettings, seed: int, epoch: int) -> NDArray[np.bool_]:
-    """Return (count,): which rows are shown with A and B swapped in an epoch, drawn from the seed and the epoch."""
-    if settings.swap is Swap.none:
+    """Return (count,): which rows are shown with A and B swapped in an epoch, drawn from the seed and the epoch.
+
+    None are where both orders are shown.
+    """
+    if settings.swap is not Swap.random:
         return np.zeros(count, dtype=bool)
     return np.random.default_rng([seed, epoch]).random(count) < 0.5

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -15,12 +15,12 @@ from prefens.core.errors import ConfigError
 from prefens.core.metrics import row_losses
 from prefens.core.progress import progress
 from prefens.core.shutdown import Stopped
-from prefens.core.types import Floats, Ints, n_outcomes
+from prefens.core.types import SWAP, Floats, Ints, Outcome, n_outcomes
 from prefens.data.text.tokens import PairTokens
 from prefens.members.nn.encoder_features import EncoderFeatures
 from prefens.members.nn.pair_model import Batch, PairModel, pair_batch
 from prefens.members.training import distributed
-from prefens.members.training.batching import micro_batches, plan_steps, steps_per_epoch
+from prefens.members.training.batching import content_order, micro_batches, plan_steps, steps_per_epoch
 from prefens.members.training.checkpoint import Checkpoint
 from prefens.members.training.collapse import CollapseGuard, check_finite
 from prefens.members.training.dataset import Examples, swapped_rows
@@ -28,7 +28,7 @@ from prefens.members.training.ema import ema_model
 from prefens.members.training.oom import TokenBudget
 from prefens.members.training.optimizer import make_optimizer, trained_parameters
 from prefens.members.training.schedule import LearningRates
-from prefens.members.training.settings import Mode, Swap, TrainingSettings
+from prefens.members.training.settings import CLIP, Mode, Swap, TrainingSettings
 from prefens.members.training.state import TrainingState
 
 device = distributed.device
@@ -78,7 +78,7 @@ def train(
     examples, left_out = examples.split(inner if settings.selects else None)
     plan = plan_steps(len(examples), settings.batch_pairs, settings.epochs, seed, settings.min_steps)
     per_epoch = steps_per_epoch(len(examples), settings.batch_pairs)
-    symmetric = model.head.symmetric or settings.swap is Swap.random
+    symmetric = model.head.symmetric or settings.swap is not Swap.none
     guard = CollapseGuard.for_plan(examples.label, plan, settings.guard.min_pairs, symmetric, settings.label_smoothing)
     state = _start(model, settings, len(plan), checkpoint)
     with shutdown.defer():
@@ -142,8 +142,13 @@ def _optimizer_step(
     state.model.train()
     losses: list[float] = []
 
+    both = settings.swap is Swap.both and not cast(PairModel, state.model).head.symmetric
+    orders = (swapped, ~swapped) if both else (swapped,)
+
     def backward(part: Ints) -> None:
-        losses.append(_backward(state.model, examples, part, swapped, settings.label_smoothing, len(places)))
+        for order in orders:
+            shown = len(orders) * len(places)
+            losses.append(_backward(state.model, examples, part, order, settings.label_smoothing, shown))
 
     def undo() -> None:
         losses.clear()
@@ -154,7 +159,8 @@ def _optimizer_step(
     check_finite(loss, "a training loss", name)
     parameters = trained_parameters(state.model).values()
     distributed.sum_gradients(parameters)
-    check_finite(float(nn.utils.clip_grad_norm_(parameters, settings.clip)), "a gradient", name)
+    max_norm = CLIP if settings.clip is None else settings.clip
+    check_finite(float(nn.utils.clip_grad_norm_(parameters, max_norm)), "a gradient", name)
     state.optimizer.step()
     state.learning_rates.step()
     state.optimizer.zero_grad(set_to_none=True)
@@ -240,12 +246,40 @@ def predict(
         One pair does not fit into memory.
     """
     model.to(device()).eval()
-    lengths = (inputs.a.lengths + inputs.b.lengths)[rows]
+    if model.second_order_below is None or not isinstance(inputs, PairTokens):
+        return _predict(model, inputs, rows, token_budget, padding)
+    swapped, identical = content_order(inputs, rows)
+    probabilities = _predict(model, inputs, rows, token_budget, padding, swapped)
+    margin = np.abs(probabilities[:, Outcome.A_WINS] - probabilities[:, Outcome.B_WINS])
+    both = np.flatnonzero((margin < model.second_order_below) | identical)
+    if len(both):
+        probabilities[both] = _predict(model, inputs, rows[both], token_budget, padding)
+    return probabilities
+
+
+def _predict(
+    model: Any,
+    inputs: PairTokens | EncoderFeatures,
+    rows: NDArray[np.int64],
+    token_budget: int,
+    padding: int,
+    swapped: NDArray[np.bool_] | None = None,
+) -> Floats:
+    """Return (n, K) probabilities: of both orders, or of one where `swapped` tells which.
+
+    `swapped` is a bool array, shape (n,), of whether a pair's second sequence is the one that is read.
+    """
+    lengths = (inputs.a.lengths + (inputs.b.lengths if swapped is None else 0))[rows]
     probabilities = np.empty((len(rows), n_outcomes()))
 
     def fill(part: Ints) -> None:
-        logs = model.log_probabilities(to_device(pair_batch(inputs, rows[part], padding)))
-        probabilities[part] = logs.exp().cpu().numpy()
+        if swapped is None:
+            logs = model.log_probabilities(to_device(pair_batch(inputs, rows[part], padding)))
+            probabilities[part] = logs.exp().cpu().numpy()
+            return
+        logits = model(to_device(pair_batch(inputs, rows[part], padding, swapped[part], both=False)))
+        shown = logits.double().softmax(dim=1).cpu().numpy()
+        probabilities[part] = np.where(swapped[part, None], shown[:, SWAP], shown)
 
     budget = TokenBudget(token_budget)
     for part in progress(list(micro_batches(np.arange(len(rows)), lengths, token_budget)), "predicting"):

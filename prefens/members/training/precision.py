@@ -23,18 +23,21 @@ class Precision(Enum):
         On every device.
     bf16
         On every device, however slow.
+    fp16
+        Fp16 in prediction, for GPUs without bf16, and fp32 in training, whose gradients fp16 would lose.
     """
 
     auto = "auto"
     fp32 = "fp32"
     bf16 = "bf16"
+    fp16 = "fp16"
 
 
 def compute_dtype(precision: Precision, device: torch.device) -> torch.dtype:
     """Return the type of the encoder's matrix products on a device; weights, pooling, head and loss are fp32 always."""
     if precision is Precision.auto:
         return torch.bfloat16 if has_bf16(device) else torch.float32
-    return torch.bfloat16 if precision is Precision.bf16 else torch.float32
+    return {Precision.bf16: torch.bfloat16, Precision.fp16: torch.float16}.get(precision, torch.float32)
 
 
 def has_bf16(device: torch.device) -> bool:
@@ -47,5 +50,5 @@ def has_bf16(device: torch.device) -> bool:
 
 
 def dtype_name(dtype: torch.dtype) -> str:
-    """Return "bf16" or "fp32"."""
-    return "bf16" if dtype is torch.bfloat16 else "fp32"
+    """Return "bf16", "fp16" or "fp32"."""
+    return {torch.bfloat16: "bf16", torch.float16: "fp16"}.get(dtype, "fp32")

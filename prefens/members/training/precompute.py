@@ -74,7 +74,12 @@ def precompute(
 
     if cache is None:
         return EncoderFeatures(compute(np.empty(shape, dtype)), starts, pooled)
-    content = [FEATURES_FORMAT, backbone, _token_digest(tokens), model.settings.pooling.name if pooled else "states"]
+    content = [
+        FEATURES_FORMAT,
+        backbone,
+        _token_digest(tokens),
+        model.head.pooling_layer.pooling.name if pooled else "states",
+    ]
     rounding = [device().type, str(model.compute_dtype), token_budget]  # the last bits depend on them
     path = cache / "encoder_features" / f"{short(digest([content, rounding]))}.npy"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -146,7 +151,7 @@ def _token_digest(tokens: PairTokens) -> str:
 
 def _check_size(size: float, model: PairModel) -> None:
     if size > MAX_STATES_BYTES:
-        head = f"head.kind={model.settings.kind.name} head.pooling={model.settings.pooling.name}"
+        head = f"head.kind={model.settings.kind.name} head.pooling={model.head.pooling_layer.pooling.name}"
         raise ConfigError(
             f"training.mode=frozen with {head}: the states of all tokens are {size / 1e9:.0f} GB",
             f"at most {MAX_STATES_BYTES / 1e9:.0f} GB",

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from math import isfinite
 
 from prefens.core.errors import ConfigError
 from prefens.core.hashing import NOT_IDENTITY
-from prefens.members.nn.lora import LoraSettings
+from prefens.members.nn.lora import ALL_LINEAR, LoraSettings
 from prefens.members.training.precision import Precision
+
+CLIP, LOOSE_CLIP = 1.0, 100.0  # the largest gradient norm of encoders, and of causal models
 
 
 class Mode(Enum):
@@ -66,10 +68,13 @@ class Swap(Enum):
         Never.
     random
         Each pair with probability 1/2, drawn anew every epoch.
+    both
+        Each pair in both orders, in one optimizer step; heads that are symmetric see both in any case.
     """
 
     none = "none"
     random = "random"
+    both = "both"
 
 
 @dataclass
@@ -126,8 +131,8 @@ class TrainingSettings:
         The learning rates after the warm-up.
     label_smoothing : float in [0, 1)
         Share of a label that is spread over all outcomes.
-    clip : float, positive
-        Largest gradient norm.
+    clip : float, positive, or None
+        Largest gradient norm; None for the default of the kind of backbone.
     ema : float in [0, 1)
         Decay of the moving average of the weights that predicts; 0 for none.
     swap : Swap
@@ -167,7 +172,7 @@ class TrainingSettings:
     warmup: float = 0.1
     schedule: Schedule = Schedule.cosine
     label_smoothing: float = 0.0
-    clip: float = 1.0
+    clip: float | None = None
     ema: float = 0.0
     swap: Swap = Swap.none
     patience: int | None = None
@@ -181,7 +186,7 @@ class TrainingSettings:
 
     def __post_init__(self) -> None:
         for name in ("lr", "head_lr", "epochs", "batch_pairs", "token_budget", "clip"):
-            value = getattr(self, name)
+            value = CLIP if getattr(self, name) is None else getattr(self, name)
             _check(name, value, value > 0 and isfinite(value), "a positive number")
         for name in ("weight_decay", "min_steps", "checkpoint_minutes"):
             value = getattr(self, name)
@@ -192,6 +197,15 @@ class TrainingSettings:
         _check("layer_decay", self.layer_decay, 0 < self.layer_decay <= 1, "a factor in (0, 1], 1 for none")
         positive = self.patience is None or self.patience >= 1
         _check("patience", self.patience, positive, "1 or more epochs, or null for a fixed schedule")
+
+    def resolved(self, causal: bool) -> TrainingSettings:
+        """Return the settings without None: of a causal backbone all linear layers are adapted, and clipping is loose.
+
+        The losses of its first steps have large gradients, which a norm of 1 would cut to nothing.
+        """
+        clip = self.clip if self.clip is not None else LOOSE_CLIP if causal else CLIP
+        targets = [ALL_LINEAR] if causal and self.lora.targets is None else self.lora.targets
+        return replace(self, clip=clip, lora=replace(self.lora, targets=targets))
 
     @property
     def selects(self) -> bool:

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
+from prefens.members.nn.trainable_state import fits, unfrozen_state_dict
 from prefens.members.training.oom import TokenBudget
 from prefens.members.training.schedule import LearningRates
 
@@ -62,7 +63,7 @@ class TrainingState:
     def end_epoch(self, inner_loss: float) -> None:
         """Record the loss on the inner split (nats), and keep a copy of the weights if it is the lowest so far."""
         if inner_loss < min(self.inner_losses, default=float("inf")):
-            weights = self.predictor.state_dict()
+            weights = unfrozen_state_dict(self.predictor)
             self.best_weights = {name: tensor.detach().cpu().clone() for name, tensor in weights.items()}
         self.inner_losses.append(inner_loss)
         self.learning_rates.end_epoch(inner_loss)
@@ -74,7 +75,8 @@ class TrainingState:
 
     def finish(self) -> None:
         """Load the predicting weights into the model: those of the best epoch, where there is an inner split."""
-        self.model.load_state_dict(self.predictor.state_dict() if self.best_weights is None else self.best_weights)
+        best = unfrozen_state_dict(self.predictor) if self.best_weights is None else self.best_weights
+        self.model.load_state_dict(best, strict=False)
 
     def curves(self) -> dict[str, list[float]]:
         """Return "train_loss" by step and, where there is an inner split, "inner_loss" by epoch, in nats."""
@@ -89,12 +91,15 @@ class TrainingState:
         return metrics
 
     def state_dict(self) -> dict[str, Any]:
-        """Return everything that the next step depends on, random states included, for `load_state_dict`."""
+        """Return everything that the next step depends on, random states included, for `load_state_dict`.
+
+        Weights that are not trained are left out: those of a backbone beside adapters are in its own files.
+        """
         return {
-            "model": self.model.state_dict(),
+            "model": unfrozen_state_dict(self.model),
             "optimizer": self.optimizer.state_dict(),
             "learning_rates": self.learning_rates.state_dict(),
-            "ema_model": None if self.ema_model is None else self.ema_model.state_dict(),
+            "ema_model": None if self.ema_model is None else unfrozen_state_dict(self.ema_model),
             "token_budget": self.budget.tokens,
             "random": torch.get_rng_state(),
             "cuda_random": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
@@ -112,20 +117,16 @@ class TrainingState:
         ValueError
             It is the state of another model or of another version of prefens; nothing was changed.
         """
-        if self.state_dict().keys() - state.keys() or _shapes(self.model.state_dict()) != _shapes(state["model"]):
+        if self.state_dict().keys() - state.keys() or not fits(self.model, state["model"]):
             raise ValueError("the weights of another model, or the checkpoint of another version")
         self.optimizer.load_state_dict(state["optimizer"])  # checks its groups first
-        self.model.load_state_dict(state["model"])
+        self.model.load_state_dict(state["model"], strict=False)
         self.learning_rates.load_state_dict(state["learning_rates"])
         if self.ema_model is not None:
-            self.ema_model.load_state_dict(state["ema_model"])
+            self.ema_model.load_state_dict(state["ema_model"], strict=False)
         self.budget.tokens = min(self.budget.tokens, int(state["token_budget"]))
         torch.set_rng_state(state["random"])
         if state["cuda_random"] and len(state["cuda_random"]) == torch.cuda.device_count():
             torch.cuda.set_rng_state_all(state["cuda_random"])
         self.train_losses, self.inner_losses = list(state["train_losses"]), list(state["inner_losses"])
         self.best_weights, self.seconds = state["best_weights"], float(state["seconds"])
-
-
-def _shapes(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Size]:
-    return {name: tensor.shape for name, tensor in weights.items()}

@@ -9,15 +9,15 @@ from prefens.core.errors import BackboneError
 from prefens.members.backbone_files import find_minilm
 
 
-def minilm_counter(backbones: Path | None = None) -> Callable[[Sequence[str]], list[int]] | None:
+def minilm_counter(backbones: Sequence[Path] = ()) -> Callable[[Sequence[str]], list[int]] | None:
     """Return a function that counts the word pieces of texts by the tokenizer of all-MiniLM-L6-v2.
 
     It counts no special tokens, truncates nothing, and replaces lone surrogates.
 
     Parameters
     ----------
-    backbones : Path or None
-        The folder of backbones.
+    backbones : sequence of Path
+        The folders of backbones.
 
     Returns
     -------

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from prefens.core.errors import BackboneError, ConfigError
 from prefens.core.types import Pairs
+from prefens.data.text.frames import learn_pattern
 from prefens.data.text.settings import TextSettings
-from prefens.data.text.tokens import learn_pattern, tokenize_pairs
+from prefens.data.text.tokens import tokenize_pairs
 from prefens.data.text.truncation import TruncationAudit, budgets, head_and_tail, pair_budgets, warn_of_losses
 from prefens.members.nn.pretrained import load_tokenizer
 from tests.helpers.examples import column, make_pairs

@@ -96,12 +96,12 @@ def test_a_backbone_that_changed_or_is_gone_is_refused(tiny_bert: Path, tmp_path
         EncoderMember.load(store)
     shutil.rmtree(base)
     with pytest.raises(BackboneError, match="is not at") as caught:
-        EncoderMember.load(store, tmp_path / "backbones")
+        EncoderMember.load(store, [tmp_path / "backbones"])
     place = Path(caught.value.do.rsplit(" ", 1)[-1])
     shutil.copytree(tiny_bert, place)  # what the message says
-    again = EncoderMember.load(store, tmp_path / "backbones")
+    again = EncoderMember.load(store, [tmp_path / "backbones"])
     np.testing.assert_allclose(again.predict_proba(pairs), member.predict_proba(pairs), atol=1e-6)
-    assert EncoderMember.required_backbones(store, tmp_path / "backbones") == {place.name: place}
+    assert EncoderMember.required_backbones(store, [tmp_path / "backbones"]) == {place.name: place}
 
 
 @pytest.mark.parametrize("bad", [{"rank": 0}, {"alpha": 0}, {"dropout": 1.0}])

@@ -17,7 +17,7 @@ from prefens.data.text.tokens import PairTokens, tokenize_pairs
 from prefens.members.nn.heads import HeadKind, HeadSettings
 from prefens.members.nn.pair_model import PairModel, pair_batch
 from prefens.members.nn.pairing import Pairing
-from prefens.members.nn.pooling import Pooling
+from prefens.members.nn.pooling import Pooling, pool
 from prefens.members.nn.pretrained import load_encoder, load_tokenizer
 from prefens.members.style import all_features
 from tests.helpers.examples import make_pairs, make_tiny_encoder
@@ -139,7 +139,23 @@ def test_cross_learns_from_one_order_unless_its_head_is_symmetric(
         torch.testing.assert_close(model(alone), model(whole), atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("bad", [{"hidden": 0}, {"dropout": 1.0}, {"filters": 0}, {"widths": []}, {"widths": [3, 0]}])
+@pytest.mark.parametrize("bad", [{"hidden": -1}, {"dropout": 1.0}, {"filters": 0}, {"widths": []}, {"widths": [3, 0]}])
 def test_bad_settings(bad: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
         HeadSettings(**bad)
+
+
+@torch.inference_mode()
+def test_the_last_real_token_is_pooled_by_the_mask() -> None:
+    states, mask = torch.randn(3, 5, 2), torch.tensor([[1, 1, 1, 0, 0], [1, 1, 1, 1, 1], [0, 0, 1, 1, 0]])
+    expected = torch.stack([states[0, 2], states[1, 4], states[2, 3]])
+    assert torch.equal(pool(states, mask, Pooling.last), expected)
+
+
+@torch.inference_mode()
+def test_a_davidson_head_without_hidden_units_is_a_linear_reward(
+    encoder: Any, parts: dict[Pairing, PairTokens]
+) -> None:
+    settings = HeadSettings(HeadKind.davidson, hidden=0, dropout=0.0)
+    head = PairModel(encoder, settings, Pairing.siamese).head
+    assert [weight.shape for weight in head.body.parameters()] == [(1, head.size)]

@@ -45,14 +45,12 @@ def test_shapes_without_weights_are_the_same(family: str, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"model_type": "gpt2", "n_embd": 16, "n_layer": 1, "n_head": 2, "vocab_size": 60}, "GPT2Model, a decoder"),
-        ({"model_type": "llama", **SMALL}, "LlamaModel, a decoder"),
         ({"model_type": "t5", "d_model": 16, "num_layers": 1, "num_heads": 2, "d_kv": 8}, "an encoder-decoder"),
         ({"model_type": "house-brew", "auto_map": {"AutoModel": "code.Model"}}, "house-brew|custom code"),
         ({"no": "type"}, "model_type"),
     ],
 )
-def test_what_is_no_encoder_is_refused(config: dict[str, Any], message: str, tmp_path: Path) -> None:
+def test_what_has_no_sequence_of_states_is_refused(config: dict[str, Any], message: str, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(BackboneError, match=message):
         max_sequence_length(tmp_path)

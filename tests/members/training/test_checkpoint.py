@@ -19,7 +19,7 @@ from prefens.members.nn.heads import HeadSettings
 from prefens.members.nn.pair_model import Batch, pair_batch
 from prefens.members.textcnn import TextCnnMember
 from prefens.members.training import loop
-from prefens.members.training.settings import Schedule, Swap, TrainingSettings
+from prefens.members.training.settings import Mode, Schedule, Swap, TrainingSettings
 from tests.helpers.examples import make_pairs
 
 QUICK = TrainingSettings(
@@ -95,6 +95,7 @@ OPTIONS = {
     "swaps": {"swap": Swap.random},
     "layers": {"layer_decay": 0.8, "schedule": Schedule.linear},
     "stopping": {"patience": 1, "epochs": 9},
+    "adapters": {"mode": Mode.lora, "ema": 0.9, "patience": 2},
     "plateau": {"schedule": Schedule.plateau, "ema": 0.5},
     "everything": {
         "schedule": Schedule.plateau, "ema": 0.9, "swap": Swap.random, "patience": 2, "gradient_checkpointing": True
@@ -123,7 +124,11 @@ def test_every_option_continues_with_the_same_bits_from_any_step(
             break
         except Stopped:
             stops += 1
-            assert len(torch.load(path, weights_only=True)["train_losses"]) == stops
+            state = torch.load(path, weights_only=True)
+            assert len(state["train_losses"]) == stops
+            if settings.mode is Mode.lora:  # the backbone is in its own files
+                assert all(".lora_" in name or name.startswith("head.") for name in state["model"])
+                assert path.stat().st_size < 4 * (tiny_bert / "model.safetensors").stat().st_size
     assert stops == len(undisturbed.curves["train_loss"])
     assert report.curves == undisturbed.curves
     assert report.metrics == undisturbed.metrics

@@ -212,10 +212,11 @@ def test_what_is_not_finite_names_its_step(what: str, calm: Path, monkeypatch: p
         fit(calm)
 
 
-def test_random_swaps_change_nothing_for_an_equivariant_head(calm: Path) -> None:
-    plain, swapped = (fit(calm, swap=swap) for swap in Swap)
-    np.testing.assert_allclose(plain[1].curves["train_loss"], swapped[1].curves["train_loss"], atol=1e-4)
-    np.testing.assert_allclose(predicted(plain[0]), predicted(swapped[0]), atol=1e-4)
+def test_swaps_change_nothing_for_an_equivariant_head(calm: Path) -> None:
+    plain, *others = (fit(calm, swap=swap) for swap in Swap)
+    for swapped in others:
+        np.testing.assert_allclose(plain[1].curves["train_loss"], swapped[1].curves["train_loss"], atol=1e-4)
+        np.testing.assert_allclose(predicted(plain[0]), predicted(swapped[0]), atol=1e-4)
 
 
 def test_gradient_checkpointing_changes_no_result(calm: Path) -> None:

@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,15 +11,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prefens.core.errors import BackboneError, ConfigError, TrainingError
+from prefens.core.types import SWAP
 from prefens.data.text.settings import TextSettings
 from prefens.members.backbone_files import check_directory, fingerprint
 from prefens.members.base import Context
 from prefens.members.encoder import EncoderMember
 from prefens.members.nn.head_kinds import EquivariantHead
-from prefens.members.nn.heads import HeadSettings
+from prefens.members.nn.heads import HeadKind, HeadSettings
+from prefens.members.nn.pair_model import Batch, pair_batch
+from prefens.members.nn.pairing import Pairing, PairingSettings
 from prefens.members.nn.pooling import Pooling, PoolingLayer
+from prefens.members.training import loop
 from prefens.members.training.batching import micro_batches, plan_steps
-from prefens.members.training.settings import TrainingSettings
+from prefens.members.training.precision import Precision
+from prefens.members.training.settings import Mode, Swap, TrainingSettings
 from tests.helpers.encoders import without_dropout
 from tests.helpers.examples import make_pairs
 
@@ -96,3 +102,66 @@ def test_backbone_directories_are_checked_and_known_by_content(tiny_bert: Path, 
 def test_bad_settings(bad: dict[str, float]) -> None:
     with pytest.raises(ConfigError):
         TrainingSettings(**bad)  # type: ignore[arg-type]
+
+
+def test_a_second_order_is_read_where_the_first_leaves_it_open(
+    tiny_bert: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Symmetry stays exact, since the first order is by content; identical responses are read in both."""
+    text, head = TextSettings(max_length=64), HeadSettings(HeadKind.mlp, hidden=8, style=True)
+    training = TrainingSettings(lr=1e-3, head_lr=1e-2, epochs=1, batch_pairs=8, precision=Precision.fp32)
+    fresh, read = make_pairs(20, seed=1), []
+    fresh.response_b[3] = fresh.response_a[3]
+    member = EncoderMember("bert", text, PairingSettings(Pairing.cross), head, training, path=str(tiny_bert))
+    member.fit(make_pairs(24), None, Context(1, np.zeros(24, dtype=np.int8)))
+    assert member.model is not None
+    expected = member.predict_proba(fresh)
+
+    def counted(*arguments: Any, **named: Any) -> Batch:
+        batch = pair_batch(*arguments, **named)
+        read.append(len(batch["input_ids"]))
+        return batch
+
+    monkeypatch.setattr(loop, "pair_batch", counted)
+    below, sequences, same = 0.0, [], []
+    for _ in range(3):
+        member.model.second_order_below = below
+        read.clear()
+        predicted = member.predict_proba(fresh)
+        sequences.append(sum(read))
+        swapped = member.predict_proba(fresh.swapped())[:, SWAP]
+        np.testing.assert_allclose(predicted, swapped, atol=1e-6)
+        assert predicted[3, 0] == pytest.approx(predicted[3, 1], abs=1e-6)
+        same.append(int(np.isclose(predicted, expected, atol=1e-7, rtol=0).all(axis=1).sum()))
+        below = float(np.median(np.abs(predicted[:, 0] - predicted[:, 1]))) if below == 0.0 else 1.0
+    assert sequences[0] == 22
+    assert 30 <= sequences[1] <= 44
+    assert sequences[2] == 60
+    assert same[0] < same[1] < same[2] == 20
+
+
+@pytest.mark.parametrize(("head", "mode"), [(HeadKind.davidson, Mode.full), (HeadKind.mlp, Mode.frozen)])
+def test_a_second_order_that_is_read_in_any_case_cannot_be_saved(head: HeadKind, mode: Mode, tiny_bert: Path) -> None:
+    pairing, training = PairingSettings(Pairing.cross, 0.2), TrainingSettings(mode=mode)
+    member = EncoderMember("bert", TextSettings(64), pairing, HeadSettings(head), training, path=str(tiny_bert))
+    with pytest.raises(ConfigError, match="second_order_below"):
+        member.fit(make_pairs(8), None, Context(1, np.zeros(8, dtype=np.int8)))
+    with pytest.raises(ConfigError, match="pairing=siamese"):
+        PairingSettings(Pairing.siamese, 0.2)
+
+
+def test_both_orders_in_a_step_teach_the_same_whichever_response_is_called_a(tiny_bert: Path, tmp_path: Path) -> None:
+    calm, pairs = without_dropout(tiny_bert, tmp_path), make_pairs(24)
+    text, head = TextSettings(max_length=64), HeadSettings(HeadKind.linear, dropout=0.0)
+    gaps = {}
+    for swap in (Swap.none, Swap.both):
+        training = TrainingSettings(
+            lr=1e-3, head_lr=1e-2, epochs=2, batch_pairs=8, swap=swap, precision=Precision.fp32, token_budget=600
+        )
+        predictions = []
+        for train in (pairs, pairs.swapped()):
+            member = EncoderMember("bert", text, PairingSettings(Pairing.cross), head, training, path=str(calm))
+            member.fit(train, None, Context(1, np.zeros(24, dtype=np.int8)))
+            predictions.append(member.predict_proba(make_pairs(12, seed=1)))
+        gaps[swap] = float(np.abs(predictions[0] - predictions[1]).max())
+    assert gaps[Swap.both] < 1e-5 < 1e-3 < gaps[Swap.none]

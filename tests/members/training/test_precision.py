@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from prefens.core.errors import ConfigError, TrainingError
 from prefens.core.types import SWAP, Pairs
 from prefens.data.text.settings import TextSettings
 from prefens.members.base import Context
@@ -14,6 +15,7 @@ from prefens.members.nn.heads import HeadSettings
 from prefens.members.training import precision
 from prefens.members.training.precision import Precision, compute_dtype
 from prefens.members.training.settings import TrainingSettings
+from tests.helpers.decoders import make_tiny_decoder
 from tests.helpers.examples import make_pairs
 
 CPU = torch.device("cpu")
@@ -25,6 +27,7 @@ def test_auto_asks_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
         assert compute_dtype(Precision.auto, CPU) is wanted
     assert compute_dtype(Precision.fp32, CPU) is torch.float32
     assert compute_dtype(Precision.bf16, CPU) is torch.bfloat16
+    assert compute_dtype(Precision.fp16, CPU) is torch.float16
 
 
 def test_a_cpu_that_tells_nothing_computes_in_fp32(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,3 +60,29 @@ def test_bf16_costs_rounding_and_no_symmetry(tiny_encoder: Path, tmp_path: Path)
     member.save(tmp_path)
     again = EncoderMember.load(tmp_path)
     np.testing.assert_allclose(again.predict_proba(pairs), rounded, atol=0.01)
+
+
+def test_fp16_predicts_by_rounding_and_trains_in_fp32(tiny_bert: Path) -> None:
+    exact, half = (fitted(tiny_bert, chosen) for chosen in (Precision.fp32, Precision.fp16))
+    assert exact.model is not None
+    assert half.model is not None
+    for weight, same in zip(exact.model.parameters(), half.model.parameters(), strict=True):
+        assert torch.equal(weight, same)
+    pairs = make_pairs(30, seed=3)
+    assert 0 < np.abs(exact.predict_proba(pairs) - half.predict_proba(pairs)).max() < 0.01
+
+
+def test_what_overflows_fp16_is_an_error(tiny_bert: Path) -> None:
+    member = fitted(tiny_bert, Precision.fp16)
+    assert member.model is not None
+    with torch.no_grad():
+        for name, weight in member.model.encoder.named_parameters():
+            weight.mul_(1e6 if name.endswith("intermediate.dense.weight") else 1.0)
+    with pytest.raises(TrainingError, match=r"not finite"):
+        member.predict_proba(make_pairs(4))
+
+
+def test_fp16_is_refused_for_gemma_3_before_anything_is_trained(tmp_path: Path) -> None:
+    directory, training = make_tiny_decoder("gemma3", tmp_path), TrainingSettings(precision=Precision.fp16)
+    with pytest.raises(ConfigError, match="Gemma-3"):
+        EncoderMember("google/gemma-3-1b-it", path=str(directory), training=training).resolve()

@@ -1,0 +1,192 @@
+"""Causal models as backbones: every architecture, pairing and head, and what is known to trip them.
+
+PREFENS_TEST_MODELS=DIR runs the same on the real weights in DIR/smollm2-6l and others, where they are.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from prefens.core.types import SWAP, Floats
+from prefens.data.text.settings import PLAIN, TextSettings
+from prefens.data.text.tokens import tokenize_pairs
+from prefens.members.base import Context
+from prefens.members.encoder import EncoderMember
+from prefens.members.nn.heads import HeadKind, HeadSettings
+from prefens.members.nn.lora import LoraSettings
+from prefens.members.nn.pair_model import pad
+from prefens.members.nn.pairing import Pairing, PairingSettings
+from prefens.members.nn.pooling import Pooling
+from prefens.members.nn.pretrained import load_encoder, load_tokenizer
+from prefens.members.training.precision import Precision
+from prefens.members.training.settings import LOOSE_CLIP, Mode, Save, TrainingSettings
+from tests.helpers.decoders import FAMILIES, make_tiny_decoder
+from tests.helpers.examples import make_pairs
+
+REAL = ("smollm2-6l", "smollm2-135m", "gemma3-270m")
+TRAIN, FRESH = make_pairs(16), make_pairs(6, seed=1)
+QUICK = TrainingSettings(
+    lr=1e-3, head_lr=1e-2, epochs=1, batch_pairs=8, token_budget=1000, save=Save.fp32, precision=Precision.fp32,
+    lora=LoraSettings(rank=2),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def decoders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return {family: make_tiny_decoder(family, tmp_path_factory.mktemp(family)) for family in FAMILIES}
+
+
+@pytest.fixture(params=[*FAMILIES, *REAL])
+def decoder(request: pytest.FixtureRequest, decoders: dict[str, Path]) -> Path:
+    """A causal model of each architecture, and real ones where PREFENS_TEST_MODELS has them."""
+    if request.param in FAMILIES:
+        return decoders[request.param]
+    folder = os.environ.get("PREFENS_TEST_MODELS")
+    if folder is None or not (Path(folder) / request.param).is_dir():
+        pytest.skip(f"PREFENS_TEST_MODELS={folder} has no {request.param}")
+    return Path(folder) / request.param
+
+
+def member_of(path: Path, kind: HeadKind = HeadKind.mlp, pairing: Pairing = Pairing.cross, **given: Any) -> Any:
+    head = HeadSettings(
+        kind, hidden=given.pop("hidden", 8), filters=4, widths=[1, 3], pooling=given.pop("pooling", None)
+    )
+    text = given.pop("text", TextSettings(max_length=128))
+    training = replace(QUICK, **given)
+    return EncoderMember("hub/tiny", text, PairingSettings(pairing), head, training, path=str(path))
+
+
+def fit(member: EncoderMember) -> EncoderMember:
+    member.fit(TRAIN, None, Context(seed=5, inner=np.zeros(len(TRAIN), dtype=np.int8)))
+    return member
+
+
+def assert_symmetric(member: EncoderMember) -> Floats:
+    predicted = member.predict_proba(FRESH)
+    np.testing.assert_allclose(predicted, member.predict_proba(FRESH.swapped())[:, SWAP], atol=1e-6)
+    assert np.ptp(predicted, axis=0).max() > 1e-4
+    return predicted
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_causal_models_train_swap_and_come_back(decoder: Path, tmp_path: Path, mode: Mode) -> None:
+    member = fit(member_of(decoder, mode=mode))
+    predicted = assert_symmetric(member)
+    alone = np.concatenate([member.predict_proba(FRESH.take(np.array([row]))) for row in range(len(FRESH))])
+    np.testing.assert_allclose(alone, predicted, atol=5e-6)  # a batch is its single rows
+    member.save(tmp_path)
+    files = {path.name for path in tmp_path.iterdir()}
+    assert ("backbone.json" in files) == (mode is not Mode.full)
+    np.testing.assert_allclose(EncoderMember.load(tmp_path).predict_proba(FRESH), predicted, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("pairing", "kind", "hidden"), [*product(Pairing, HeadKind, (8,)), (Pairing.siamese, HeadKind.davidson, 0)]
+)
+def test_every_pairing_and_head_is_symmetric(
+    decoders: dict[str, Path], pairing: Pairing, kind: HeadKind, hidden: int
+) -> None:
+    assert_symmetric(fit(member_of(decoders["qwen2"], kind, pairing, mode=Mode.frozen, hidden=hidden)))
+
+
+def test_null_settings_resolve_by_the_kind_of_backbone(decoders: dict[str, Path], tiny_bert: Path) -> None:
+    causal, encoder = member_of(decoders["llama"]), member_of(tiny_bert)
+    for member in (causal, encoder):
+        member.resolve()
+    assert (causal.head.pooling, encoder.head.pooling) == (Pooling.last, Pooling.mean)
+    assert (causal.training.clip, encoder.training.clip) == (LOOSE_CLIP, 1.0)
+    assert (causal.training.lora.targets, encoder.training.lora.targets) == (["all-linear"], None)
+    assert (causal.text.template, encoder.text.template.is_default) == (PLAIN, True)
+    explicit = member_of(decoders["llama"], pooling=Pooling.mean, clip=2.0, lora=LoraSettings(targets=["q_proj"]))
+    explicit.resolve()
+    assert (explicit.head.pooling, explicit.training.clip, explicit.training.lora.targets) == (
+        Pooling.mean,
+        2.0,
+        ["q_proj"],
+    )
+
+
+def padded_states(encoder: Any, tokens: list[Any], padding: int, left: bool) -> list[torch.Tensor]:
+    """Return the states of each sequence of a batch that is padded on a side."""
+    batch = pad([(row, 0) for row in tokens], padding)
+    ids, mask = batch["input_ids"], batch["attention_mask"]
+    if left:
+        shifts = [ids.shape[1] - len(row) for row in tokens]
+        ids, mask = (torch.stack([row.roll(by) for row, by in zip(part, shifts, strict=True)]) for part in (ids, mask))
+    positions = (mask.cumsum(dim=1) - 1).clamp(min=0)
+    with torch.no_grad():
+        states = encoder(input_ids=ids, attention_mask=mask, position_ids=positions).last_hidden_state
+    return [row[real.bool()] for row, real in zip(states, mask, strict=True)]
+
+
+def test_left_and_right_padding_and_single_rows_give_the_same_states(decoder: Path) -> None:
+    member = member_of(decoder)
+    member.resolve()
+    tokenizer = load_tokenizer(decoder)
+    read = tokenize_pairs(tokenizer, FRESH, member.text, "", "", cross=True)
+    tokens = [read.a[row] for row in range(4)]
+    encoder = load_encoder(decoder).eval()
+    alone = [padded_states(encoder, [row], tokenizer.pad_token_id, False)[0] for row in tokens]
+    for left in (False, True):
+        for states, expected in zip(padded_states(encoder, tokens, tokenizer.pad_token_id, left), alone, strict=True):
+            torch.testing.assert_close(states, expected, atol=2e-5 * float(expected.abs().max()), rtol=1e-4)
+
+
+def test_a_sequence_is_pooled_at_its_end_where_padding_is_a_token_of_the_text(decoders: dict[str, Path]) -> None:
+    member = fit(member_of(decoders["qwen2"], mode=Mode.frozen))  # padding = EOS, which ends every sequence
+    assert member.reader is not None
+    assert member.reader.padding == member.reader.tokenizer.eos_token_id
+    tokens = member.reader.read(FRESH)[0]
+    assert all(tokens.a[row][-1] == member.reader.padding for row in range(len(FRESH)))
+
+
+def test_a_tokenizer_without_padding_is_given_one_that_the_config_knows(decoders: dict[str, Path]) -> None:
+    member = fit(member_of(decoders["llama"], mode=Mode.lora))
+    assert member.model is not None
+    assert member.reader is not None
+    assert member.model.encoder.config.pad_token_id == member.reader.padding == member.reader.tokenizer.eos_token_id
+
+
+def test_responses_are_read_in_both_orders(decoders: dict[str, Path]) -> None:
+    """A causal model never reads the first response in the light of the second."""
+    member = fit(member_of(decoders["llama"], HeadKind.linear, mode=Mode.frozen))
+    assert member.model is not None
+    assert not member.model.head.symmetric
+    assert_symmetric(member)
+
+
+def test_the_head_and_adapters_are_fp32_and_no_part_of_the_backbone(decoders: dict[str, Path]) -> None:
+    member = fit(member_of(decoders["gemma3"], mode=Mode.lora, precision=Precision.bf16))
+    assert member.model is not None
+    trained = {name: weight for name, weight in member.model.named_parameters() if weight.requires_grad}
+    assert {weight.dtype for weight in trained.values()} == {torch.float32}
+    assert all(name.startswith("head.") or ".lora_" in name for name in trained)
+    layers = {name.split(".lora_")[0].rsplit(".", 1)[-1] for name in trained if ".lora_" in name}
+    assert layers == {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
+
+
+def test_gemma_2_keeps_its_softcap(decoders: dict[str, Path]) -> None:
+    encoder = load_encoder(decoders["gemma2"])
+    assert encoder.config.attn_logit_softcapping is not None
+    assert encoder.config._attn_implementation == "eager"
+
+
+def test_a_new_process_predicts_the_same(decoders: dict[str, Path], tmp_path: Path) -> None:
+    member = fit(member_of(decoders["qwen3"], mode=Mode.lora))
+    member.save(tmp_path)
+    code = (
+        "import json, sys; from pathlib import Path; from prefens.members.encoder import EncoderMember\n"
+        "from tests.helpers.examples import make_pairs\n"
+        "print(json.dumps(EncoderMember.load(Path(sys.argv[1])).predict_proba(make_pairs(6, seed=1)).tolist()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
+    np.testing.assert_allclose(json.loads(done.stdout.splitlines()[-1]), member.predict_proba(FRESH), atol=1e-6)
