@@ -13,8 +13,9 @@ from prefens.data.corpus import make_corpus
 from prefens.data.folds import FoldSettings, data_digest
 from prefens.data.merge import source_names
 from prefens.data.sources import BothBad, FileSource
+from tests.helpers.commands import QUIET, prefens
 from tests.helpers.examples import column, make_pairs, write_csv
-from tests.helpers.formats import arena
+from tests.helpers.formats import arena, wsdm
 
 
 @pytest.fixture
@@ -93,3 +94,16 @@ def test_names_and_wrong_settings() -> None:
     for nothing in (None, []):
         with pytest.raises(ConfigError, match=r"data\.path is not set"):
             FileSource(path=nothing).load()
+
+
+def test_the_commands_take_a_list_of_files(tmp_path: Path, files: list[str]) -> None:
+    wsdm(make_pairs(30, seed=7, classes=2)).to_parquet(tmp_path / "wsdm.parquet")
+    data = f"data.path=[{files[0]},{tmp_path}/wsdm.parquet]"
+    done = prefens("train", data, "backbone=tfidf", "folds.k=2", *QUIET, cwd=tmp_path)
+    assert "format one_hot" in done.stderr
+    assert "format winner" in done.stderr
+    prefens("blend", data, "tracking=none", "resamples=20", cwd=tmp_path)
+    frame = wsdm(make_pairs(5, seed=8)).drop(columns="winner").assign(scored=True)
+    frame.to_parquet(tmp_path / "test.parquet")
+    prefens("predict", f"data.path={tmp_path}/test.parquet", "tracking=none", cwd=tmp_path)
+    assert len(pd.read_csv(tmp_path / "submission.csv")) == 5
