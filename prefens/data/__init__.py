@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     )
     from prefens.data.frame import load_frame
     from prefens.data.labels import read_labels
-    from prefens.data.load import LoadedPairs, load_pairs
+    from prefens.data.load import load_pairs
+    from prefens.data.loaded import LoadedPairs
     from prefens.data.probabilities import read_probabilities
     from prefens.data.request import PairsRequest, read_request
     from prefens.data.sources import FileSource, HubSource, Source, SyntheticSource

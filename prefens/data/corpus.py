@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from prefens.core.types import Fold, Folds, Ints, Pairs, Strings
 from prefens.data.folds import FoldSettings, Scheme, assign, data_digest, make_folds, prompt_groups, row_digests
-from prefens.data.load import load_pairs
 from prefens.data.sources import Source
 
 log = logging.getLogger(__name__)
@@ -70,7 +68,7 @@ def make_corpus(source: Source, settings: FoldSettings) -> Corpus:
     """
     loaded = source.load(labelled=True).pairs
     pairs = loaded.take(np.argsort(loaded.ids))
-    parts = [load_pairs(Path(path)).pairs for path in source.extra]
+    parts = source.load_extra()
     if parts:
         extra = Pairs.concatenate(parts)
         parts = [

@@ -9,8 +9,9 @@ import numpy as np
 import pyarrow as pa
 
 from prefens.core.errors import DataError
-from prefens.data.load import TEXT, LoadedPairs, check_table
+from prefens.data.loaded import TEXT, LoadedPairs
 from prefens.data.raw.table import RawTable
+from prefens.data.readers import one_hot
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +42,7 @@ def load_frame(frame: pd.DataFrame, strict: bool = False) -> LoadedPairs:
         )
     columns = {name: _column(frame[name]) for name in TEXT}
     columns["id"] = [pa.array(map(str, range(1, len(frame) + 1)), pa.string())]
-    return check_table(RawTable("the frame", columns, len(frame), tuple(columns)), labelled=False, strict=strict)
+    return one_hot.read_some(RawTable("the frame", columns, len(frame), tuple(columns)), labelled=False, strict=strict)
 
 
 def _column(series: pd.Series[Any]) -> list[pa.Array]:

@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
 from prefens.core.errors import DataError
-from prefens.data.load import LABEL, MODEL, TEXT, LoadedPairs, check_file
+from prefens.data.loaded import LoadedPairs
 from prefens.data.raw.table import from_arrow
+from prefens.data.readers.formats import Choice
+
+SAVED = ("dataset_dict.json", "state.json")  # in a folder that `datasets` saved: of several splits, of one
 
 
-def load_hub(name: str, split: str, revision: str | None, labelled: bool, strict: bool) -> LoadedPairs:
+def load_hub(
+    name: str,
+    split: str,
+    revision: str | None,
+    labelled: bool,
+    strict: bool,
+    format_name: str | None = None,
+    renamed: Mapping[str, str] = MappingProxyType({}),
+) -> LoadedPairs:
     """Load one split of a data set of the hub.
 
     Parameters
     ----------
     name : str
-        The name of the data set, or a local folder of CSV or parquet files.
+        The name of the data set, or a local folder: of files, or one that `datasets` saved.
     split : str
         The name of the split.
     revision : str or None
         The commit or branch of the data set; None for the latest.
-    labelled, strict : bool
+    labelled, strict, format_name, renamed : bool, bool, str or None, and mapping of str to str
         As in `load_pairs`.
 
     Raises
@@ -27,25 +42,23 @@ def load_hub(name: str, split: str, revision: str | None, labelled: bool, strict
         Where `datasets` is not installed, where the data set can't be loaded or lacks columns, or as in `load_pairs`.
     """
     try:
-        from datasets import load_dataset
+        import datasets
     except ImportError as error:
         raise DataError(
-            "the package `datasets` is not installed", "it, for data=arena", "pip install 'prefens[hub]'"
+            "the package `datasets` is not installed", "it, for data=hub", "pip install 'prefens[hub]'"
         ) from error
     try:
-        table = load_dataset(name, split=split, revision=revision).data.table
+        if any((Path(name) / saved).is_file() for saved in SAVED):
+            data = datasets.load_from_disk(name)
+            data = data[split] if isinstance(data, datasets.DatasetDict) else data
+        else:
+            data = datasets.load_dataset(name, split=split, revision=revision)
+        table = data.data.table
     except Exception as error:  # datasets raises a dozen classes where a hub, a name or a split is missing
         raise DataError(
             f"data set {name!r}, split {split!r}: {type(error).__name__}: {str(error)[:300]}",
-            "a data set of the Hugging Face hub, or a local folder of CSV or parquet files",
+            "a split of a data set of the Hugging Face hub, or of a local folder",
             "check the name and the connection, or download the file and use data=csv data.path=FILE",
         ) from error
-    columns = ("id", *TEXT, *(LABEL + MODEL if labelled else ()))
-    missing = [column for column in columns if column not in (*table.column_names, *MODEL)]
-    if missing:
-        raise DataError(
-            f"data set {name!r}: no column {', '.join(missing)} (columns: {', '.join(table.column_names)})",
-            f"columns {', '.join(columns)}",
-            "choose a data set in the competition's format",
-        )
-    return check_file(from_arrow(name, table, columns, table.column_names), labelled, strict)
+    choice = Choice(labelled, format_name, renamed)
+    return choice.read(from_arrow(name, table, choice(table.column_names), table.column_names), strict)

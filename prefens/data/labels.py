@@ -14,10 +14,11 @@ from prefens.core.hashing import digest
 from prefens.core.types import Outcome, Strings
 from prefens.data.cells import number, read_identifiers, read_ids, refusal
 from prefens.data.folds import LabelledRows
-from prefens.data.load import LABEL, read_one_hot
+from prefens.data.loaded import LABEL
 from prefens.data.raw.read import read_table
 from prefens.data.raw.source import listed
 from prefens.data.raw.table import RawTable
+from prefens.data.readers.one_hot import read_one_hot
 
 log = logging.getLogger(__name__)
 

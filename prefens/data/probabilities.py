@@ -11,7 +11,7 @@ import numpy as np
 from prefens.core.errors import ConfigError, DataError
 from prefens.core.types import OUTCOME_NAMES, TOLERANCE, Floats, Strings
 from prefens.data.cells import number, read_ids, refusal
-from prefens.data.load import LABEL
+from prefens.data.loaded import LABEL
 from prefens.data.raw.read import read_table
 from prefens.data.raw.source import listed
 from prefens.data.raw.table import RawTable

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from prefens.core.errors import DataError
 from prefens.data.frame import load_frame
-from prefens.data.load import TEXT
+from prefens.data.loaded import TEXT
 
 if TYPE_CHECKING:
     import pandas as pd

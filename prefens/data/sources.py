@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from prefens.core.errors import ConfigError
-from prefens.data.load import LoadedPairs, load_pairs
+from prefens.core.types import Pairs
+from prefens.data.load import load_pairs
+from prefens.data.loaded import LoadedPairs
+from prefens.data.merge import merge, source_names
+from prefens.data.raw.names import stem
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +41,15 @@ class Source(ABC):
         self.extra = paths("data.extra", self.extra)
 
     @abstractmethod
-    def load(self, labelled: bool = True) -> LoadedPairs:
-        """Return all pairs; `labelled` and errors as in `load_pairs`."""
+    def load(self, labelled: bool = True, lenient: bool = False) -> LoadedPairs:
+        """Return all pairs; `labelled` and errors as in `load_pairs`.
+
+        Malformed labelled rows are refused, and test rows where `strict`; with `lenient`, both only where `strict`.
+        """
+
+    def load_extra(self) -> list[Pairs]:
+        """Return the pairs of each extra file."""
+        return [load_pairs(Path(path)).pairs for path in self.extra]
 
 
 def paths(setting: str, value: Any) -> list[str]:
@@ -47,22 +60,88 @@ def paths(setting: str, value: Any) -> list[str]:
     return list(items)
 
 
+class BothBad(Enum):
+    """What ties of two bad responses are: ties as others, or left out."""
+
+    tie = "tie"
+    drop = "drop"
+
+
 @dataclass
-class FileSource(Source):
-    """A file in the competition's format, of any type that `read_raw` reads.
+class VoteSource(Source):
+    """Data of any format.
 
     Attributes
     ----------
-    path : str or None
-        The file; None is refused when it is loaded.
+    format : str or None
+        One of `FORMATS`; None for the one that the columns fit.
+    columns : mapping, or None
+        From the names of columns that the format has to those of the data; or such a mapping by the name of a source.
+    both_bad : BothBad
+        What ties of two bad responses are.
     """
 
-    path: str | None = None
+    format: str | None = None
+    columns: Any = None
+    both_bad: BothBad = BothBad.tie
 
-    def load(self, labelled: bool = True) -> LoadedPairs:
-        if not self.path:
-            raise ConfigError("data.path is not set", "the path of a file", "add data.path=FILE")
-        return load_pairs(Path(self.path), labelled, strict=labelled or self.strict)
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        own = self.columns.values() if isinstance(self.columns, dict) else ()
+        self._by_source = any(isinstance(each, dict) for each in own)
+        for columns in own if self._by_source else [self.columns]:
+            _check_names(columns, self.columns)
+
+    def load_extra(self) -> list[Pairs]:
+        return [self._load_files("data.extra", [path], True, strict=True).pairs for path in self.extra]
+
+    def is_strict(self, labelled: bool, lenient: bool) -> bool:
+        """Whether malformed rows are refused."""
+        return self.strict or (labelled and not lenient)
+
+    def renamed(self, name: str) -> dict[str, str]:
+        """Return the names of a source's columns by those of the format."""
+        columns = self.columns or {}
+        return dict(columns.get(name, {}) if self._by_source else columns)
+
+    def _load_files(self, setting: str, files: Sequence[str], labelled: bool, strict: bool) -> LoadedPairs:
+        """Return the pairs of files, which go by their stems, in the order of the names."""
+        if not files:
+            raise ConfigError(f"{setting} is not set", "the path of a file", f"add {setting}=FILE")
+        named = zip(source_names([stem(Path(path)) for path in files]), files, strict=True)
+        parts = [
+            (name, load_pairs(Path(path), labelled, strict, self.format, self.renamed(name)))
+            for name, path in sorted(named)
+        ]
+        return merge(parts, self.both_bad is BothBad.drop)
+
+
+def _check_names(value: Any, setting: Any) -> None:
+    if value is not None and not (
+        isinstance(value, dict) and all(isinstance(item, str) for pair in value.items() for item in pair)
+    ):
+        came, expected = f"data.columns={setting}", "'data.columns={prompt: question, ...}', or {source: {...}}"
+        raise ConfigError(came, expected, "correct data.columns")
+
+
+@dataclass
+class FileSource(VoteSource):
+    """Files of any type that `read_raw` reads, each a source that goes by its stem.
+
+    Attributes
+    ----------
+    path : str, list of str, or None
+        The files; none are refused when they are loaded.
+    """
+
+    path: Any = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.path = paths("data.path", self.path)
+
+    def load(self, labelled: bool = True, lenient: bool = False) -> LoadedPairs:
+        return self._load_files("data.path", self.path, labelled, self.is_strict(labelled, lenient))
 
 
 @dataclass
@@ -85,7 +164,7 @@ class SyntheticSource(Source):
     position: float = 0.15
     tie: float = 1.4
 
-    def load(self, labelled: bool = True) -> LoadedPairs:
+    def load(self, labelled: bool = True, lenient: bool = False) -> LoadedPairs:
         from prefens.data.synthetic.generator import Effects, floors, generate
 
         pairs = generate(self.rows, self.seed, Effects(self.verbosity, self.position, self.tie))
@@ -95,20 +174,25 @@ class SyntheticSource(Source):
 
 
 @dataclass
-class HubSource(Source):
-    """A Hugging Face data set with the competition's columns, or a local folder of such files.
+class HubSource(VoteSource):
+    """A Hugging Face data set, or a local folder of files.
 
     Attributes
     ----------
-    name, split, revision : str, str, and str or None
+    name, split, revision : str or None, str, and str or None
         As in `load_hub`.
     """
 
-    name: str = "lmarena-ai/arena-human-preference-55k"
+    name: str | None = None
     split: str = "train"
     revision: str | None = None
 
-    def load(self, labelled: bool = True) -> LoadedPairs:
+    def load(self, labelled: bool = True, lenient: bool = False) -> LoadedPairs:
         from prefens.data.hub import load_hub
 
-        return load_hub(self.name, self.split, self.revision, labelled, strict=labelled or self.strict)
+        if not self.name:
+            raise ConfigError("data.name is not set", "OWNER/NAME on the hub, or a folder", "add data.name=OWNER/NAME")
+        name, strict = self.name.rstrip("/").rpartition("/")[2], self.is_strict(labelled, lenient)
+        columns = self.renamed(name)
+        loaded = load_hub(self.name, self.split, self.revision, labelled, strict, self.format, columns)
+        return merge([(name, loaded)], self.both_bad is BothBad.drop)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from prefens.core.types import Folds, OOFStack, Pairs
+from prefens.core.types import Folds, OOFStack, Pairs, Strings
+from prefens.data.loaded import SourceRecord
 from prefens.store.member_spec import MemberSpec
 from prefens.store.split_store import SplitStore
 
@@ -20,10 +21,19 @@ class LabelledData:
         The pairs, sorted by id.
     repaired : dict of str to int
         From a kind of repair to the number of rows that loading repaired so.
+    facts : mapping of str to array of str, shape (n,)
+        What else the data says of the pairs, as in `LoadedPairs`.
+    sources : sequence of SourceRecord
+        Where they are from.
+    extra : sequence of Pairs
+        Pairs that are only trained on.
     """
 
     pairs: Pairs
     repaired: Mapping[str, int] = field(default_factory=dict)
+    facts: Mapping[str, Strings] = field(default_factory=dict)
+    sources: Sequence[SourceRecord] = ()
+    extra: Sequence[Pairs] = ()
 
 
 @dataclass(frozen=True, eq=False)

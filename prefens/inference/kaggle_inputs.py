@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from prefens.core.errors import DataError
-from prefens.data.load import TEXT
+from prefens.data.loaded import TEXT
 
 MARKER = "prefens-bundle.json"  # by which the notebook finds the bundle
 NAME = "test.csv"

@@ -15,7 +15,7 @@ from prefens.core.errors import BLEND_AGAIN, StoreError
 from prefens.core.files import link_tree, write_json
 from prefens.core.metrics import outcome_shares
 from prefens.core.types import Floats, Pairs
-from prefens.data.load import LoadedPairs
+from prefens.data.loaded import LoadedPairs
 from prefens.ensemble.base import Blender
 from prefens.inference.fitted_blender import read_predictor, stored_blender
 from prefens.inference.fold_models import load_model, member_class

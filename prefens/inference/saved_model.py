@@ -14,7 +14,7 @@ from prefens.core.errors import ConfigError, PrefensError, StoreError
 from prefens.core.files import atomic_write
 from prefens.core.types import Floats
 from prefens.data.frame import load_frame
-from prefens.data.load import LoadedPairs
+from prefens.data.loaded import LoadedPairs
 from prefens.data.submission import COLUMNS
 from prefens.inference.predictor import Predictor
 from prefens.store.oof_store import OOFStore

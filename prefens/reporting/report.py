@@ -128,7 +128,10 @@ def data_sections(
     group = prompt_groups(pairs) if folds is None else folds.group
     counter = minilm_counter(backbones)
     return [
-        *_attempt("data profile", lambda: data_section(pairs, group, folds, data.repaired, counter)),
+        *_attempt(
+            "data profile",
+            lambda: data_section(pairs, group, folds, data.repaired, counter, data.facts, data.sources, data.extra),
+        ),
         *_attempt("style audit", lambda: style_section(pairs)),
         *_attempt("leak audit", lambda: leak_section(pairs)),
         folds_section(pairs.labels, group, digest, folds),

@@ -49,14 +49,15 @@ def _guarded(task: Callable[[Any], Rows], config: Any, overrides: list[str], sta
         guard_output()  # in a process that a launcher started, too
         shutdown.install()
         _limit_resources(config)
-        if "tracking" in config:
+        root = config.tracking.root if "tracking" in config else None
+        if root is not None:
             from prefens.store.leftovers import remove_leftovers  # not for --help
 
-            remove_leftovers(Path(config.tracking.root))
+            remove_leftovers(Path(root))
         budget = config.get("budget_minutes")
         shutdown.set_deadline(None if budget is None else started + 60 * budget)
         shutdown.check()
-        for setting, folder in (("tracking.root", config.tracking.root), ("out", config.get("out"))):
+        for setting, folder in (("tracking.root", root), ("out", config.get("out"))):
             files.check_folder(folder, setting)
         return JobOutcome(overrides, task(config))
     except Stopped as stopped:

@@ -113,6 +113,15 @@ class ImportConfig:
 
 
 @dataclass
+class ConvertConfig:
+    """Settings of `python -m prefens.convert`."""
+
+    data: Any = MISSING
+    out_format: str = MISSING
+    out: str = MISSING
+
+
+@dataclass
 class KaggleConfig:
     """Settings of `python -m prefens.kaggle`."""
 
@@ -186,6 +195,7 @@ SCHEMAS = {
     "report": ReportConfig,
     "predict": PredictConfig,
     "import_oof": ImportConfig,
+    "convert": ConvertConfig,
     "kaggle": KaggleConfig,
     "ui": UiConfig,
     "serve": ServeConfig,

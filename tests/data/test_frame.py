@@ -8,7 +8,8 @@ import pytest
 
 from prefens.core.errors import DataError
 from prefens.data.frame import load_frame
-from prefens.data.load import TEXT, load_pairs
+from prefens.data.load import load_pairs
+from prefens.data.loaded import TEXT
 from tests.helpers.examples import make_pairs, write_csv
 
 

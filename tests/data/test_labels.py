@@ -14,7 +14,7 @@ from prefens.core.types import HOLDOUT, Pairs
 from prefens.data.fold_file import read_folds
 from prefens.data.folds import FoldSettings, make_folds, prompt_groups, split_rows
 from prefens.data.labels import read_labels
-from prefens.data.load import LABEL
+from prefens.data.loaded import LABEL
 from tests.helpers.examples import make_pairs, write_labels
 
 

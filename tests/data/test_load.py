@@ -200,11 +200,11 @@ def test_slow_reader_agrees_with_the_fast_one(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("parser", ["orjson", "json"])
 def test_both_parsers_repair_and_refuse_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parser: str) -> None:
-    from prefens.data import load
     from prefens.data.raw.json_text import strict_loads
+    from prefens.data.readers import one_hot
 
     if parser == "json":
-        monkeypatch.setattr(load, "quick_loads", strict_loads)
+        monkeypatch.setattr(one_hot, "quick_loads", strict_loads)
     deep = '"' + "[" * 100_000 + "]" * 100_000 + '"'
     rows = [
         row("1", a='"[""x \\ud83d y""]"'),
@@ -232,30 +232,16 @@ def test_labels_may_say_true_and_false_in_any_type(tmp_path: Path) -> None:
 def test_a_file_of_which_no_row_can_be_read_is_refused(tmp_path: Path) -> None:
     plain = pd.DataFrame({"id": ["1", "2"], "prompt": "p", "response_a": "a", "response_b": "b"})
     for name, frame, words in (
-        ("wsdm.parquet", plain.assign(scored=True), "seems to be the WSDM Cup's: plain texts"),
         ("plain.parquet", plain, "seems to be plain texts, no JSON lists"),
         ("numbers.parquet", plain.assign(prompt=1), "seems to be another one"),
     ):
         frame.to_parquet(tmp_path / name)
         with pytest.raises(DataError, match=f"{name}: no row can be read; the format {words}"):
             load_pairs(tmp_path / name, labelled=False, strict=False)
+    assert len(load_pairs(tmp_path / "plain.parquet", labelled=False, name="winner").pairs) == 2
     mixed = pd.concat([plain, plain.assign(id="3", prompt='["p"]', response_a='["a"]', response_b='["b"]')[:1]])
     mixed.to_parquet(tmp_path / "mixed.parquet")
     assert len(load_pairs(tmp_path / "mixed.parquet", labelled=False, strict=False).pairs) == 1
-
-
-@pytest.mark.parametrize(
-    ("columns", "words"),
-    [
-        (["id", "prompt", "response_a", "response_b", "winner"], "the WSDM Cup's"),
-        (["question_id", "winner", "conversation_a", "conversation_b"], "the arena's"),
-        (["prompt", "chosen", "rejected"], "chosen and rejected"),
-    ],
-)
-def test_other_formats_are_named(tmp_path: Path, columns: list[str], words: str) -> None:
-    pd.DataFrame([["x"] * len(columns)], columns=columns).to_csv(tmp_path / "train.csv", index=False)
-    with pytest.raises(DataError, match=f"no column .*; the format seems to be {words}"):
-        load_pairs(tmp_path / "train.csv")
 
 
 def test_parquet_ids_that_pandas_made_floats(tmp_path: Path) -> None:

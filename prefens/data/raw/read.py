@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -49,12 +49,7 @@ def read_raw(path: Path, choose: Choose) -> RawTable:
         raise source.refusal(error.strerror or str(error), do="check the file and its permissions") from error
 
 
-def read_table(
-    path: Path,
-    required: Sequence[str],
-    optional: Sequence[str],
-    other_format: Callable[[Sequence[str]], str] = lambda header: "",
-) -> RawTable:
+def read_table(path: Path, required: Sequence[str], optional: Sequence[str]) -> RawTable:
     """Read columns that are known by name, as `read_raw` does.
 
     Parameters
@@ -63,8 +58,6 @@ def read_table(
         The file or folder.
     required, optional : sequence of str
         The names of the columns.
-    other_format : callable
-        From the names of all columns to what a file that lacks some seems to be, in words, or "".
 
     Raises
     ------
@@ -75,10 +68,8 @@ def read_table(
     table = read_raw(path, lambda header: [name for name in names if name in header])
     missing = [name for name in required if name not in table.columns]
     if missing:
-        other = other_format(table.header)
         raise DataError(
-            f"{path}: no column {', '.join(missing)} (columns: {listed(table.header) or 'none'})"
-            + (f"; the format seems to be {other}" if other else ""),
+            f"{path}: no column {', '.join(missing)} (columns: {listed(table.header) or 'none'})",
             f"columns {', '.join(required)}",
             "rename or add the columns",
         )

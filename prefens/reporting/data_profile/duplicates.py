@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,14 +49,14 @@ def expected_leaked_rows(group: Strings, k: int) -> float:
     return float((1.0 - not_leaked).sum())
 
 
-def leaked_rows(group: Strings, fold: NDArray[np.int8]) -> Mask:
+def leaked_rows(group: Strings, fold: NDArray[np.integer[Any]]) -> Mask:
     """Return which rows these folds leak: their prompt is also in another fold.
 
     Parameters
     ----------
     group : ndarray of str, shape (n,)
         The prompt group of each row.
-    fold : ndarray of int8, shape (n,)
+    fold : ndarray of int, shape (n,)
         The fold of each row.
 
     Returns
@@ -64,7 +65,7 @@ def leaked_rows(group: Strings, fold: NDArray[np.int8]) -> Mask:
         True for the rows that are leaked.
     """
     _, index = np.unique(group.astype(str), return_inverse=True)
-    lowest, highest = np.full(index.max() + 1, 127), np.full(index.max() + 1, -128)
+    lowest, highest = np.full(index.max() + 1, fold.max()), np.full(index.max() + 1, fold.min())
     np.minimum.at(lowest, index, fold)
     np.maximum.at(highest, index, fold)
     leaked: Mask = (lowest != highest)[index]

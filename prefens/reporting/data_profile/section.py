@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from prefens.core.metrics import outcome_shares
 from prefens.core.types import Folds, Outcome, Pairs, Strings
+from prefens.data.loaded import SourceRecord
 from prefens.reporting.data_profile.duplicates import CONTRADICTORY
 from prefens.reporting.data_profile.plots import language_plot, length_plot, model_plot, outcome_plot
 from prefens.reporting.data_profile.profile import DataProfile, TokenCounter, data_profile
+from prefens.reporting.data_profile.sources import source_tables
 from prefens.reporting.data_profile.tables import (
     language_table,
     length_table,
@@ -28,14 +30,18 @@ def data_section(
     folds: Folds | None = None,
     repaired: Mapping[str, int] | None = None,
     count_tokens: TokenCounter | None = None,
+    facts: Mapping[str, Strings] | None = None,
+    sources: Sequence[SourceRecord] = (),
+    extra: Sequence[Pairs] = (),
 ) -> Section:
-    """Return the profile of pairs; parameters and errors are those of `data_profile`."""
+    """Return the profile of pairs; parameters and errors are those of `data_profile` and `source_tables`."""
     profile = data_profile(pairs, group, folds, repaired, count_tokens)
     stats, models = profile.stats, profile.models
     tables = [
         overview_table(
             {"pairs": len(pairs), "different prompts": profile.n_prompts, "models": len(models)}, profile.repaired
         ),
+        *source_tables(group, profile.k, facts or {}, sources, extra),
         outcome_table(pairs),
         problem_table(profile.problems, profile.shared, profile.expected_leak, profile.leaked),
         length_table(stats, profile.tokens),

@@ -60,8 +60,8 @@ def load_blend_inputs(sources: BlendSources) -> BlendInputs:
 
 def load_data(source: Source) -> LabelledData:
     """Return the labelled pairs of a source, sorted by id as folds are."""
-    loaded = source.load(labelled=True)
-    return LabelledData(loaded.pairs.take(np.argsort(loaded.pairs.ids)), loaded.repaired)
+    loaded = source.load(labelled=True).sort()
+    return LabelledData(loaded.pairs, loaded.repaired, loaded.facts, loaded.sources, source.load_extra())
 
 
 def _choose_split(sources: BlendSources, data: str | None) -> SplitStore | None:

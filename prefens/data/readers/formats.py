@@ -1,0 +1,131 @@
+"""Which format a file is in: told by the names of its columns, or by data.format."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from prefens.core.errors import ConfigError, DataError
+from prefens.data.loaded import LABEL, TEXT, LoadedPairs
+from prefens.data.raw.source import listed
+from prefens.data.raw.table import RawTable
+from prefens.data.readers import chosen, graded, one_hot, winner
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format of preference data.
+
+    Attributes
+    ----------
+    words : str
+        What it is, in words.
+    columns : callable
+        From the names of a file's columns, and whether labels are needed, to the columns that are read; none where the
+        file is in another format.
+    read : callable
+        From the raw table, whether labels are read, and whether malformed rows are refused, to the pairs.
+    """
+
+    words: str
+    columns: Callable[[Sequence[str], bool], list[str]]
+    read: Callable[[RawTable, bool, bool], LoadedPairs]
+
+
+FORMATS = {  # the first that fits is taken
+    module.__name__.rpartition(".")[2]: Format(module.WORDS, module.columns, module.read)
+    for module in (one_hot, winner, graded, chosen)
+}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How the columns of files are chosen.
+
+    Attributes
+    ----------
+    labelled : bool
+        Whether labels are read.
+    name : str or None
+        The format, one of `FORMATS`; None for the one that the columns fit.
+    renamed : mapping of str to str
+        From the names of columns that formats have to those of the file.
+
+    Raises
+    ------
+    ConfigError
+        Where there is no such format.
+    """
+
+    labelled: bool = True
+    name: str | None = None
+    renamed: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.name is not None and self.name not in FORMATS:
+            raise ConfigError(f"data.format={self.name}", f"{', '.join(FORMATS)}, or null", "correct data.format")
+
+    def __call__(self, header: Sequence[str]) -> list[str]:
+        """Return the file's names of the columns that are read."""
+        shown = self._shown(header)
+        name = self.find(shown)
+        if name is None:
+            return [column for column in header if column in ("id", *TEXT, *LABEL)]  # they find the delimiter of a CSV
+        return [self.renamed.get(column, column) for column in FORMATS[name].columns(shown, self.labelled)]
+
+    def find(self, header: Sequence[str]) -> str | None:
+        """Return the name of the format that columns fit, or None."""
+        names = FORMATS if self.name is None else (self.name,)
+        return next((name for name in names if FORMATS[name].columns(header, self.labelled)), None)
+
+    def read(self, table: RawTable, strict: bool) -> LoadedPairs:
+        """Return the pairs of a table whose columns were chosen by this; one line of the log says its format.
+
+        Raises
+        ------
+        DataError
+            Where it is in no known format, lacks a column that is to be renamed, or has no rows; for malformed rows
+            where `strict`; and where no row can be read.
+        """
+        self._check_renamed(table)
+        table.header = tuple(self._shown(table.header))
+        ours = {theirs: name for name, theirs in self.renamed.items()}
+        table.columns = {ours.get(name, name): pieces for name, pieces in table.columns.items()}
+        name = self.find(table.header)
+        if name is None:
+            raise self._unknown(table)
+        if table.rows == 0:
+            raise DataError(f"{table.name}: no rows", "at least one row", "check that the file is the right one")
+        columns = ", ".join(table.columns)
+        log.info("%s: format %s (%s), by its columns %s", table.name, name, FORMATS[name].words, columns)
+        loaded = FORMATS[name].read(table, self.labelled, strict)
+        loaded.format = name
+        return loaded
+
+    def _shown(self, header: Sequence[str]) -> list[str]:
+        """Return names of columns as formats have them; a column whose name another one takes has none."""
+        ours = {theirs: name for name, theirs in self.renamed.items()}
+        return [ours.get(name, "" if name in self.renamed else name) for name in header]
+
+    def _check_renamed(self, table: RawTable) -> None:
+        missing = [theirs for theirs in self.renamed.values() if theirs not in table.header]
+        if missing:
+            raise DataError(
+                f"{table.name}: no column {', '.join(missing)} (columns: {listed(table.header) or 'none'})",
+                f"the columns that data.columns={dict(self.renamed)} names",
+                "correct data.columns={name: column of the file}",
+            )
+
+    def _unknown(self, table: RawTable) -> DataError:
+        required = ("id", *TEXT, *LABEL) if self.labelled else ("id", *TEXT)
+        missing = ", ".join(name for name in required if name not in table.header)
+        lacks = f"no column {missing}" if self.name in (None, "one_hot") else f"not of the format {self.name}"
+        return DataError(
+            f"{table.name}: {lacks} (columns: {listed(table.header) or 'none'})",
+            f"columns {', '.join(required)}, or those of another format: "
+            + "; ".join(f"{name}: {each.words}" for name, each in FORMATS.items() if name != "one_hot"),
+            "rename or add the columns, or name them: 'data.columns={prompt: question, ...}'",
+        )

@@ -1,0 +1,129 @@
+"""The competition's format: texts as JSON lists of turns, labels in three one-hot columns. Every cell is checked."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prefens.core.errors import DataError
+from prefens.core.types import Floats, Pairs, Strings
+from prefens.data.cells import flag, read_ids, refusal, shown
+from prefens.data.garbage import no_garbage_collection
+from prefens.data.loaded import LABEL, MODEL, TEXT, LoadedPairs
+from prefens.data.raw.json_text import quick_loads, replace_surrogates
+from prefens.data.raw.table import RawTable
+
+log = logging.getLogger(__name__)
+
+WORDS = "JSON lists of turns, one-hot labels"
+PLAIN = "invalid JSON"
+
+
+def columns(header: Sequence[str], labelled: bool) -> list[str]:
+    """Return the columns that are read of a file with this header; none where it is in another format."""
+    required = ("id", *TEXT, *LABEL) if labelled else ("id", *TEXT)
+    other = not {*LABEL} <= {*header} and {"winner", "scored"} & {*header}  # of the WSDM Cup, with plain texts
+    if other or not {*required} <= {*header}:
+        return []
+    return [*required, *(name for name in MODEL if labelled and name in header)]
+
+
+def read(table: RawTable, labelled: bool, strict: bool) -> LoadedPairs:
+    """Return the pairs of a whole data set, as `read_some` does, but refuse one of which no row can be read."""
+    loaded = read_some(table, labelled, strict)
+    if not len(loaded.rows):
+        raise _refusal(table, loaded.ids, loaded.problems)
+    return loaded
+
+
+def read_some(table: RawTable, labelled: bool, strict: bool) -> LoadedPairs:
+    """Return the pairs of raw columns, maybe none; parameters and errors as in `load_pairs`."""
+    problems, repaired = dict(table.broken), dict(table.repaired)
+    ids = read_ids(table, problems)
+    with no_garbage_collection():
+        texts = {name: _turns(table, name, problems, repaired) for name in TEXT}
+    _match_turns(texts, problems, repaired)
+    label = read_one_hot(table, problems) if labelled else None
+    if problems and strict:
+        raise _refusal(table, ids, problems)
+    for kind, count in repaired.items():
+        log.info("%s: %d texts repaired: %s", table.name, count, kind)
+    rows = np.array([row for row in range(table.rows) if row not in problems], dtype=np.int64)
+    models = {
+        name: np.array([cell or "" for cell in table.pop(name)], object) for name in MODEL if name in table.columns
+    }
+    columns: dict[str, Any] = {"ids": ids, **texts, **models} | ({} if label is None else {"label": label})
+    if problems:
+        columns = {name: values[rows] for name, values in columns.items()}
+    return LoadedPairs(Pairs(**columns), ids, rows, dict(sorted(problems.items())), repaired)
+
+
+def _refusal(table: RawTable, ids: Strings, problems: Mapping[int, str]) -> DataError:
+    expected = "one JSON list of strings (or nulls) per text, equal turn counts, unique ids, one-hot labels"
+    error = refusal(table, ids, problems, "pairs", expected)
+    if len(problems) < len(ids):
+        return error
+    plain = "plain texts, no JSON lists" if all(PLAIN in problem for problem in problems.values()) else ""
+    rows = error.came.removeprefix(f"{table.name}: ")
+    came = f"{table.name}: no row can be read; the format seems to be {plain or 'another one'}; {rows}"
+    do = 'give data.format=winner, which reads plain texts, or write them as JSON lists of turns: ["text"]'
+    do = do if plain else error.do
+    return DataError(came, expected, do)
+
+
+def _turns(table: RawTable, column: str, problems: dict[int, str], repaired: dict[str, int]) -> Strings:
+    """Parse a text column into turns; a null cell becomes None until `_match_turns` knows its number of turns."""
+    parsed = np.empty(table.rows, dtype=object)
+    for row, cell in enumerate(table.pop(column)):
+        if row in problems:
+            continue
+        try:
+            turns = quick_loads(cell) if type(cell) is str else cell
+        except (ValueError, RecursionError):
+            try:
+                turns = replace_surrogates(json.loads(cell), repaired)
+            except (ValueError, RecursionError) as error:
+                problems[row] = f"{column}: {PLAIN} ({error}): {shown(cell)}, expected a JSON list of strings"
+                continue
+        if type(turns) is list:
+            if None in turns:
+                turns = [turn if turn is not None else "" for turn in turns]
+            if all([type(turn) is str for turn in turns]):  # noqa: C419, a generator is slower here
+                parsed[row] = tuple(turns)
+                continue
+        if turns is not None:
+            problems[row] = f"{column}: {shown(cell)}, expected a JSON list of strings or nulls"
+    return parsed
+
+
+def _match_turns(texts: dict[str, Strings], problems: dict[int, str], repaired: dict[str, int]) -> None:
+    """Replace null texts by as many empty turns as the other texts of the row have, and compare the counts."""
+    for row, turns in enumerate(zip(*texts.values(), strict=True)):
+        if row in problems or (None not in turns and len(turns[0]) == len(turns[1]) == len(turns[2])):
+            continue
+        counts = {len(part) for part in turns if part is not None}
+        if len(counts) > 1:
+            lengths = ", ".join(f"{name} {len(texts[name][row])}" for name in TEXT if texts[name][row] is not None)
+            problems[row] = f"unequal turn counts: {lengths}, expected the same number of turns in each"
+            continue
+        repaired["null text read as empty"] = repaired.get("null text read as empty", 0) + 1
+        empty = ("",) * max(counts, default=1)
+        for name in TEXT:
+            if texts[name][row] is None:
+                texts[name][row] = empty
+
+
+def read_one_hot(table: RawTable, problems: dict[int, str]) -> NDArray[np.int8]:
+    """Return the labels of the three winner columns, (n,); rows that are not one-hot are added to `problems`."""
+    cells = [list(table.pop(name)) for name in LABEL]
+    numbers: Floats = np.array([[flag(cell) for cell in column] for column in cells]).reshape(len(LABEL), -1)
+    one_hot = np.isin(numbers, (0.0, 1.0)).all(axis=0) & (numbers.sum(axis=0) == 1.0)
+    for row in np.flatnonzero(~one_hot):
+        values = ", ".join(f"{name}={column[row]!r}" for name, column in zip(LABEL, cells, strict=True))
+        problems.setdefault(int(row), f"label {values}, expected one 1 and two 0")
+    return np.where(one_hot, np.nan_to_num(numbers).argmax(axis=0), 0).astype(np.int8)

@@ -1,0 +1,88 @@
+"""Where the pairs are from: sources and their overlap, kinds of ties, languages, and what each fold rule would leak."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from prefens.core.types import Pairs, Strings
+from prefens.data.folds import prompt_groups
+from prefens.data.loaded import SourceRecord
+from prefens.reporting.data_profile.duplicates import expected_leaked_rows, leaked_rows
+from prefens.reporting.section import ReportTable
+
+MERGED_NOTE = "Left out: pairs whose texts, models and label a source before has too, and ties of two bad responses."
+SOURCE = "source"
+
+
+def source_tables(
+    group: Strings, k: int, facts: Mapping[str, Strings], sources: Sequence[SourceRecord], extra: Sequence[Pairs]
+) -> list[ReportTable]:
+    """Return the tables on where n pairs are from; without rows where there is nothing to say.
+
+    Parameters
+    ----------
+    group : ndarray of str, shape (n,)
+        The prompt group of each pair.
+    k : int
+        The number of folds.
+    facts : mapping of str to ndarray of str, shape (n,)
+        "tie", "language" and "source" of each pair, as far as they are known.
+    sources : sequence of SourceRecord
+        What came of each source.
+    extra : sequence of Pairs
+        Pairs that are only trained on.
+    """
+    rows = [
+        {"source": each.name, "format": each.format, "pairs": each.pairs, "in a source before": each.merged}
+        | {"both bad, left out": each.both_bad}
+        for each in sources
+    ]
+    return [
+        ReportTable("Sources", rows, MERGED_NOTE),
+        _overlap_table(group, facts.get(SOURCE)),
+        _count_table("Kinds of ties", "kind", facts.get("tie")),
+        _count_table("Languages that the data names", "language", facts.get("language")),
+        _leak_table(group, k, facts.get(SOURCE), extra),
+    ]
+
+
+def _overlap_table(group: Strings, source: Strings | None) -> ReportTable:
+    """Return a table of the prompts that every two sources share."""
+    names = [] if source is None else sorted(set(source))
+    prompts = {name: set(group[source == name]) for name in names}
+    rows: list[dict[str, Any]] = []
+    for one, other in combinations(names, 2):
+        shared = prompts[one] & prompts[other]
+        of_shared = np.isin(group.astype(str), sorted(shared))
+        counts = [int((of_shared & (source == name)).sum()) for name in (one, other)]
+        rows.append({"sources": f"{one}, {other}", "prompts of both": len(shared)})
+        rows[-1] |= {"pairs of the first with them": counts[0], "of the second": counts[1]}
+    return ReportTable("Overlap of the sources", rows, "Prompts are the same up to case, spaces and punctuation.")
+
+
+def _count_table(title: str, key: str, values: Strings | None) -> ReportTable:
+    counts = Counter(() if values is None else values.tolist())
+    rows = [{key: value, "pairs": count} for value, count in counts.most_common() if value]
+    return ReportTable(title, rows)
+
+
+def _leak_table(group: Strings, k: int, source: Strings | None, extra: Sequence[Pairs]) -> ReportTable:
+    """Return a table of the rows whose prompt would be trained on, by what the rows are split by."""
+    rows: list[dict[str, Any]] = [
+        {"rule": f"stratified_group, k={k}", "rows": 0},
+        {"rule": f"stratified, k={k} (expected)", "rows": round(expected_leaked_rows(group, k))},
+    ]
+    if source is not None and len(set(source)) > 1:
+        _, number = np.unique(source.astype(str), return_inverse=True)
+        rows.append({"rule": "one source held out after the other", "rows": int(leaked_rows(group, number).sum())})
+    if extra:
+        own, more = set(group), np.concatenate([prompt_groups(pairs) for pairs in extra])
+        shared = sum(name in own for name in more)
+        rows.append({"rule": f"{len(more):,} extra rows, with those of held-out prompts", "rows": shared})
+    note = "Rows that share their prompt with rows to train on. Extra rows are left out where their prompt is held out."
+    return ReportTable("Rows that each fold rule would leak", rows, note)
