@@ -255,14 +255,16 @@ def test_no_mutant_is_a_traceback_or_a_lost_row(world: World, name: str) -> None
         path = files[generator.integers(len(files))]
         content = path.read_bytes()
         mutation = f"{name} {mutant}: {path.relative_to(world.folder)}: {mutate(path, generator)}"
-        if generator.random() < subject.forged:
+        forged, blended = generator.random() < subject.forged, generator.random() < subject.blended
+        if forged:
             forge(path)
         commands = subject.commands(world, path)
-        if generator.random() < subject.blended:
+        if blended:
             commands.append(partial(world.run, "blend", "blender=soft_vote", "resamples=5"))
         faults += [f"{mutation}: {fault}" for fault in faults_of(commands, path)]
         replace(path, content)
-        world.restore()
+        if forged or blended or subject.commands is as_healed:  # else nothing else has changed
+            world.restore()
     assert not faults, f"{len(faults)} faults\n" + "\n".join(faults)
 
 
