@@ -94,6 +94,7 @@ def load_tokenizer(directory: Path) -> Any:
         There is none, or it has no vocabulary.
     """
     from transformers import AutoTokenizer
+    from transformers.tokenization_utils_base import VERY_LARGE_INTEGER
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=False)
@@ -110,6 +111,7 @@ def load_tokenizer(directory: Path) -> Any:
             "a fast tokenizer with its vocabulary",
             "add its tokenizer.json (tokenizer.save_pretrained(DIR) writes it)",
         )
+    tokenizer.model_max_length = VERY_LARGE_INTEGER  # texts are cut by our budgets, whatever its files say
     if tokenizer.pad_token_id is None and is_causal(directory):  # Llama; the mask hides whatever fills a batch
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.bos_token or tokenizer.convert_ids_to_tokens(0)
     return tokenizer

@@ -113,7 +113,11 @@ def _make_folds(sources: BlendSources, data: LabelledData | None) -> Folds:
         )
     if sources.fold_file is not None:
         return read_folds(sources.fold_file, rows)
-    folds = split_rows(rows, sources.fold_settings)
+    try:
+        folds = split_rows(rows, sources.fold_settings)
+    except ConfigError as error:
+        came = error.came if sources.labels is None else f"{sources.labels}: {error.came}"
+        raise ConfigError(came, error.expected, error.do) from error
     scheme, seed = folds.settings["scheme"], folds.settings["seed"]
     log.info("%d rows in %d %s folds, seed %d", len(rows.ids), folds.k, scheme, seed)
     return folds

@@ -62,6 +62,15 @@ def test_a_directory_without_a_tokenizer_is_refused(tmp_path: Path) -> None:
         load_tokenizer(tmp_path)
 
 
+@pytest.mark.parametrize("limit", [[], "many", 3])
+def test_the_limit_that_a_tokenizer_names_counts_for_nothing(tmp_path: Path, limit: Any) -> None:
+    directory = make_tiny_encoder("bert", tmp_path)
+    expected = load_tokenizer(directory)("a good answer, and a bad one")["input_ids"]
+    path = directory / "tokenizer_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "model_max_length": limit}))
+    assert load_tokenizer(directory)("a good answer, and a bad one")["input_ids"] == expected
+
+
 def test_sentencepiece_files_are_read(tmp_path: Path) -> None:
     """As DeBERTa-v3 has them on the hub: spm.model, and no tokenizer.json."""
     sentencepiece = pytest.importorskip("sentencepiece")

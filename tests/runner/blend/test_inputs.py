@@ -181,6 +181,13 @@ def test_ids_that_one_program_wrote_as_floats_match() -> None:
 
 
 @pytest.mark.usefixtures("files")
+def test_a_file_of_too_few_labels_is_named(pairs: Pairs) -> None:
+    write_labels(Path("labels.csv"), pairs.take(np.arange(2)))
+    with pytest.raises(ConfigError, match=r"labels\.csv: 2 pairs"):
+        gathered("members=[m1.csv]", "labels=labels.csv")
+
+
+@pytest.mark.usefixtures("files")
 def test_contradictions_are_told(pairs: Pairs) -> None:
     stored(pairs)
     Path("other").mkdir()
