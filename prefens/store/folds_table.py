@@ -12,7 +12,7 @@ import pyarrow as pa
 from prefens.core.errors import StoreError
 from prefens.core.fold_run import FORMAT_VERSION
 from prefens.core.hashing import short
-from prefens.core.types import Folds
+from prefens.core.types import HOLDOUT, Folds, Outcome
 
 MOST_FOLDS = 127  # their numbers are int8
 COLUMNS = ("id", "label", "group", "fold")
@@ -85,7 +85,7 @@ def folds_of(table: pa.Table, metadata: Mapping[str, Any], path: Path, do: str) 
         the noted fold digest.
     """
     check_format(metadata, path)
-    check_k(metadata, path, do)
+    k = check_k(metadata, path, do)
     lacking = [name for name in COLUMNS if name not in table.column_names]
     lacking += [name for name in ("settings", "data_digest", "fold_digest") if name not in metadata]
     if lacking:
@@ -96,6 +96,9 @@ def folds_of(table: pa.Table, metadata: Mapping[str, Any], path: Path, do: str) 
         )
     ids, group = (table.column(name).to_numpy(zero_copy_only=False).astype(object) for name in ("id", "group"))
     label, fold = (table.column(name).to_numpy() for name in ("label", "fold"))
+    for name, values, low, high in (("label", label, 0, len(Outcome)), ("fold", fold, HOLDOUT, k)):
+        if values.dtype != np.int8 or ((values < low) | (values >= high)).any():
+            raise StoreError(f"{path}: {name} is no column of numbers from {low} to {high - 1}", "int8 numbers", do)
     truth = None
     if "truth" in table.column_names:
         truth = np.stack(table.column("truth").to_numpy()).reshape(table.num_rows, 2, -1)
