@@ -104,7 +104,7 @@ def local_backend(root: Path, experiment: str) -> MlflowBackend:
     with _lock(root, "tracking"):
         if not database.exists():
             _create(database, experiment, artifacts)
-        check_schema(database)
+        check_schema(database, LOCK_SECONDS)
         relocate(database, artifacts, LOCK_SECONDS)
         uri = database_uri(database)
         client = MlflowClient(tracking_uri=uri, registry_uri=uri)

@@ -40,7 +40,7 @@ def relocate(database: Path, artifacts: str, seconds: float) -> None:
                 )
 
 
-def check_schema(database: Path) -> None:
+def check_schema(database: Path, seconds: float) -> None:
     """Check that a database is a file of its own folder, and runs nothing by itself: tables, and MLflow's triggers.
 
     A stranger's trigger could change the paths that MLflow has just written, after they were checked. SQLite goes by
@@ -51,11 +51,11 @@ def check_schema(database: Path) -> None:
     PermissionError
         Where it is a link, or has a trigger, a view or a virtual table that MLflow does not make.
     sqlite3.Error
-        Where it is no database.
+        Where it is no database, or where another process writes it for more than `seconds`.
     """
     if database.is_symlink():
         raise PermissionError(f"{database} is a link: what is logged would be written elsewhere")
-    with closing(sqlite3.connect(database)) as connection:
+    with closing(sqlite3.connect(database, timeout=seconds)) as connection:
         for (sql,) in connection.execute("SELECT CAST(sql AS TEXT) FROM sqlite_master WHERE sql IS NOT NULL"):
             if not INERT.match(sql) and sql not in _migrations():
                 raise PermissionError(f"{sql[:80]!r} in {database} is not MLflow's: it could write anywhere")
@@ -93,13 +93,13 @@ def place_below(artifacts: Path, address: str, *inside: str) -> Path:
     Raises
     ------
     PermissionError
-        Where it does not lie below `artifacts`, the folder in a root without links.
+        Where it does not lie below `artifacts`.
     """
     if isinstance(address, str) and address.startswith(f"{artifacts.as_uri()}/"):
         path = local_file_uri_to_path(address)  # type: ignore[no-untyped-call]
         if "\0" not in path:
             place = Path(os.path.realpath(Path(path, *inside)))
-            if artifacts in place.parents:
+            if artifacts.resolve() in place.parents:  # it may be a link to another disk itself
                 return place
     where = "/".join([str(address), *inside])
     raise PermissionError(f"its files would be written to {where:.200}, outside of {artifacts}")

@@ -10,6 +10,8 @@ import pytest
 from mlflow.models import Model
 
 from prefens.core.files import write_json
+from prefens.core.leases.leases import Holder
+from prefens.core.leases.processes import ProcessIdentity
 from prefens.store.tracking.dead_runs import LEASE, close_dead_runs
 from prefens.store.tracking.mlflow_tracker import MlflowTracker
 
@@ -100,11 +102,6 @@ def a_model_lies_behind_a_link(root: Path) -> None:
     add_model(root, f"{artifacts(root)}/models/{MODEL}/artifacts", MODEL)
 
 
-def the_artifacts_are_a_link(root: Path) -> None:
-    (root / "artifacts").rmdir()
-    (root / "artifacts").symlink_to(root.parent / "victim")
-
-
 def a_model_is_the_root(root: Path) -> None:
     add_model(root, artifacts(root), "runs")
 
@@ -134,7 +131,7 @@ def a_run_lies_nowhere(root: Path) -> None:
 REFUSED = [
     a_trigger_moves_each_new_run, a_trigger_is_noted_as_a_table, a_trigger_runs_at_the_first_tag,
     a_trigger_has_the_name_of_mlflows, runs_are_a_view, the_database_is_a_link, a_model_lies_behind_a_link,
-    the_artifacts_are_a_link, a_model_is_the_root, a_run_lies_behind_a_link, a_run_lies_in_another_encoding,
+    a_model_is_the_root, a_run_lies_behind_a_link, a_run_lies_in_another_encoding,
     a_run_lies_nowhere,
 ]  # fmt: skip
 NOT_DELETED = [a_model_is_all_artifacts, a_model_is_the_folder_of_all]
@@ -143,7 +140,7 @@ NOT_DELETED = [a_model_is_all_artifacts, a_model_is_the_folder_of_all]
 def log_everything(root: Path) -> None:
     """Close the run of a dead process, and log a report and a blend."""
     tracker = MlflowTracker(root, "prefens")
-    close_dead_runs(tracker.backend, {"run-x.json": None})  # type: ignore[dict-item]
+    close_dead_runs(tracker.backend, {"run-x.json": Holder(ProcessIdentity.current(), 1.0, {})})
     tracker.log_report("report", {}, [root.parent / "report.html"])
     tracker.log_blend("blend", "c" * 64, {}, {}, [root.parent / "report.html"], {})
 
@@ -204,3 +201,10 @@ def test_a_link_to_the_root_is_no_other_place(root: Path) -> None:
     tracker = MlflowTracker(root.parent / "link", "prefens")
     tracker.log_report("report", {}, [root.parent / "report.html"])
     assert [path.read_text() for path in root.glob("artifacts/*/artifacts/report.html")] == ["report"]
+
+
+def test_artifacts_may_be_kept_on_another_disk(root: Path) -> None:
+    (root / "artifacts").rmdir()
+    (root / "artifacts").symlink_to(root.parent / "victim")
+    log_everything(root)
+    assert len([*root.glob("artifacts/*/artifacts/report.html")]) == 2
