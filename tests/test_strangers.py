@@ -208,10 +208,17 @@ def the_database_leads_out(folder: Path, canary: Path) -> None:
         connection.execute("UPDATE experiments SET artifact_location = ?", (canary.as_uri(),))
 
 
+def the_database_has_triggers(folder: Path, canary: Path) -> None:
+    move = f"UPDATE runs SET artifact_uri = '{canary.as_uri()}' WHERE run_uuid = new.run_uuid"
+    with closing(sqlite3.connect(folder / "runs" / "mlflow.db")) as connection, connection:
+        connection.execute(f"CREATE TRIGGER IF NOT EXISTS t AFTER INSERT ON runs BEGIN {move}; END")
+
+
 PAYLOADS = [
     kinds_are_paths, methods_are_paths, settings_name_code, pickles_lie_everywhere, weights_are_pickles,
     modules_lie_beside, kernels_are_named, the_saved_model_has_its_own_code, tables_have_types_of_their_own,
     names_lead_out, links_lead_out, the_database_leads_out,
+    the_database_has_triggers,
 ]  # fmt: skip
 
 

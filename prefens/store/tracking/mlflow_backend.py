@@ -18,7 +18,7 @@ from mlflow.tracking._tracking_service.utils import _get_store
 from prefens.core.credentials import without_login
 from prefens.core.files import atomic_write
 from prefens.store.tracking.factory import database_uri
-from prefens.store.tracking.relocate import check_places, relocate
+from prefens.store.tracking.relocate import check_places, check_schema, place_below, relocate
 from prefens.store.tracking.ui_view import experiment_tags
 
 logging.getLogger("mlflow").setLevel(logging.WARNING)  # it announces every table that it creates
@@ -59,6 +59,21 @@ class MlflowBackend:
         runs: Sequence[Any] = self.client.search_runs([self.experiment_id], condition, max_results=most, order_by=order)
         return runs
 
+    def place(self, address: str, *inside: str) -> Path:
+        """Return the path of MLflow's files at an address; PermissionError where it is outside of the artifacts."""
+        return place_below(self.root / "artifacts", address, *inside)
+
+    def check_artifact(self, run: str, *inside: str) -> None:
+        """Check that a file of a run would be written to the artifacts of the local root, or to the server.
+
+        Raises
+        ------
+        PermissionError
+            Where the run's address, or a link, leads elsewhere.
+        """
+        if self.local:
+            self.place(self.client.get_run(run).info.artifact_uri, *inside)
+
     @contextmanager
     def lock(self, name: str) -> Iterator[None]:
         """Exclude other processes on the same disk from the block; TimeoutError where one stays in it."""
@@ -81,18 +96,20 @@ def local_backend(root: Path, experiment: str) -> MlflowBackend:
     """Return the backend in `root`/mlflow.db and `root`/artifacts, created where it is missing.
 
     The database and the experiment are created under a file lock and a temporary name, since two processes that create
-    them at once damage the file. Where the root was moved, its new path is written into the database.
+    them at once damage the file. Where the root was moved, its new path is written into the database. The root may be a
+    stranger's: nothing is written to a database that would write by itself.
     """
     root.mkdir(parents=True, exist_ok=True)
     artifacts, database = (root / "artifacts").as_uri(), root / "mlflow.db"
     with _lock(root, "tracking"):
         if not database.exists():
             _create(database, experiment, artifacts)
+        check_schema(database)
         relocate(database, artifacts, LOCK_SECONDS)
         uri = database_uri(database)
         client = MlflowClient(tracking_uri=uri, registry_uri=uri)
         number = _experiment(client, experiment, artifacts)
-        check_places(database, number, artifacts)
+        check_places(database, number, root / "artifacts")
         return MlflowBackend(root, uri, client, number, local=True)
 
 

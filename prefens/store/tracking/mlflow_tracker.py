@@ -198,6 +198,7 @@ class MlflowTracker:
         logged = {item.path for item in self.client.list_artifacts(run, "tables")}
         for title, rows in tables.items():
             if f"tables/{title}.json" not in logged:  # MLflow would append the rows to those that are there
+                self.backend.check_artifact(run, f"tables/{title}.json")
                 self.client.log_table(run, table_columns(rows), f"tables/{title}.json")
 
     def log_report(self, name: str, tags: Mapping[str, str], files: Sequence[Path]) -> str:
@@ -289,7 +290,9 @@ class MlflowTracker:
         for start in range(0, len(points), BATCH):
             self.client.log_batch(run, metrics=points[start : start + BATCH])
         for path in files:
-            self.client.log_artifact(run, str(path), "figures" if path.suffix == ".png" else None)
+            folder = "figures" if path.suffix == ".png" else ""
+            self.backend.check_artifact(run, folder, path.name)
+            self.client.log_artifact(run, str(path), folder)
 
 
 def _of_member(spec: MemberSpec) -> str:

@@ -18,6 +18,7 @@ from prefens.core.errors import StoreError
 from prefens.store.tracking.mlflow_backend import ALREADY_EXISTS, MlflowBackend, open_backend
 
 ALIAS = "best"  # of the latest blend's version
+MODEL_ID = re.compile("m-[0-9a-f]{32}")
 
 
 def register(backend: MlflowBackend, name: str, folder: Path, run: str, tags: Mapping[str, str]) -> None:
@@ -44,12 +45,20 @@ def register(backend: MlflowBackend, name: str, folder: Path, run: str, tags: Ma
 
 
 def delete_unfinished_models(backend: MlflowBackend, run: str) -> None:
-    """Delete the models whose logging to a run was cut off, with their files."""
+    """Delete the models whose logging to a run was cut off, with their files.
+
+    Raises
+    ------
+    PermissionError
+        Where the files are not in a folder that MLflow has made for this model alone, below the artifacts.
+    """
     for model in _models(backend, run):
         if model.status != LoggedModelStatus.READY:
             if backend.local:
-                folder = _folder(model.artifact_location)
-                shutil.rmtree(folder.parent if folder.parent.name == model.model_id else folder, ignore_errors=True)
+                folder = backend.place(model.artifact_location).parent
+                if not MODEL_ID.fullmatch(model.model_id) or folder.parts[-2:] != ("models", model.model_id):
+                    raise PermissionError(f"{folder} is not deleted: no folder of the model {model.model_id:.100}")
+                shutil.rmtree(folder, ignore_errors=True)
             backend.client.delete_logged_model(model.model_id)
 
 
@@ -69,7 +78,7 @@ def _log_model(backend: MlflowBackend, folder: Path, run: str, tags: Mapping[str
     delete_unfinished_models(backend, run)
     logged = client.create_logged_model(backend.experiment_id, "model", run, tags=dict(tags))
     if backend.local:
-        place_model(folder, _folder(logged.artifact_location), logged.model_id, run)
+        place_model(folder, backend.place(logged.artifact_location), logged.model_id, run)
     else:
         with tempfile.TemporaryDirectory() as scratch:
             place_model(folder, Path(scratch) / "model", logged.model_id, run)
