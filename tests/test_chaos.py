@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 PROGRAM = Path(__file__).parents[1] / "experiments" / "benchmarks" / "chaos.py"
-KILLS = {"train": 16, "blend": 4, "report": 3, "predict": 3}
+KILLS = {"train": 10, "blend": 3, "report": 2, "predict": 2}
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def test_commands_that_are_killed_at_random_moments_cost_nothing(chaos: ModuleTy
     assert counts.costs == {}, counts.notes
     assert all(counts.kills[command] >= KILLS[command] // 2 for command in KILLS), counts.kills
     assert counts.moments["a fold in training"] + counts.moments["a checkpoint"] >= KILLS["train"] // 4
-    assert store.log("train").count("going on from step") >= 2
+    assert store.log("train").count("going on from step") >= 1
     cost_is_counted(chaos, store, calm)
 
 

@@ -59,7 +59,7 @@ def test_files_and_labels_are_enough(folder: Path, tmp_path: Path) -> None:
     write_probabilities(tmp_path / "b.csv", range(1, 8), test["m2"])
     for given, message in (
         ("members={m1: a.csv, m2: b.csv}", "b.csv: 7 ids, 1 of the first file's 7 missing"),
-        ("members={m1: a.csv, m3: b.csv}", "lacks m2, unknown to .*: m3"),
+        ("members={m1: a.csv, m3: b.csv}", "lacks m2, unknown to done/blend.json: m3"),
     ):
         assert message in prefens("predict", *arguments, given, cwd=tmp_path, fails=True).stderr
     assert "give both" in prefens("predict", "members={m1: a.csv}", cwd=tmp_path, fails=True).stderr

@@ -22,7 +22,9 @@ from prefens.core.leases.processes import machine_id
 
 OLD = "old"  # in a scratch folder: the folder that was replaced; what lies beside it is whole
 WRITER = "writer.lock"  # in a scratch folder: locked and touched by its writer for as long as that lives
-SCRATCH = re.compile(r"\.(.+)\.([0-9a-f]{8})-[0-9a-f]{8}\.prefens")  # the name of what is written, and the machine
+SCRATCH = re.compile(
+    r"\.(.*[^.].*)\.([0-9a-f]{8})-[0-9a-f]{8}\.prefens"
+)  # the name of what is written, and the machine
 
 
 @contextmanager
@@ -112,7 +114,8 @@ def remove_stale_tmp(folder: Path) -> None:
 
 def _scratch_folders(folder: Path) -> list[Path]:
     try:
-        return [path for path in folder.iterdir() if SCRATCH.fullmatch(path.name)]
+        paths = [path for path in folder.iterdir() if SCRATCH.fullmatch(path.name)]
+        return [path for path in paths if path.is_dir() and not path.is_symlink()]  # a link may lead anywhere
     except OSError:
         return []
 

@@ -40,6 +40,8 @@ def read_typed(path: Path, kind: type[T], expected: str, do: str) -> T:
         Where this user may not read it: it is not damaged.
     """
     try:
+        if path.exists() and not path.is_file():  # reading a pipe would wait for ever
+            raise StoreError(f"{path}: no regular file", expected, do)
         # mypy takes no class for hashable here.
         content = path.read_bytes()
         value: T = _adapter(kind).validate_json(content, strict=True)  # type: ignore[arg-type]

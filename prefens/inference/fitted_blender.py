@@ -12,8 +12,7 @@ from prefens.core.types import Outcome
 from prefens.ensemble.base import Blender
 from prefens.ensemble.files.blend_json import read_json
 from prefens.ensemble.registry import restore
-
-MOST_FOLDS = 127  # their numbers are int8
+from prefens.store.folds_table import MOST_FOLDS
 
 
 @dataclass(frozen=True)

@@ -11,15 +11,22 @@ from prefens.core.errors import BackboneError
 
 ATTENTION = (None, "eager", "sdpa", "flash_attention_2", "flash_attention_3", "flex_attention")
 REFUSED = {
+    "attribute_map": "other names for settings, under which any of them could be given",
+    "transformers_weights": "weights in other files",
     "quantization_config": "weights that a quantization library would unpack",
     "use_timm_backbone": "a backbone that is fetched from elsewhere",
     "use_pretrained_backbone": "a backbone that is fetched from elsewhere",
     "use_kernels": "kernels that are fetched from the hub",
 }
-SIZES = (
-    "vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size",
-    "max_position_embeddings", "embedding_size",
-)  # fmt: skip
+SIZES = {  # what no model reaches
+    "vocab_size": 10**8,
+    "hidden_size": 10**6,
+    "num_hidden_layers": 10**4,
+    "num_attention_heads": 10**4,
+    "intermediate_size": 10**7,
+    "max_position_embeddings": 10**8,
+    "embedding_size": 10**6,
+}
 
 
 def check_config(directory: Path) -> None:
@@ -48,15 +55,15 @@ def check_config(directory: Path) -> None:
             raise _refusal(path, f"{name} is {value!r:.60}: {REFUSED[name]}", f"no {name}")
         if name.lstrip("_").startswith("attn_implementation") and not (value is None or value in ATTENTION):
             raise _refusal(path, f"{name} is {value!r:.60}", f"one of {', '.join(map(str, ATTENTION))}")
-        if name in SIZES and value is not None and not (type(value) is int and 0 < value < 10**8):
-            raise _refusal(path, f"{name} is {value!r:.60}", "a number of 1 or more")
+        if name in SIZES and value is not None and not (type(value) is int and 0 < value < SIZES[name]):
+            raise _refusal(path, f"{name} is {value!r:.60}", f"a number of 1 or more, below {SIZES[name]}")
 
 
 def _settings(config: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the names and values of a config and of the configs in it."""
-    for name, value in config.items():
+    """Yield the names and values of a config and of the configs in it, in lists too."""
+    for name, value in config.items() if isinstance(config, dict) else (("", item) for item in config):
         yield name, value
-        if isinstance(value, dict):
+        if isinstance(value, dict | list):
             yield from _settings(value)
 
 

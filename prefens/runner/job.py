@@ -71,8 +71,9 @@ def _guarded(task: Callable[[Any], Rows], config: Any, overrides: list[str], sta
             "ask their owner for chmod -R a+rX on them, or give another folder",
         )
         return JobOutcome(overrides, error=str(denied))
-    except (FileExistsError, NotADirectoryError) as error:
-        refused = ConfigError(f"{error.filename}: {error.strerror}", "a folder", "move the file away, or name another")
+    except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+        wanted = "a file" if isinstance(error, IsADirectoryError) else "a folder"
+        refused = ConfigError(f"{error.filename}: {error.strerror}", wanted, "move it away, or name another")
         return JobOutcome(overrides, error=str(refused))
     except Exception as error:
         log.exception("unexpected error")

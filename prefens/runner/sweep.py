@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
@@ -15,6 +14,7 @@ from typing import Any
 
 from prefens.core.files import write_json
 from prefens.core.leases.processes import ProcessIdentity
+from prefens.core.typed_json import read_typed
 
 Rows = list[dict[str, Any]]
 
@@ -57,6 +57,22 @@ class JobOutcome:
 
 
 @dataclass(frozen=True)
+class SweepFile:
+    """The content of a sweep.json.
+
+    Attributes
+    ----------
+    started : float
+        When the sweep began, in seconds since the epoch.
+    jobs : list of list of str
+        The overrides of all jobs.
+    """
+
+    started: float
+    jobs: list[list[str]]
+
+
+@dataclass(frozen=True)
 class Sweep:
     """The folder of a sweep: sweep.json, and per job a folder with outcome.json.
 
@@ -70,15 +86,14 @@ class Sweep:
 
     def begin(self, jobs: Sequence[Sequence[str]]) -> None:
         """Note the overrides of all jobs."""
-        write_json(self.folder / "sweep.json", {"started": time.time(), "jobs": list(map(list, jobs))})
+        write_json(self.folder / "sweep.json", asdict(SweepFile(time.time(), list(map(list, jobs)))))
 
     def started(self) -> float:
         """Return when the sweep began, in seconds since the epoch."""
-        return float(self._read()["started"])
+        return self._read().started
 
-    def _read(self) -> dict[str, Any]:
-        sweep: dict[str, Any] = json.loads((self.folder / "sweep.json").read_text("utf-8"))
-        return sweep
+    def _read(self) -> SweepFile:
+        return read_typed(self.folder / "sweep.json", SweepFile, "the jobs of a sweep", "delete the sweep's folder")
 
     def begin_job(self, job: Path, overrides: Sequence[str]) -> None:
         """Note that the job with this folder runs; where it has ended before, its outcome stays."""
@@ -91,23 +106,21 @@ class Sweep:
         write_json(job / "outcome.json", asdict(outcome))
 
     def outcome(self, job: Path) -> JobOutcome:
-        """Return the outcome of the job with this folder; FileNotFoundError where it has not begun."""
-        content = json.loads((job / "outcome.json").read_text("utf-8"))
-        process = {"machine": "", "namespace": "", "pid": content.pop("pid", 0), "started": 0.0}  # an older file
-        return JobOutcome(**{**content, "process": ProcessIdentity(**content.get("process", process))})
+        """Return the outcome of the job with this folder; StoreError where it has not begun, or is damaged."""
+        return read_typed(job / "outcome.json", JobOutcome, "the outcome of a job", "delete the sweep's folder")
 
     def outcomes(self) -> list[JobOutcome]:
         """Return the outcome of each job that has begun, in the order of their numbers."""
         return list(map(self.outcome, self._begun()))
 
     def _begun(self) -> list[Path]:
-        folders = [path.parent for path in self.folder.glob("*/outcome.json")]
+        folders = [path.parent for path in self.folder.glob("*/outcome.json") if path.parent.name.isdecimal()]
         return sorted(folders, key=lambda folder: int(folder.name))
 
     def pending(self) -> list[list[str]]:
         """Return the overrides of the jobs that have not begun."""
         begun = [outcome.overrides for outcome in self.outcomes()]
-        return [job for job in self._read()["jobs"] if job not in begun]
+        return [job for job in self._read().jobs if job not in begun]
 
     def release_lost(self) -> int:
         """Have the jobs that were running when their process died begin once more; return how many there were.

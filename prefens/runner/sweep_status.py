@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,10 +11,12 @@ from typing import Any
 from prefens.core.errors import ConfigError, StoreError
 from prefens.runner.sweep import latest
 from prefens.store.fold_status import FoldState, FoldStatus, read_fold_status
-from prefens.store.folds_table import FOLDS_AGAIN
+from prefens.store.folds_table import FOLDS_AGAIN, check_k
 from prefens.store.oof_store import OOFStore
 from prefens.store.parquet import read_metadata
 from prefens.store.split_store import SplitStore
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -116,8 +119,16 @@ def read_sweep_status(root: Path) -> SweepStatus:
     """
     if not (root / "store").is_dir():
         raise ConfigError(f"no store in {root}", "members that were begun", "train some, or give tracking.root=DIR")
+    return SweepStatus(split_statuses(root), _jobs_not_begun(root))
+
+
+def _jobs_not_begun(root: Path) -> list[list[str]]:
     sweep = latest(root)
-    return SweepStatus(split_statuses(root), [] if sweep is None else sweep.pending())
+    try:
+        return [] if sweep is None else sweep.pending()
+    except StoreError as error:
+        log.warning("of the latest sweep nothing is shown: %s", error)
+        return []
 
 
 def split_statuses(root: Path) -> list[SplitStatus]:
@@ -128,8 +139,8 @@ def split_statuses(root: Path) -> list[SplitStatus]:
 def _split_status(split: SplitStore) -> SplitStatus:
     path = split.path / "folds.parquet"
     try:
-        k = int((read_metadata(path) or {})["settings"]["k"])  # without the rows
-    except (KeyError, TypeError, ValueError):
+        k = check_k(read_metadata(path) or {}, path, FOLDS_AGAIN)  # without the rows
+    except StoreError:
         return SplitStatus(split.path.name, {}, damage=[f"{path}: {FOLDS_AGAIN}"])
     specs, damage = [], []
     for name in split.member_names():

@@ -136,7 +136,7 @@ class FoldStatus:
         if self.state is FoldState.damaged and self.damage is not None:
             return self.damage
         if self.state in (FoldState.failed, FoldState.collapsed) and self.failure is not None:
-            return f"{self.failure.error.splitlines()[0]} ({self.failure.host})"
+            return f"{next(iter(self.failure.error.splitlines()), '')} ({self.failure.host})"
         return self.verdict.comparison if self.state is FoldState.discarded and self.verdict is not None else ""
 
     @property

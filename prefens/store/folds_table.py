@@ -12,8 +12,9 @@ import pyarrow as pa
 from prefens.core.errors import StoreError
 from prefens.core.fold_run import FORMAT_VERSION
 from prefens.core.hashing import short
-from prefens.core.types import Folds
+from prefens.core.types import HOLDOUT, Folds, Outcome
 
+MOST_FOLDS = 127  # their numbers are int8
 COLUMNS = ("id", "label", "group", "fold")
 FOLDS_AGAIN = "run a train command of these data and folds again (python -m prefens.train ...): it writes the file anew"
 
@@ -56,6 +57,15 @@ def check_format(metadata: Mapping[str, Any], path: Path) -> None:
         )
 
 
+def check_k(metadata: Mapping[str, Any], path: Path, do: str) -> int:
+    """Return the number of folds; StoreError where it is none that folds can have."""
+    settings = metadata.get("settings")
+    k = settings.get("k") if isinstance(settings, Mapping) else None
+    if not isinstance(k, int) or not 1 <= k <= MOST_FOLDS:
+        raise StoreError(f"{path}: k is {k!r:.60}", f"a number of folds, at most {MOST_FOLDS}", do)
+    return k
+
+
 def folds_of(table: pa.Table, metadata: Mapping[str, Any], path: Path, do: str) -> Folds:
     """Return the folds that `folds_columns` described.
 
@@ -75,6 +85,7 @@ def folds_of(table: pa.Table, metadata: Mapping[str, Any], path: Path, do: str) 
         the noted fold digest.
     """
     check_format(metadata, path)
+    k = check_k(metadata, path, do)
     lacking = [name for name in COLUMNS if name not in table.column_names]
     lacking += [name for name in ("settings", "data_digest", "fold_digest") if name not in metadata]
     if lacking:
@@ -85,6 +96,9 @@ def folds_of(table: pa.Table, metadata: Mapping[str, Any], path: Path, do: str) 
         )
     ids, group = (table.column(name).to_numpy(zero_copy_only=False).astype(object) for name in ("id", "group"))
     label, fold = (table.column(name).to_numpy() for name in ("label", "fold"))
+    for name, values, low, high in (("label", label, 0, len(Outcome)), ("fold", fold, HOLDOUT, k)):
+        if values.dtype != np.int8 or ((values < low) | (values >= high)).any():
+            raise StoreError(f"{path}: {name} is no column of numbers from {low} to {high - 1}", "int8 numbers", do)
     truth = None
     if "truth" in table.column_names:
         truth = np.stack(table.column("truth").to_numpy()).reshape(table.num_rows, 2, -1)

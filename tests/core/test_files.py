@@ -174,6 +174,18 @@ def test_a_full_disk_leaves_no_scratch_folder(tmp_path: Path, monkeypatch: pytes
     assert [*tmp_path.iterdir()] == []
 
 
+def test_a_link_in_the_place_of_a_scratch_folder_is_not_followed(tmp_path: Path) -> None:
+    victim, store = tmp_path / "victim", tmp_path / "store"
+    (victim / "old").mkdir(parents=True)
+    store.mkdir()
+    (store / ".blend.aaaaaaaa-bbbbbbbb.prefens").symlink_to(victim)
+    (store / "...aaaaaaaa-bbbbbbbb.prefens").mkdir()  # of no name
+    remove_stale_tmp(store)
+    recover(store / "blend")
+    assert [path.name for path in victim.iterdir()] == ["old"]
+    assert not (store / "blend").exists()
+
+
 def test_folders_of_others_are_left_alone(tmp_path: Path) -> None:
     for name in (".git", ".file.json", ".a.host-12.x", ".cache.my-tool.prefens"):
         (tmp_path / name).mkdir()

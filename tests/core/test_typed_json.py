@@ -1,5 +1,6 @@
 """Typed JSON: what is missing, of another type or not finite is named."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +29,13 @@ def read(path: Path, content: str) -> Whole:
 def test_fields_come_back_typed(tmp_path: Path) -> None:
     whole = read(tmp_path / "whole.json", '{"name": "x", "parts": [{"seconds": 1.5e3}], "other": 1}')
     assert whole == Whole("x", [Part(1500.0)])
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "whole.json")
+    for path in (tmp_path / "whole.json", tmp_path):
+        with pytest.raises(StoreError, match="no regular file"):
+            read_typed(path, Whole, "a whole", "make it again")
 
 
 @pytest.mark.parametrize(

@@ -255,6 +255,16 @@ BROKEN: dict[str, tuple[Callable[[Path], None], str]] = {
     "quantization": (rewrite("config.json", lambda c: c | {"quantization_config": {"quant_method": "x"}}), "quantiz"),
     "kernels": (rewrite("config.json", lambda c: c | {"attn_implementation": "some/kernel"}), "some/kernel"),
     "hidden kernels": (rewrite("config.json", lambda c: c | {"_attn_implementation": "some/kernel"}), "some/kernel"),
+    "other names": (
+        rewrite("config.json", lambda c: c | {"attribute_map": {"z": "quantization_config"}}),
+        "other names",
+    ),
+    "other weights": (rewrite("config.json", lambda c: c | {"transformers_weights": "x.index.json"}), "other files"),
+    "kernels in a list": (
+        rewrite("config.json", lambda c: c | {"parts": [{"attn_implementation": "some/kernel"}]}),
+        "some/kernel",
+    ),
+    "a billion layers": (rewrite("config.json", lambda c: c | {"num_hidden_layers": 10**9}), "num_hidden_layers"),
     "an adapter": (written("adapter_config.json", b'{"base_model_name_or_path": "some/model"}'), "an adapter"),
 }
 

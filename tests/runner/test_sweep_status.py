@@ -15,17 +15,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from prefens.core.errors import StoreError
 from prefens.core.fold_run import FoldPredictions
 from prefens.core.leases.leases import Holder, fold_lease
 from prefens.core.leases.processes import ProcessIdentity
 from prefens.core.types import Folds, Pairs
 from prefens.runner.console import status_notes
 from prefens.runner.sweep import JobOutcome, Sweep, latest
-from prefens.runner.sweep_status import split_statuses
+from prefens.runner.sweep_status import read_sweep_status, split_statuses
 from prefens.store.failures import note_failure
 from prefens.store.fold_status import FoldState
+from prefens.store.folds_table import folds_of as folds_of_file
 from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import OOFStore
+from prefens.store.parquet import read_table, write_table
 from prefens.store.split_store import SplitStore
 from tests.helpers.commands import prefens
 from tests.helpers.examples import folds_of, run_result
@@ -173,13 +176,30 @@ def test_a_sweep_that_ends_stops_its_own_processes_and_no_stranger(tmp_path: Pat
     processes[1].wait()
 
 
-def test_an_outcome_of_the_version_before_is_read(tmp_path: Path) -> None:
-    (tmp_path / "0").mkdir()
-    old = {"overrides": ["seed=0"], "rows": [], "error": None, "code": None, "running": True, "pid": 4, "host": "h"}
-    (tmp_path / "0" / "outcome.json").write_text(json.dumps(old))
-    (outcome,) = Sweep(tmp_path).outcomes()
-    assert outcome.death.startswith("process 4 on h")
-    assert not outcome.process.is_local
+@pytest.mark.parametrize("content", ["[]", "{", '{"started": 1.0, "jobs": [1]}'])
+def test_a_damaged_sweep_costs_nothing_but_its_jobs(
+    tmp_path: Path, folds: Folds, finish: Callable[..., SplitStore], caplog: pytest.LogCaptureFixture, content: str
+) -> None:
+    finish(spec_of(folds), 0, seconds=1.0, log_loss=1.0)
+    sweep = Sweep(tmp_path / "hydra" / "2020-01-01" / "12-00-00")
+    sweep.begin([["seed=0"]])
+    (sweep.folder / "x").mkdir()
+    (sweep.folder / "x" / "outcome.json").write_text("{}")  # of no job
+    assert read_sweep_status(tmp_path).jobs_not_begun == [["seed=0"]]
+    (sweep.folder / "sweep.json").write_text(content)
+    status = read_sweep_status(tmp_path)
+    assert (len(status.splits), status.jobs_not_begun) == (1, [])
+    assert f"{sweep.folder / 'sweep.json'}: " in caplog.text
+
+
+def test_a_huge_number_of_folds_is_damage(tmp_path: Path, folds: Folds, finish: Callable[..., SplitStore]) -> None:
+    path = finish(spec_of(folds), 0, seconds=1.0, log_loss=1.0).path / "folds.parquet"
+    table, metadata = read_table(path, "")
+    write_table(path, table.replace_schema_metadata(None), {**metadata, "settings": {"k": 10**9}})
+    (status,) = split_statuses(tmp_path)
+    assert str(path) in status.damage[0]
+    with pytest.raises(StoreError, match="k is 1000000000"):
+        folds_of_file(*read_table(path, ""), path, "")
 
 
 def test_status_as_json_in_a_file_and_again_and_again(

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from prefens.core.errors import StoreError
@@ -84,6 +85,19 @@ def test_damaged_folds_are_named_and_written_again(tmp_path: Path, split: SplitS
     again = store.put_folds(folds)
     assert again.folds.digest == folds.digest
     assert path.read_bytes() == whole
+
+
+@pytest.mark.parametrize(("name", "value"), [("label", 99), ("label", -1), ("fold", 5)])
+def test_labels_and_folds_that_can_not_be_are_refused(split: SplitStore, name: str, value: int) -> None:
+    path = split.path / "folds.parquet"
+    table, metadata = read_table(path, "")
+    values = table.column(name).to_pylist()
+    values[3] = value
+    place = table.column_names.index(name)
+    changed = table.set_column(place, name, pa.array(values, pa.int8())).replace_schema_metadata(None)
+    write_table(path, changed, metadata)
+    with pytest.raises(StoreError, match=f"{path}: {name} is no column of numbers from"):
+        assert SplitStore(split.path).folds
 
 
 def test_folds_of_another_assignment_in_the_place_of_these_are_replaced(split: SplitStore, folds: Folds) -> None:

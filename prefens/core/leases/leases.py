@@ -8,7 +8,6 @@ holder is known to have ended. The age of a heartbeat is measured by the clock o
 
 from __future__ import annotations
 
-import json
 import socket
 import time
 from collections.abc import Iterator, Mapping
@@ -17,11 +16,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from prefens.core.errors import StoreError
 from prefens.core.files import recover, write_json
 from prefens.core.fold_run import RunKey
 from prefens.core.leases.heartbeat import heartbeat, is_beating
 from prefens.core.leases.locks import try_lock
 from prefens.core.leases.processes import ProcessIdentity
+from prefens.core.typed_json import read_typed
 
 POLL_SECONDS = 0.5  # between two looks at a lease that another process holds
 
@@ -119,9 +120,8 @@ def _locked(path: Path) -> Iterator[None]:
 def holder_of(path: Path) -> Holder | None:
     """Return the process that acquired a lease last, dead or alive; None where there is none or the file is damaged."""
     try:
-        content = json.loads(path.read_text("utf-8"))
-        return Holder(**{**content, "process": ProcessIdentity(**content["process"])})
-    except (OSError, ValueError, TypeError, KeyError):
+        return read_typed(path, Holder, "the holder of a lease", "remove the file")
+    except (OSError, StoreError):
         return None
 
 

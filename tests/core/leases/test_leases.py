@@ -153,8 +153,12 @@ def test_a_file_system_without_locks_has_heartbeats(path: Path, monkeypatch: pyt
     assert not path.exists()
 
 
-def test_a_damaged_lease_has_no_holder(path: Path) -> None:
+@pytest.mark.parametrize("damage", ["cut", "pid", "started", "process"])
+def test_a_damaged_lease_has_no_holder(path: Path, damage: str) -> None:
     path.parent.mkdir()
-    path.write_text(json.dumps({"host": "x"})[:5])
+    content = asdict(Holder(ProcessIdentity.current(), 1.0))
+    wrong = {"pid": {"process": {**content["process"], "pid": "abc"}}, "process": {"process": []}}
+    text = json.dumps({**content, **wrong.get(damage, {"started": "x"})})
+    path.write_text(text[:5] if damage == "cut" else text)
     with acquire(path, {}) as before:
         assert before is None
