@@ -1,6 +1,15 @@
 """Errors a user can act on: each says what came, what was expected and what to do."""
 
+import re
+
 BLEND_AGAIN = "blend again: python -m prefens.blend"  # the way out that several modules name
+# A terminal obeys control characters, and letters after a mark of direction are shown in another order.
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def printable(text: str) -> str:
+    """Return a text for a terminal: control characters other than newline and tab become U+FFFD."""
+    return CONTROL.sub("\ufffd", text)
 
 
 class PrefensError(Exception):
@@ -19,8 +28,8 @@ class PrefensError(Exception):
     exit_code = 1  # of a command that ends with it
 
     def __init__(self, came: str, expected: str, do: str) -> None:
-        self.came, self.expected, self.do = came, expected, do
-        super().__init__(f"{came}\n  expected: {expected}\n  to do:    {do}")
+        self.came, self.expected, self.do = map(printable, (came, expected, do))
+        super().__init__(f"{self.came}\n  expected: {self.expected}\n  to do:    {self.do}")
 
     def __reduce__(self) -> tuple[type, tuple[str, str, str]]:
         # Exception pickles only its message; launchers send errors between processes.

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import errno
 import io
+import logging
 import os
 import select
 import sys
 from typing import Any, TextIO
+
+from prefens.core.errors import printable
+
+
+class PrintableFormatter(logging.Formatter):
+    """Lines of a log, which may name what a stranger wrote, without control characters."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line of a record."""
+        return printable(super().format(record))
 
 
 class _Lossy(io.FileIO):

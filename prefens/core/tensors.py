@@ -1,15 +1,18 @@
-"""Arrays in safetensors files of any origin: names, types and shapes are checked before they are used."""
+"""Arrays in files of any origin: names, types and shapes are checked before they are used."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from prefens.core.errors import StoreError
+
+log = logging.getLogger(__name__)
 
 DO = "train the member again"
 
@@ -60,3 +63,35 @@ def read_arrays(
 def refusal(path: Path, came: str, expected: str) -> StoreError:
     """Return the error for a file of a stored member."""
     return StoreError(f"{path}: {came}", expected, DO)
+
+
+def read_npy(path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+    """Return the array in a .npy file, as a memory map that can't be written.
+
+    Raises
+    ------
+    OSError
+        Where the file can't be read.
+    ValueError
+        Where it is cut, no .npy file, or of another shape or type.
+    """
+    try:
+        values: NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
+    except (OSError, ValueError):
+        raise
+    except Exception as error:  # numpy parses the header as Python's literals, which fail in many ways
+        raise ValueError(f"no .npy file: {error}") from error
+    if values.shape != shape or values.dtype != dtype:
+        raise ValueError(f"shape {values.shape} of {values.dtype}, not {shape} of {np.dtype(dtype)}")
+    return values
+
+
+def cached_npy(path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any] | None:
+    """Return the array in a .npy file, or None where there is none, or a damaged one, of which a warning is logged."""
+    if not path.exists():
+        return None
+    try:
+        return read_npy(path, shape, dtype)
+    except (OSError, ValueError) as error:
+        log.warning("%s is damaged (%s); making it again", path, error)
+        return None

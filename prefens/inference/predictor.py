@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +18,7 @@ from prefens.data.loaded import LoadedPairs
 from prefens.ensemble.base import Blender
 from prefens.inference.fitted_blender import read_predictor, stored_blender
 from prefens.inference.fold_models import load_model, member_class
-from prefens.members.backbone_files import backbone_files
+from prefens.members.backbone_files import copy_backbone
 from prefens.members.base import Member
 from prefens.members.style import all_features
 from prefens.store.integrity import check_manifest, write_manifest
@@ -115,6 +114,8 @@ class Predictor:
         ------
         StoreError
             If a member has no stored model, or a damaged one.
+        BackboneError
+            If the files of a backbone are missing, or links that lead out of its folder.
         """
         self.link_files(folder / "members", folder / "backbones")
         write_json(folder / FILE_NAME, self.as_dict())
@@ -127,6 +128,8 @@ class Predictor:
         ------
         StoreError
             If a member has no stored model, or a damaged one.
+        BackboneError
+            If the files of a backbone are missing, or links that lead out of its folder.
         """
         required: dict[str, Path] = {}
         for spec in self.specs():
@@ -134,9 +137,7 @@ class Predictor:
                 required |= member_class(spec).required_backbones(folder, self.backbones)
             link_tree(self.store.member_dir(spec.name), members / spec.name, leave_out=TRAINING_FILES)
         for name, directory in required.items():
-            (backbones / name).mkdir(parents=True)
-            for path in backbone_files(directory):
-                shutil.copyfile(path, backbones / name / path.name)  # no link: it may be a file of an installed package
+            copy_backbone(directory, backbones / name)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the content of predictor.json."""

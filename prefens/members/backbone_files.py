@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import shutil
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -36,6 +37,25 @@ HUB_TIMEOUT_SECONDS = 10.0  # of the hub's first answer
 def backbone_files(directory: Path) -> list[Path]:
     """Return the files of a backbone's weights, config and tokenizer in a directory that may hold others."""
     return sorted({path for pattern in FILE_PATTERNS for path in directory.glob(pattern) if path.is_file()})
+
+
+def copy_backbone(directory: Path, to: Path) -> None:
+    """Copy the files of a backbone into a new folder; no hard links: they may be those of an installed package.
+
+    Raises
+    ------
+    BackboneError
+        A file is a symbolic link that leads out of the directory (a snapshot's links to its hub cache may).
+    """
+    paths, home = backbone_files(directory), directory.resolve()
+    places = [home, home.parents[1] / "blobs"] if home.parent.name == "snapshots" else [home]
+    for path in paths:
+        if not any(path.resolve().is_relative_to(place) for place in places):
+            came = f"{path} is a symbolic link to {path.resolve()}"
+            raise BackboneError(came, f"links to what lies in {directory}", "put what it points to there")
+    to.mkdir(parents=True)
+    for path in paths:
+        shutil.copyfile(path, to / path.name)
 
 
 def fingerprint(directory: Path) -> str:

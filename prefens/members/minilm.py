@@ -19,6 +19,7 @@ from prefens.core.feature_scaling import Block, PairScaling
 from prefens.core.files import atomic_write
 from prefens.core.hashing import digest, short
 from prefens.core.symmetric_logistic import SymmetricLogistic
+from prefens.core.tensors import cached_npy
 from prefens.core.types import Floats, Pairs
 from prefens.data.text.turns import joined
 from prefens.members.backbone_files import MINILM_SHA256, find_minilm
@@ -151,10 +152,11 @@ class MiniLmMember(Member):
         path = self._cache / "embeddings" / f"{short(digest([*settings, content]))}.npy"
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")):
-            if not path.exists():
+            embeddings = cached_npy(path, (len(texts), DIMENSION), np.float32)
+            if embeddings is None:
+                embeddings = compute()
                 with atomic_write(path) as tmp, tmp.open("wb") as stream:
-                    np.save(stream, compute())
-            embeddings: NDArray[np.float32] = np.load(path, mmap_mode="r")
+                    np.save(stream, embeddings)
         return embeddings
 
 

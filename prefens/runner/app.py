@@ -12,7 +12,7 @@ import hydra
 
 from prefens.core import shutdown
 from prefens.core.credentials import keep_login, mask
-from prefens.core.errors import ConfigError
+from prefens.core.errors import ConfigError, printable
 from prefens.core.output import guard_output
 from prefens.members.training import distributed
 from prefens.runner import help as help  # it registers what --help shows
@@ -104,7 +104,8 @@ def _exit(name: str, outcomes: Sequence[JobOutcome], code: Any, stopped: int | N
     for outcome in failed:
         again = f"python -m prefens.{name} {shlex.join(outcome.overrides)}"
         error = outcome.error or outcome.death
-        print(mask(f"\nfailed: {' '.join(outcome.overrides)}\n  {error}\n  again:    {again}"), file=sys.stderr)
+        text = f"\nfailed: {' '.join(outcome.overrides)}\n  {error}\n  again:    {again}"
+        print(printable(mask(text)), file=sys.stderr)
     if stopped is not None:
         goes_on = "; the same command goes on from here" if name == "train" else ""
         print(f"\n{REASONS.get(stopped, 'stopped')}{goes_on}", file=sys.stderr)

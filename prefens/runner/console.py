@@ -9,12 +9,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from rich import markup
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table
 
+from prefens.core.errors import printable
 from prefens.ensemble.leaderboard import LeaderboardRow
 from prefens.ensemble.results import MemberDiagnosis
 from prefens.store.fold_status import FoldState, FoldStatus
@@ -43,6 +44,11 @@ def show(table: Table) -> None:
     if caption:
         Console(width=max(natural, CAPTION_WIDTH), highlight=False).print(caption, style="dim italic", markup=False)
     print()
+
+
+def escape(text: str) -> str:
+    """Return a cell with a text that anybody may have written: neither rich nor the terminal obeys it."""
+    return markup.escape(printable(text))
 
 
 def short_names(names: Iterable[str]) -> dict[str, str]:
@@ -81,7 +87,7 @@ def leaderboard_table(rows: Sequence[LeaderboardRow], title: str) -> Table:
     columns = {name: values for name, values in columns.items() if any(value is not None for value in values)}
     if kinds:
         compared = [] if "hold-out" in columns else compared[:1]
-    table = Table(title=title, caption=_leaderboard_caption(rows, bool(compared)))
+    table = Table(title=escape(title), caption=_leaderboard_caption(rows, bool(compared)))
     table.add_column("", no_wrap=True)
     scores = ["honest ± se", *(f"+{kind}".replace("temperature", "temp.") for kind in kinds), *columns, "acc.", "ECE"]
     for name in [*scores, *(f"vs {name}" for name in compared)]:
@@ -116,10 +122,11 @@ def show_status(status: SweepStatus, clear: bool) -> None:
         print("\033[2J\033[H", end="")
     for split in status.splits:
         show(status_table(split))
-        print("\n".join(status_notes(split)))
+        print(printable("\n".join(status_notes(split))))
     pending = status.jobs_not_begun
     if pending:
-        print(f"{len(pending)} jobs of the latest sweep have not begun, such as: {' '.join(pending[0])}")
+        first = printable(" ".join(pending[0]))
+        print(f"{len(pending)} jobs of the latest sweep have not begun, such as: {first}")
     sys.stdout.flush()
 
 
@@ -130,7 +137,7 @@ def status_table(status: SplitStatus) -> Table:
     left = "unknown" if seconds is None else _duration(seconds)
     spent = f"{status.hours('cpu'):.2f} CPU-hours" + (f", {gpu_hours:.2f} GPU-hours" if gpu_hours else "")
     caption = f"{', '.join(counts) or 'no members'}.\nTime left, at the present pace: {left}. Spent: {spent}."
-    table = Table(title=status.split, caption=caption)
+    table = Table(title=escape(status.split), caption=caption)
     table.add_column("member", no_wrap=True)
     for fold in range(max(map(len, status.members.values()), default=0)):
         table.add_column(f"fold {fold}", justify="right", no_wrap=True)
@@ -210,7 +217,7 @@ def _interval(difference: Sequence[float] | None) -> str:
 
 def prediction_table(prediction: Prediction, path: Path) -> Table:
     """What a prediction did: rows, malformed ones by name, the blend, the mean probabilities."""
-    table = Table(title=f"Wrote {path}", show_header=False)
+    table = Table(title=escape(f"Wrote {path}"), show_header=False)
     outcomes = zip(("A", "B", "tie"), prediction.mean_probabilities, strict=True)
     malformed, counts = prediction.malformed, (len(prediction.ids), prediction.predicted, len(prediction.malformed))
     table.add_row("rows", "{} ({} predicted, {} got the class prior)".format(*counts))
@@ -233,7 +240,9 @@ def trial_table(rows: Sequence[TrialRow]) -> Table:
         table.add_column(name, justify="left" if name == "member" else "right", no_wrap=True)
     names = short_names(row.member for row in rows)
     for row in rows[:TRIALS_SHOWN]:
-        values = [f"{value:.3g}" if isinstance(value, float) else str(value) for value in map(row.values.get, fields)]
+        values = [
+            f"{value:.3g}" if isinstance(value, float) else escape(str(value)) for value in map(row.values.get, fields)
+        ]
         complete = row.state == "complete"
         loss = _number(row.log_loss) if complete else f"{_number(row.log_loss)} {row.state}"
         cells = [str(row.trial), loss, _number(row.holdout), str(row.folds), *values]
@@ -249,8 +258,8 @@ TRIAL_CAPTION = (
 
 def bundle_table(bundle: Mapping[str, Any], folder: str) -> Table:
     """What a bundle holds."""
-    table = Table(title=f"Wrote {folder} ({bundle['megabytes']} MB)", show_header=False)
+    table = Table(title=escape(f"Wrote {folder} ({bundle['megabytes']} MB)"), show_header=False)
     for name in ("method", "members", "wheels"):
         value = bundle[name]
-        table.add_row(name, value if isinstance(value, str) else "\n".join(value))
+        table.add_row(name, escape(value if isinstance(value, str) else "\n".join(value)))
     return table

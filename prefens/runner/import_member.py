@@ -42,8 +42,10 @@ def import_member(split: SplitStore, tracker: Tracker, member: ExternalMember, f
         For a name that can't be a folder's.
     """
     name = member.name
-    if not name or Path(name).name != name or name.startswith(".") or stem(Path(name)) != name:
-        raise ConfigError(f"name={name!r}", "a name without slashes, leading dot or suffix", "set name=mine, say")
+    plain = name and Path(name).name == name and not name.startswith(".") and stem(Path(name)) == name
+    if not plain or not name.isprintable():
+        came = f"name={name!r}"
+        raise ConfigError(came, "a printable name without slashes, leading dot or suffix", "set name=mine, say")
     spec, runs = member.spec(split.folds), member.runs(split.folds)
     stored = _stored(split, spec)
     if stored is not None and not _same(split, stored, spec, runs):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -76,7 +77,7 @@ class MemberSpec:
     def remake(self) -> str:
         """What to do where its files are damaged or missing, for errors."""
         if self.external is not None:
-            return f"import it again: python -m prefens.import_oof path=FILE name={self.external}"
+            return f"import it again: python -m prefens.import_oof path=FILE {shlex.quote(f'name={self.external}')}"
         return TRAIN_AGAIN
 
 
@@ -121,11 +122,13 @@ def read_member(path: Path) -> MemberSpec:
     Raises
     ------
     StoreError
-        Where a field is missing or of another type, where the recipe is not the one of the folder's name, or where the
-        member is neither trained here nor external.
+        Where a field is missing or of another type, where the name is not printable, where the recipe is not the one
+        of the folder's name, or where the member is neither trained here nor external.
     """
     spec = read_typed(path, MemberSpec, EXPECTED, DESCRIBE_AGAIN)
     identity = read_typed(path, _Identity, EXPECTED, DESCRIBE_AGAIN)
+    if not spec.name.isprintable():
+        raise StoreError(f"{path} describes {spec.name!r}", "a name of printable characters", "delete the folder")
     if spec.name != path.parent.name or spec.recipe_digest != identity.recipe_digest:
         raise StoreError(f"{path} describes {spec.name}", path.parent.name, DESCRIBE_AGAIN)
     trained = {"backbone": spec.backbone, "kind": spec.kind, "seed": spec.seed}

@@ -1,5 +1,6 @@
 """Printing that never raises: whatever takes the output, the work goes on and decides the exit status."""
 
+import logging.config
 import os
 import subprocess
 import sys
@@ -7,8 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 from prefens.core.output import guard_output
+from prefens.runner.config import CONF_DIR
 
 PROGRAM = r"""
 import sys, time
@@ -91,3 +94,10 @@ def test_a_stream_that_is_not_the_interpreters_own_stays(capsys: pytest.CaptureF
     before = sys.stdout, sys.stderr
     guard_output()
     assert (sys.stdout, sys.stderr) == before
+
+
+def test_logged_lines_have_no_control_characters() -> None:
+    settings = yaml.safe_load((CONF_DIR / "hydra" / "job_logging" / "prefens.yaml").read_text())
+    formatter = logging.config.DictConfigurator({}).configure_formatter(settings["formatters"]["plain"])
+    record = logging.LogRecord("prefens", logging.INFO, "", 0, "member %s\nnext", ("\x1b]0;PWN\x07",), None)
+    assert formatter.format(record)[8:] == " member \ufffd]0;PWN\ufffd\nnext"

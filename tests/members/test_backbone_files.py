@@ -19,7 +19,7 @@ from prefens.data.text.tokens import tokenize_pairs
 from prefens.members.backbone_files import (
     MINILM_SHA256,
     WORDLLAMA_SHA256,
-    backbone_files,
+    copy_backbone,
     find_hub_model,
     find_minilm,
     find_wordllama,
@@ -89,12 +89,41 @@ def test_without_wordllama_the_error_says_how_to_install_it(monkeypatch: pytest.
 
 def test_the_files_that_a_bundle_copies_are_all_that_wordllama_needs(wordllama: Path, tmp_path: Path) -> None:
     for name, directory in WordLlamaMember.required_backbones(tmp_path).items():
-        (tmp_path / "backbones" / name).mkdir(parents=True)
-        for path in backbone_files(directory):
-            shutil.copy(path, tmp_path / "backbones" / name)
+        copy_backbone(directory, tmp_path / "backbones" / name)
     shutil.rmtree(wordllama)
     copied = find_wordllama([tmp_path / "backbones"])
     assert copied == tuple(tmp_path / "backbones" / "wordllama" / name for name in WORDLLAMA_SHA256)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "token"])
+def test_a_link_that_leads_out_of_a_folder_is_not_copied(tmp_path: Path, name: str) -> None:
+    secret, directory, to = (tmp_path / part for part in ("secret", "snapshots/abc", "to"))
+    secret.write_text("hf_SECRET")
+    directory.mkdir(parents=True)
+    (directory / "config.json").write_text("{}")
+    (directory / name).symlink_to(secret)
+    with pytest.raises(BackboneError, match=f"{directory / name} is a symbolic link to {secret}"):
+        copy_backbone(directory, to)
+    (tmp_path / "blobs").symlink_to(tmp_path)  # only a cache's own folder of blobs counts
+    with pytest.raises(BackboneError, match="symbolic link"):
+        copy_backbone(directory, to)
+    assert not to.exists()
+
+
+def test_a_snapshot_of_the_hubs_cache_is_copied_with_what_its_links_point_to(tmp_path: Path) -> None:
+    blob, snapshot = tmp_path / "models--a" / "blobs" / "1", tmp_path / "models--a" / "snapshots" / "abc"
+    for folder in (blob.parent, snapshot):
+        folder.mkdir(parents=True)
+    blob.write_text("{}")
+    (snapshot / "config.json").symlink_to("../../blobs/1")
+    (snapshot / "tokenizer.json").symlink_to("config.json")
+    (tmp_path / "linked").symlink_to(snapshot)
+    copy_backbone(tmp_path / "linked", tmp_path / "to")
+    copies = sorted((tmp_path / "to").iterdir())
+    assert [(path.name, path.read_text(), path.is_symlink()) for path in copies] == [
+        ("config.json", "{}", False),
+        ("tokenizer.json", "{}", False),
+    ]
 
 
 def test_the_local_copy_is_used_when_the_hub_is_away(

@@ -1,14 +1,30 @@
 """Terminal tables fit a terminal, and name no two members alike."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from rich.console import Console
 
 from prefens.ensemble.leaderboard import LeaderboardRow, Scores
 from prefens.ensemble.results import MemberDiagnosis
-from prefens.runner.console import fold_table, leaderboard_table, member_table, short_names, show
-from prefens.runner.results import FoldResult
+from prefens.runner import console
+from prefens.runner.console import (
+    bundle_table,
+    fold_table,
+    leaderboard_table,
+    member_table,
+    prediction_table,
+    short_names,
+    show,
+    show_status,
+)
+from prefens.runner.results import FoldResult, MalformedRow, Prediction
+from prefens.runner.sweep_status import SplitStatus, SweepStatus
 
 MEMBERS = ["minilm-l6-07b11f5a-s0", "tfidf-0ceb544d-s0", "style-62bb2e37-s0", "style-boosting-cac26368-s0"]
 LOWER = {"best member": (-0.0105, -0.017, -0.004), "soft vote": (-0.0031, -0.007, 0.001)}
@@ -76,3 +92,39 @@ def test_tables_of_weights_and_folds_of_four_members_fit(capsys: pytest.CaptureF
     lines = printed(fold_table(runs), capsys)
     assert max(map(len, lines)) <= 90
     assert lines[-1].endswith("cached")
+
+
+EVIL = "x\x1b]0;PWN\x07\x1b[31m[/b]"
+
+
+def prediction_of_a_stranger() -> None:
+    malformed = (MalformedRow(0, EVIL, EVIL),)
+    show(prediction_table(Prediction(np.array([EVIL]), np.full((1, 3), 1 / 3), EVIL, [EVIL], malformed), Path(EVIL)))
+
+
+def status_of_a_stranger() -> None:
+    show_status(SweepStatus([SplitStatus(EVIL, {EVIL: []}, damage=[EVIL])], [[EVIL]]), clear=False)
+
+
+def runs_of_a_stranger() -> None:
+    show(bundle_table({"megabytes": 1, "method": EVIL, "members": [EVIL], "wheels": []}, EVIL))
+    show(fold_table([FoldResult(EVIL, EVIL, 0, 0, False, log_loss=0.95, accuracy=0.5, seconds=1.0, trained=True)]))
+
+
+@pytest.mark.parametrize("display", [prediction_of_a_stranger, status_of_a_stranger, runs_of_a_stranger])
+def test_what_a_stranger_named_sends_the_terminal_no_control_characters(
+    display: Callable[[], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    display()
+    out = capsys.readouterr().out
+    assert "PWN\ufffd\ufffd[31m[/b]" in out
+    assert out.count("PWN") == out.count("PWN\ufffd\ufffd[31m[/b]")
+    assert not [char for char in out if char != "\n" and not char.isprintable()]
+
+
+def test_colours_reach_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(console, "Console", partial(Console, force_terminal=True, color_system="standard"))
+    show(leaderboard_table([score(EVIL, "choice"), score(EVIL, "member")], "2 pairs"))
+    out = capsys.readouterr().out
+    assert "\x1b[1;32m" in out
+    assert "\x1b]0" not in out

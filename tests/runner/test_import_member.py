@@ -94,7 +94,7 @@ def test_what_we_trained_is_never_replaced(split: SplitStore, pairs: Pairs) -> N
         import_member(split, NoTracker(), external, force=True)
 
 
-@pytest.mark.parametrize("name", ["", "..", "a/b", ".hidden", "oof.csv"])
+@pytest.mark.parametrize("name", ["", "..", "a/b", ".hidden", "oof.csv", "a\x1b[31m", "a\nb"])
 def test_names_that_are_no_folder_are_refused(split: SplitStore, pairs: Pairs, name: str) -> None:
     with pytest.raises(ConfigError, match="name="):
         import_member(split, NoTracker(), ExternalMember(name, "d", pairs.ids, member(pairs).probabilities))

@@ -1,6 +1,7 @@
 """The file of a member: it comes back as it was, and is refused where it says something else than its folder."""
 
 import json
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,6 +41,20 @@ def test_a_changed_recipe_or_folder_is_refused(path: Path) -> None:
     path.write_text(json.dumps({name: value for name, value in fields.items() if name != "seed"}))
     with pytest.raises(StoreError, match=f"{path}: seed is missing"):
         read_member(path)
+
+
+@pytest.mark.parametrize("name", ["a\x1b]0;PWN\x07", "a\u202eb", "a\nb"])
+def test_a_name_that_cannot_be_printed_is_refused(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name / "member.json"
+    write_member(path, replace(SPEC, backbone=None, kind=None, seed=None, external=name))
+    with pytest.raises(StoreError, match="expected: a name of printable characters"):
+        read_member(path)
+
+
+def test_a_printed_command_is_one_command_whatever_the_name() -> None:
+    name = "x; touch 'y' $(z)"
+    spec = replace(SPEC, backbone=None, kind=None, seed=None, external=name)
+    assert shlex.split(spec.remake.partition(": ")[2])[-2:] == ["path=FILE", f"name={name}"]
 
 
 @pytest.mark.parametrize("field", ["kind", "external"])

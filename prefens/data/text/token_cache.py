@@ -6,15 +6,17 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
 
 from prefens.core.files import atomic_write, remove_stale_tmp
 from prefens.core.hashing import digest, file_digest
+from prefens.core.tensors import read_npy
 from prefens.core.types import Pairs
 from prefens.data.text.tokens import PairTokens, Sequences
 from prefens.data.text.truncation import TruncationAudit
@@ -26,8 +28,17 @@ FORMAT = 1  # of the files; a part of their key
 PAIRS_AT_ONCE = 2000  # that are tokenized before they are cut: uncut tokens take much more memory
 CONTENT = "content.json"  # the audit, and the digest of each file beside it
 SIDES = ("a", "b")
+FILES = {f"{side}-{part}.npy" for side in SIDES for part in ("tokens", "starts", "firsts")}
 
 Tokenize = Callable[[Pairs], PairTokens]
+
+
+@dataclass(frozen=True)
+class _Content:
+    """The content of content.json."""
+
+    files: dict[str, str]
+    audit: TruncationAudit
 
 
 def cached_tokens(folder: Path | None, signature: str, pairs: Pairs, tokenize: Tokenize) -> PairTokens:
@@ -54,10 +65,10 @@ def cached_tokens(folder: Path | None, signature: str, pairs: Pairs, tokenize: T
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):
         if path.exists():
-            damage = _damage(path)
-            if damage is None:
-                return _read(path)
-            log.warning("cached tokens are damaged (%s); computing them again", damage)
+            try:
+                return _read(path, len(pairs))
+            except (OSError, ValueError) as error:
+                log.warning("cached tokens are damaged (%s); computing them again", error)
         remove_stale_tmp(path.parent)
         log.info("tokenizing %d pairs", len(pairs))
         parts = _tokenize_parts(pairs, tokenize)
@@ -67,7 +78,7 @@ def cached_tokens(folder: Path | None, signature: str, pairs: Pairs, tokenize: T
         except OSError as error:
             log.warning("tokens are not kept on disk (%s); the next process computes them again", error)
             return _joined(parts)
-        return _read(path)
+        return _read(path, len(pairs))
 
 
 def texts_digest(pairs: Pairs) -> str:
@@ -125,22 +136,21 @@ def _write(folder: Path, parts: Sequence[PairTokens]) -> None:
     (folder / CONTENT).write_text(json.dumps({"files": files, "audit": asdict(_audit(parts))}, indent=2), "utf-8")
 
 
-def _damage(folder: Path) -> str | None:
-    """Return in words which file is missing, cut or changed, or None."""
+def _read(folder: Path, count: int) -> PairTokens:
+    """Return the tokens of `count` pairs; OSError or ValueError where a file is missing, cut or changed."""
     try:
-        files = json.loads((folder / CONTENT).read_text("utf-8"))["files"]
-        changed = [name for name, stored in files.items() if file_digest(folder / name) != stored]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        return f"{folder / CONTENT}: {error}"
-    return f"{folder / changed[0]} has changed" if changed else None
-
-
-def _read(folder: Path) -> PairTokens:
+        content: _Content = TypeAdapter(_Content).validate_json((folder / CONTENT).read_bytes(), strict=True)
+    except ValidationError as error:
+        raise ValueError(f"{folder / CONTENT}: {error}") from error
+    if set(content.files) != FILES:
+        raise ValueError(f"{folder / CONTENT} has files {', '.join(content.files)}")
+    for name, stored in content.files.items():
+        if file_digest(folder / name) != stored:
+            raise ValueError(f"{folder / name} has changed")
     sides = []
     for name in SIDES:
-        tokens, starts, firsts = (
-            np.load(folder / f"{name}-{part}.npy", mmap_mode="r" if part == "tokens" else None)
-            for part in ("tokens", "starts", "firsts")
-        )
+        starts = np.array(read_npy(folder / f"{name}-starts.npy", (count + 1,), np.int64))
+        firsts = np.array(read_npy(folder / f"{name}-firsts.npy", (count,), np.int64))
+        tokens = read_npy(folder / f"{name}-tokens.npy", (int(starts[-1]),), np.int32)
         sides.append(Sequences(np.asarray(tokens), starts, firsts))  # slices of a plain array cost less than a memmap's
-    return PairTokens(sides[0], sides[1], TruncationAudit(**json.loads((folder / CONTENT).read_text("utf-8"))["audit"]))
+    return PairTokens(sides[0], sides[1], content.audit)

@@ -17,6 +17,7 @@ from prefens.core.errors import ConfigError
 from prefens.core.files import atomic_write, remove_stale_tmp
 from prefens.core.hashing import digest, short
 from prefens.core.progress import progress
+from prefens.core.tensors import cached_npy
 from prefens.core.types import Ints
 from prefens.data.text.tokens import PairTokens
 from prefens.members.nn.encoder_features import EncoderFeatures, FeatureArray
@@ -84,14 +85,14 @@ def precompute(
     path = cache / "encoder_features" / f"{short(digest([content, rounding]))}.npy"
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):  # a second process that needs the same file waits
-        if _read(path, shape, dtype) is None:
+        if cached_npy(path, shape, dtype) is None:
             remove_stale_tmp(path.parent)
             try:
                 with atomic_write(path) as tmp:
                     compute(_create(tmp, shape, dtype)).flush()  # type: ignore[attr-defined]
             except OSError as error:
                 log.warning("features are not kept on disk (%s); the next process computes them again", error)
-        values = _read(path, shape, dtype)
+        values = cached_npy(path, shape, dtype)
     return EncoderFeatures(compute(np.empty(shape, dtype)) if values is None else values, starts, pooled)
 
 
@@ -102,21 +103,6 @@ def _create(path: Path, shape: tuple[int, int], dtype: DTypeLike) -> FeatureArra
         with path.open("r+b") as stream:
             os.posix_fallocate(stream.fileno(), 0, path.stat().st_size)
     return values
-
-
-def _read(path: Path, shape: tuple[int, int], dtype: DTypeLike) -> FeatureArray | None:
-    """Return the array in a file, or None where there is none, or a damaged one, of which a warning is logged."""
-    if not path.exists():
-        return None
-    try:
-        values: FeatureArray = np.load(path, mmap_mode="r")
-        if values.shape == shape and values.dtype == dtype:
-            return values
-        reason = f"shape {values.shape}, not {shape}"
-    except (OSError, ValueError, EOFError) as error:
-        reason = str(error)
-    log.warning("%s is damaged (%s); making it again", path, reason)
-    return None
 
 
 def fill_features(

@@ -1,5 +1,6 @@
 """The token cache: the same tokens as fresh ones, whoever made them, and never from a damaged file."""
 
+import json
 import logging
 from multiprocessing.queues import SimpleQueue
 from multiprocessing.synchronize import Barrier
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from prefens.core.hashing import file_digest
 from prefens.core.types import Pairs
 from prefens.data.text import token_cache
 from prefens.data.text.settings import TextSettings
@@ -107,6 +109,32 @@ def test_a_damaged_file_is_named_and_computed_again(
         again = cached_tokens(tmp_path, "s", pairs, lambda part: fresh(tiny_bert, part))
     if (name, harm) != ("content.json", "flipped"):  # a changed space changes nothing
         assert name in caplog.text
+    assert_same(again, fresh(tiny_bert, pairs))
+    assert_same(cached_tokens(tmp_path, "s", pairs, never), fresh(tiny_bert, pairs))
+
+
+@pytest.mark.parametrize("how", ["no files", "no audit", "other audit", "uneven audit", "a list", "an object array"])
+def test_a_cache_that_agrees_with_itself_and_holds_no_tokens_is_computed_again(
+    tiny_bert: Path, tmp_path: Path, how: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    pairs = make_pairs(30)
+    cached_tokens(tmp_path, "s", pairs, lambda part: fresh(tiny_bert, part))
+    (path,) = (tmp_path / "tokens").glob("*/content.json")
+    content = json.loads(path.read_text())
+    if how == "an object array":
+        np.save(path.with_name("a-starts.npy"), np.array([{}]), allow_pickle=True)
+        content["files"]["a-starts.npy"] = file_digest(path.with_name("a-starts.npy"))
+    changes = {
+        "no files": content | {"files": {}},
+        "no audit": {"files": content["files"]},
+        "other audit": content | {"audit": {"x": 1}},
+        "uneven audit": content | {"audit": {"seen": {"prompt": "1"}, "kept": {}}},
+        "a list": [],
+    }
+    path.write_text(json.dumps(changes.get(how, content)))
+    with caplog.at_level(logging.WARNING):
+        again = cached_tokens(tmp_path, "s", pairs, lambda part: fresh(tiny_bert, part))
+    assert "cached tokens are damaged" in caplog.text
     assert_same(again, fresh(tiny_bert, pairs))
     assert_same(cached_tokens(tmp_path, "s", pairs, never), fresh(tiny_bert, pairs))
 

@@ -1,0 +1,61 @@
+"""The `minilm` member: embeddings that are kept in a file are those that were computed."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from prefens.core.types import Floats
+from prefens.members import minilm
+from prefens.members.base import Context
+from prefens.members.minilm import DIMENSION, MiniLmMember
+from tests.helpers.examples import make_pairs
+
+
+@pytest.fixture(autouse=True)
+def made_up_embeddings(monkeypatch: pytest.MonkeyPatch) -> None:
+    def embed(texts: Sequence[str], *_: object) -> NDArray[np.float32]:
+        return np.random.default_rng(len(texts)).normal(size=(len(texts), DIMENSION)).astype(np.float32)
+
+    monkeypatch.setattr(minilm, "embed", embed)
+    monkeypatch.setattr(minilm, "find_minilm", lambda backbones: None)
+
+
+def fit_and_predict(cache: Path) -> Floats:
+    pairs = make_pairs(40)
+    member = MiniLmMember("minilm", strengths=[0.1])
+    member.fit(pairs, None, Context(seed=0, inner=(np.arange(40) % 2).astype(np.int8), cache=cache))
+    return member.predict_proba(pairs)
+
+
+def write_archive(path: Path) -> None:
+    with path.open("wb") as stream:
+        np.savez(stream, np.ones(3))
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda path: path.write_bytes(path.read_bytes()[:200]),
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(b"junk" * 100),
+        lambda path: path.write_bytes(path.read_bytes()[:12] + b"(" * 64),
+        lambda path: np.save(path, np.ones((1, 3), np.float32)),
+        lambda path: np.save(path, np.load(path).astype(np.float64)),
+        lambda path: np.save(path, np.array([{}]), allow_pickle=True),
+        write_archive,
+    ],
+    ids=["cut", "empty", "junk", "header", "shape", "type", "pickle", "archive"],
+)
+def test_damaged_embeddings_are_computed_again(
+    tmp_path: Path, harm: Callable[[Path], object], caplog: pytest.LogCaptureFixture
+) -> None:
+    first = fit_and_predict(tmp_path)
+    (path,) = (tmp_path / "embeddings").glob("*.npy")
+    content = path.read_bytes()
+    harm(path)
+    np.testing.assert_array_equal(fit_and_predict(tmp_path), first)
+    assert f"{path} is damaged" in caplog.text
+    assert path.read_bytes() == content
