@@ -98,7 +98,11 @@ def load_tokenizer(directory: Path) -> Any:
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=False)
-    except Exception as error:  # of transformers and tokenizers, whose own is a bare Exception
+        tokenizer.model_max_length = VERY_LARGE_INTEGER  # texts are cut by our budgets, whatever its files say
+        tokenizer("one", "two")
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # of transformers and tokenizers, whose panics are no Exception
         raise BackboneError(
             f"the tokenizer of {directory}: {_first_line(error)}",
             "tokenizer.json, or a vocabulary that transformers turns into one",
@@ -111,7 +115,6 @@ def load_tokenizer(directory: Path) -> Any:
             "a fast tokenizer with its vocabulary",
             "add its tokenizer.json (tokenizer.save_pretrained(DIR) writes it)",
         )
-    tokenizer.model_max_length = VERY_LARGE_INTEGER  # texts are cut by our budgets, whatever its files say
     if tokenizer.pad_token_id is None and is_causal(directory):  # Llama; the mask hides whatever fills a batch
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.bos_token or tokenizer.convert_ids_to_tokens(0)
     return tokenizer

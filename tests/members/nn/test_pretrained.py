@@ -71,6 +71,17 @@ def test_the_limit_that_a_tokenizer_names_counts_for_nothing(tmp_path: Path, lim
     assert load_tokenizer(directory)("a good answer, and a bad one")["input_ids"] == expected
 
 
+def test_a_tokenizer_that_panics_is_refused(tmp_path: Path) -> None:
+    """Its pattern for pairs names a special token that there is not."""
+    directory = make_tiny_encoder("bert", tmp_path)
+    path = directory / "tokenizer.json"
+    content = json.loads(path.read_text())
+    content["post_processor"]["special_tokens"] = {}
+    path.write_text(json.dumps(content))
+    with pytest.raises(BackboneError, match=f"the tokenizer of {directory}"):
+        load_tokenizer(directory)
+
+
 def test_sentencepiece_files_are_read(tmp_path: Path) -> None:
     """As DeBERTa-v3 has them on the hub: spm.model, and no tokenizer.json."""
     sentencepiece = pytest.importorskip("sentencepiece")
