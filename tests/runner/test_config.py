@@ -127,7 +127,8 @@ def test_recipes_of_others_read_no_style_features(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(path.stem for path in config.CONF_DIR.glob("*.yaml")))
 def test_commands_compose(name: str) -> None:
     settings = composed(name=name)
-    assert config.build(settings.tracking, Tracking) == Tracking("runs", "prefens", True)
+    if name != "convert":  # which reads and writes files alone
+        assert config.build(settings.tracking, Tracking) == Tracking("runs", "prefens", True)
 
 
 def test_a_setting_may_not_share_its_name_with_a_group() -> None:

@@ -193,5 +193,5 @@ def _max_positions(model: Any) -> int | None:
     return table.num_embeddings - (0 if padding is None else padding + 1)
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {next((line for line in str(error).splitlines() if line.strip()), '')[:200]}"
