@@ -278,7 +278,9 @@ def faults_of(commands: Sequence[Callable[[], object]], path: Path) -> list[str]
         except PrefensError as error:
             if not any(name in str(error) for name in names_of(path)):
                 faults.append(f"does not name the file: {error}")
-        except Exception as error:  # whatever it is, a user would see a traceback
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # whatever it is, a panic of Rust too, a user would see a traceback
             place = traceback.extract_tb(error.__traceback__)[-1]
             faults.append(f"{type(error).__name__} in {Path(place.filename).name}:{place.lineno}: {error}"[:300])
     return faults

@@ -129,7 +129,7 @@ def _mutate_parquet(path: Path, generator: np.random.Generator) -> str:
         table, change = table.take(generator.permutation(table.num_rows)), "rows in another order"
     elif kind == 5:
         cells = column.to_pylist()
-        number = isinstance(cells[row], float | int)
+        number = isinstance(cells[row], float | int) and not isinstance(cells[row], bool)
         cells[row] = ODD_NUMBERS[generator.integers(len(ODD_NUMBERS))] if number and generator.random() < 0.7 else None
         if pa.types.is_integer(column.type) and cells[row] is not None:
             cells[row] = 99
