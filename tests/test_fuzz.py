@@ -6,15 +6,18 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import hashlib
 import io
 import json
+import lzma
 import os
 import shutil
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
@@ -22,6 +25,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hydra import compose, initialize_config_dir
@@ -29,9 +33,12 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import open_dict
 
 from prefens.core.errors import PrefensError
-from prefens.core.files import link_tree
+from prefens.core.files import link_tree, write_json
+from prefens.core.leases.leases import Holder
+from prefens.core.leases.processes import ProcessIdentity
 from prefens.core.types import TOLERANCE
 from prefens.runner.config import CONF_DIR
+from prefens.runner.sweep import JobOutcome, Sweep
 from tests.helpers.commands import QUIET
 from tests.helpers.examples import make_pairs, make_tiny_encoder, write_csv, write_labels, write_probabilities
 from tests.helpers.mutants import mutate, replace
@@ -88,6 +95,14 @@ def count_rows(path: Path) -> int:
     """Return the number of rows of a file, read by another library than prefens reads it with."""
     if path.suffix == ".parquet":
         return pq.ParquetFile(path).metadata.num_rows
+    if path.suffix == ".feather":
+        return pa.ipc.open_file(path).read_all().num_rows
+    if path.suffix == ".jsonl":
+        return sum(1 for line in path.read_bytes().split(b"\n") if line.strip())
+    if path.suffix in (".gz", ".xz"):
+        content = (gzip if path.suffix == ".gz" else lzma).decompress(path.read_bytes())
+        path = path.with_name("unpacked")
+        path.write_bytes(content)
     with path.open(encoding="latin-1", newline="") as stream:
         return sum(1 for cells in csv.reader(stream) if cells) - 1
 
@@ -127,6 +142,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     write_labels(folder / "labels.csv", pairs)
     pairs_frame = pd.read_csv(folder / "test.csv", dtype=str)
     pairs_frame.to_parquet(folder / "test.parquet")
+    pairs_frame.to_feather(folder / "test.feather")
+    pairs_frame.to_json(folder / "test.jsonl", orient="records", lines=True)
+    (folder / "test.csv.gz").write_bytes(gzip.compress((folder / "test.csv").read_bytes()))
+    (folder / "test.csv.xz").write_bytes(lzma.compress((folder / "test.csv").read_bytes()))
     made = World(folder)
     for backbone in MEMBERS:
         made.train(backbone)
@@ -137,6 +156,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     plain = [entry["method"] for entry in methods if "+" not in entry["method"]]
     (folder / "methods.json").write_text(json.dumps(["best", *plain]))
     link_tree(folder / "runs" / "store", folder / "whole")
+    write_json(folder / "runs" / "locks" / "fold-0.json", asdict(Holder(ProcessIdentity.current(), time.time())))
+    sweep = Sweep(folder / "runs" / "hydra" / "2020-01-01" / "12-00-00")
+    sweep.begin([["seed=0"]])
+    sweep.note(sweep.folder / "0", JobOutcome(["seed=0"]))
     return made
 
 
@@ -224,6 +247,13 @@ def as_encoder(world: World, path: Path) -> list[Callable[[], object]]:
     return [lambda: world.run("train", *train_settings(world.folder, "hub"), "force=true", "fold=0", new)]
 
 
+def as_beside(world: World, path: Path) -> list[Callable[[], object]]:
+    """Files beside the store: caches, leases and sweeps, which are made again or cost nothing else."""
+    del path
+    again = [*train_settings(world.folder, "hub"), "force=true", "fold=0", f"tracking.root={world.folder}/runs"]
+    return [partial(world.run, "status"), partial(world.run, "train", *again)]
+
+
 STORE, MODEL = "runs/store/*/members/*/", "runs/store/*/members/*/fold-*/model/*"
 SUBJECTS = {
     "test files": Subject(["test.*"], as_test, 0.25),
@@ -238,6 +268,7 @@ SUBJECTS = {
     "models": Subject([MODEL], as_store, 0.15, forged=0.8, blended=0.1),
     "saved model": Subject(["runs/store/*/model/data/**/*"], as_saved_model, 0.08, forged=0.5),
     "healed": Subject([STORE + "*.json", STORE + "fold-*/*.*", MODEL, "runs/store/*/*.parquet"], as_healed, 0.03),
+    "beside the store": Subject(["runs/cache/**/*.*", "runs/locks/*.json", "runs/hydra/**/*.json"], as_beside, 0.03),
     "encoder": Subject(["encoder/*"], as_encoder, 0.02),
 }
 
@@ -263,7 +294,7 @@ def test_no_mutant_is_a_traceback_or_a_lost_row(world: World, name: str) -> None
             commands.append(partial(world.run, "blend", "blender=soft_vote", "resamples=5"))
         faults += [f"{mutation}: {fault}" for fault in faults_of(commands, path)]
         replace(path, content)
-        if forged or blended or subject.commands is as_healed:  # else nothing else has changed
+        if forged or blended or subject.commands in (as_healed, as_beside):  # else nothing else has changed
             world.restore()
     assert not faults, f"{len(faults)} faults\n" + "\n".join(faults)
 
