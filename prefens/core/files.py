@@ -16,15 +16,15 @@ from typing import Any
 from filelock import FileLock
 
 from prefens.core.errors import ConfigError, StoreError
-from prefens.core.leases.heartbeat import heartbeat, is_beating
+from prefens.core.leases.heartbeat import file_system_time, heartbeat, is_beating
 from prefens.core.leases.locks import try_lock
 from prefens.core.leases.processes import machine_id
 
 OLD = "old"  # in a scratch folder: the folder that was replaced; what lies beside it is whole
+FRESH_SECONDS = 10.0  # in which a new scratch folder gets its lock
 WRITER = "writer.lock"  # in a scratch folder: locked and touched by its writer for as long as that lives
-SCRATCH = re.compile(
-    r"\.(.*[^.].*)\.([0-9a-f]{8})-[0-9a-f]{8}\.prefens"
-)  # the name of what is written, and the machine
+# The name of what is written, and the machine.
+SCRATCH = re.compile(r"\.(.*[^.].*)\.([0-9a-f]{8})-[0-9a-f]{8}\.prefens")
 
 
 @contextmanager
@@ -65,6 +65,9 @@ def _scratch_folder(path: Path) -> Iterator[Path]:
         scratch.mkdir()
         try:
             lock = try_lock(scratch / WRITER)
+            if lock is not None and not (scratch / WRITER).exists():  # locked in the moment in which it was deleted
+                lock.release()
+                lock = None
         except FileNotFoundError:
             continue
         except BaseException:  # a full disk
@@ -122,6 +125,8 @@ def _scratch_folders(folder: Path) -> list[Path]:
 
 def _finish(scratch: Path, is_dead: bool = False) -> None:
     """Finish or delete a scratch folder, unless its writer lives; `is_dead` where it is known not to."""
+    if not is_dead and not any(scratch.iterdir()) and _age(scratch) < FRESH_SECONDS:
+        return  # its writer is about to lock it
     lock = try_lock(scratch / WRITER)
     if lock is None:
         return
@@ -140,11 +145,16 @@ def _finish(scratch: Path, is_dead: bool = False) -> None:
         lock.release()
 
 
+def _age(path: Path) -> float:
+    return file_system_time(path.parent) - path.stat().st_mtime
+
+
 def _delete(scratch: Path, lock: FileLock) -> None:
     """Delete a scratch folder whose lock this process holds."""
     shutil.rmtree(scratch, ignore_errors=True)
     lock.release()
-    shutil.rmtree(scratch, ignore_errors=True)  # Windows deletes no open files
+    if os.name == "nt":  # which deletes no open files; elsewhere what is still there is another process's
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _target(scratch: Path) -> Path:

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import multiprocessing
 import os
 import re
 import subprocess
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from prefens.core import files
 from prefens.core.errors import ConfigError, StoreError
 from prefens.core.files import atomic_write, check_writable, link_tree, recover, remove_stale_tmp, write_json
 from prefens.core.leases.heartbeat import STALE_SECONDS
@@ -143,7 +145,8 @@ def test_scratch_folders_of_the_living_are_kept(tmp_path: Path) -> None:
 def test_a_new_scratch_folder_that_is_taken_for_an_abandoned_one_is_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Between the making of the folder and the locking of its file another process may clean up."""
+    """Between the making of the folder and the locking of its file another process may clean up, if it takes long."""
+    monkeypatch.setattr(files, "FRESH_SECONDS", 0.0)
     made: list[Path] = []
     mkdir = Path.mkdir
 
@@ -157,6 +160,17 @@ def test_a_new_scratch_folder_that_is_taken_for_an_abandoned_one_is_made_again(
     write_json(tmp_path / "file.json", {})
     assert len(made) == 3
     assert [path.name for path in tmp_path.iterdir()] == ["file.json"]
+
+
+def write_often(path: Path) -> None:
+    for number in range(150):
+        write_json(path, {"number": number})
+
+
+def test_processes_that_write_into_one_folder_at_once_delete_nothing_of_each_other(tmp_path: Path) -> None:
+    with multiprocessing.get_context("fork").Pool(6) as pool:
+        pool.map(write_often, [tmp_path / f"{number % 3}.json" for number in range(6)])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0.json", "1.json", "2.json"]
 
 
 def test_a_full_disk_leaves_no_scratch_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
