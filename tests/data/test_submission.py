@@ -1,5 +1,6 @@
 """The submission file: the competition's columns, and probabilities only."""
 
+import csv
 from pathlib import Path
 
 import numpy as np
@@ -17,3 +18,12 @@ def test_a_submission_refuses_what_is_no_probability(tmp_path: Path) -> None:
     assert not path.exists()
     write_submission(path, column(["007"]), np.array([[0.2, 0.3, 0.5]]))
     assert path.read_text() == "id,winner_model_a,winner_model_b,winner_tie\n007,0.200000000,0.300000000,0.500000000\n"
+
+
+@pytest.mark.parametrize("id_", ["a\rb", "a\nb", 'a"b', "a,b", "\r"])
+def test_every_id_comes_back(tmp_path: Path, id_: str) -> None:
+    path = write_submission(tmp_path / "submission.csv", column([id_, "2"]), np.full((2, 3), 1 / 3))
+    with path.open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.reader(stream))
+    assert [row[0] for row in rows[1:]] == [id_, "2"]
+    assert all(len(row) == 4 for row in rows)
