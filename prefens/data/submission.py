@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -42,7 +43,7 @@ def write_submission(path: Path, ids: Strings, probabilities: Floats) -> Path:
         raise ValueError("rows that are not finite, negative or don't sum to 1")
     frame = pd.DataFrame({"id": ids} | {COLUMNS[outcome]: probabilities[:, outcome] for outcome in COLUMNS})
     # The writer leaves a carriage return without quotes, which readers take for the end of a row.
-    quoting = csv.QUOTE_NONNUMERIC if any("\r" in id_ for id_ in ids) else csv.QUOTE_MINIMAL
+    quoting: Literal[0, 2] = csv.QUOTE_NONNUMERIC if any("\r" in id_ for id_ in ids) else csv.QUOTE_MINIMAL
     with atomic_write(path) as tmp:
         frame.to_csv(tmp, index=False, float_format="%.9f", quoting=quoting)
     return path
