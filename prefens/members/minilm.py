@@ -15,10 +15,9 @@ from numpy.typing import NDArray
 
 from prefens.core.errors import ConfigError
 from prefens.core.feature_cache import cached_features
-from prefens.core.feature_scaling import Block, PairScaling
+from prefens.core.feature_scaling import Block
 from prefens.core.files import atomic_write
 from prefens.core.hashing import digest, short
-from prefens.core.symmetric_logistic import SymmetricLogistic
 from prefens.core.tensors import cached_npy
 from prefens.core.types import Floats, Pairs
 from prefens.data.text.turns import joined
@@ -26,7 +25,7 @@ from prefens.members.backbone_files import MINILM_SHA256, find_minilm
 from prefens.members.base import Context, FitReport, Member
 from prefens.members.nn.sentence_embeddings import EmbeddingPrecision, embed
 from prefens.members.serialization import load_settings, save_settings
-from prefens.members.strengths import check_strengths, fit_best
+from prefens.members.strengths import ScaledLogistic, check_strengths
 
 log = logging.getLogger(__name__)
 
@@ -79,8 +78,7 @@ class MiniLmMember(Member):
                 f"a layer from 1 to {N_LAYERS} and 8 to {MAX_TOKENS} tokens",
                 "correct backbone.layer and backbone.max_length",
             )
-        self._scaling: PairScaling | None = None
-        self._model: SymmetricLogistic | None = None
+        self._logistic: ScaledLogistic | None = None
         self._cache: Path | None = None
         self._backbones: Sequence[Path] = ()
 
@@ -94,30 +92,25 @@ class MiniLmMember(Member):
     def fit(self, train: Pairs, valid: Pairs | None, context: Context) -> FitReport:
         self._cache = context.cache
         blocks = self._features(train)
-        self._scaling = PairScaling.fit(*blocks)
-        scaled = self._scaling.apply(*blocks)
-        self._model, report = fit_best(*scaled, train.labels, context.inner, self.strengths)
+        self._logistic, report = ScaledLogistic.fit(*blocks, train.labels, context.inner, self.strengths)
         return report
 
     def predict_proba(self, pairs: Pairs) -> Floats:
-        if self._model is None or self._scaling is None:
+        if self._logistic is None:
             raise ValueError("predict_proba before fit or load")
-        return self._model.predict_proba(*self._scaling.apply(*self._features(pairs)))
+        return self._logistic.predict_proba(*self._features(pairs))
 
     def save(self, directory: Path) -> None:
-        if self._model is None or self._scaling is None:
+        if self._logistic is None:
             raise ValueError("save before fit")
         save_settings(self, directory)
-        self._scaling.save(directory / "scaling.safetensors")
-        self._model.save(directory / "model.safetensors")
+        self._logistic.save(directory)
 
     @classmethod
     def load(cls, directory: Path, backbones: Sequence[Path] = ()) -> Self:
         member = load_settings(cls, directory)
         member._backbones = backbones
-        sizes = DIMENSION + N_ODD_COSINES, DIMENSION + N_EVEN_COSINES
-        member._scaling = PairScaling.load(directory / "scaling.safetensors", *sizes)
-        member._model = SymmetricLogistic.load(directory / "model.safetensors", *sizes)
+        member._logistic = ScaledLogistic.load(directory, DIMENSION + N_ODD_COSINES, DIMENSION + N_EVEN_COSINES)
         return member
 
     @classmethod

@@ -1,15 +1,20 @@
-"""The regularization of members' logistic regressions, chosen on inner folds."""
+"""Members' logistic regressions on scaled features; their regularization is chosen on inner folds."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from prefens.core.errors import ConfigError
+from prefens.core.feature_scaling import Block, PairScaling
 from prefens.core.metrics import row_losses
 from prefens.core.symmetric_logistic import Matrix, SymmetricLogistic, fit_lbfgs
+from prefens.core.types import Floats
 from prefens.members.base import FitReport
 
 ONE_FOLD_ROWS = 20_000  # from this number of rows on, one inner fold is enough to compare strengths
@@ -27,6 +32,53 @@ def check_strengths(strengths: Sequence[float]) -> None:
     if not strengths or min(strengths) <= 0 or list(strengths) != sorted(strengths):
         raise ConfigError(
             f"backbone.strengths={list(strengths)}", "positive numbers, ascending", "set [0.01, 0.1, 1.0], say"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class ScaledLogistic:
+    """A logistic regression on scaled features, as one thing that is fitted, saved and loaded.
+
+    Attributes
+    ----------
+    scaling : PairScaling
+        Of the training rows.
+    model : SymmetricLogistic
+        Fitted on the scaled features.
+    """
+
+    scaling: PairScaling
+    model: SymmetricLogistic
+
+    @classmethod
+    def fit(
+        cls,
+        odd: Sequence[Block],
+        even: Sequence[Block],
+        label: NDArray[np.int8],
+        inner: NDArray[np.int8],
+        strengths: Sequence[float],
+    ) -> tuple[Self, FitReport]:
+        """Return the regression at the best strength, and the report of `fit_best`."""
+        scaling = PairScaling.fit(odd, even)
+        model, report = fit_best(*scaling.apply(odd, even), label, inner, strengths)
+        return cls(scaling, model), report
+
+    def predict_proba(self, odd: Sequence[Block], even: Sequence[Block]) -> Floats:
+        """Return (n, K) outcome probabilities."""
+        return self.model.predict_proba(*self.scaling.apply(odd, even))
+
+    def save(self, directory: Path) -> None:
+        """Write scaling.safetensors and model.safetensors."""
+        self.scaling.save(directory / "scaling.safetensors")
+        self.model.save(directory / "model.safetensors")
+
+    @classmethod
+    def load(cls, directory: Path, n_odd: int, n_even: int) -> Self:
+        """Return what `save` wrote for so many features; StoreError where the files hold something else."""
+        return cls(
+            PairScaling.load(directory / "scaling.safetensors", n_odd, n_even),
+            SymmetricLogistic.load(directory / "model.safetensors", n_odd, n_even),
         )
 
 

@@ -12,14 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prefens.core.feature_cache import cached_features
-from prefens.core.feature_scaling import Block, PairScaling
+from prefens.core.feature_scaling import Block
 from prefens.core.parallel import map_chunks
-from prefens.core.symmetric_logistic import SymmetricLogistic
 from prefens.core.types import SWAP, Floats, PairFeatures, Pairs
 from prefens.members.base import Context, FitReport, Member, swap_average
 from prefens.members.boosted_trees import BoostedTrees
 from prefens.members.serialization import load_settings, save_settings
-from prefens.members.strengths import check_strengths, fit_best
+from prefens.members.strengths import ScaledLogistic, check_strengths
 from prefens.members.style_features import extract_features, n_features
 
 CHUNK_PAIRS = 1000  # in a piece of parallel work
@@ -83,17 +82,15 @@ class StyleMember(Member):
 
     def __post_init__(self) -> None:
         check_strengths(self.strengths)
-        self._logistic: tuple[PairScaling, SymmetricLogistic] | None = None
+        self._logistic: ScaledLogistic | None = None
         self._boosting: BoostedTrees | None = None
 
     def fit(self, train: Pairs, valid: Pairs | None, context: Context) -> FitReport:
         odd, even = self._features(train)
         if self.model is StyleModel.boosting:
             return self._fit_boosting(odd, even, train.labels, context.seed)
-        scaling = PairScaling.fit([Block(odd)], [Block(even)])
-        scaled = scaling.apply([Block(odd)], [Block(even)])
-        model, report = fit_best(*scaled, train.labels, context.inner, self.strengths)
-        self._logistic = scaling, model
+        blocks = [Block(odd)], [Block(even)]
+        self._logistic, report = ScaledLogistic.fit(*blocks, train.labels, context.inner, self.strengths)
         return report
 
     def predict_proba(self, pairs: Pairs) -> Floats:
@@ -103,17 +100,14 @@ class StyleMember(Member):
             return swap_average(*(boosted(self._boosting, inputs, pairs.n_outcomes) for inputs in sides))
         if self._logistic is None:
             raise ValueError("predict_proba before fit or load")
-        scaling, model = self._logistic
-        return model.predict_proba(*scaling.apply([Block(odd)], [Block(even)]))
+        return self._logistic.predict_proba([Block(odd)], [Block(even)])
 
     def save(self, directory: Path) -> None:
         save_settings(self, directory)
         if self._boosting is not None:
             self._boosting.save(directory / "model.safetensors")
         elif self._logistic is not None:
-            scaling, model = self._logistic
-            scaling.save(directory / "scaling.safetensors")
-            model.save(directory / "model.safetensors")
+            self._logistic.save(directory)
 
     @classmethod
     def load(cls, directory: Path, backbones: Sequence[Path] = ()) -> Self:
@@ -121,9 +115,7 @@ class StyleMember(Member):
         if member.model is StyleModel.boosting:
             member._boosting = BoostedTrees.load(directory / "model.safetensors")
         else:
-            sizes = n_features()
-            scaling = PairScaling.load(directory / "scaling.safetensors", *sizes)
-            member._logistic = scaling, SymmetricLogistic.load(directory / "model.safetensors", *sizes)
+            member._logistic = ScaledLogistic.load(directory, *n_features())
         return member
 
     def _features(self, pairs: Pairs) -> tuple[Floats, Floats]:

@@ -10,15 +10,14 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from prefens.core.feature_cache import cached_features
-from prefens.core.feature_scaling import Block, PairScaling
+from prefens.core.feature_scaling import Block
 from prefens.core.parallel import map_chunks
-from prefens.core.symmetric_logistic import SymmetricLogistic
 from prefens.core.types import Floats, Pairs
 from prefens.members.backbone_files import WORDLLAMA_SHA256, find_wordllama
 from prefens.members.base import Context, FitReport, Member
 from prefens.members.serialization import load_settings, save_settings
 from prefens.members.static_embeddings import EmbeddedPairs, embed_pairs
-from prefens.members.strengths import check_strengths, fit_best
+from prefens.members.strengths import ScaledLogistic, check_strengths
 
 CHUNK_PAIRS = 2000  # in a piece of parallel work
 ODD_WEIGHTS = {"mean": 1.0, "own": 0.5, "highest": 0.5, "lowest": 0.5, "begin": 0.3, "end": 0.3, "scalars": 0.3}
@@ -50,8 +49,7 @@ class WordLlamaMember(Member):
 
     def __post_init__(self) -> None:
         check_strengths(self.strengths)
-        self._scaling: PairScaling | None = None
-        self._model: SymmetricLogistic | None = None
+        self._logistic: ScaledLogistic | None = None
         self._backbones: Sequence[Path] = ()
 
     def use_backbones(self, folders: Sequence[Path]) -> None:
@@ -63,28 +61,25 @@ class WordLlamaMember(Member):
 
     def fit(self, train: Pairs, valid: Pairs | None, context: Context) -> FitReport:
         blocks = self._features(train)
-        self._scaling = PairScaling.fit(*blocks)
-        self._model, report = fit_best(*self._scaling.apply(*blocks), train.labels, context.inner, self.strengths)
+        self._logistic, report = ScaledLogistic.fit(*blocks, train.labels, context.inner, self.strengths)
         return report
 
     def predict_proba(self, pairs: Pairs) -> Floats:
-        if self._model is None or self._scaling is None:
+        if self._logistic is None:
             raise ValueError("predict_proba before fit or load")
-        return self._model.predict_proba(*self._scaling.apply(*self._features(pairs)))
+        return self._logistic.predict_proba(*self._features(pairs))
 
     def save(self, directory: Path) -> None:
-        if self._model is None or self._scaling is None:
+        if self._logistic is None:
             raise ValueError("save before fit")
         save_settings(self, directory)
-        self._scaling.save(directory / "scaling.safetensors")
-        self._model.save(directory / "model.safetensors")
+        self._logistic.save(directory)
 
     @classmethod
     def load(cls, directory: Path, backbones: Sequence[Path] = ()) -> Self:
         member = load_settings(cls, directory)
         member._backbones = backbones
-        member._scaling = PairScaling.load(directory / "scaling.safetensors", N_ODD, N_EVEN)
-        member._model = SymmetricLogistic.load(directory / "model.safetensors", N_ODD, N_EVEN)
+        member._logistic = ScaledLogistic.load(directory, N_ODD, N_EVEN)
         return member
 
     @classmethod
