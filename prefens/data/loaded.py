@@ -50,7 +50,7 @@ class LoadedPairs:
         By row (0-based), what came and what was expected; empty where malformed rows are refused.
     repaired : dict of str to int
         By kind of repair, the number of texts.
-    facts : dict of str to array of str, shape (m,)
+    metadata : dict of str to array of str, shape (m,)
         What else the data says of the pairs, for slices and audits only: "tie", the kind of a tie, "language", and
         "source".
     format : str
@@ -64,13 +64,15 @@ class LoadedPairs:
     rows: NDArray[np.int64]
     problems: dict[int, str] = field(default_factory=dict)
     repaired: dict[str, int] = field(default_factory=dict)
-    facts: Mapping[str, Strings] = field(default_factory=dict)
+    metadata: Mapping[str, Strings] = field(default_factory=dict)
     format: str = ""
     sources: Sequence[SourceRecord] = ()
 
     def sort(self) -> LoadedPairs:
         """Return the readable pairs sorted by id, as folds are."""
         order = np.argsort(self.pairs.ids)
-        facts = {name: values[order] for name, values in self.facts.items()}
+        metadata = {name: values[order] for name, values in self.metadata.items()}
         pairs = self.pairs.take(order)
-        return LoadedPairs(pairs, pairs.ids, np.arange(len(pairs)), {}, self.repaired, facts, self.format, self.sources)
+        return LoadedPairs(
+            pairs, pairs.ids, np.arange(len(pairs)), {}, self.repaired, metadata, self.format, self.sources
+        )

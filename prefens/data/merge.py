@@ -71,7 +71,7 @@ def source_names(stems: Sequence[str]) -> list[str]:
 
 
 def _both_bad(loaded: LoadedPairs) -> Mask:
-    mask: Mask = np.equal(loaded.facts.get("tie", np.full(len(loaded.pairs), "", object)), BOTH_BAD)
+    mask: Mask = np.equal(loaded.metadata.get("tie", np.full(len(loaded.pairs), "", object)), BOTH_BAD)
     return mask
 
 
@@ -94,10 +94,15 @@ def _select(loaded: LoadedPairs, keep: Mask) -> LoadedPairs:
     stays[loaded.rows[~keep]] = False
     position = np.cumsum(stays) - 1
     problems = {int(position[row]): problem for row, problem in loaded.problems.items()}
-    facts = {name: values[keep] for name, values in loaded.facts.items()}
+    metadata = {name: values[keep] for name, values in loaded.metadata.items()}
     pairs = Pairs.concatenate([loaded.pairs.take(keep)])  # which does not remember what was left out
     return replace(
-        loaded, pairs=pairs, ids=loaded.ids[stays], rows=position[loaded.rows[keep]], problems=problems, facts=facts
+        loaded,
+        pairs=pairs,
+        ids=loaded.ids[stays],
+        rows=position[loaded.rows[keep]],
+        problems=problems,
+        metadata=metadata,
     )
 
 
@@ -128,9 +133,9 @@ def _concatenate(parts: Sequence[tuple[str, LoadedPairs]], records: Sequence[Sou
     modelled = any(each.pairs.model_a is not None for each in loaded)
     models: list[dict[str, Any]] = [{name: _filled(each.pairs, name) for name in MODEL if modelled} for each in loaded]
     pairs = [replace(each.pairs, **own) for each, own in zip(loaded, models, strict=True)]
-    names = {name for each in loaded for name in each.facts}
-    facts = {name: np.concatenate([_fact(each, name) for each in loaded]) for name in sorted(names)}
-    facts["source"] = np.repeat(np.array([name for name, _ in parts], dtype=object), [len(each) for each in pairs])
+    names = {name for each in loaded for name in each.metadata}
+    metadata = {name: np.concatenate([_metadata_column(each, name) for each in loaded]) for name in sorted(names)}
+    metadata["source"] = np.repeat(np.array([name for name, _ in parts], dtype=object), [len(each) for each in pairs])
     starts = np.cumsum([0, *(len(each.ids) for each in loaded)]).tolist()
     return LoadedPairs(
         pairs[0] if len(pairs) == 1 else Pairs.concatenate(pairs),
@@ -138,16 +143,16 @@ def _concatenate(parts: Sequence[tuple[str, LoadedPairs]], records: Sequence[Sou
         np.concatenate([each.rows + start for each, start in zip(loaded, starts, strict=False)]),
         {row + start: text for each, start in zip(loaded, starts, strict=False) for row, text in each.problems.items()},
         dict(sum((Counter(each.repaired) for each in loaded), Counter())),
-        facts,
+        metadata,
         ", ".join(dict.fromkeys(record.format for record in records)),
         records,
     )
 
 
-def _fact(loaded: LoadedPairs, name: str) -> Strings:
+def _metadata_column(loaded: LoadedPairs, name: str) -> Strings:
     """Return a fact of the pairs of a source; of one that does not say it, "", and of ties that they are ties."""
-    if name in loaded.facts:
-        return loaded.facts[name]
+    if name in loaded.metadata:
+        return loaded.metadata[name]
     filled = np.full(len(loaded.pairs), "", dtype=object)
     if name == "tie" and loaded.pairs.label is not None:
         filled[loaded.pairs.label == Outcome.TIE] = TIE

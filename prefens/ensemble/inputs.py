@@ -21,7 +21,7 @@ class LabelledData:
         The pairs, sorted by id.
     repaired : dict of str to int
         From a kind of repair to the number of rows that loading repaired so.
-    facts : mapping of str to array of str, shape (n,)
+    metadata : mapping of str to array of str, shape (n,)
         What else the data says of the pairs, as in `LoadedPairs`.
     sources : sequence of SourceRecord
         Where they are from.
@@ -31,7 +31,7 @@ class LabelledData:
 
     pairs: Pairs
     repaired: Mapping[str, int] = field(default_factory=dict)
-    facts: Mapping[str, Strings] = field(default_factory=dict)
+    metadata: Mapping[str, Strings] = field(default_factory=dict)
     sources: Sequence[SourceRecord] = ()
     extra: Sequence[Pairs] = ()
 

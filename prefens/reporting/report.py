@@ -130,7 +130,7 @@ def data_sections(
     return [
         *_attempt(
             "data profile",
-            lambda: data_section(pairs, group, folds, data.repaired, counter, data.facts, data.sources, data.extra),
+            lambda: data_section(pairs, group, folds, data.repaired, counter, data.metadata, data.sources, data.extra),
         ),
         *_attempt("style audit", lambda: style_section(pairs)),
         *_attempt("leak audit", lambda: leak_section(pairs)),

@@ -34,7 +34,7 @@ def test_shared_pairs_count_once_and_ids_stay_unique(files: list[str]) -> None:
     assert sorted(id_ for id_ in loaded.pairs.ids if ":" in id_) == sorted(
         f"{name}:{1000 + row}" for name in "ab" for row in range(10)
     )
-    assert np.unique(loaded.facts["source"], return_counts=True)[1].tolist() == [60, 20]
+    assert np.unique(loaded.metadata["source"], return_counts=True)[1].tolist() == [60, 20]
     assert data_digest(FileSource(path=files[::-1]).load().pairs) == data_digest(loaded.pairs)
 
 
@@ -64,9 +64,9 @@ def test_sources_of_other_formats_with_and_without_models(tmp_path: Path, files:
     assert [each.format for each in loaded.sources] == ["one_hot", "winner"]
     assert loaded.pairs.model_a is not None
     assert loaded.pairs.model_a[-1] == ""
-    ties = loaded.facts["tie"]
-    assert (ties[loaded.facts["source"] == "c"] == "both bad").all()
-    assert ((ties == "tie") == ((loaded.pairs.labels == 2) & (loaded.facts["source"] == "a"))).all()
+    ties = loaded.metadata["tie"]
+    assert (ties[loaded.metadata["source"] == "c"] == "both bad").all()
+    assert ((ties == "tie") == ((loaded.pairs.labels == 2) & (loaded.metadata["source"] == "a"))).all()
     dropped = FileSource(path=[files[0], str(tmp_path / "c.parquet")], both_bad=BothBad.drop).load()
     assert [(each.pairs, each.both_bad) for each in dropped.sources] == [(60, 0), (0, 10)]
     assert len(dropped.pairs) == 60

@@ -75,7 +75,7 @@ def read_rows(read: ReadVotes, table: RawTable, labelled: bool, strict: bool, ex
     columns = unpack({name: list(table.pop(name)) for name in [*table.columns]}, repaired)
     ids: list[str] = []
     seen: dict[str, int] = {}
-    found: list[tuple[int, Vote, str]] = []  # position, vote, language
+    readable: list[tuple[int, Vote, str]] = []  # position, vote, language
     unreadable: dict[int, str] = {}
     for row in range(table.rows):
         votes: list[tuple[str, Vote]] = []
@@ -89,29 +89,29 @@ def read_rows(read: ReadVotes, table: RawTable, labelled: bool, strict: bool, ex
             unreadable[len(ids)] = problems[row]
             ids.append(row_ids[row])
         for id_, vote in votes:
-            found.append((len(ids), _draw_sides(vote, id_), str(cells.get(LANGUAGE) or "")))
+            readable.append((len(ids), _draw_sides(vote, id_), str(cells.get(LANGUAGE) or "")))
             ids.append(id_)
-    if problems and (strict or not found):
+    if problems and (strict or not readable):
         raise refusal(table, row_ids, problems, "pairs", expected)
     for kind, texts in repaired.items():
         log.info("%s: %d texts repaired: %s", table.name, texts, kind)
-    return _loaded(found, _column(ids), unreadable, dict(repaired))
+    return _loaded(readable, _column(ids), unreadable, dict(repaired))
 
 
 def _loaded(
-    found: Sequence[tuple[int, Vote, str]], ids: Strings, problems: dict[int, str], repaired: dict[str, int]
+    readable: Sequence[tuple[int, Vote, str]], ids: Strings, problems: dict[int, str], repaired: dict[str, int]
 ) -> LoadedPairs:
-    positions = np.array([position for position, *_ in found], dtype=np.int64)
-    votes, languages = [vote for _, vote, _ in found], [language for *_, language in found]
+    positions = np.array([position for position, *_ in readable], dtype=np.int64)
+    votes, languages = [vote for _, vote, _ in readable], [language for *_, language in readable]
     texts = {name: _column([getattr(vote, name) for vote in votes]) for name in TEXT}
     columns: dict[str, Any] = {"ids": ids[positions], **texts}
-    facts: dict[str, Strings] = {LANGUAGE: _column(languages)} if any(languages) else {}
+    metadata: dict[str, Strings] = {LANGUAGE: _column(languages)} if any(languages) else {}
     if votes[0].label is not None:
         columns["label"] = np.array([vote.label for vote in votes], dtype=np.int8)
         if any(any(vote.models) for vote in votes):
             columns |= {name: _column([vote.models[side] for vote in votes]) for side, name in enumerate(MODEL)}
-        facts["tie"] = _column([vote.tie for vote in votes])
-    return LoadedPairs(Pairs(**columns), ids, positions, problems, repaired, facts)
+        metadata["tie"] = _column([vote.tie for vote in votes])
+    return LoadedPairs(Pairs(**columns), ids, positions, problems, repaired, metadata)
 
 
 def _read_ids(table: RawTable, problems: dict[int, str]) -> Strings:

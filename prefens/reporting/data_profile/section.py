@@ -30,7 +30,7 @@ def data_section(
     folds: Folds | None = None,
     repaired: Mapping[str, int] | None = None,
     count_tokens: TokenCounter | None = None,
-    facts: Mapping[str, Strings] | None = None,
+    metadata: Mapping[str, Strings] | None = None,
     sources: Sequence[SourceRecord] = (),
     extra: Sequence[Pairs] = (),
 ) -> Section:
@@ -41,7 +41,7 @@ def data_section(
         overview_table(
             {"pairs": len(pairs), "different prompts": profile.n_prompts, "models": len(models)}, profile.repaired
         ),
-        *source_tables(group, profile.k, facts or {}, sources, extra),
+        *source_tables(group, profile.k, metadata or {}, sources, extra),
         outcome_table(pairs),
         problem_table(profile.problems, profile.shared, profile.expected_leak, profile.leaked),
         length_table(stats, profile.tokens),

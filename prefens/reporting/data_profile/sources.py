@@ -20,7 +20,7 @@ SOURCE = "source"
 
 
 def source_tables(
-    group: Strings, k: int, facts: Mapping[str, Strings], sources: Sequence[SourceRecord], extra: Sequence[Pairs]
+    group: Strings, k: int, metadata: Mapping[str, Strings], sources: Sequence[SourceRecord], extra: Sequence[Pairs]
 ) -> list[ReportTable]:
     """Return the tables on where n pairs are from; without rows where there is nothing to say.
 
@@ -30,7 +30,7 @@ def source_tables(
         The prompt group of each pair.
     k : int
         The number of folds.
-    facts : mapping of str to ndarray of str, shape (n,)
+    metadata : mapping of str to ndarray of str, shape (n,)
         "tie", "language" and "source" of each pair, as far as they are known.
     sources : sequence of SourceRecord
         What came of each source.
@@ -44,10 +44,10 @@ def source_tables(
     ]
     return [
         ReportTable("Sources", rows, MERGED_NOTE),
-        _overlap_table(group, facts.get(SOURCE)),
-        _count_table("Kinds of ties", "kind", facts.get("tie")),
-        _count_table("Languages that the data names", "language", facts.get("language")),
-        _leak_table(group, k, facts.get(SOURCE), extra),
+        _overlap_table(group, metadata.get(SOURCE)),
+        _count_table("Kinds of ties", "kind", metadata.get("tie")),
+        _count_table("Languages that the data names", "language", metadata.get("language")),
+        _leak_table(group, k, metadata.get(SOURCE), extra),
     ]
 
 

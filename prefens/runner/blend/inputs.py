@@ -61,7 +61,7 @@ def load_blend_inputs(sources: BlendSources) -> BlendInputs:
 def load_data(source: Source) -> LabelledData:
     """Return the labelled pairs of a source, sorted by id as folds are."""
     loaded = source.load(labelled=True).sort()
-    return LabelledData(loaded.pairs, loaded.repaired, loaded.facts, loaded.sources, source.load_extra())
+    return LabelledData(loaded.pairs, loaded.repaired, loaded.metadata, loaded.sources, source.load_extra())
 
 
 def _choose_split(sources: BlendSources, data: str | None) -> SplitStore | None:

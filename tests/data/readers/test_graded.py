@@ -28,7 +28,7 @@ def test_the_sign_is_the_winner(tmp_path: Path) -> None:
 def test_equal_scores_of_chosen_and_rejected_are_ties(tmp_path: Path) -> None:
     row = {"prompt": "p", "chosen": "a", "rejected": "b", "score_chosen": 7, "score_rejected": 7}
     loaded = load(tmp_path / "x", row)
-    assert (loaded.pairs.labels.tolist(), loaded.facts["tie"].tolist()) == ([2], ["tie"])
+    assert (loaded.pairs.labels.tolist(), loaded.metadata["tie"].tolist()) == ([2], ["tie"])
     with pytest.raises(DataError, match=r"score_chosen .*expected a finite number"):
         load(tmp_path / "x", row, {**row, "score_chosen": None})
 

@@ -26,8 +26,8 @@ def test_kinds_of_ties_models_and_languages_are_kept(tmp_path: Path) -> None:
     ROWS.to_parquet(tmp_path / "x")
     loaded = load_pairs(tmp_path / "x")
     assert loaded.pairs.labels.tolist() == [0, 2, 2, 2]
-    assert Counter(loaded.facts["tie"]) == {"": 1, "tie": 1, "both bad": 2}
-    assert loaded.facts["language"].tolist() == ["English", "Polish", "", "English"]
+    assert Counter(loaded.metadata["tie"]) == {"": 1, "tie": 1, "both bad": 2}
+    assert loaded.metadata["language"].tolist() == ["English", "Polish", "", "English"]
     assert loaded.pairs.model_b is not None
     assert loaded.pairs.model_b.tolist() == ["n", "o", "n", "n"]
 

@@ -40,7 +40,7 @@ def test_counts_that_can_be_checked_by_hand() -> None:
 
 
 def test_they_are_in_the_section() -> None:
-    section = data_section(pairs(), prompt_groups(pairs()), facts=FACTS, sources=[SourceRecord("a", "winner", 6)])
+    section = data_section(pairs(), prompt_groups(pairs()), metadata=FACTS, sources=[SourceRecord("a", "winner", 6)])
     check_section(section)
     titles = [table.title for table in section.tables]
     assert {"Sources", "Kinds of ties", "Rows that each fold rule would leak"} <= {*titles}
