@@ -1,6 +1,6 @@
 """Files that are damaged or edited at random: each is refused by its name, or read without losing a row.
 
-`PREFENS_FUZZ_MUTANTS` says how many mutants there are, 200 without it, and `PREFENS_FUZZ_SEED` which.
+`PREFENS_FUZZ_MUTANTS` says how many mutants there are, 2000 without it, and `PREFENS_FUZZ_SEED` which.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from tests.helpers.commands import QUIET
 from tests.helpers.examples import make_pairs, make_tiny_encoder, write_csv, write_labels, write_probabilities
 from tests.helpers.mutants import mutate, replace
 
-MUTANTS = int(os.environ.get("PREFENS_FUZZ_MUTANTS", "200"))
+MUTANTS = int(os.environ.get("PREFENS_FUZZ_MUTANTS", "2000"))
 SEED = int(os.environ.get("PREFENS_FUZZ_SEED", "0"))
 MEMBERS = ("style", "style-boosting", "tfidf", "textcnn", "hub")
 ROWS = 12  # of the test file
