@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Generator, Iterable, Iterator, Sequence, Sized
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from typing import TypeVar
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ def progress(items: Iterable[T], name: str, total: int | None = None) -> Iterato
             log.info("%s: %d of %s", name, done, total or "?")
 
 
-def token_progress(batches: Sequence[T], name: str, tokens: Sequence[int], done: int = 0) -> Generator[T, None, None]:
+def token_progress(batches: Sequence[T], name: str, tokens: Sequence[int], done: int = 0) -> Iterator[T]:
     """Yield batches, and show how many tokens are done, tokens a second and the time left.
 
     Parameters

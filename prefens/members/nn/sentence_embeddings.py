@@ -5,9 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from contextlib import closing
 from enum import Enum
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -134,13 +132,12 @@ def embed(
     pieces = cut_pieces(batches, _sizes(batches, tokens), folder)
     embeddings = np.zeros((len(texts), reader.dimension), dtype=np.float32)
     missing = [piece for piece in pieces if not piece.restore(embeddings)]
-    left = [rows for piece in missing for rows in piece.batches]
-    _warn_of_time(reader, left, tokens)
-    sizes = _sizes(left, tokens)
-    with closing(token_progress(left, "embedding", sizes, sum(map(len, tokens)) - sum(sizes))) as shown:
-        for piece in missing:
-            for rows in islice(shown, len(piece.batches)):
-                embeddings[rows] = reader.embed([tokens[row] for row in rows])
+    left = [(piece, rows) for piece in missing for rows in piece.batches]
+    sizes = _sizes([rows for _, rows in left], tokens)
+    _warn_of_time(reader, [rows for _, rows in left], tokens)
+    for piece, rows in token_progress(left, "embedding", sizes, sum(map(len, tokens)) - sum(sizes)):
+        embeddings[rows] = reader.embed([tokens[row] for row in rows])
+        if rows is piece.batches[-1]:
             piece.save(embeddings)
     return embeddings
 
