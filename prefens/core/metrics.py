@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from prefens.core.types import Floats, Ints, Strings, n_outcomes
+from prefens.core.types import SWAP, Floats, Ints, Strings
 
 CLIP = 1e-15
 
@@ -19,9 +19,15 @@ def outcome_shares(label: NDArray[np.int8], n_outcomes: int) -> Floats:
     return shares
 
 
-def one_hot(label: NDArray[np.int8]) -> Floats:
+def one_hot(label: NDArray[np.int8], n_outcomes: int) -> Floats:
     """Return labels ((n,)) as probabilities (n, K): 1 for the true outcome."""
-    return np.eye(n_outcomes(label))[label.astype(np.int64)]
+    return np.eye(n_outcomes)[label.astype(np.int64)]
+
+
+def swap_outcomes(probabilities: Floats) -> Floats:
+    """Return what probabilities (..., K) are after A and B change places."""
+    swapped: Floats = probabilities[..., SWAP[: probabilities.shape[-1]]]
+    return swapped
 
 
 def p_true(probabilities: Floats, label: NDArray[np.int8]) -> Floats:

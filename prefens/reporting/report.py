@@ -134,7 +134,7 @@ def data_sections(
         ),
         *_attempt("style audit", lambda: style_section(pairs)),
         *_attempt("leak audit", lambda: leak_section(pairs)),
-        folds_section(pairs.labels, group, digest, folds),
+        folds_section(pairs.labels, group, digest, folds, pairs.n_outcomes),
     ]
 
 
@@ -205,7 +205,7 @@ def _ranked(blend: Blend) -> list[int]:
 
 
 def _tiles(blend: Blend) -> list[Tile]:
-    best, expected = blend.best, blend.expected
+    best, expected, folds = blend.best, blend.expected, blend.folds
     if expected is None:
         honest = Tile("Honest log loss", "not known", "two folds leave none to choose on")
     else:
@@ -222,7 +222,7 @@ def _tiles(blend: Blend) -> list[Tile]:
         *holdout,
         Tile("Class prior", f"{prior.log_loss:.4f}", "always the outcome shares"),
         Tile("Best member", f"{member.log_loss:.4f}", member.member),
-        Tile("Accuracy", f"{own.accuracy:.1%}", "of three outcomes"),
+        Tile("Accuracy", f"{own.accuracy:.1%}", f"of {'three' if folds.n_outcomes == 3 else 'two'} outcomes"),
         Tile("Calibration error", f"{100 * own.calibration_error:.1f}", "points on average"),
     ]
 

@@ -22,7 +22,7 @@ from prefens.core.files import write_json
 from prefens.core.hashing import digest, short
 from prefens.core.metrics import p_true
 from prefens.core.typed_json import SHOWN_FIELDS
-from prefens.core.types import OUTCOME_NAMES, Floats, Folds, MemberInfo, OOFStack
+from prefens.core.types import Floats, Folds, MemberInfo, OOFStack, outcome_names
 from prefens.ensemble.blend import Blend, predictions_digest, with_methods
 from prefens.ensemble.diagnostics import error_correlation
 from prefens.ensemble.files.blend_json import (
@@ -52,7 +52,7 @@ def write_blend(blend: Blend, folder: Path) -> list[Path]:
     for name, own in blend.predictions.items():
         all_rows = np.full((len(blended), own.shape[1]), np.nan, dtype=own.dtype)
         all_rows[blended] = own
-        for outcome, values in zip(OUTCOME_NAMES, all_rows.T, strict=False):
+        for outcome, values in zip(outcome_names(), all_rows.T, strict=False):
             columns[f"{name} {outcome}"] = pa.array(values, from_pandas=True)  # null where a row was not blended
     write_table(folder / PREDICTIONS, pa.table(columns), metadata)
     return [
@@ -159,7 +159,7 @@ def _read_predictions(content: BlendFile, folds: Folds, table: pa.Table, path: P
     names = [f"oof {each.member}" for each in content.members]
     names += [f"honest {each.method}" for each in content.methods]
     names += [] if content.nested is None else ["nested"]
-    columns = {name: [f"{name} {outcome}" for outcome in OUTCOME_NAMES[: folds.n_outcomes]] for name in names}
+    columns = {name: [f"{name} {outcome}" for outcome in outcome_names(folds.n_outcomes)] for name in names}
     missing = sorted({*chain.from_iterable(columns.values())} - {*table.column_names})
     if missing:
         raise StoreError(
