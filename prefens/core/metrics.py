@@ -77,8 +77,14 @@ def log_loss(probabilities: Floats, label: NDArray[np.int8]) -> float:
 
 def accuracy(probabilities: Floats, label: NDArray[np.int8]) -> float:
     """Return the share of rows whose most probable outcome is the true one, in [0, 1]; m equal maxima count 1/m."""
+    return float(row_hits(probabilities, label).mean())
+
+
+def row_hits(probabilities: Floats, label: NDArray[np.int8]) -> Floats:
+    """Return 1 where the most probable of (n, K) outcomes is the true one, 1/m where it is one of m, else 0: (n,)."""
     most_probable = probabilities >= probabilities.max(axis=1, keepdims=True) - 1e-12
-    return float((most_probable[np.arange(len(label)), label.astype(np.int64)] / most_probable.sum(axis=1)).mean())
+    hits: Floats = most_probable[np.arange(len(label)), label.astype(np.int64)] / most_probable.sum(axis=1)
+    return hits
 
 
 def calibration_error(probabilities: Floats, label: NDArray[np.int8], bins: int = 15) -> float:

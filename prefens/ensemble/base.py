@@ -105,6 +105,11 @@ class Blender(ABC):
         return predicted
 
     @property
+    def n_outcomes(self) -> int:
+        """The number of outcomes K of the rows that it was fitted on."""
+        return self._n_outcomes
+
+    @property
     def wants_features(self) -> bool:
         """Whether the rule reads features of the pairs beside the members' probabilities."""
         return False

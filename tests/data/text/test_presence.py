@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from prefens.core import presence
+from prefens.data.text import presence
 from prefens.data.text.presence import Presence, ranges
 
 
