@@ -13,7 +13,8 @@ import torch
 from torch import nn
 
 MAX_INPUT = 127
-MAX_WEIGHT = 63  # 7 bits: without VNNI a CPU adds pairs of products in 16 bits, which larger weights overflow
+# 7 bits: fp32 holds the sums exactly, and a CPU without VNNI adds pairs of products in 16 bits, which 8 bits overflow.
+MAX_WEIGHT = 63
 TINY = 1e-9  # the smallest largest magnitude: of zeros
 
 
