@@ -29,6 +29,18 @@ DOCS = Path(__file__).parents[2] / "docs" / "blending.md"
 HEAVY = {"torch", "transformers", "mlflow", "hydra", "omegaconf", "pandas", "pyarrow", "sklearn", "matplotlib"}
 
 
+def test_arrays_of_two_outcomes() -> None:
+    stack = random_stack(2, 90, seed=3, outcomes=2)
+    members = dict(zip(("a", "b"), stack.probabilities, strict=True))
+    result = blend_arrays(members, stack.folds.label, method="log_loss+vector", k=3)
+    assert result.predictions.shape == (90, 2)
+    assert result.predict(members).shape == (90, 2)
+    with pytest.raises(DataError, match="numbers of outcomes: a 2, b 3"):
+        blend_arrays(members | {"b": np.full((90, 3), 1 / 3)}, stack.folds.label)
+    with pytest.raises(DataError, match=r"0 \(A wins\) or 1"):
+        blend_arrays(members, np.full(90, 2))
+
+
 @pytest.mark.parametrize("grouped", [True, False])
 def test_arrays_give_what_the_command_finds_in_files(grouped: bool, tmp_path: Path) -> None:
     ids = [f"{row:03d}" for row in range(len(LABELS))]
