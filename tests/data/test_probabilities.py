@@ -32,7 +32,7 @@ def test_round_trip(tmp_path: Path, values: Floats, name: str, naming: dict[str,
 
 
 @pytest.mark.parametrize("naming", NAMINGS)
-def test_a_file_without_a_column_of_ties_has_two_outcomes(
+def test_without_a_column_of_ties_there_are_two_outcomes(
     tmp_path: Path, values: Floats, naming: dict[str, str]
 ) -> None:
     two = values[:, :2] / values[:, :2].sum(axis=1, keepdims=True)
