@@ -115,7 +115,7 @@ def spoilt(row: int, value: Any) -> np.ndarray:
     ("arguments", "came", "expected"),
     [
         ({"members": {}}, "no members", "one or more"),
-        ({"members": {"m1": MEMBERS["m1"][:, :2]}}, r"m1: an array of shape \(150, 2\)", r"\(rows, 3\)"),
+        ({"members": {"m1": MEMBERS["m1"][:, :1]}}, r"m1: an array of shape \(150, 1\)", r"\(rows, 3\)"),
         ({"members": {"m1": MEMBERS["m1"][:, 0]}}, r"shape \(150,\)", "a_wins, b_wins, tie"),
         ({"members": {**MEMBERS, "m2": MEMBERS["m2"][:9]}}, "m1 150, m2 9", "the same rows"),
         ({"members": {"m1": spoilt(7, 0.3)}}, r"1 of 150 rows, such as row 7.* sum 0\.9", "sum to 1 within 1e-06"),

@@ -190,7 +190,7 @@ def test_a_copy_of_a_member_changes_no_prediction(name: str, stack: OOFStack, co
         log_loss(blender.predict(each.probabilities), stack.folds.label)
         for blender, each in ((first, stack), (second, longer))
     ]
-    assert losses[0] == pytest.approx(losses[1], abs=1e-7)
+    assert losses[0] == pytest.approx(losses[1], abs=1e-6)  # what separable rows lack of their optimum at infinity
 
 
 @pytest.mark.parametrize("name", [*OPTIMAL, "soft_vote+temperature"])
