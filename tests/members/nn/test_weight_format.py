@@ -20,6 +20,7 @@ from prefens.members.nn.heads import HeadKind, HeadSettings
 from prefens.members.nn.lora import LoraSettings
 from prefens.members.nn.pairing import Pairing, PairingSettings
 from prefens.members.nn.pretrained import load_encoder
+from prefens.members.nn.trainable_state import trainable_state_dict, unfrozen_state_dict
 from prefens.members.nn.weight_format import Quantization, WeightFormat, WeightType, held_weights, limit_layers
 from prefens.members.training.precision import Precision
 from prefens.members.training.settings import Mode, OptimizerKind, Save, TrainingSettings
@@ -143,6 +144,32 @@ def test_members_train_beside_held_weights_swap_and_come_back(
     member.save(tmp_path)
     # Adapters are not merged into rounded weights, which would move probabilities by much more.
     np.testing.assert_allclose(EncoderMember.load(tmp_path).predict_proba(FRESH), predicted, atol=1e-6)
+
+
+@pytest.mark.parametrize("family", ["qwen2", "gemma2"])
+def test_recomputed_activations_change_no_result_on_packed_sequences(tmp_path: Path, family: str) -> None:
+    directory, predicted = make_tiny_decoder(family, tmp_path), []
+    for recompute in (False, True):
+        member = member_of(directory, replace(TRAINING, gradient_checkpointing=recompute), dtype=WeightType.bf16)
+        member.fit(TRAIN, None, Context(seed=5, inner=np.zeros(len(TRAIN), dtype=np.int8)))
+        predicted.append(member.predict_proba(FRESH))
+    np.testing.assert_allclose(*predicted, atol=1e-6)
+
+
+def test_what_a_checkpoint_keeps_is_what_is_trained_and_no_scale_of_quantized_weights() -> None:
+    """A layer of bitsandbytes adds its scales to the state, beside its weights."""
+
+    class Quantized(nn.Linear):
+        def state_dict(self, *arguments: Any, **named: Any) -> Any:  # as bitsandbytes' Linear4bit has it
+            state = super().state_dict(*arguments, **named)
+            prefix = named.get("prefix", "")
+            state[f"{prefix}weight.absmax"] = state[f"{prefix}weight.quant_state.bitsandbytes__nf4"] = torch.ones(1)
+            return state
+
+    model = nn.ModuleDict({"encoder": Quantized(2, 2), "head": nn.Linear(2, 1)})
+    model["encoder"].requires_grad_(False)
+    assert {*unfrozen_state_dict(model)} == {"head.weight", "head.bias"}
+    assert {*trainable_state_dict(model)} == {"head.weight", "head.bias"}
 
 
 def test_features_of_other_weights_are_other_files(qwen: Path, tmp_path: Path) -> None:
