@@ -72,8 +72,8 @@ class WeightFormat:
     @property
     def signature(self) -> str:
         """What joins the keys of caches of states: empty for all layers in fp32."""
-        parts = (self.quant and self.quant.name, self.layers and f"{self.layers} layers")
-        return "" if self == WeightFormat(compute_dtype=self.compute_dtype) else f" {self.dtype.name} {parts}"
+        quant = None if self.quant is None else self.quant.name
+        return "" if self.exact and self.layers is None else f" {self.dtype.name} {quant} {self.layers} layers"
 
 
 FP32 = WeightFormat()
@@ -158,10 +158,9 @@ def hold(encoder: Any, form: WeightFormat) -> None:
     for name, weight in encoder.named_parameters():
         if name not in held:
             weight.data = weight.data.float()
-    if form.quant is None:
-        for name, part in list(encoder.named_modules()):
-            if type(part) is nn.Linear:
-                encoder.set_submodule(name, HeldLinear(part))
+    for name, part in list(encoder.named_modules()):
+        if type(part) is nn.Linear:  # a quantized layer is of a type of its own
+            encoder.set_submodule(name, HeldLinear(part))
     encoder.get_input_embeddings().register_forward_hook(lambda _, inputs, states: states.float())
 
 

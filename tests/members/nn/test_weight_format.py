@@ -124,11 +124,15 @@ def member_of(path: Path, training: TrainingSettings = TRAINING, **given: Any) -
     )
 
 
-@pytest.mark.parametrize("mode", [Mode.lora, Mode.frozen])
 @pytest.mark.parametrize(
-    "given",
-    [{"dtype": WeightType.bf16}, {"dtype": WeightType.fp16, "layers": 1}, {"layers": 1}],
-    ids=["bf16", "fp16-1", "1"],
+    ("mode", "given"),
+    [
+        (Mode.lora, {"dtype": WeightType.bf16}),
+        (Mode.lora, {"dtype": WeightType.fp16, "layers": 1}),
+        (Mode.frozen, {"dtype": WeightType.bf16, "layers": 1}),
+        (Mode.full, {"layers": 1}),
+    ],
+    ids=str,
 )
 def test_members_train_beside_held_weights_swap_and_come_back(
     qwen: Path, tmp_path: Path, mode: Mode, given: dict[str, Any]
