@@ -118,9 +118,9 @@ def packed_attention(
     if segments is None:
         return _attend(query, key, value, attention_mask, dropout, scores).transpose(1, 2).contiguous(), None
     packed = [part[0].transpose(0, 1) for part in (query, key, value)]  # (T, heads, d)
-    if query.is_cuda and reach is None and softcap is None and dropout > 0:
-        states = nested_attention(packed, segments, dropout, scores)
-    elif query.is_cuda and softcap is None and query.dtype is not torch.float32 and varlen_kernel() is not None:
+    if query.is_cuda and dropout > 0 and scores == Scores(scaling):
+        states = nested_attention(packed, segments, dropout, scaling)
+    elif query.is_cuda and dropout == 0 and softcap is None and query.dtype is not torch.float32 and varlen_kernel():
         states = varlen_attention(packed, segments, scores)
     else:
         states = grouped_attention(packed, segments, dropout, scores)
@@ -153,7 +153,9 @@ def varlen_kernel() -> Any:
     return varlen_attn if {"scale", "window_size"} <= signature(varlen_attn).parameters.keys() else None
 
 
-def nested_attention(packed: list[torch.Tensor], segments: Segments, dropout: float, scores: Scores) -> torch.Tensor:
+def nested_attention(
+    packed: list[torch.Tensor], segments: Segments, dropout: float, scaling: float | None
+) -> torch.Tensor:
     """Return (T, heads, d) attention by the same kernel through nested tensors, which support dropout."""
     shortest, longest = min(segments.lengths), max(segments.lengths)
     nested = [
@@ -161,9 +163,7 @@ def nested_attention(packed: list[torch.Tensor], segments: Segments, dropout: fl
         for part in packed
     ]
     query, key, value = (part.transpose(1, 2) for part in nested)
-    states = scaled_dot_product_attention(
-        query, key, value, dropout_p=dropout, scale=scores.scaling, is_causal=scores.causal
-    )
+    states = scaled_dot_product_attention(query, key, value, dropout_p=dropout, scale=scaling)
     return states.transpose(1, 2).values()
 
 
