@@ -248,7 +248,7 @@ class NetworkMember(Member):
         """Return the numbers of parameters, the precision, the training's metrics, and the shares of tokens cut off."""
         weights = list(model.parameters())
         return {
-            "parameters": sum(weight.numel() for weight in weights),
+            "parameters": sum(weight.numel() * (2 if weight.dtype is torch.uint8 else 1) for weight in weights),  # nf4
             "trained_parameters": sum(weight.numel() for weight in weights if weight.requires_grad),
             "precision": dtype_name(model.compute_dtype),
             **state.metrics(),
