@@ -182,6 +182,9 @@ class AdaptedLinear(nn.Module):
         alpha / rank.
     """
 
+    a: torch.Tensor
+    b: torch.Tensor
+
     def __init__(self, layer: nn.Module, a: torch.Tensor, b: torch.Tensor, scale: float) -> None:
         super().__init__()
         self.layer, self.scale = layer, scale

@@ -47,12 +47,13 @@ def make_optimizer(model: PairModel, settings: TrainingSettings) -> torch.optim.
             lr = settings.lr * settings.layer_decay ** (top - depths[name.removeprefix(ENCODER_PREFIX)])
             lr *= settings.lora.plus_ratio if name.endswith(LORA_B) else 1.0
         groups.setdefault((lr, weight.ndim > 1), []).append(weight)
-    return _optimizer_class(settings)(
+    optimizer: torch.optim.Optimizer = _optimizer_class(settings)(
         [
             {"params": weights, "lr": lr, "weight_decay": settings.weight_decay if matrices else 0.0}
             for (lr, matrices), weights in groups.items()
         ]
     )
+    return optimizer
 
 
 def _optimizer_class(settings: TrainingSettings) -> Any:
