@@ -198,7 +198,8 @@ def make_blend(
     BlendError
         If there are fewer than two folds or prompt groups, or if no method can be fitted.
     ConfigError
-        If two methods have the same name, a method needs features of the pairs and there are none, or for another metric.
+        If two methods have the same name, a method needs features of the pairs and there are none, or the
+        metric is unknown.
     """
     if metric not in METRICS:
         raise ConfigError(f"metric={metric}", " or ".join(METRICS), "correct metric")

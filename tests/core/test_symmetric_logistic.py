@@ -8,7 +8,7 @@ from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 
 from prefens.core.metrics import one_hot
-from prefens.core.symmetric_logistic import INTERCEPT_PENALTY, SymmetricLogistic, fit_lbfgs, fit_newton
+from prefens.core.symmetric_logistic import INTERCEPT_PENALTY, STOP_EVERY, SymmetricLogistic, fit_lbfgs, fit_newton
 from prefens.core.types import SWAP
 
 Data = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -59,6 +59,18 @@ def test_gradient_vanishes_at_the_solution(data: Data) -> None:
     residual = model.predict_proba(odd, even) - np.eye(3)[label]
     slope = odd.T @ (residual[:, 0] - residual[:, 1]) + model.odd / 0.5
     assert np.abs(slope).max() < 1e-4
+
+
+def test_a_fit_ends_where_it_is_told_to(data: Data, caplog: pytest.LogCaptureFixture) -> None:
+    odd, even, label = data
+    curve: list[float] = []
+    asked: list[SymmetricLogistic] = []
+    model = fit_lbfgs(
+        odd, even, one_hot(label, 3), 1e3, tolerance=1e-12, curve=curve, stop=lambda x: not asked.append(x)
+    )
+    assert len(curve) == STOP_EVERY
+    np.testing.assert_array_equal(model.odd, asked[0].odd)
+    assert not caplog.records  # it is no failure of the solver
 
 
 def test_saved_and_loaded(data: Data, tmp_path: Path) -> None:
