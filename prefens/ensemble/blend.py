@@ -15,7 +15,7 @@ from prefens.core.hashing import digest
 from prefens.core.metrics import log_loss, row_losses
 from prefens.core.types import Floats, Folds, OOFStack
 from prefens.ensemble.base import Blender
-from prefens.ensemble.calibration import cross_calibrate
+from prefens.ensemble.calibration import calibrations_for, cross_calibrate
 from prefens.ensemble.crossfit import Calibrations, best_method, evaluate
 from prefens.ensemble.diagnostics import diagnose
 from prefens.ensemble.inputs import BlendInputs
@@ -158,7 +158,7 @@ def make_blend(
     blenders : sequence of Blender
         The methods, each with another name.
     calibrations : sequence of types of Calibration
-        Calibrations to put behind each member and method.
+        Calibrations to put behind each member and method, where the folds allow them.
     resamples : int, 1 or more
         Bootstrap resamples over prompt groups, behind every interval.
 
@@ -170,6 +170,7 @@ def make_blend(
         If two methods have the same name, or a method needs features of the pairs and there are none.
     """
     stack, holdout = inputs.stack, inputs.holdout
+    calibrations = calibrations_for(stack.folds, calibrations)
     results, nested = evaluate(blenders, stack, holdout, calibrations)
     bootstrap = GroupBootstrap(stack.folds.group, resamples)
     results, nested = with_differences(stack, results, nested, bootstrap)

@@ -17,7 +17,7 @@ from prefens.core.hashing import short
 from prefens.core.types import Floats, Folds
 from prefens.data.folds import data_digest, prompt_groups
 from prefens.ensemble.blend import Blend
-from prefens.ensemble.calibration import KINDS, cross_calibrate
+from prefens.ensemble.calibration import calibrations_for, cross_calibrate
 from prefens.ensemble.files.blend_files import blend_tags
 from prefens.ensemble.inputs import LabelledData
 from prefens.reporting.bias.section import bias_section
@@ -190,8 +190,10 @@ def _calibration(blend: Blend) -> Section:
     stack = blend.stack
 
     def calibrate(probabilities: Floats) -> dict[str, Floats]:
-        calibrated = {name: cross_calibrate(kind, probabilities, stack.folds) for name, kind in KINDS.items()}
-        return {UNCALIBRATED: probabilities, **calibrated}
+        kinds = calibrations_for(stack.folds)
+        return {UNCALIBRATED: probabilities} | {
+            kind.name: cross_calibrate(kind, probabilities, stack.folds) for kind in kinds
+        }
 
     best = _ranked(blend)[:CALIBRATED_MEMBERS]
     others = {blend.names[index]: calibrate(stack.probabilities[index]) for index in best}
