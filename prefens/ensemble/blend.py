@@ -18,7 +18,7 @@ from prefens.ensemble.base import Blender
 from prefens.ensemble.calibration import calibrations_for, cross_calibrate
 from prefens.ensemble.crossfit import Calibrations, best_method, evaluate
 from prefens.ensemble.diagnostics import diagnose
-from prefens.ensemble.inputs import BlendInputs
+from prefens.ensemble.inputs import BlendInputs, OtherSplit
 from prefens.ensemble.leaderboard import LeaderboardRow, Scores, leaderboard, member_losses, scores, with_differences
 from prefens.ensemble.registry import restore
 from prefens.ensemble.results import BlendResult, Diagnosis, MemberDiagnosis, NestedSelection
@@ -44,6 +44,8 @@ class Blend:
         From a member or method to a calibration to the honest log loss in nats.
     holdout : sequence of M floats, or None
         Log loss in nats of the members on the held-out rows.
+    other : OtherSplit or None
+        What members have in another split of the same data; nothing is fitted on it.
     """
 
     folds: Folds
@@ -53,6 +55,7 @@ class Blend:
     diagnosis: Diagnosis
     calibrated: Mapping[str, Mapping[str, float]]
     holdout: Sequence[float] | None = None
+    other: OtherSplit | None = None
 
     @property
     def best(self) -> BlendResult:
@@ -116,7 +119,7 @@ class Blend:
         """The rows of the leaderboard: members, methods, the nested selection, references."""
         shown = [result for result in self.results if "+" not in result.method or result is self.best]
         nested = self.nested if len(self.results) > 1 else None
-        return leaderboard(self.stack, shown, self.holdout, nested, self.calibrated)
+        return leaderboard(self.stack, shown, self.holdout, nested, self.calibrated, self.other)
 
     @cached_property
     def members(self) -> list[MemberDiagnosis]:
@@ -182,7 +185,8 @@ def make_blend(
     }
     diagnosis = diagnose(stack, resamples, resources.thread_count())
     losses = member_losses(holdout)
-    return Blend(inputs.folds, stack, results, nested, diagnosis, with_methods(calibrated, results), losses)
+    every = with_methods(calibrated, results)
+    return Blend(inputs.folds, stack, results, nested, diagnosis, every, losses, inputs.other)
 
 
 def with_methods(

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Annotated
+
+from pydantic import AllowInfNan
 
 from prefens.core.types import Folds, OOFStack, Pairs, Strings
 from prefens.data.loaded import SourceRecord
@@ -36,6 +39,34 @@ class LabelledData:
     extra: Sequence[Pairs] = ()
 
 
+@dataclass(frozen=True)
+class OtherSplit:
+    """What members of a blend have in another split of the same data: to be shown, and never fitted on.
+
+    Attributes
+    ----------
+    fold_digest : str
+        The digest of its folds, 64 hex digits.
+    by_source : bool
+        Whether its folds are sources.
+    losses : dict of str to float
+        From a member to the log loss in nats of the member with its recipe and seed, on the rows that both score.
+    """
+
+    fold_digest: str
+    by_source: bool
+    losses: dict[str, Annotated[float, AllowInfNan(False)]]
+
+    @property
+    def title(self) -> str:
+        """What its column is called."""
+        return "new source" if self.by_source else "same sources"
+
+    def of(self, member: str) -> dict[str, float]:
+        """Return what a member has, by the title; empty where it is not known."""
+        return {self.title: self.losses[member]} if member in self.losses else {}
+
+
 @dataclass(frozen=True, eq=False)
 class BlendInputs:
     """The members to blend, joined on one data set.
@@ -56,6 +87,8 @@ class BlendInputs:
         The pairs of all rows, where their texts are known.
     missing : mapping of str to str
         The members of the stored blend that are left out because they are not complete, each with what is missing.
+    other : OtherSplit or None
+        What the members have in a split by source, or where this is one, in another; None without a second split.
     """
 
     folds: Folds
@@ -65,6 +98,7 @@ class BlendInputs:
     stored: Sequence[MemberSpec] = ()
     data: LabelledData | None = None
     missing: Mapping[str, str] = field(default_factory=dict)
+    other: OtherSplit | None = None
 
     @property
     def pairs(self) -> Pairs | None:

@@ -124,6 +124,7 @@ def describe(blend: Blend) -> dict[str, Any]:
         chosen_without_fold={} if nested is None else dict(nested.method_by_fold),
         nested=nested_entry,
         diagnostics=DiagnosticsEntry(diagnoses, [*blend.diagnosis.forward], [*blend.diagnosis.alarms]),
+        other_split=blend.other,
     )
     return as_json(content)
 
@@ -187,7 +188,8 @@ def _restore_blend(content: BlendFile, folds: Folds, rows: Folds, predictions: M
     calibrated = {each.member: each.calibrated for each in content.members}
     holdout = [each.holdout for each in content.members if each.holdout is not None]
     diagnosis = _restore_diagnosis(content.diagnostics, stack)
-    return Blend(folds, stack, results, nested, diagnosis, with_methods(calibrated, results), holdout or None)
+    every, other = with_methods(calibrated, results), content.other_split
+    return Blend(folds, stack, results, nested, diagnosis, every, holdout or None, other)
 
 
 def _restore_result(members: Sequence[MemberInfo], entry: MethodEntry, honest: Floats) -> BlendResult:

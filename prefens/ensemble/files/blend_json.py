@@ -10,6 +10,7 @@ from pydantic import AllowInfNan, TypeAdapter
 
 from prefens.core.errors import BLEND_AGAIN, BlendError, StoreError
 from prefens.core.typed_json import read_typed
+from prefens.ensemble.inputs import OtherSplit
 from prefens.ensemble.registry import restore
 from prefens.ensemble.results import MemberDiagnosis
 
@@ -114,6 +115,8 @@ class BlendFile:
         The scores of those methods; None with two folds.
     diagnostics : DiagnosticsEntry
         The diagnosis.
+    other_split : OtherSplit or None
+        What members have in another split of the data.
     """
 
     n_pairs: int
@@ -128,6 +131,7 @@ class BlendFile:
     chosen_without_fold: dict[int, str]
     nested: NestedEntry | None
     diagnostics: DiagnosticsEntry
+    other_split: OtherSplit | None = None
 
 
 def as_json(content: BlendFile) -> dict[str, Any]:
