@@ -17,8 +17,8 @@ from prefens.reporting.section import ReportTable, Section
 NOTE = (
     "Log loss in nats. new source: by folds=source, of the method that is best there, cross-fitted over sources. known "
     "sources: of the best method in the other split, whose members were trained on other prompts of the same source. "
-    "cost: the difference on the same rows, with its 95 % interval by bootstrap over prompts. prior: always the outcome "
-    "shares of the other sources."
+    "cost: the difference on the same rows, with its 95 % interval by bootstrap over prompts. prior: always the "
+    "outcome shares of the other sources."
 )
 MEMBERS_NOTE = (
     "The same recipes and seeds in both splits. across sources: with a temperature and a tie rate that were fitted on "
@@ -60,14 +60,13 @@ def new_source_section(blend: Blend, other: Blend | None, resamples: int = 500) 
 
 def _summary(new: Blend, row: dict[str, Any]) -> list[str]:
     sentences = [
-        f"On a source that nothing was trained on, {new.best.method} has a log loss of {row['new source']:.4f} nats; always "
-        f"the outcome shares of the other sources has {row['prior']:.4f}."
+        f"On a source that nothing was trained on, {new.best.method} has a log loss of {row['new source']:.4f} nats; "
+        f"always predicting the outcome shares of the other sources has {row['prior']:.4f}."
     ]
     if row.get("cost") is not None:
         cost, low, high = row["cost"]
-        sentences.append(
-            f"A new source costs {cost:+.4f} [{low:+.4f}, {high:+.4f}] nats against prompts of known ones."
-        )
+        interval = f"{cost:+.4f} [{low:+.4f}, {high:+.4f}]"
+        sentences.append(f"A new source costs {interval} nats: so much more than new prompts of known sources.")
     if new.nested is None and len(new.results) > 1:
         sentences.append(
             f"{new.best.method} is the best of {len(new.results)} methods on these rows, and {new.folds.k} sources are "

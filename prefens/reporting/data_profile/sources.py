@@ -85,7 +85,7 @@ def _leak_table(group: Strings, k: int, source: Strings | None, extra: Sequence[
         shared = sum(name in own for name in more)
         rows.append({"rule": f"{len(more):,} extra rows, with those of held-out prompts", "rows": shared})
     note = (
-        "Rows that share their prompt with rows to train on. Where their prompt is held out, extra rows are left out of "
-        "training, and with folds=source those of other sources too."
+        "Rows that share their prompt with rows to train on. Extra rows are left out where their prompt is held out, "
+        "and with folds=source those of other sources too."
     )
     return ReportTable("Rows that each fold rule would leak", rows, note)
