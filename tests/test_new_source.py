@@ -1,4 +1,4 @@
-"""Two splits in one store: the score on data from elsewhere beside that on known sources, from training to the report."""
+"""Two splits in one store, by source and by prompt, from training to the report."""
 
 import json
 from dataclasses import replace
@@ -12,6 +12,8 @@ from prefens.store.oof_store import OOFStore
 from prefens.store.split_store import SplitStore
 from tests.helpers.commands import QUIET, prefens
 from tests.helpers.examples import column, make_pairs, write_csv
+
+pytestmark = pytest.mark.slow
 
 
 def source_file(folder: Path, name: str, count: int, seed: int) -> str:
@@ -32,20 +34,17 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     prefens("train", *QUIET, data, "folds.k=3", "seed=0", cwd=folder)
     prefens("train", *QUIET, data, "folds=source", "seed=0", cwd=folder)
     for scheme in ("stratified_group", "source"):
-        prefens(
-            "blend",
-            "tracking=none",
-            f"folds.scheme={scheme}",
-            "blender=all",
-            "resamples=10",
-            f"out={scheme}",
-            cwd=folder,
-        )
+        out = f"out={scheme}"
+        prefens("blend", "tracking=none", f"folds.scheme={scheme}", "blender=all", "resamples=10", out, cwd=folder)
     return folder
 
 
 def splits(folder: Path) -> dict[str, SplitStore]:
     return {split.folds.settings["scheme"]: split for split in OOFStore(folder / "runs").splits()}
+
+
+def named_digest(folder: Path, scheme: str) -> str:
+    return f"fold_digest={splits(folder)[scheme].folds.digest[:12]}"
 
 
 def test_a_split_that_is_ambiguous_is_refused(trained: Path) -> None:
@@ -59,9 +58,8 @@ def test_what_is_shown_of_the_other_split_is_what_it_has(trained: Path) -> None:
         ("stratified_group", "source", "new source"),
     ):
         own, its = (json.loads((trained / each / "blend.json").read_text()) for each in (scheme, other))
-        (row,) = [
-            row for row in json.loads((trained / scheme / "leaderboard.json").read_text()) if row["kind"] == "member"
-        ]
+        rows = json.loads((trained / scheme / "leaderboard.json").read_text())
+        (row,) = [row for row in rows if row["kind"] == "member"]
         assert row["other_split"][title] == pytest.approx(its["members"][0]["log_loss"], abs=1e-12)
         assert own["other_split"]["fold_digest"] == its["fold_digest"]
         methods = [entry["method"] for entry in own["methods"]]
@@ -82,13 +80,9 @@ def test_the_other_split_enters_no_fit(trained: Path, tmp_path: Path) -> None:
 
 def test_predict_takes_the_split_by_source_and_says_so(trained: Path) -> None:
     write_csv(trained / "test.csv", make_pairs(8, seed=5), labelled=False)
-    digest = splits(trained)["stratified_group"].folds.digest
+    by_source, by_prompt = (named_digest(trained, scheme) for scheme in ("source", "stratified_group"))
     files = []
-    for name, *arguments in (
-        ("default",),
-        ("named", f"fold_digest={splits(trained)['source'].folds.digest[:12]}"),
-        ("other", f"fold_digest={digest[:12]}"),
-    ):
+    for name, arguments in {"default": [], "named": [by_source], "other": [by_prompt]}.items():
         done = prefens("predict", "tracking=none", "data.path=test.csv", *arguments, f"out={name}", cwd=trained)
         assert ("that by source predicts" in done.stdout + done.stderr) == (name == "default")
         files.append(pd.read_csv(trained / name / "submission.csv"))
@@ -97,12 +91,11 @@ def test_predict_takes_the_split_by_source_and_says_so(trained: Path) -> None:
 
 
 def test_the_report_says_what_a_new_source_costs(trained: Path) -> None:
-    done = prefens(
-        "report", "tracking=none", "data.path=[a.csv,b.csv,c.csv]", "out=report", "swaps=0", "resamples=20", cwd=trained
-    )
+    data = "data.path=[a.csv,b.csv,c.csv]"
+    prefens("report", "tracking=none", data, "out=report", "swaps=0", "resamples=20", cwd=trained)
     page = (trained / "report" / "report.html").read_text()
     for text in ("What a new source costs", "A new source costs", "each fold is a source", "across sources"):
-        assert text in page, done.stdout
+        assert text in page
     for name in ("a", "b", "c"):
         assert f"<td>{name}</td>" in page or f">{name}<" in page
     assert "None" not in page[page.index('id="new-source"') : page.index('id="new-source"') + 4000]
