@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import entr
 
+from prefens.core.metrics import outcome_shares
 from prefens.store.oof_store import OOFStore
 from prefens.store.split_store import SplitStore
 from tests.helpers.commands import QUIET, prefens
@@ -111,3 +113,23 @@ def test_a_killed_sweep_by_source_resumes(trained: Path, tmp_path: Path) -> None
     for fold in range(3):
         one, other = (split.predictions(spec, fold) for split in (own, again))
         np.testing.assert_array_equal(one.probabilities, other.probabilities)
+
+
+def test_permuted_labels_of_a_source_are_not_to_be_predicted(tmp_path: Path, generator: np.random.Generator) -> None:
+    for seed, name in enumerate("abc"):
+        pairs = make_pairs(80, seed)
+        label = generator.permutation(pairs.labels) if name == "b" else pairs.labels
+        ids = column([f"{name}{row}" for row in range(80)])
+        prompts = column([(f"{name} {turns[0]}",) for turns in pairs.prompt])
+        write_csv(tmp_path / f"{name}.csv", replace(pairs, ids=ids, prompt=prompts, label=label))
+    data = "data.path=[a.csv,b.csv,c.csv]"
+    prefens("train", "tracking=none", data, "folds=source", "backbone=style", cwd=tmp_path)
+    split = splits(tmp_path)["source"]
+    (spec,) = split.members()
+    gains = []
+    for fold, record in split.records(spec).items():
+        shares = outcome_shares(split.folds.label[split.folds.fold == fold], 3)
+        gains.append(float(entr(shares).sum()) - record.log_loss)
+    assert gains[0] > 0.05
+    assert gains[1] < 0.02
+    assert gains[2] > 0.05
