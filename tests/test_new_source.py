@@ -96,7 +96,7 @@ def test_the_report_says_what_a_new_source_costs(trained: Path) -> None:
     data = "data.path=[a.csv,b.csv,c.csv]"
     prefens("report", "tracking=none", data, "out=report", "swaps=0", "resamples=20", cwd=trained)
     page = (trained / "report" / "report.html").read_text()
-    for text in ("What a new source costs", "A new source costs", "each fold is a source", "across sources"):
+    for text in ("What a new source costs", "A new source costs", "each fold is a source", "Leak audit"):
         assert text in page
     for name in ("a", "b", "c"):
         assert f"<td>{name}</td>" in page or f">{name}<" in page

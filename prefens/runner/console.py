@@ -79,8 +79,8 @@ def fold_table(results: Sequence[FoldResult]) -> Table:
 def leaderboard_table(rows: Sequence[LeaderboardRow], title: str) -> Table:
     """One row per member, blend and reference; honest log loss orders them.
 
-    Where columns of calibrations, of the hold-out and of another split take the room, comparisons are left to
-    leaderboard.json.
+    Where columns of calibrations, of the hold-out and of another split take the room, comparisons and fitted losses are
+    left to leaderboard.json.
     """
     compared = list(dict.fromkeys(name for row in rows for name in row.differences or {}))
     kinds = list(dict.fromkeys(kind for row in rows for kind in row.calibrated))
@@ -90,6 +90,8 @@ def leaderboard_table(rows: Sequence[LeaderboardRow], title: str) -> Table:
     columns = {name: values for name, values in columns.items() if any(value is not None for value in values)}
     if kinds or others:
         compared = [] if "hold-out" in columns or (kinds and others) else compared[:1]
+    if len(kinds) > 2 and others and "hold-out" in columns:
+        columns.pop("fitted", None)
     table = Table(title=escape(title), caption=_leaderboard_caption(rows, bool(compared)))
     table.add_column("", no_wrap=True)
     scores = ["honest ± se", *(f"+{kind}".replace("temperature", "temp.") for kind in kinds), *columns, "acc.", "ECE"]
