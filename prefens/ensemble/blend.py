@@ -18,10 +18,10 @@ from prefens.ensemble.base import Blender
 from prefens.ensemble.calibration import calibrations_for, cross_calibrate
 from prefens.ensemble.crossfit import Calibrations, best_method, evaluate
 from prefens.ensemble.diagnostics import diagnose
-from prefens.ensemble.inputs import BlendInputs, OtherSplit
+from prefens.ensemble.inputs import BlendInputs
 from prefens.ensemble.leaderboard import LeaderboardRow, Scores, leaderboard, member_losses, scores, with_differences
 from prefens.ensemble.registry import restore
-from prefens.ensemble.results import BlendResult, Diagnosis, MemberDiagnosis, NestedSelection
+from prefens.ensemble.results import BlendResult, Diagnosis, MemberDiagnosis, NestedSelection, OtherSplit
 
 
 @dataclass(frozen=True, eq=False)

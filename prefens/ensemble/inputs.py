@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated
-
-from pydantic import AllowInfNan
 
 from prefens.core.types import Folds, OOFStack, Pairs, Strings
 from prefens.data.loaded import SourceRecord
+from prefens.ensemble.results import OtherSplit
 from prefens.store.member_spec import MemberSpec
 from prefens.store.split_store import SplitStore
 
@@ -37,34 +35,6 @@ class LabelledData:
     metadata: Mapping[str, Strings] = field(default_factory=dict)
     sources: Sequence[SourceRecord] = ()
     extra: Sequence[Pairs] = ()
-
-
-@dataclass(frozen=True)
-class OtherSplit:
-    """What members of a blend have in another split of the same data: to be shown, and never fitted on.
-
-    Attributes
-    ----------
-    fold_digest : str
-        The digest of its folds, 64 hex digits.
-    by_source : bool
-        Whether its folds are sources.
-    losses : dict of str to float
-        From a member to the log loss in nats of the member with its recipe and seed, on the rows that both score.
-    """
-
-    fold_digest: str
-    by_source: bool
-    losses: dict[str, Annotated[float, AllowInfNan(False)]]
-
-    @property
-    def title(self) -> str:
-        """What its column is called."""
-        return "new source" if self.by_source else "same sources"
-
-    def of(self, member: str) -> dict[str, float]:
-        """Return what a member has, by the title; empty where it is not known."""
-        return {self.title: self.losses[member]} if member in self.losses else {}
 
 
 @dataclass(frozen=True, eq=False)

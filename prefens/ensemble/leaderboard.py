@@ -12,8 +12,7 @@ from scipy.special import entr
 from prefens.core.bootstrap import GroupBootstrap
 from prefens.core.metrics import accuracy, calibration_error, clustered_error, log_loss, outcome_shares, row_losses
 from prefens.core.types import Floats, Folds, OOFStack
-from prefens.ensemble.inputs import OtherSplit
-from prefens.ensemble.results import BlendResult, Differences, NestedSelection
+from prefens.ensemble.results import BlendResult, Differences, NestedSelection, OtherSplit
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,8 @@ from pydantic import AllowInfNan, TypeAdapter
 
 from prefens.core.errors import BLEND_AGAIN, BlendError, StoreError
 from prefens.core.typed_json import read_typed
-from prefens.ensemble.inputs import OtherSplit
 from prefens.ensemble.registry import restore
-from prefens.ensemble.results import MemberDiagnosis
+from prefens.ensemble.results import MemberDiagnosis, OtherSplit
 
 EXPECTED = "the blend.json of a blend"
 Number = Annotated[float, AllowInfNan(False)]

@@ -14,7 +14,7 @@ from prefens.core.metrics import log_loss
 from prefens.core.types import Folds
 from prefens.ensemble.blend import Blend
 from prefens.ensemble.files.blend_files import read_blend
-from prefens.ensemble.inputs import OtherSplit
+from prefens.ensemble.results import OtherSplit
 from prefens.runner.sync import member_stack
 from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import OOFStore
