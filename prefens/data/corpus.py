@@ -47,14 +47,14 @@ class Corpus:
         """
         held_out = set(self.group[np.concatenate([fold.valid, fold.holdout])])
         n = len(self.folds.ids)
-        rows = np.concatenate([fold.train, np.arange(n, len(self.pairs))])
+        rows: Ints = np.concatenate([fold.train, np.arange(n, len(self.pairs))])
         keep = np.array([self.group[row] not in held_out for row in rows], dtype=bool)
         if not is_by_source(self.folds):
             keep[: len(fold.train)] = True  # the scheme has decided which prompts may be in several folds
         for kind, dropped in (("", ~keep[: len(fold.train)]), ("extra ", ~keep[len(fold.train) :])):
             if dropped.any():
                 log.info("fold %d: %d %srows left out, their prompts are held out", fold.index, dropped.sum(), kind)
-        return rows[keep]
+        return np.compress(keep, rows)
 
     def inner_folds(self, rows: Ints, seed: int) -> NDArray[np.int8]:
         """Return a fold, in [0, 5), for each training row, (m,): for choices that must not see the fold to predict."""

@@ -78,12 +78,12 @@ def _summary(new: Blend, row: dict[str, Any]) -> list[str]:
 def _members(new: Blend, known: Blend | None) -> ReportTable:
     """Return a table of the members: on new sources, calibrated across sources, and in the other split."""
     folds, label = new.stack.folds, new.stack.folds.label
-    keys = {} if known is None else {(info.recipe, info.seed): info.name for info in known.stack.members if info.recipe}
+    twins = {} if known is None else {(info.recipe, info.seed): info.name for info in known.stack.members}
     rows = []
     for info, own in zip(new.stack.members, new.stack.probabilities, strict=True):
         calibrated = cross_calibrate(AcrossSources, own, folds)
         row = {"member": info.name, "new source": log_loss(own, label), "across sources": log_loss(calibrated, label)}
-        twin = keys.get((info.recipe, info.seed))
+        twin = twins.get((info.recipe, info.seed)) if info.backbone is not None else None  # not of external ones
         losses = None if twin is None else _aligned(known, folds.ids, twin)
         if known is not None:
             row["known sources"] = None if losses is None else float(np.nanmean(losses))

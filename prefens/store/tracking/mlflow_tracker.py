@@ -166,12 +166,10 @@ class MlflowTracker:
             Artifacts.
         tables : mapping of str to rows
             Tables that the run shows, by title.
-        model : Path or None
-            The folder of its saved model, which is registered.
+        model, best : Path or None, and bool
+            The folder of its saved model, and whether that becomes the best registered version.
         folds : Folds or None
             The rows that were blended.
-        best : bool
-            Whether this model becomes the best version.
         """
         lease = run_lease(self.root, f"blend-{content[:16]}")
         with self.backend.lock(f"blend-{content[:16]}"), acquire(lease, {"blend": content}):
