@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from prefens.core.fold_run import is_by_source
 from prefens.core.types import Fold, Folds, Ints, Pairs, Strings
 from prefens.data.fold_settings import FoldSettings, Scheme
 from prefens.data.folds import assign, data_digest, make_folds, prompt_groups, row_digests
+from prefens.data.outcomes import with_outcomes
 from prefens.data.sources import Source
 
 log = logging.getLogger(__name__)
@@ -76,14 +77,14 @@ def make_corpus(source: Source, settings: FoldSettings) -> Corpus:
     """
     loaded = source.load(labelled=True, source_column=settings.source_column).sort()
     pairs = loaded.pairs
-    parts = source.load_extra()
+    parts = [with_outcomes(each, pairs.n_outcomes) for each in source.load_extra()]
     if parts:
         extra = Pairs.concatenate(parts)
         parts = [
             extra.take(np.argsort(row_digests(extra), kind="stable"))
         ]  # the order of extra files and rows changes nothing
     everything = Pairs.concatenate([pairs, *parts])
-    folds = make_folds(pairs, settings, loaded.metadata.get("source"))
+    folds = replace(make_folds(pairs, settings, loaded.metadata.get("source")), format=loaded.format)
     log.info("%d pairs, %d different prompts, %s folds", len(pairs), len(set(folds.group)), folds.k)
     extra_digest = data_digest(parts[0]) if parts else None
     return Corpus(everything, folds, prompt_groups(everything), extra_digest)

@@ -6,7 +6,7 @@ import hashlib
 import logging
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from prefens.core.errors import ConfigError, StoreError
 from prefens.core.fold_run import training_rows
 from prefens.core.hashing import digest, short
-from prefens.core.types import HOLDOUT, Floats, Folds, Ints, Outcome, Pairs, Strings, n_outcomes
+from prefens.core.types import HOLDOUT, Floats, Folds, Ints, Outcome, Pairs, Strings
 from prefens.data.fold_settings import MOST_FOLDS
 from prefens.data.fold_settings import FoldSettings as FoldSettings  # imported from here too
 from prefens.data.fold_settings import Scheme as Scheme
@@ -40,8 +40,17 @@ def prompt_groups(pairs: Pairs) -> Strings:
 
 
 def data_digest(pairs: Pairs) -> str:
-    """Return the digest of the ids, texts, labels and truth of labelled pairs; the order of the rows is irrelevant."""
-    return hashlib.sha256("".join(sorted(row_digests(pairs))).encode()).hexdigest()
+    """Return the digest of the ids, texts, labels and truth of labelled pairs; the order of the rows is irrelevant.
+
+    The number of outcomes enters where it is 2.
+    """
+    return digest_of_rows(row_digests(pairs), pairs.n_outcomes)
+
+
+def digest_of_rows(rows: Iterable[str], n_outcomes: int) -> str:
+    """Return the digest of labelled rows with these digests, in any order, and of their number of outcomes."""
+    ties = "" if n_outcomes == 3 else f"outcomes:{n_outcomes}"
+    return hashlib.sha256(("".join(sorted(rows)) + ties).encode()).hexdigest()
 
 
 def check_data(folds: Folds, digest: str | None) -> None:
@@ -61,7 +70,7 @@ def check_data(folds: Folds, digest: str | None) -> None:
     """
     if digest is not None and digest != folds.data_digest:
         came, expected = f"the pairs given: data {short(digest)}", f"data {short(folds.data_digest)}, as stored"
-        raise StoreError(came, expected, "correct data.path")
+        raise StoreError(came, expected, f"correct data.path, and set data.outcomes={folds.n_outcomes} as in training")
 
 
 def row_digests(pairs: Pairs) -> list[str]:
@@ -91,6 +100,8 @@ class LabelledRows:
         As in `Pairs`.
     grouped : bool
         False where prompts are unknown, so that each row is a group of its own.
+    n_outcomes : int
+        As in `Pairs`.
     source : array of str, shape (n,), or None
         The name of each row's source, where it is known.
     """
@@ -101,13 +112,14 @@ class LabelledRows:
     data_digest: str
     truth: Floats | None = None
     grouped: bool = True
+    n_outcomes: int = 3
     source: Strings | None = None
 
 
 def labelled_rows(pairs: Pairs, source: Strings | None = None) -> LabelledRows:
     """Return labelled pairs without their texts."""
-    group, digest = prompt_groups(pairs), data_digest(pairs)
-    return LabelledRows(pairs.ids, pairs.labels, group, digest, pairs.truth, source=source)
+    group, content, k = prompt_groups(pairs), data_digest(pairs), pairs.n_outcomes
+    return LabelledRows(pairs.ids, pairs.labels, group, content, pairs.truth, n_outcomes=k, source=source)
 
 
 def make_folds(pairs: Pairs, settings: FoldSettings, source: Strings | None = None) -> Folds:
@@ -176,7 +188,7 @@ def _split_by_source(rows: LabelledRows, settings: FoldSettings) -> Folds:
 
 def _folds(rows: LabelledRows, fold: NDArray[np.int8], settings: FoldSettings, **values: Any) -> Folds:
     described = {"scheme": "", "k": settings.k, "seed": settings.seed, "holdout": settings.holdout} | values
-    return Folds(rows.ids, rows.label, rows.group, fold, described, rows.data_digest, rows.truth)
+    return Folds(rows.ids, rows.label, rows.group, fold, described, rows.data_digest, rows.truth, rows.n_outcomes)
 
 
 def _hold_out(rows: LabelledRows, settings: FoldSettings) -> NDArray[np.int8]:
@@ -213,7 +225,7 @@ def assign(label: NDArray[np.int8], unit: Strings, shares: Floats, seed: int) ->
         Orders the units.
     """
     names, unit_index = np.unique(unit.astype(str), return_inverse=True)
-    counts = np.zeros((len(names), n_outcomes(label)))
+    counts = np.zeros((len(names), len(Outcome)))
     np.add.at(counts, (unit_index, label.astype(np.int64)), 1)
     rank = np.argsort([hashlib.sha256(f"{seed}:{name}".encode()).digest() for name in names])
     sizes = counts.sum(axis=1)

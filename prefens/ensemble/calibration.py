@@ -13,7 +13,8 @@ from scipy.optimize import minimize
 from prefens.core.errors import BlendError
 from prefens.core.fold_run import is_by_source, training_rows
 from prefens.core.metrics import one_hot, row_losses
-from prefens.core.symmetric_logistic import KKT_ACCEPTED, fit_newton, kkt_violation, log_odds, probabilities_of
+from prefens.core.newton import KKT_ACCEPTED, kkt_violation
+from prefens.core.symmetric_logistic import Odds, fit_newton, log_odds, probabilities_of
 from prefens.core.types import Floats, Folds, OOFStack, PairFeatures
 from prefens.ensemble.base import Blender, check_length, check_weights, read_value
 
@@ -31,7 +32,7 @@ class Calibration(ABC):
     name : str
         Name of the calibration.
     IDENTITY : tuple of float
-        The P coefficients that change nothing; the fit starts there.
+        The P coefficients that change nothing; the fit starts there. With two outcomes there is the first one alone.
     NONNEGATIVE : bool
         Whether the coefficients must be zero or more.
     RIDGE : float
@@ -69,21 +70,20 @@ class Calibration(ABC):
     def _fit(self, probabilities: Floats, label: NDArray[np.int8], fold: NDArray[np.int8]) -> Floats:
         """Return the coefficients with the lowest mean log loss over the rows."""
 
-        def inputs(rows: slice) -> tuple[Floats, Floats]:
+        def inputs(rows: slice) -> Odds:
             return self._inputs(*log_odds(probabilities[rows]))
 
-        start = np.array(self.IDENTITY)
+        start = np.array(self.IDENTITY[: n_coefficients(type(self), probabilities.shape[1])])
         return fit_newton(inputs, label, start, tied=True, nonnegative=self.NONNEGATIVE, ridge=self.RIDGE)
 
     def apply(self, probabilities: Floats) -> Floats:
         """Return (n, K) calibrated probabilities for (n, K) predictions."""
-        odd, even = self._inputs(*log_odds(probabilities))
-        return probabilities_of(self.coefficients @ odd, self.coefficients @ even)
+        return probabilities_of(*(self.coefficients @ part for part in self._inputs(*log_odds(probabilities))))
 
     @staticmethod
     @abstractmethod
-    def _inputs(s: Floats, t: Floats) -> tuple[Floats, Floats]:
-        """Return (P, n) odd and (P, n) even inputs for the (n,) log odds of a prediction."""
+    def _inputs(s: Floats, t: Floats | None = None) -> Odds:
+        """Return (P, n) odd and (P, n) even inputs for the (n,) log odds of a prediction; no even ones without `t`."""
 
 
 class Temperature(Calibration):
@@ -94,12 +94,15 @@ class Temperature(Calibration):
     NONNEGATIVE = True
 
     @staticmethod
-    def _inputs(s: Floats, t: Floats) -> tuple[Floats, Floats]:
-        return s[None], t[None]
+    def _inputs(s: Floats, t: Floats | None = None) -> Odds:
+        return (s[None],) if t is None else (s[None], t[None])
 
 
 class Vector(Calibration):
-    """Vector scaling with A and B tied: a power for A against B, a power and a factor for a tie against both."""
+    """Vector scaling with A and B tied: a power for A against B, a power and a factor for a tie against both.
+
+    With two outcomes it is the power alone.
+    """
 
     name = "vector"
     IDENTITY = (1.0, 1.0, 0.0)
@@ -107,7 +110,9 @@ class Vector(Calibration):
     RIDGE = 1e-6  # keeps the factor finite where the labels have no tie, or nothing else
 
     @staticmethod
-    def _inputs(s: Floats, t: Floats) -> tuple[Floats, Floats]:
+    def _inputs(s: Floats, t: Floats | None = None) -> Odds:
+        if t is None:
+            return (s[None],)
         zero = np.zeros_like(s)
         return np.stack([s, zero, zero]), np.stack([zero, t, np.ones_like(t)])
 
@@ -122,6 +127,7 @@ class AcrossSources(Calibration):
     handful of sources can tell: the power of `Temperature`, and a factor for ties, which moves the tie rate and leaves
     A against B as it is (Saerens, Latinne & Decaestecker 2002, "Adjusting the outputs of a classifier to new a priori
     probabilities", section 2.2). A and B share the power and have no factor, so that they are treated alike.
+    With two outcomes it is the power alone.
     """
 
     name = "sources"
@@ -134,7 +140,7 @@ class AcrossSources(Calibration):
         parts = self._inputs(*log_odds(probabilities))
         _, place, sizes = np.unique(fold, return_inverse=True, return_counts=True)
         share = 1.0 / (len(sizes) * sizes[place])  # (n,): of each row in that mean
-        target, start = one_hot(label)[:, : probabilities.shape[1]], np.array(self.IDENTITY[: len(parts[0])])
+        target, start = one_hot(label, probabilities.shape[1]), np.array(self.IDENTITY[: len(parts[0])])
 
         def loss(at: Floats) -> tuple[float, Floats]:
             predicted = probabilities_of(*(at @ part for part in parts))
@@ -153,8 +159,15 @@ class AcrossSources(Calibration):
         return coefficients
 
     @staticmethod
-    def _inputs(s: Floats, t: Floats) -> tuple[Floats, Floats]:
+    def _inputs(s: Floats, t: Floats | None = None) -> Odds:
+        if t is None:
+            return (s[None],)
         return np.stack([s, np.zeros_like(s)]), np.stack([t, np.ones_like(t)])
+
+
+def n_coefficients(kind: type[Calibration], n_outcomes: int) -> int:
+    """Return the number P of a calibration's coefficients."""
+    return len(kind.IDENTITY) if n_outcomes == 3 else 1
 
 
 KINDS: dict[str, type[Calibration]] = {kind.name: kind for kind in (Temperature, Vector, AcrossSources)}
@@ -180,7 +193,7 @@ class Calibrated(Blender):
 
     def __init__(self, base: Blender, calibration: Calibration) -> None:
         self.base, self.calibration = base, calibration
-        self._n_members = base._n_members
+        self._n_members, self._n_outcomes = base._n_members, base._n_outcomes
         self.name = f"{base.name}+{calibration.name}"
 
     @property
@@ -201,9 +214,9 @@ class Calibrated(Blender):
 
     def load_state(self, state: dict[str, Any]) -> Self:
         """Take over what `state` returned, but for that of the base, which is fitted; BlendError as for any rule."""
-        self._n_members = self.base._n_members
+        self._n_members, self._n_outcomes = self.base._n_members, self.base._n_outcomes
         coefficients = read_value(state, "coefficients")
-        check_length("coefficients", coefficients, len(self.calibration.IDENTITY))
+        check_length("coefficients", coefficients, n_coefficients(type(self.calibration), self._n_outcomes))
         self.calibration.coefficients = np.asarray(coefficients)
         if self.calibration.NONNEGATIVE:
             check_weights("coefficients", self.calibration.coefficients)
