@@ -10,6 +10,7 @@ from prefens.runner.schemas import PredictConfig
 from prefens.store.tracking.factory import Tracking
 
 if TYPE_CHECKING:
+    from prefens.data.sources import Source
     from prefens.runner.results import Prediction
 
 
@@ -34,16 +35,13 @@ def predict(settings: PredictConfig) -> app.Rows:
 def _predict_pairs(settings: PredictConfig) -> Prediction:
     """Predict pairs by a saved model or the stored blend."""
     from prefens.inference.saved_model import find_predictor
-    from prefens.runner.results import MalformedRow, Prediction
+    from prefens.runner.results import Prediction
 
-    source = config.build(settings.data)
+    source: Source = config.build(settings.data)
     tracking, folders = config.build(settings.tracking, Tracking), config.backbone_folders(settings.backbones)
-    named = settings.model, settings.method, settings.data_digest, settings.fold_digest
-    predictor = find_predictor(tracking, *named, folders)
-    probabilities = predictor.predict_rows(loaded := source.load(labelled=False))
-    malformed = [MalformedRow(row + 1, loaded.ids[row], problem) for row, problem in loaded.problems.items()]
-    own = predictor.decision, predictor.out_format
-    return Prediction(loaded.ids, probabilities, predictor.method, predictor.used, malformed, loaded.repaired, *own)
+    digests = settings.data_digest, settings.fold_digest
+    predictor = find_predictor(tracking, settings.model, settings.method, *digests, folders)
+    return Prediction.of(predictor, source.load(labelled=False))
 
 
 def _predict_files(settings: PredictConfig) -> Prediction:
@@ -52,8 +50,9 @@ def _predict_files(settings: PredictConfig) -> Prediction:
     from prefens.runner.results import Prediction
 
     files = config.member_files(settings.members)
-    *own, decision = predict_files(settings.blend, settings.method, files, config.columns_of(files, settings.columns))
-    return Prediction(*own, decision=decision)
+    columns = config.columns_of(files, settings.columns)
+    own = predict_files(settings.blend, settings.method, files, columns)
+    return Prediction(*own[:4], decision=own[4])
 
 
 if __name__ == "__main__":
