@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
-from prefens.core.errors import BLEND_AGAIN, StoreError
+from prefens.core.errors import BLEND_AGAIN, BackboneError, StoreError
 from prefens.core.files import link_tree, write_json
 from prefens.core.metrics import outcome_shares
 from prefens.core.types import Floats, Pairs
 from prefens.data.loaded import LoadedPairs
 from prefens.ensemble.base import Blender
+from prefens.inference.batches import FoldModel, predict_groups
 from prefens.inference.fitted_blender import read_predictor, stored_blender
 from prefens.inference.fold_models import load_model, member_class
+from prefens.inference.unfinished import Unfinished
 from prefens.members.backbone_files import copy_backbone
 from prefens.members.base import Member
 from prefens.members.style import all_features
 from prefens.store.integrity import check_manifest, write_manifest
 from prefens.store.member_spec import MemberSpec
 from prefens.store.split_store import SplitStore
-
-log = logging.getLogger(__name__)
 
 FILE_NAME = "predictor.json"
 TRAINING_FILES = ("predictions.parquet", "*.failed.json", ".*")  # of a fold run, what predicting does not need
@@ -182,17 +182,26 @@ class Predictor:
 
     def load_all(self) -> None:
         """Load all models into memory and keep them there: for a server, which predicts again and again."""
-        self.loaded.update({spec.name: list(self.models(spec)) for spec in self.specs()})
+        for group in self.groups():
+            for model in group:
+                self.loaded.setdefault(model.member, []).append(model.load())
 
-    def predict_rows(self, loaded: LoadedPairs) -> Floats:
+    def predict_rows(self, loaded: LoadedPairs, unfinished: Unfinished | None = None) -> Floats:
         """Return (n, K) probabilities for all rows of the input; malformed ones get the class prior."""
         probabilities = np.tile(self.prior, (len(loaded.ids), 1))
         if len(loaded.pairs):
-            probabilities[loaded.rows] = self.predict_pairs(loaded.pairs)
+            probabilities[loaded.rows] = self.predict_pairs(loaded.pairs, unfinished)
         return probabilities
 
-    def predict_pairs(self, pairs: Pairs) -> Floats:
+    def predict_pairs(self, pairs: Pairs, unfinished: Unfinished | None = None) -> Floats:
         """Return (n, K) probabilities: the blend of the members' means over their fold models.
+
+        Parameters
+        ----------
+        pairs : Pairs
+            n pairs.
+        unfinished : Unfinished or None
+            What a stopped prediction has done, and where this one leaves what it has done when it is stopped.
 
         Raises
         ------
@@ -200,34 +209,47 @@ class Predictor:
             If a member or one of its models is not there.
         BackboneError
             If the files of a backbone are missing.
+        Stopped
+            If the process was asked to stop, or its time budget is spent.
         """
-        specs = self.specs()
-        for spec in specs:
-            if spec.name not in self.loaded:
-                folders = self.model_folders(spec)  # what is missing is named before the first member starts to work
-                member_class(spec).required_backbones(folders[0], self.backbones)
+        sums = predict_groups(self.groups(), pairs, len(self.prior), unfinished or Unfinished())
         stacked = np.full((len(self.members), len(pairs), len(self.prior)), 1.0 / len(self.prior))
-        for spec in specs:
-            log.info("predicting with %s", spec.name)
-            stacked[list(self.members).index(spec.name)] = self.member_probabilities(spec, pairs)
+        for name, total in sums.items():
+            stacked[list(self.members).index(name)] = total / self.k
         blended = self.blender.predict(stacked, all_features(pairs) if self.blender.wants_features else None)
         normalized: Floats = blended / blended.sum(axis=1, keepdims=True)
         return normalized
 
-    def member_probabilities(self, spec: MemberSpec, pairs: Pairs) -> Floats:
-        """Return the (n, K) mean of a member's fold models."""
-        total = np.zeros((len(pairs), len(self.prior)))
-        for model in self.models(spec):
-            total += model.predict_proba(pairs)
-        return total / self.k
+    def groups(self) -> list[list[FoldModel]]:
+        """Return the fold models of the used members, those of one backbone together, since they share it in memory.
 
-    def models(self, spec: MemberSpec) -> Iterator[Member]:
-        """Yield the k fold models of a member; one at a time is in memory, unless `load_all` has loaded them."""
-        if spec.name in self.loaded:
-            yield from self.loaded[spec.name]
-            return
-        for folder in self.model_folders(spec):
-            yield load_model(spec, folder, self.backbones)
+        Raises
+        ------
+        StoreError
+            If a member or one of its models is not there.
+        BackboneError
+            If the files of backbones are missing; all of them are named.
+        """
+        groups: dict[Any, list[FoldModel]] = {}
+        missing: dict[str, BackboneError] = {}
+        for spec in self.specs():
+            if spec.name in self.loaded:
+                models = [FoldModel(spec.name, "", partial(_same, model)) for model in self.loaded[spec.name]]
+                groups[spec.name] = models
+                continue
+            folders = self.model_folders(spec)
+            try:
+                required = member_class(spec).required_backbones(folders[0], self.backbones)
+            except BackboneError as error:
+                missing.setdefault(error.came, error)
+                continue
+            for fold, folder in enumerate(folders):
+                key = self.store.record(spec, fold).content
+                model = FoldModel(spec.name, key, partial(load_model, spec, folder, self.backbones))
+                groups.setdefault(tuple(sorted(required)) or (spec.name, fold), []).append(model)
+        if missing:
+            raise _all_of(list(missing.values()))
+        return list(groups.values())
 
     def model_folders(self, spec: MemberSpec) -> list[Path]:
         """Return the folders of a member's k fold models, whose files are as they were written.
@@ -252,3 +274,15 @@ class Predictor:
                     "train the member again (force=true, training.save=fp16)",
                 )
         return folders
+
+
+def _same(model: Member) -> Member:
+    return model
+
+
+def _all_of(errors: Sequence[BackboneError]) -> BackboneError:
+    """Return one error that names what several name."""
+    came, expected, do = (
+        dict.fromkeys(getattr(error, part) for error in errors) for part in ("came", "expected", "do")
+    )
+    return BackboneError("; ".join(came), "; ".join(expected), "; ".join(do))
