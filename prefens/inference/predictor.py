@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from prefens.inference.fitted_blender import read_predictor, stored_blender
 from prefens.inference.fold_models import load_model, member_class
 from prefens.inference.unfinished import Unfinished
 from prefens.members.backbone_files import copy_backbone
+from prefens.members.backbone_ref import BackboneRef
 from prefens.members.base import Member
 from prefens.members.style import all_features
 from prefens.store.integrity import check_manifest, write_manifest
@@ -121,8 +122,10 @@ class Predictor:
         write_json(folder / FILE_NAME, self.as_dict())
         write_manifest(folder)
 
-    def link_files(self, members: Path, backbones: Path) -> None:
+    def link_files(self, members: Path, backbones: Path, without: Container[str] = ()) -> None:
         """Put the used members' models and their backbone files into two folders, as `save` does.
+
+        `without` has the folders of backbones that are left out.
 
         Raises
         ------
@@ -137,7 +140,20 @@ class Predictor:
                 required |= member_class(spec).required_backbones(folder, self.backbones)
             link_tree(self.store.member_dir(spec.name), members / spec.name, leave_out=TRAINING_FILES)
         for name, directory in required.items():
-            copy_backbone(directory, backbones / name)
+            if name not in without:
+                copy_backbone(directory, backbones / name)
+
+    def references(self) -> dict[str, BackboneRef]:
+        """Return the backbones that the used members' models refer to, by the names of their folders.
+
+        Raises
+        ------
+        StoreError
+            If a member has no stored model, or a damaged one.
+        """
+        folders = [folder for spec in self.specs() for folder in self.model_folders(spec)]
+        references = [BackboneRef.read(folder) for folder in folders]
+        return {backbone.folder: backbone for backbone in references if backbone is not None}
 
     def as_dict(self) -> dict[str, Any]:
         """Return the content of predictor.json."""
