@@ -102,7 +102,8 @@ def predict_groups(
             for part in progress(parts, f"predicting with {name}"):
                 for index, model in enumerate(group):
                     if not _stored(unfinished, model, part):
-                        shutdown.check()
+                        if unfinished.added:  # else a time budget that ends before models are loaded would never do
+                            shutdown.check()
                         unfinished.put(_key(model, part), members[index].predict_proba(part.pairs))
                     totals[model.member][part.rows] += unfinished.take(_key(model, part))
             members.clear()  # before the next group is loaded

@@ -228,7 +228,7 @@ class Predictor:
         Stopped
             If the process was asked to stop, or its time budget is spent.
         """
-        sums = predict_groups(self.groups(), pairs, len(self.prior), unfinished or Unfinished())
+        sums = predict_groups(self.groups(), pairs, len(self.prior), Unfinished() if unfinished is None else unfinished)
         stacked = np.full((len(self.members), len(pairs), len(self.prior)), 1.0 / len(self.prior))
         for name, total in sums.items():
             stacked[list(self.members).index(name)] = total / self.k

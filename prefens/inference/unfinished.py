@@ -28,14 +28,24 @@ class Unfinished:
     folder : Path or None
         Where an earlier prediction left its own; a damaged one is predicted again, with a warning. None for memory
         alone.
+
+    Attributes
+    ----------
+    added : int
+        How many this process has put there.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder
         self._values = {} if folder is None else _read(folder)
         self._stored, self._saved_at = len(self._values), time.monotonic()
+        self.added = 0
         if self._values:
             log.info("going on from what %s has", folder)
+
+    def __len__(self) -> int:
+        """Return the number of keys."""
+        return len(self._values)
 
     def has(self, key: str, rows: int) -> bool:
         """Return whether there are probabilities of so many rows for a key."""
@@ -44,6 +54,7 @@ class Unfinished:
     def put(self, key: str, values: Floats) -> None:
         """Keep the (n, K) probabilities of a key; the folder is written where it is a minute old."""
         self._values[key] = values
+        self.added += 1
         if time.monotonic() - self._saved_at > SAVE_SECONDS:
             self.save()
 
