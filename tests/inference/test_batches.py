@@ -81,19 +81,17 @@ def test_switched_adapters_and_heads_predict_what_separate_models_do(
     split: SplitStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     pairs = make_pairs(8, seed=1)
-    folders = {
-        (spec, fold): split.fold_dir(spec.name, fold) / "model"
-        for spec in split.members() if spec.kind == "encoder" for fold in range(2)
-    }  # fmt: skip
-    separate: dict[tuple[MemberSpec, int], Floats] = {}
+    specs = {spec.name: spec for spec in split.members() if spec.kind == "encoder"}
+    folders = {(name, fold): split.fold_dir(name, fold) / "model" for name in specs for fold in range(2)}
+    separate: dict[tuple[str, int], Floats] = {}
     with caplog.at_level(logging.INFO, "prefens.members.nn.shared_encoder"):
-        for (spec, fold), folder in folders.items():
+        for key, folder in folders.items():
             fresh = make_pairs(8, seed=1)  # for which no features are cached
-            separate[spec, fold] = load_model(spec, folder, ()).predict_proba(fresh)
+            separate[key] = load_model(specs[key[0]], folder, ()).predict_proba(fresh)
             assert backbones_in_memory() == 0
         assert len(caplog.records) == len(folders) == 2 * len(SHARING)  # alone, each loads its own
         caplog.clear()
-        together = {key: load_model(key[0], folder, ()) for key, folder in folders.items()}
+        together = {key: load_model(specs[key[0]], folder, ()) for key, folder in folders.items()}
         for _ in range(2):
             for key in (*folders, *reversed(folders)):
                 np.testing.assert_array_equal(together[key].predict_proba(pairs), separate[key])
