@@ -15,14 +15,15 @@ def main() -> None:
 def predict(settings: PredictConfig) -> app.Rows:
     """Predict all rows of the input, write submission.csv and predict.json, print a summary."""
     from prefens.core.files import write_json
-    from prefens.data.submission import write_submission
+    from prefens.data.submission import check_submission_format
     from prefens.inference.unfinished import Unfinished
     from prefens.runner.console import prediction_table, show
     from prefens.runner.prediction import UNFINISHED, make_prediction
 
+    check_submission_format(settings.out_format)
     unfinished = Unfinished((out := Path(settings.out)) / UNFINISHED)
     prediction = make_prediction(settings, unfinished)
-    path = write_submission(out / "submission.csv", prediction.ids, prediction.probabilities)
+    path = prediction.write(out / "submission.csv", settings.out_format)
     write_json(out / "predict.json", prediction.as_dict(path))
     unfinished.remove()
     show(prediction_table(prediction, path))

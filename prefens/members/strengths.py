@@ -55,13 +55,13 @@ class ScaledLogistic:
         cls,
         odd: Sequence[Block],
         even: Sequence[Block],
-        label: NDArray[np.int8],
+        target: Floats,
         inner: NDArray[np.int8],
         strengths: Sequence[float],
     ) -> tuple[Self, FitReport]:
         """Return the regression at the best strength, and the report of `fit_best`."""
         scaling = PairScaling.fit(odd, even)
-        model, report = fit_best(*scaling.apply(odd, even), label, inner, strengths)
+        model, report = fit_best(*scaling.apply(odd, even), target, inner, strengths)
         return cls(scaling, model), report
 
     def predict_proba(self, odd: Sequence[Block], even: Sequence[Block]) -> Floats:
@@ -85,7 +85,7 @@ class ScaledLogistic:
 def fit_best(
     odd: Matrix,
     even: Matrix,
-    label: NDArray[np.int8],
+    target: Floats,
     inner: NDArray[np.int8],
     strengths: Sequence[float],
     quick: bool = False,
@@ -99,9 +99,9 @@ def fit_best(
     report : FitReport
         The curve "train_objective"; the metrics "strength", "inner_log_loss" (nats) and "parameters".
     """
-    strength, loss = choose_strength(odd, even, label, inner, strengths, quick)
+    strength, loss = choose_strength(odd, even, target, inner, strengths, quick)
     curve: list[float] = []
-    model = fit_lbfgs(odd, even, label, strength, tolerance=QUICK_TOLERANCE if quick else 1e-5, curve=curve)
+    model = fit_lbfgs(odd, even, target, strength, tolerance=QUICK_TOLERANCE if quick else 1e-5, curve=curve)
     metrics = {"strength": strength, "inner_log_loss": loss, "parameters": model.size}
     return model, FitReport({"train_objective": curve}, metrics)
 
@@ -109,7 +109,7 @@ def fit_best(
 def choose_strength(
     odd: Matrix,
     even: Matrix,
-    label: NDArray[np.int8],
+    target: Floats,
     inner: NDArray[np.int8],
     strengths: Sequence[float],
     quick: bool = False,
@@ -122,15 +122,15 @@ def choose_strength(
         Features that change sign when A and B change places.
     even : matrix, shape (n, q)
         Features that stay.
-    label : int8 array, shape (n,)
-        Outcomes.
+    target : array, shape (n, K)
+        One-hot labels.
     inner : int8 array, shape (n,)
         The inner fold of each row. From ONE_FOLD_ROWS rows on, one fold is scored, else all.
     strengths : sequence of float
         Inverse regularizations to try, ascending; the search ends at the first that is worse than the one before.
     quick : bool
-        For features of which a product takes long: one fold is scored whatever the number of rows, and fits end at
-        QUICK_TOLERANCE.
+        For features of which a product takes long: one fold is scored whatever the number of rows, the last fit ends
+        at QUICK_TOLERANCE too, and a fit that is compared ends where it becomes worse than the strength before.
 
     Returns
     -------
@@ -142,19 +142,41 @@ def choose_strength(
     numbers = np.unique(inner)
     if len(numbers) < 2:
         return strengths[0], float("nan")
-    scored = numbers[: 1 if quick or len(label) >= ONE_FOLD_ROWS else None]
+    scored = numbers[: 1 if quick or len(target) >= ONE_FOLD_ROWS else None]
     models: dict[int, SymmetricLogistic | None] = dict.fromkeys(scored.tolist())
     best, lowest = strengths[0], np.inf
     for strength in strengths:
         losses = []
-        for number in models:
-            train, valid = np.flatnonzero(inner != number), np.flatnonzero(inner == number)
-            start = models[number]
-            model = fit_lbfgs(odd[train], even[train], label[train], strength, start=start, tolerance=QUICK_TOLERANCE)
-            losses.append(row_losses(model.predict_proba(odd[valid], even[valid]), label[valid]))
-            models[number] = model
+        for number, start in models.items():
+            limit = lowest if quick else np.inf
+            models[number], some = _compared_fit(odd, even, target, inner == number, strength, start, limit)
+            losses.append(some)
         loss = float(np.concatenate(losses).mean())
         if loss > lowest:
             break
         best, lowest = strength, loss
     return best, lowest
+
+
+def _compared_fit(
+    odd: Matrix,
+    even: Matrix,
+    target: Floats,
+    held_out: NDArray[np.bool_],
+    strength: float,
+    start: SymmetricLogistic | None,
+    limit: float,
+) -> tuple[SymmetricLogistic, Floats]:
+    """Return a fit to the other rows and the losses of those held out; a fit whose mean is above `limit` ends early."""
+    train, valid = np.flatnonzero(~held_out), np.flatnonzero(held_out)
+    label = target[valid].argmax(axis=1).astype(np.int8)
+
+    def losses(model: SymmetricLogistic) -> Floats:
+        return row_losses(model.predict_proba(odd[valid], even[valid]), label)
+
+    def is_worse(model: SymmetricLogistic) -> bool:
+        return float(losses(model).mean()) > limit
+
+    stop = is_worse if np.isfinite(limit) else None
+    model = fit_lbfgs(odd[train], even[train], target[train], strength, start, QUICK_TOLERANCE, stop=stop)
+    return model, losses(model)

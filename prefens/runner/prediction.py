@@ -23,16 +23,18 @@ def _from_models(settings: PredictConfig, unfinished: Unfinished) -> Prediction:
     """Predict pairs by a saved model or the stored blend."""
     source: Source = config.build(settings.data)
     tracking, folders = config.build(settings.tracking, Tracking), config.backbone_folders(settings.backbones)
-    digests = settings.data_digest, settings.fold_digest
-    predictor = find_predictor(tracking, settings.model, settings.method, *digests, folders)
+    names = settings.model, settings.method, settings.data_digest, settings.fold_digest
+    predictor = find_predictor(tracking, *names, folders)
     loaded = source.load(labelled=False)
     probabilities = predictor.predict_rows(loaded, unfinished)
     malformed = [MalformedRow(row + 1, loaded.ids[row], problem) for row, problem in loaded.problems.items()]
-    return Prediction(loaded.ids, probabilities, predictor.method, predictor.used, malformed, loaded.repaired)
+    own = predictor.method, predictor.used, malformed, loaded.repaired, predictor.decision, predictor.out_format
+    return Prediction(loaded.ids, probabilities, *own)
 
 
 def _from_files(settings: PredictConfig) -> Prediction:
     """Blend members' predictions that are in files, without a store."""
     files = config.member_files(settings.members)
     columns = config.columns_of(files, settings.columns)
-    return Prediction(*predict_files(settings.blend, settings.method, files, columns))
+    *own, decision = predict_files(settings.blend, settings.method, files, columns)
+    return Prediction(*own, decision=decision)

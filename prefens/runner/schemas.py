@@ -72,6 +72,7 @@ class BlendConfig(StoredConfig):
     folds: Any = MISSING
     fold_file: str | None = None
     partial: bool = False
+    metric: str = MISSING
     resamples: int = MISSING
     recheck: int = MISSING
     model: bool = MISSING
@@ -98,6 +99,7 @@ class PredictConfig(StoredConfig):
     columns: Any = None  # a mapping, likewise
     model: str | None = None
     budget_minutes: float | None = None
+    out_format: str | None = None
 
 
 @dataclass
