@@ -17,10 +17,10 @@ from prefens.core.types import Floats, Pairs
 from prefens.data.loaded import LoadedPairs
 from prefens.data.submission import submission_format
 from prefens.ensemble.base import Blender
-from prefens.inference.batches import FoldModel, predict_groups
 from prefens.ensemble.decision import ARGMAX, Decision
+from prefens.inference.batches import FoldModel, predict_groups
 from prefens.inference.fitted_blender import read_predictor, stored_blender
-from prefens.inference.fold_models import load_model, member_class
+from prefens.inference.fold_models import joined, load_model, member_class, model_folders
 from prefens.inference.unfinished import Unfinished
 from prefens.members.backbone_files import copy_backbone
 from prefens.members.backbone_ref import BackboneRef
@@ -147,7 +147,7 @@ class Predictor:
         """
         required: dict[str, Path] = {}
         for spec in self.specs():
-            for folder in self.model_folders(spec):  # checks that there is one for each fold
+            for folder in model_folders(self.store, spec, self.k):  # checks that there is one for each fold
                 required |= member_class(spec).required_backbones(folder, self.backbones)
             link_tree(self.store.member_dir(spec.name), members / spec.name, leave_out=TRAINING_FILES)
         for name, directory in required.items():
@@ -162,7 +162,7 @@ class Predictor:
         StoreError
             If a member has no stored model, or a damaged one.
         """
-        folders = [folder for spec in self.specs() for folder in self.model_folders(spec)]
+        folders = [folder for spec in self.specs() for folder in model_folders(self.store, spec, self.k)]
         references = [BackboneRef.read(folder) for folder in folders]
         return {backbone.folder: backbone for backbone in references if backbone is not None}
 
@@ -267,7 +267,7 @@ class Predictor:
                 models = [FoldModel(spec.name, "", partial(_same, model)) for model in self.loaded[spec.name]]
                 groups[spec.name] = models
                 continue
-            folders = self.model_folders(spec)
+            folders = model_folders(self.store, spec, self.k)
             try:
                 required = member_class(spec).required_backbones(folders[0], self.backbones)
             except BackboneError as error:
@@ -278,41 +278,9 @@ class Predictor:
                 model = FoldModel(spec.name, key, partial(load_model, spec, folder, self.backbones))
                 groups.setdefault(tuple(sorted(required)) or (spec.name, fold), []).append(model)
         if missing:
-            raise _all_of(list(missing.values()))
+            raise joined(list(missing.values()))
         return list(groups.values())
-
-    def model_folders(self, spec: MemberSpec) -> list[Path]:
-        """Return the folders of a member's k fold models, whose files are as they were written.
-
-        Raises
-        ------
-        StoreError
-            If a fold has no model, or a damaged one, or if the member is external.
-        """
-        if spec.kind is None:
-            raise StoreError(
-                f"{spec.name} is external: the store has its probabilities and no model",
-                "members trained here; the program that made this one can predict the test pairs",
-                f"give them: blend=blend.json 'members={{{spec.name}: test.csv, ...}}'; or blend without it",
-            )
-        folders = [self.store.fold_dir(spec.name, fold) / "model" for fold in range(self.k)]
-        for fold, folder in enumerate(folders):
-            if not self.store.has_model(spec, fold):
-                raise StoreError(
-                    f"{folder}: no stored model",
-                    "one per fold",
-                    "train the member again (force=true, training.save=fp16)",
-                )
-        return folders
 
 
 def _same(model: Member) -> Member:
     return model
-
-
-def _all_of(errors: Sequence[BackboneError]) -> BackboneError:
-    """Return one error that names what several name."""
-    came, expected, do = (
-        dict.fromkeys(getattr(error, part) for error in errors) for part in ("came", "expected", "do")
-    )
-    return BackboneError("; ".join(came), "; ".join(expected), "; ".join(do))
