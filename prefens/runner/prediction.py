@@ -36,5 +36,5 @@ def _from_files(settings: PredictConfig) -> Prediction:
     """Blend members' predictions that are in files, without a store."""
     files = config.member_files(settings.members)
     columns = config.columns_of(files, settings.columns)
-    *own, decision = predict_files(settings.blend, settings.method, files, columns)
-    return Prediction(*own, decision=decision)
+    ids, probabilities, method, used, decision = predict_files(settings.blend, settings.method, files, columns)
+    return Prediction(ids, probabilities, method, used, decision=decision)

@@ -2,15 +2,17 @@
 
 import gc
 import logging
+import shutil
 import time
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from prefens.core import shutdown
-from prefens.core.shutdown import Stopped
+from prefens.core.shutdown import BUDGET_SPENT, Stopped
 from prefens.core.types import Floats, Pairs
 from prefens.data.corpus import make_corpus
 from prefens.data.folds import FoldSettings
@@ -122,8 +124,7 @@ def test_a_stopped_prediction_goes_on_to_the_same_bits(
     stops, done = [1, 17, 30], 0
     for stop in stops:
         calls = iter(range(stop - done - 1))  # it does not ask before the first
-        asked = SimpleNamespace(check=lambda calls=calls: next(calls, None) is not None or stopped())
-        monkeypatch.setattr(batches, "shutdown", asked)
+        monkeypatch.setattr(batches, "shutdown", SimpleNamespace(check=partial(stop_after, calls)))
         with pytest.raises(Stopped):
             predictor.predict_pairs(pairs, Unfinished(folder))
         done = stop
@@ -137,8 +138,9 @@ def test_a_stopped_prediction_goes_on_to_the_same_bits(
     assert not folder.exists()
 
 
-def stopped() -> None:
-    raise Stopped("the time budget is spent", shutdown.BUDGET_SPENT)
+def stop_after(calls: Iterator[int]) -> None:
+    if next(calls, None) is None:
+        raise Stopped("the time budget is spent", BUDGET_SPENT)
 
 
 class Constant:
@@ -183,7 +185,8 @@ def test_a_damaged_folder_is_predicted_again(tmp_path: Path, caplog: pytest.LogC
     elif damage == "no manifest":
         (folder / "manifest.json").unlink()
     else:
-        path.unlink(), (folder / "manifest.json").unlink(), folder.rmdir(), folder.write_text("")
+        shutil.rmtree(folder)
+        folder.write_text("")
     predict(model, make_pairs(10), Unfinished(folder))
     assert model.predicted == 20
     assert f"{folder} is damaged" in caplog.text

@@ -56,7 +56,7 @@ def made(trained: SplitStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     shutil.copytree(trained.root.parent, tmp_path / "copy")
     (split,) = OOFStore(tmp_path / "copy" / "runs").splits()
     contents = bundle.make_bundle(split, "best", [], tmp_path / "input" / "bundle", [tmp_path / "copy" / "models"])
-    assert [each["name"] for each in contents["attach"]] == ["hub/llama", "hub/qwen2"]  # type: ignore[index, attr-defined]
+    assert [each["name"] for each in contents["attach"]] == ["hub/llama", "hub/qwen2"]  # type: ignore[attr-defined]
     shown = [str(Attachment(**each)) for each in contents["attach"]]  # type: ignore[attr-defined]
     assert all(f"as the folder {name}-" in text for name, text in zip(("llama", "qwen2"), shown, strict=True))
     assert bundle_table(contents, "out").row_count == 4

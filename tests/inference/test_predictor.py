@@ -70,8 +70,9 @@ def test_a_member_is_the_mean_of_its_fold_models(split: SplitStore) -> None:
 
 def test_a_blend_names_its_method(split: SplitStore) -> None:
     blend = make_blend(split, {"a": 1.0}, "seed_average")
-    name, members, blender = stored_blender(split.blend_path, "best")
-    assert (name, members, blender.state()) == ("seed_average", ["a"], blend["methods"][0]["state"])
+    stored = stored_blender(split.blend_path, "best")
+    assert (stored.name, stored.members) == ("seed_average", ["a"])
+    assert stored.blender.state() == blend["methods"][0]["state"]
     with pytest.raises(StoreError, match="greedy"):
         stored_blender(split.blend_path, "greedy")
 

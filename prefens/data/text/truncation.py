@@ -148,8 +148,8 @@ def cut_pair(
     mark: Tokens = NO_MARK,
 ) -> tuple[Tokens, Tokens, Tokens]:
     """Cut a prompt and two responses that share one sequence, as `cut` does."""
-    lengths = (len(text.tokens) for text in (prompt, a, b))
-    for_prompt, for_a, for_b = pair_budgets(*lengths, room, settings.prompt_share)
+    n_prompt, n_a, n_b = (len(text.tokens) for text in (prompt, a, b))
+    for_prompt, for_a, for_b = pair_budgets(n_prompt, n_a, n_b, room, settings.prompt_share)
     return (
         _shortened("prompt", prompt, for_prompt, settings, audit, mark),
         _shortened("response", a, for_a, settings, audit, mark),
