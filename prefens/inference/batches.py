@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from prefens.core import shutdown
+from prefens.core.errors import BLEND_AGAIN, StoreError
 from prefens.core.hashing import digest
 from prefens.core.progress import progress
 from prefens.core.types import Floats, Ints, Pairs
@@ -81,6 +82,8 @@ def predict_groups(
 
     Raises
     ------
+    StoreError
+        A model predicts another number of outcomes.
     Stopped
         The process was asked to stop, or its time budget is spent.
     """
@@ -104,13 +107,21 @@ def predict_groups(
                     if not _stored(unfinished, model, part):
                         if unfinished.added:  # else a time budget that ends before models are loaded would never do
                             shutdown.check()
-                        unfinished.put(_key(model, part), members[index].predict_proba(part.pairs))
+                        unfinished.put(_key(model, part), _predict(model, members[index], part, n_outcomes))
                     totals[model.member][part.rows] += unfinished.take(_key(model, part))
             members.clear()  # before the next group is loaded
     except BaseException:
         unfinished.save()
         raise
     return totals
+
+
+def _predict(model: FoldModel, loaded: Member, part: Part, n_outcomes: int) -> Floats:
+    predicted = loaded.predict_proba(part.pairs)
+    if predicted.shape[1] != n_outcomes:
+        came = f"{model.member}: a model of {predicted.shape[1]} outcomes"
+        raise StoreError(came, f"{n_outcomes}, those of the blend", BLEND_AGAIN)
+    return predicted
 
 
 def character_lengths(pairs: Pairs) -> Ints:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import nn
 
 from prefens.core.errors import BackboneError, ConfigError
+from prefens.core.hashing import neutral
 
 ALL_LINEAR = "all-linear"
 # The part of a layer's path that BERT, RoBERTa, DeBERTa, MPNet, ModernBERT, ... share.
@@ -37,6 +38,9 @@ class LoraSettings:
     targets : list of str or None
         The linear layers that get an adapter, by the ends of their names; [all-linear] for all but the pooler's; None
         for those of attention, and for all of a causal model.
+    plus_ratio : float, at least 1
+        The learning rate of the matrices B over that of A (Hayou et al. 2024, "LoRA+: efficient low rank adaptation of
+        large models", section 4); 1 for plain LoRA.
 
     Raises
     ------
@@ -48,6 +52,7 @@ class LoraSettings:
     alpha: int = 16
     dropout: float = 0.05
     targets: list[str] | None = None
+    plus_ratio: float = field(default=1.0, metadata=neutral(1.0))
 
     def __post_init__(self) -> None:
         if self.rank < 1 or self.alpha < 1 or not 0.0 <= self.dropout < 1.0:
@@ -56,6 +61,8 @@ class LoraSettings:
                 "a rank and an alpha of 1 or more and a dropout in [0, 1)",
                 "correct training.lora",
             )
+        if not 1.0 <= self.plus_ratio < float("inf"):
+            raise ConfigError(f"training.lora.plus_ratio={self.plus_ratio}", "1 or more", "set it to 1, or to 4 to 16")
 
 
 def adapted_layers(encoder: nn.Module, targets: list[str] | None) -> list[str]:
@@ -123,6 +130,9 @@ def add_adapters(encoder: nn.Module, settings: LoraSettings) -> None:
         r=settings.rank, lora_alpha=settings.alpha, lora_dropout=settings.dropout, target_modules=layers
     )
     inject_adapter_in_model(config, encoder)
+    for weight in encoder.parameters():
+        if weight.requires_grad:  # peft makes adapters in the type of the layer beside them
+            weight.data = weight.data.float()
 
 
 class Adapters(nn.Module):
