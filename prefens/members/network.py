@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -19,14 +20,15 @@ from prefens.members.backbone_ref import BackboneRef
 from prefens.members.base import Context, FitReport, Member
 from prefens.members.network_files import load_weights, naming_weights, save_weights
 from prefens.members.network_inputs import TokenReader, encoder_features
-from prefens.members.nn.deberta_kernels import install
+from prefens.members.nn.deberta_kernels import install, takes_kernels
 from prefens.members.nn.encoder_features import EncoderFeatures
 from prefens.members.nn.frozen_encoder import FrozenEncoder
 from prefens.members.nn.heads import HeadKind, HeadSettings
 from prefens.members.nn.lora import add_adapters
 from prefens.members.nn.pair_model import PairModel
 from prefens.members.nn.pairing import PairingSettings
-from prefens.members.nn.pretrained import load_encoder, load_tokenizer
+from prefens.members.nn.pretrained import load_tokenizer, read_config
+from prefens.members.nn.shared_encoder import shared_encoder
 from prefens.members.nn.trainable_state import load_trainable_state_dict
 from prefens.members.nn.weight_format import FP32, WeightFormat
 from prefens.members.serialization import load_settings, save_settings
@@ -82,7 +84,7 @@ class NetworkMember(Member):
         self.model: PairModel | None = None
         self.reader: TokenReader | None = None
         self._backbone: BackboneRef | None = None
-        self._merged = False  # whether adapters were merged into the encoder's weights, and can't be saved on their own
+        self._apart = False  # whether adapters were loaded, which don't stand in the encoder as `save` expects them
 
     @abstractmethod
     def _make_tokenizer(self, train: Pairs) -> Any:
@@ -147,7 +149,7 @@ class NetworkMember(Member):
         return loop.predict(self.model, inputs, rows, self.training.token_budget, self.reader.padding)
 
     def save(self, directory: Path) -> None:
-        if self.model is None or self.reader is None or self._merged:
+        if self.model is None or self.reader is None or self._apart:
             raise ValueError("save before fit; a loaded model with adapters is saved by copying its folder")
         if self.training.save is Save.none:
             return
@@ -175,12 +177,13 @@ class NetworkMember(Member):
             return member
         frozen = member.training.mode is Mode.frozen
         form = member._weight_format()
-        encoder = FrozenEncoder(source, member.head.learns_pooling, form) if frozen else load_encoder(source, form)
-        member.model = member._pair_model(encoder, reader)
+        merge = not frozen and form.exact and takes_kernels(read_config(source), loop.device())
+        shared = FrozenEncoder(source, member.head.learns_pooling, form) if frozen else shared_encoder(source, form)
+        member.model = member._pair_model(deepcopy(shared) if merge else shared, reader)
         with naming_weights(directory):
-            load_trainable_state_dict(member.model, weights, member.training.lora)
+            load_trainable_state_dict(member.model, weights, member.training.lora, merge)
         member._configure_for_device(member.model)
-        member._merged = member.training.mode is Mode.lora
+        member._apart = member.training.mode is Mode.lora
         return member
 
     @classmethod

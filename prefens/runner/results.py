@@ -15,6 +15,7 @@ from prefens.store.run_record import RunResult
 if TYPE_CHECKING:
     from prefens.data.loaded import LoadedPairs
     from prefens.inference.predictor import Predictor
+    from prefens.inference.unfinished import Unfinished
 
 
 @dataclass(frozen=True)
@@ -155,10 +156,10 @@ class Prediction:
     out_format: str = "one_hot"
 
     @classmethod
-    def of(cls, predictor: Predictor, loaded: LoadedPairs) -> Self:
-        """Predict all rows of an input; malformed ones get the class prior."""
+    def of(cls, predictor: Predictor, loaded: LoadedPairs, unfinished: Unfinished | None = None) -> Self:
+        """Predict all rows of an input; malformed ones get the class prior. `unfinished` is of a stopped prediction."""
         malformed = [MalformedRow(row + 1, loaded.ids[row], problem) for row, problem in loaded.problems.items()]
-        made = loaded.ids, predictor.predict_rows(loaded), predictor.method, predictor.used
+        made = loaded.ids, predictor.predict_rows(loaded, unfinished), predictor.method, predictor.used
         return cls(*made, malformed, loaded.repaired, predictor.decision, predictor.out_format)
 
     @property

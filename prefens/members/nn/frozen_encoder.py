@@ -9,14 +9,16 @@ import torch
 from torch import nn
 
 from prefens.members.nn.deberta_kernels import install
-from prefens.members.nn.pretrained import load_encoder, read_config
+from prefens.members.nn.pretrained import read_config
+from prefens.members.nn.shared_encoder import shared_encoder
 from prefens.members.nn.weight_format import FP32, WeightFormat
 
 
 class FrozenEncoder(nn.Module):
     """Takes the place of a trained encoder in a `PairModel`, without parameters and without state.
 
-    Fold models whose encoder features are cached need the encoder's config alone, so its weights are loaded on demand.
+    Fold models whose encoder features are cached need the encoder's config alone, so its weights are loaded on demand,
+    once for all that are in memory.
 
     Parameters
     ----------
@@ -43,7 +45,7 @@ class FrozenEncoder(nn.Module):
     def on(self, device: torch.device) -> Any:
         """Return the encoder on a device, in evaluation mode, without gradients."""
         if not self._encoders:
-            encoder = load_encoder(self.directory, self.form).eval().requires_grad_(False).to(device)
+            encoder = shared_encoder(self.directory, self.form).to(device)
             install(encoder, device)
             self._encoders.append(encoder)
         return self._encoders[0]
