@@ -27,9 +27,9 @@ def batches(piece: pa.Array) -> Iterator[pa.Array]:
 def parse_lists(cells: pa.Array) -> list[Turns | None] | None:
     """Return each cell, a JSON list of texts, as a tuple; None where it is null. Null texts in a list become "".
 
-    The cells are joined to one list and parsed in one go. That refuses what each cell alone would be refused for: a cell
-    begins with a bracket, and no value may hold a list, so no cell begins inside the value of another one; each then holds
-    whole values, at least one, and there must be as many values as cells.
+    The cells are joined to one list and parsed in one go. That refuses what each cell alone would be refused for: a
+    cell begins with a bracket, and no value may hold a list, so no cell begins inside the value of another one; each
+    then holds whole values, at least one, and there must be as many values as cells.
 
     Returns
     -------
