@@ -127,5 +127,7 @@ def test_the_notebook_predicts_the_wsdm_cups_parquet(tmp_path: Path, monkeypatch
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path / "working")}}).execute()
     frame = pd.read_csv(tmp_path / "working" / "submission.csv", dtype=str)
     assert frame.id.tolist() == test.ids.tolist()
+    assert [*frame] == ["id", "winner"]
+    assert {*frame.winner} <= {"model_a", "model_b"}
     run("-m", "prefens.predict", f"data.path={data}/test.parquet", "tracking=none", cwd=tmp_path)
     assert frame.equals(pd.read_csv(tmp_path / "submission.csv", dtype=str))
