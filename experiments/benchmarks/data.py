@@ -86,7 +86,7 @@ def load_votes(path: Path, name: str) -> Callable[[], object]:
         for responses in (pairs.response_a, pairs.response_b)
     ]
     a, b = ([json.dumps(each) for each in side] for side in sides)
-    tables = {
+    tables: dict[str, dict[str, Any]] = {
         "winner": {
             "conversation_a": a,
             "conversation_b": b,

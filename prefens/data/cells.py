@@ -81,7 +81,7 @@ def _are_plain(piece: pa.Array) -> bool:
     if piece.null_count:
         return False
     if pa.types.is_string(piece.type) or pa.types.is_large_string(piece.type):
-        return pc.min(pc.binary_length(piece)).as_py() != 0
+        return bool(pc.min(pc.binary_length(piece)).as_py() != 0)
     return bool(pa.types.is_integer(piece.type))
 
 
