@@ -31,9 +31,9 @@ class KaggleSource(FileSource):
     name: str | None = None
     file: str | None = None
 
-    def load(self, labelled: bool = True, lenient: bool = False) -> LoadedPairs:
+    def load(self, labelled: bool = True, lenient: bool = False, source_column: str | None = None) -> LoadedPairs:
         path = choose_file(fetch_competition(self.name), self.file, labelled)
-        return FileSource.load(replace(self, path=str(path)), labelled, lenient)
+        return FileSource.load(replace(self, path=str(path)), labelled, lenient, source_column)
 
 
 def fetch_competition(name: str | None) -> Path:

@@ -18,8 +18,8 @@ from prefens.reporting.section import ReportTable
 MERGED_NOTE = "Left out: pairs whose texts, models and label a source before has too, and ties of two bad responses."
 LEAK_NOTE = (
     "Rows that share their prompt, or nearly, with rows to train on. Extra rows are left out where their prompt is "
-    "held out. Near duplicates share at least 80 % of their sequences of three words, as hashes estimate it; no rule "
-    "keeps them together."
+    "held out, and with folds=source those of other sources too. Near duplicates share at least 80 % of their "
+    "sequences of three words, as hashes estimate it; no rule keeps them together."
 )
 SOURCE = "source"
 
@@ -101,7 +101,7 @@ def _leak_table(
         }
         if source is not None and len(set(source)) > 1:
             _, number = np.unique(source.astype(str), return_inverse=True)
-            counts["one source held out after the other"] = int(leaked_rows(own, number).sum())
+            counts["source (left out of training)"] = int(leaked_rows(own, number).sum())
         if extra:
             counts[f"{len(others):,} extra rows, with those of held-out prompts"] = int(np.isin(others, own).sum())
         table[name] = {rule: round(count) for rule, count in counts.items()}
