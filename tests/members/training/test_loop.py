@@ -84,7 +84,7 @@ def test_padding_changes_no_pooled_vector() -> None:
 
 def test_the_head_is_equivariant() -> None:
     torch.manual_seed(0)
-    head = EquivariantHead(PoolingLayer(Pooling.mean, 6), 0, 8, 0.0).eval()
+    head = EquivariantHead(PoolingLayer(Pooling.mean, 6), 0, 3, 8, 0.0).eval()
     a, b = torch.randn(10, 6), torch.randn(10, 6)
     torch.testing.assert_close(head(a, b), head(b, a)[:, [1, 0, 2]])
 
