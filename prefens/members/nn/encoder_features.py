@@ -83,6 +83,6 @@ class EncoderFeatures:
         states = torch.zeros(len(sequences), int(lengths.max()), self.values.shape[1], dtype=dtype)
         mask = torch.zeros(states.shape[:2], dtype=torch.long)
         for row, (start, length) in enumerate(zip(self.starts[sequences], lengths, strict=True)):
-            states[row, :length] = torch.from_numpy(np.asarray(self.values[start : start + length]))
+            states[row, :length] = torch.from_numpy(np.array(self.values[start : start + length]))
             mask[row, :length] = 1
         return {"states": states, "attention_mask": mask}
