@@ -194,7 +194,7 @@ def started() -> float:
     """Return when this process was started, on `time.monotonic`'s clock: importing torch counts too."""
     import psutil
 
-    return time.monotonic() - (time.time() - psutil.Process().create_time())
+    return time.monotonic() - (time.time() - float(psutil.Process().create_time()))
 
 
 if __name__ == "__main__":

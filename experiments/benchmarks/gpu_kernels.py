@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -23,6 +22,7 @@ from prefens.members.training import loop
 from prefens.members.training.precompute import precompute
 from prefens.members.training.settings import Mode
 
+Patches = dict[str, Any]
 KERNEL_TOKENS = 16384  # that a kernel reads at once
 HEAD_EPOCHS = 5
 
@@ -45,7 +45,7 @@ class Kernel:
 
     name: str
     dropout: float
-    patched: dict[str, Callable[..., Any]] = field(default_factory=dict)
+    patched: Patches = field(default_factory=dict)
     whole: bool = False
 
 
@@ -54,8 +54,8 @@ def grouped(packed: Any, segments: Any, dropout: float, scaling: float | None) -
     return packed_attention.grouped_attention(packed, segments, dropout, scaling, None)
 
 
-NOT_PACKED = {"enable": lambda encoder: False}
-GROUPED = {"nested_attention": grouped, "varlen_kernel": lambda: None}
+NOT_PACKED: Patches = {"enable": lambda encoder: False}
+GROUPED: Patches = {"nested_attention": grouped, "varlen_kernel": lambda: None}
 PADDED = "padded groups of like length"  # what the others are compared with
 BERT_KERNELS = [
     Kernel(PADDED, 0.1, NOT_PACKED),
@@ -95,7 +95,9 @@ def kernel_step(shape: Shape, kernel: Kernel, repeats: Repeats) -> Figures:
     batch, tokens = kernel_batch(shape)
     with patch.multiple(packed_attention, **kernel.patched) if kernel.patched else nullcontext():
         model = kernel_model(shape, kernel, attention_probs_dropout_prob=kernel.dropout)
-        seconds = repeats(lambda: wall_clock(lambda: read(model, kernel, batch).square().mean().backward()))
+        seconds = repeats(
+            lambda: wall_clock(lambda: torch.autograd.backward(read(model, kernel, batch).square().mean()))
+        )
         gib = torch.cuda.max_memory_allocated() / 2**30 if torch.cuda.is_available() else None
         with torch.no_grad():
             states = read(kernel_model(shape, kernel, **calm), kernel, batch)

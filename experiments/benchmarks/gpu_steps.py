@@ -102,7 +102,7 @@ def now() -> Any:
     """Return a time of the GPU's, which it notes when it comes to it, or seconds where there is none."""
     if not torch.cuda.is_available():
         return time.perf_counter()
-    event = torch.cuda.Event(enable_timing=True)
+    event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
     event.record()
     return event
 

@@ -140,9 +140,9 @@ def operations(model: PairModel, lengths: Ints, causal: bool, training: bool) ->
     2 for those of the weights, which adapters save; attention has no weights. Padding and recomputing are not counted.
     """
     config = model.encoder.config
-    weights = sum(weight.numel() for name, weight in model.encoder.named_parameters() if "embed" not in name)
+    weights: int = sum(weight.numel() for name, weight in model.encoder.named_parameters() if "embed" not in name)
     forward = 2.0 * weights * float(lengths.sum())
-    scores = 4.0 * config.num_hidden_layers * config.hidden_size * float((lengths.astype(float) ** 2).sum())
+    scores = 4.0 * int(config.num_hidden_layers * config.hidden_size) * float((lengths.astype(float) ** 2).sum())
     scores /= 2 if causal else 1
     if not training:
         return forward + scores

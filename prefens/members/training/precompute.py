@@ -133,7 +133,7 @@ def read_back(tensor: torch.Tensor) -> Callable[[], FeatureArray]:
     """Begin to copy a tensor to the host; return what waits for the copy and returns it."""
     if tensor.device.type != "cuda":
         return tensor.numpy
-    host, copied = tensor.to("cpu", non_blocking=True), torch.cuda.Event()
+    host, copied = tensor.to("cpu", non_blocking=True), torch.cuda.Event()  # type: ignore[no-untyped-call]
     copied.record()
 
     def wait() -> FeatureArray:

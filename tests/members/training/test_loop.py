@@ -168,11 +168,11 @@ def test_both_orders_in_a_step_teach_the_same_whichever_response_is_called_a(tin
     assert gaps[Swap.both] < 1e-5 < 1e-3 < gaps[Swap.none]
 
 
-class Reads(TorchDispatchMode):
+class Reads(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts what makes the host wait for a GPU: numbers that are read, and masks that are counted."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.count = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
