@@ -10,7 +10,6 @@ from prefens.runner.schemas import PredictConfig
 from prefens.store.tracking.factory import Tracking
 
 if TYPE_CHECKING:
-    from prefens.data.sources import Source
     from prefens.runner.results import Prediction
 
 
@@ -37,15 +36,14 @@ def _predict_pairs(settings: PredictConfig) -> Prediction:
     from prefens.inference.saved_model import find_predictor
     from prefens.runner.results import MalformedRow, Prediction
 
-    source: Source = config.build(settings.data)
+    source = config.build(settings.data)
     tracking, folders = config.build(settings.tracking, Tracking), config.backbone_folders(settings.backbones)
-    names = settings.model, settings.method, settings.data_digest, settings.fold_digest
-    predictor = find_predictor(tracking, *names, folders)
-    loaded = source.load(labelled=False)
-    probabilities = predictor.predict_rows(loaded)
+    named = settings.model, settings.method, settings.data_digest, settings.fold_digest
+    predictor = find_predictor(tracking, *named, folders)
+    probabilities = predictor.predict_rows(loaded := source.load(labelled=False))
     malformed = [MalformedRow(row + 1, loaded.ids[row], problem) for row, problem in loaded.problems.items()]
-    own = predictor.method, predictor.used, malformed, loaded.repaired, predictor.decision, predictor.out_format
-    return Prediction(loaded.ids, probabilities, *own)
+    own = predictor.decision, predictor.out_format
+    return Prediction(loaded.ids, probabilities, predictor.method, predictor.used, malformed, loaded.repaired, *own)
 
 
 def _predict_files(settings: PredictConfig) -> Prediction:
@@ -54,8 +52,7 @@ def _predict_files(settings: PredictConfig) -> Prediction:
     from prefens.runner.results import Prediction
 
     files = config.member_files(settings.members)
-    columns = config.columns_of(files, settings.columns)
-    *own, decision = predict_files(settings.blend, settings.method, files, columns)
+    *own, decision = predict_files(settings.blend, settings.method, files, config.columns_of(files, settings.columns))
     return Prediction(*own, decision=decision)
 
 

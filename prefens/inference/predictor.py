@@ -232,7 +232,11 @@ class Predictor:
         """Return the (n, K) mean of a member's fold models."""
         total = np.zeros((len(pairs), len(self.prior)))
         for model in self.models(spec):
-            total += model.predict_proba(pairs)
+            predicted = model.predict_proba(pairs)
+            if predicted.shape != total.shape:
+                came = f"{spec.name}: a model of {predicted.shape[1]} outcomes"
+                raise StoreError(came, f"{len(self.prior)}, those of the blend", BLEND_AGAIN)
+            total += predicted
         return total / self.k
 
     def models(self, spec: MemberSpec) -> Iterator[Member]:

@@ -175,7 +175,7 @@ def find_predictor(
     data_digest : str or None
         First digits of the data digest, where the store holds several data sets.
     fold_digest : str or None
-        First digits of the fold digest, where the store holds several splits.
+        First digits of the fold digest, where the store holds several splits; None: that by source predicts.
     backbones : sequence of Path
         Folders of backbones that are searched first.
 
@@ -187,7 +187,7 @@ def find_predictor(
         If there is no such model or blend, or if the digests leave several splits.
     """
     if model is None:
-        return stored_predictor(OOFStore(Path(tracking.root)).select(data_digest, fold_digest), method, backbones)
+        return stored_predictor(OOFStore(Path(tracking.root)).predicting(data_digest, fold_digest), method, backbones)
     if method != "best":
         raise ConfigError(
             f"model={model} and method={method}",

@@ -28,6 +28,7 @@ from prefens.members.nn.pair_model import PairModel
 from prefens.members.nn.pairing import PairingSettings
 from prefens.members.nn.pretrained import load_encoder, load_tokenizer
 from prefens.members.nn.trainable_state import load_trainable_state_dict
+from prefens.members.nn.weight_format import FP32, WeightFormat
 from prefens.members.serialization import load_settings, save_settings
 from prefens.members.style_inputs import StyleInputs
 from prefens.members.training import loop
@@ -99,6 +100,10 @@ class NetworkMember(Member):
         """Return a reference to the pretrained backbone, or None for a network from scratch."""
         return None
 
+    def _weight_format(self) -> WeightFormat:
+        """Return how the weights of a pretrained backbone are held."""
+        return FP32
+
     def _start_head(self, model: PairModel, examples: Examples) -> None:
         """Give a new head what it starts from beyond the class prior."""
 
@@ -106,10 +111,10 @@ class NetworkMember(Member):
     def _save_config(self, directory: Path) -> None:
         """Write what `_encoder_from_config` needs."""
 
-    def resolve_settings(self, causal: bool, reward: bool = False) -> None:
+    def resolve_settings(self, causal: bool, reward: bool = False, parameters: int = 0) -> None:
         """Give the settings that are None the values of causal models, of reward models, or those of encoders."""
         self.text, self.head = self.text.resolved(causal, reward), self.head.resolved(causal, reward)
-        self.training = self.training.resolved(causal)
+        self.training = self.training.resolved(causal, parameters)
 
     def fit(self, train: Pairs, valid: Pairs | None, context: Context) -> FitReport:
         self.resolve()
@@ -169,7 +174,8 @@ class NetworkMember(Member):
                 member._configure_for_device(member.model).load_state_dict(weights)  # copied into fp32
             return member
         frozen = member.training.mode is Mode.frozen
-        encoder = FrozenEncoder(source, member.head.learns_pooling) if frozen else load_encoder(source)
+        form = member._weight_format()
+        encoder = FrozenEncoder(source, member.head.learns_pooling, form) if frozen else load_encoder(source, form)
         member.model = member._pair_model(encoder, reader)
         with naming_weights(directory):
             load_trainable_state_dict(member.model, weights, member.training.lora)
@@ -231,7 +237,8 @@ class NetworkMember(Member):
     ) -> EncoderFeatures:
         if self._backbone is None:
             raise ValueError("encoder features without a pretrained backbone")
-        return encoder_features(model, self._backbone.fingerprint, reader, pairs, tokens, self.training.token_budget)
+        states_of = self._backbone.fingerprint + self._weight_format().signature
+        return encoder_features(model, states_of, reader, pairs, tokens, self.training.token_budget)
 
     def _checkpoint(self, context: Context) -> Checkpoint | None:
         if context.checkpoint is None:
@@ -242,7 +249,7 @@ class NetworkMember(Member):
         """Return the numbers of parameters, the precision, the training's metrics, and the shares of tokens cut off."""
         weights = list(model.parameters())
         return {
-            "parameters": sum(weight.numel() for weight in weights),
+            "parameters": sum(weight.numel() * (2 if weight.dtype is torch.uint8 else 1) for weight in weights),  # nf4
             "trained_parameters": sum(weight.numel() for weight in weights if weight.requires_grad),
             "precision": dtype_name(model.compute_dtype),
             **state.metrics(),

@@ -52,7 +52,7 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The directories of the encoders that are loaded during a test."""
     directories: list[Path] = []
     load = frozen_encoder.load_encoder
-    monkeypatch.setattr(frozen_encoder, "load_encoder", lambda path: directories.append(path) or load(path))
+    monkeypatch.setattr(frozen_encoder, "load_encoder", lambda path, form: directories.append(path) or load(path, form))
     return directories
 
 

@@ -35,6 +35,8 @@ class RawTable:
         By kind of repair, the number of texts.
     parts : tuple of (str, int)
         Of a folder: the name and the number of rows of each file.
+    sources : list of str
+        The source that a column names of each row; empty where no column was asked for.
     """
 
     name: str
@@ -44,6 +46,7 @@ class RawTable:
     broken: dict[int, str] = field(default_factory=dict)
     repaired: dict[str, int] = field(default_factory=dict)
     parts: tuple[tuple[str, int], ...] = ()
+    sources: list[str] = field(default_factory=list)
 
     def pop(self, column: str) -> Iterator[Any]:
         """Yield the cells of a column as Python values, and drop the column piece by piece, to save memory."""

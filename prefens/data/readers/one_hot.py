@@ -61,7 +61,8 @@ def read_some(table: RawTable, labelled: bool, strict: bool) -> LoadedPairs:
     columns: dict[str, Any] = {"ids": ids, **texts, **models} | ({} if label is None else {"label": label})
     if problems:
         columns = {name: values[rows] for name, values in columns.items()}
-    return LoadedPairs(Pairs(**columns), ids, rows, dict(sorted(problems.items())), repaired)
+    metadata = {"source": np.array(table.sources, dtype=object)[rows]} if table.sources else {}
+    return LoadedPairs(Pairs(**columns), ids, rows, dict(sorted(problems.items())), repaired, metadata)
 
 
 def _refusal(table: RawTable, ids: Strings, problems: Mapping[int, str]) -> DataError:

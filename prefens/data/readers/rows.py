@@ -75,7 +75,7 @@ def read_rows(read: ReadVotes, table: RawTable, labelled: bool, strict: bool, ex
     columns = unpack({name: list(table.pop(name)) for name in [*table.columns]}, repaired)
     ids: list[str] = []
     seen: dict[str, int] = {}
-    readable: list[tuple[int, Vote, str]] = []  # position, vote, language
+    readable: list[tuple[int, Vote, str, str]] = []  # position, vote, language, source
     unreadable: dict[int, str] = {}
     for row in range(table.rows):
         votes: list[tuple[str, Vote]] = []
@@ -88,8 +88,9 @@ def read_rows(read: ReadVotes, table: RawTable, labelled: bool, strict: bool, ex
         if row in problems:
             unreadable[len(ids)] = problems[row]
             ids.append(row_ids[row])
+        source = table.sources[row] if table.sources else ""
         for id_, vote in votes:
-            readable.append((len(ids), _draw_sides(vote, id_), str(cells.get(LANGUAGE) or "")))
+            readable.append((len(ids), _draw_sides(vote, id_), str(cells.get(LANGUAGE) or ""), source))
             ids.append(id_)
     if problems and (strict or not readable):
         raise refusal(table, row_ids, problems, "pairs", expected)
@@ -99,13 +100,14 @@ def read_rows(read: ReadVotes, table: RawTable, labelled: bool, strict: bool, ex
 
 
 def _loaded(
-    readable: Sequence[tuple[int, Vote, str]], ids: Strings, problems: dict[int, str], repaired: dict[str, int]
+    readable: Sequence[tuple[int, Vote, str, str]], ids: Strings, problems: dict[int, str], repaired: dict[str, int]
 ) -> LoadedPairs:
     positions = np.array([position for position, *_ in readable], dtype=np.int64)
-    votes, languages = [vote for _, vote, _ in readable], [language for *_, language in readable]
+    votes = [vote for _, vote, *_ in readable]
     texts = {name: _column([getattr(vote, name) for vote in votes]) for name in TEXT}
     columns: dict[str, Any] = {"ids": ids[positions], **texts}
-    metadata: dict[str, Strings] = {LANGUAGE: _column(languages)} if any(languages) else {}
+    metadata = {LANGUAGE: _column([each[2] for each in readable]), "source": _column([each[3] for each in readable])}
+    metadata = {name: values for name, values in metadata.items() if any(values)}
     if votes[0].label is not None:
         columns["label"] = np.array([vote.label for vote in votes], dtype=np.int8)
         if any(any(vote.models) for vote in votes):

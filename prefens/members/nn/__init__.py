@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from prefens.members.nn.pooling import Pooling, PoolingLayer
     from prefens.members.nn.pretrained import load_encoder, load_tokenizer
     from prefens.members.nn.textcnn import TextCnn
+    from prefens.members.nn.weight_format import Quantization, WeightFormat, WeightType
 
 __all__ = [
     "CnnHead",
@@ -34,7 +35,10 @@ __all__ = [
     "PairingSettings",
     "Pooling",
     "PoolingLayer",
+    "Quantization",
     "TextCnn",
+    "WeightFormat",
+    "WeightType",
     "add_adapters",
     "forward_states",
     "load_encoder",

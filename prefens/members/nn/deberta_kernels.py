@@ -58,6 +58,8 @@ def _unsupported_reason(encoder: Any) -> str | None:
         return "pip install 'prefens[gpu]' makes it faster"
     if hasattr(encoder, "peft_config"):
         return "the fast kernels multiply by the weights directly and would ignore the adapters"
+    if any(weight.dtype is not torch.float32 for weight in encoder.parameters()):
+        return "the fast kernels take weights in fp32"
     size = encoder.config.hidden_size // encoder.config.num_attention_heads
     if size not in HEAD_SIZES:
         return f"the fast kernels take heads of {HEAD_SIZES} units, not {size}"

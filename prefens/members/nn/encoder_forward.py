@@ -119,7 +119,7 @@ def _packed(encoder: Any, batch: dict[str, torch.Tensor], lengths: Ints, forward
 
 def position_ids(encoder: Any, ids: torch.Tensor) -> torch.Tensor:
     """Return the (n, t) position ids that an encoder gives to (n, t) token ids."""
-    embeddings = encoder.embeddings
+    embeddings: Any = getattr(encoder, "embeddings", None)  # of a causal model: none with positions
     if hasattr(embeddings, "create_position_ids_from_input_ids"):  # RoBERTa's kind counts from the padding id on
         positions: torch.Tensor = embeddings.create_position_ids_from_input_ids(ids, embeddings.padding_idx)
         return positions

@@ -7,13 +7,14 @@ W x + (alpha / rank) B A x, where A is (rank, in) and B is (out, rank).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import nn
 
 from prefens.core.errors import BackboneError, ConfigError
+from prefens.core.hashing import neutral
 
 ALL_LINEAR = "all-linear"
 # The part of a layer's path that BERT, RoBERTa, DeBERTa, MPNet, ModernBERT, ... share.
@@ -36,6 +37,9 @@ class LoraSettings:
     targets : list of str or None
         The linear layers that get an adapter, by the ends of their names; [all-linear] for all but the pooler's; None
         for those of attention, and for all of a causal model.
+    plus_ratio : float, at least 1
+        The learning rate of the matrices B over that of A (Hayou et al. 2024, "LoRA+: efficient low rank adaptation of
+        large models", section 4); 1 for plain LoRA.
 
     Raises
     ------
@@ -47,6 +51,7 @@ class LoraSettings:
     alpha: int = 16
     dropout: float = 0.05
     targets: list[str] | None = None
+    plus_ratio: float = field(default=1.0, metadata=neutral(1.0))
 
     def __post_init__(self) -> None:
         if self.rank < 1 or self.alpha < 1 or not 0.0 <= self.dropout < 1.0:
@@ -55,6 +60,8 @@ class LoraSettings:
                 "a rank and an alpha of 1 or more and a dropout in [0, 1)",
                 "correct training.lora",
             )
+        if not 1.0 <= self.plus_ratio < float("inf"):
+            raise ConfigError(f"training.lora.plus_ratio={self.plus_ratio}", "1 or more", "set it to 1, or to 4 to 16")
 
 
 def adapted_layers(encoder: nn.Module, targets: list[str] | None) -> list[str]:
@@ -122,12 +129,16 @@ def add_adapters(encoder: nn.Module, settings: LoraSettings) -> None:
         r=settings.rank, lora_alpha=settings.alpha, lora_dropout=settings.dropout, target_modules=layers
     )
     inject_adapter_in_model(config, encoder)
+    for weight in encoder.parameters():
+        if weight.requires_grad:  # peft makes adapters in the type of the layer beside them
+            weight.data = weight.data.float()
 
 
 def merge_adapters(encoder: nn.Module, adapters: Mapping[str, torch.Tensor], settings: LoraSettings) -> None:
     """Add adapters to the weights of the plain encoder that they were trained on, in place and in fp32.
 
-    The result predicts what the encoder with its adapters did, at the speed of one without, and needs no peft.
+    The result predicts what the encoder with its adapters did, at the speed of one without, and needs no peft. Beside
+    weights that are held in fewer bits adapters stay apart: rounding the sum would move probabilities.
 
     Parameters
     ----------
@@ -147,7 +158,41 @@ def merge_adapters(encoder: nn.Module, adapters: Mapping[str, torch.Tensor], set
     if others:
         raise ValueError(f"not weights of adapters: {sorted(others)[:3]}")
     for name in [name for name in adapters if name.endswith(LORA_A)]:
-        layer: Any = encoder.get_submodule(name.removesuffix(LORA_A))
-        a, b = adapters[name].float(), adapters[name.removesuffix(LORA_A) + LORA_B].float()
+        place = name.removesuffix(LORA_A)
+        layer: Any = encoder.get_submodule(place)
+        a, b = adapters[name].float(), adapters[place + LORA_B].float()
+        scale = settings.alpha / settings.rank
+        if layer.weight.dtype is not torch.float32:
+            encoder.set_submodule(place, AdaptedLinear(layer, a, b, scale))
+            continue
         with torch.no_grad():
-            layer.weight += (settings.alpha / settings.rank) * (b @ a)
+            layer.weight += scale * (b @ a)
+
+
+class AdaptedLinear(nn.Module):
+    """A linear layer with an adapter beside it, for prediction.
+
+    Parameters
+    ----------
+    layer : nn.Module
+        A linear layer, with (out, in) weights however they are held.
+    a, b : torch.Tensor, shapes (rank, in) and (out, rank)
+        The adapter, in fp32.
+    scale : float
+        alpha / rank.
+    """
+
+    a: torch.Tensor
+    b: torch.Tensor
+
+    def __init__(self, layer: nn.Module, a: torch.Tensor, b: torch.Tensor, scale: float) -> None:
+        super().__init__()
+        self.layer, self.scale = layer, scale
+        self.register_buffer("a", a, persistent=False)
+        self.register_buffer("b", b, persistent=False)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Return (..., out) products of (..., in) inputs."""
+        added = nn.functional.linear(nn.functional.linear(inputs, self.a), self.b)
+        product: torch.Tensor = self.layer(inputs) + self.scale * added
+        return product

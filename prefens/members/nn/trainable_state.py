@@ -23,9 +23,14 @@ def trainable_state_dict(model: nn.Module) -> dict[str, torch.Tensor]:
 
 
 def unfrozen_state_dict(model: nn.Module) -> dict[str, torch.Tensor]:
-    """Return a model's state without the parameters that are not trained, which its backbone's files hold."""
+    """Return a model's state without the parameters that are not trained, which its backbone's files hold.
+
+    Where they are quantized, their scales are left out too: layer.weight.absmax beside layer.weight.
+    """
     frozen = {name for name, weight in model.named_parameters() if not weight.requires_grad}
-    return {name: tensor for name, tensor in model.state_dict().items() if name not in frozen}
+    state: dict[str, torch.Tensor] = model.state_dict()
+    weight_of = {name: f"{name.partition('.weight.')[0]}.weight" for name in state if ".weight." in name}
+    return {name: tensor for name, tensor in state.items() if weight_of.get(name, name) not in frozen}
 
 
 def fits(model: nn.Module, state: Mapping[str, torch.Tensor]) -> bool:

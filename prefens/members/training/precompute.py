@@ -50,7 +50,7 @@ def precompute(
     token_budget : int
         Real tokens in a forward pass.
     backbone : str
-        The fingerprint of the encoder's files.
+        The fingerprint of the encoder's files, and how its weights are held.
     cache : Path or None
         The folder of the files, or None to keep nothing.
 

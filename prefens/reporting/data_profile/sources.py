@@ -80,10 +80,13 @@ def _leak_table(group: Strings, k: int, source: Strings | None, extra: Sequence[
     ]
     if source is not None and len(set(source)) > 1:
         _, number = np.unique(source.astype(str), return_inverse=True)
-        rows.append({"rule": "one source held out after the other", "rows": int(leaked_rows(group, number).sum())})
+        rows.append({"rule": "source (left out of training)", "rows": int(leaked_rows(group, number).sum())})
     if extra:
         own, more = set(group), np.concatenate([prompt_groups(pairs) for pairs in extra])
         shared = sum(name in own for name in more)
         rows.append({"rule": f"{len(more):,} extra rows, with those of held-out prompts", "rows": shared})
-    note = "Rows that share their prompt with rows to train on. Extra rows are left out where their prompt is held out."
+    note = (
+        "Rows that share their prompt with rows to train on. Extra rows are left out where their prompt is held out, "
+        "and with folds=source those of other sources too."
+    )
     return ReportTable("Rows that each fold rule would leak", rows, note)

@@ -17,8 +17,10 @@ from prefens.members.base import Context
 from prefens.members.encoder import EncoderMember
 from prefens.members.nn.heads import HeadSettings
 from prefens.members.nn.lora import LoraSettings, adapted_layers, add_adapters
+from prefens.members.nn.pair_model import PairModel
 from prefens.members.nn.pretrained import load_encoder
 from prefens.members.textcnn import TextCnnMember
+from prefens.members.training.optimizer import make_optimizer
 from prefens.members.training.precision import Precision
 from prefens.members.training.settings import Mode, Save, TrainingSettings
 from tests.helpers.examples import make_pairs
@@ -104,7 +106,20 @@ def test_a_backbone_that_changed_or_is_gone_is_refused(tiny_bert: Path, tmp_path
     assert EncoderMember.required_backbones(store, [tmp_path / "backbones"]) == {place.name: place}
 
 
-@pytest.mark.parametrize("bad", [{"rank": 0}, {"alpha": 0}, {"dropout": 1.0}])
+def test_the_second_matrix_learns_faster_by_the_ratio(tiny_encoder: Path) -> None:
+    """LoRA+: A at lr, B at plus_ratio times that, the head at its own rate."""
+    settings = LoraSettings(rank=2, plus_ratio=8.0)
+    model = PairModel(load_encoder(tiny_encoder), HeadSettings(hidden=8))
+    add_adapters(model.encoder, settings)
+    optimizer = make_optimizer(model, TrainingSettings(Mode.lora, lr=1.0, head_lr=3.0, lora=settings))
+    names = {id(weight): name for name, weight in model.named_parameters()}
+    rates = {names[id(weight)]: group["lr"] for group in optimizer.param_groups for weight in group["params"]}
+    assert {rate for name, rate in rates.items() if ".lora_A." in name} == {1.0}
+    assert {rate for name, rate in rates.items() if ".lora_B." in name} == {8.0}
+    assert {rate for name, rate in rates.items() if name.startswith("head.")} == {3.0}
+
+
+@pytest.mark.parametrize("bad", [{"rank": 0}, {"alpha": 0}, {"dropout": 1.0}, {"plus_ratio": 0.5}])
 def test_bad_settings(bad: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match=r"training\.lora"):
         LoraSettings(**bad)  # type: ignore[arg-type]
