@@ -81,6 +81,9 @@ def test_the_gpu_benchmark_runs_each_of_its_steps_with_torch_and_transformers_al
     assert all(row["largest_difference"] < 0.1 for row in rows if "milliseconds" in row)  # some are in bf16
     assert out.with_suffix(".md").read_text() == printed
     assert "| bert-base | packed, varlen kernel, dropout 0 | not run: it needs a GPU |" in printed
+    assert {(row["model"], row["estimated_gib"] > 0) for row in rows if "estimated_gib" in row} == {
+        ("qwen-0.5b", True), ("qwen-7b", True),
+    }  # fmt: skip
 
 
 @pytest.mark.slow

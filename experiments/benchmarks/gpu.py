@@ -77,7 +77,7 @@ def steps(tiny: bool) -> Iterator[Step]:
         yield step(shape, "predict: Trainer", 20, gpu_steps.predict_trainer, settings)
         yield step(shape, "predict: prefens", 20, gpu_steps.predict_ours, settings)
     yield from decoder_steps(tiny)
-    for shape in encoders:
+    for shape in (shape for shape in shapes(tiny) if not shape.large):
         for kernel in gpu_kernels.kernels_of(shape):
             name = f"kernel: {kernel.name}, dropout {kernel.dropout:g}"
             yield step(shape, name, 10, gpu_kernels.kernel_step, kernel)
@@ -100,9 +100,9 @@ def compiled_step(shape: Shape, repeats: gpu_steps.Repeats) -> dict[str, Any]:
 def decoder_steps(tiny: bool) -> Iterator[Step]:
     for shape in (shape for shape in shapes(tiny) if shape.causal):
         for way in gpu_decoders.WEIGHTS:
-            yield step(shape, f"train: prefens, {way} weights", 60, gpu_decoders.train, way)
-            yield step(shape, f"predict: prefens, {way} weights", 40, gpu_decoders.predict, way)
-        yield step(shape, "train: Trainer", 60, gpu_decoders.train_trainer)
+            yield step(shape, f"train: prefens, {way} weights", 100, gpu_decoders.train, way)
+            yield step(shape, f"predict: prefens, {way} weights", 60, gpu_decoders.predict, way)
+        yield step(shape, "train: Trainer, bf16 weights", 60, gpu_decoders.rival, "bf16")
 
 
 def step(shape: Shape, name: str, seconds: float, run: Callable[..., dict[str, Any]], *arguments: Any) -> Step:

@@ -51,7 +51,7 @@ class Kernel:
 
 def grouped(packed: Any, segments: Any, dropout: float, scaling: float | None) -> torch.Tensor:
     """In place of the nested tensors: the reference, by sequences of equal length."""
-    return packed_attention.grouped_attention(packed, segments, dropout, scaling, None)
+    return packed_attention.grouped_attention(packed, segments, dropout, packed_attention.Scores(scaling))
 
 
 NOT_PACKED: Patches = {"enable": lambda encoder: False}
@@ -71,9 +71,17 @@ DEBERTA_KERNELS = [
     Kernel("one padded batch", 0.1, whole=True),
     Kernel("packed, disentangled-flash", 0.1),
 ]
+DECODER_KERNELS = [  # which have no dropout of attention weights
+    Kernel(PADDED, 0.0, NOT_PACKED),
+    Kernel("one padded batch", 0.0, whole=True),
+    Kernel("packed, varlen kernel", 0.0),
+    Kernel("packed, equal lengths together", 0.0, GROUPED),
+]
 
 
 def kernels_of(shape: Shape) -> list[Kernel]:
+    if shape.causal:
+        return DECODER_KERNELS
     return DEBERTA_KERNELS if shape.kind == "DebertaV2" else BERT_KERNELS
 
 
@@ -91,7 +99,7 @@ def kernel_step(shape: Shape, kernel: Kernel, repeats: Repeats) -> Figures:
     They are compared with next to no dropout of attention weights where the kernel is chosen for having some.
     """
     check_available(kernel)
-    calm = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 1e-9 if kernel.dropout else 0.0}
+    calm: dict[str, Any] = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 1e-9 if kernel.dropout else 0.0}
     batch, tokens = kernel_batch(shape)
     with patch.multiple(packed_attention, **kernel.patched) if kernel.patched else nullcontext():
         model = kernel_model(shape, kernel, attention_probs_dropout_prob=kernel.dropout)

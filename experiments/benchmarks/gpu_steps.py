@@ -23,6 +23,7 @@ from prefens.data.text.tokens import PairTokens
 from prefens.members.nn import deberta_kernels
 from prefens.members.nn.lora import LoraSettings, add_adapters
 from prefens.members.nn.pair_model import PairModel, pair_batch
+from prefens.members.nn.weight_format import FP32, WeightFormat
 from prefens.members.training import loop
 from prefens.members.training.dataset import Examples
 from prefens.members.training.optimizer import make_optimizer
@@ -146,9 +147,11 @@ def examples_of(shape: Shape, model: PairModel) -> tuple[PairTokens, Examples]:
     return tokens, Examples(tokens, rows, label.astype(np.int8), PADDING, model.needs_both)
 
 
-def train_ours(shape: Shape, settings: TrainingSettings, repeats: Repeats, fused: bool = False) -> Figures:
+def train_ours(
+    shape: Shape, settings: TrainingSettings, repeats: Repeats, form: WeightFormat = FP32, fused: bool = False
+) -> Figures:
     """Our loop; `fused` takes torch's fused AdamW."""
-    model = make_model(shape)
+    model = make_model(shape, form)
     model.compiled = settings.compile
     if settings.mode is Mode.lora:
         add_adapters(model.encoder, settings.lora)
@@ -245,8 +248,8 @@ def make_trainer(shape: Shape, model: PairModel, rows: Rows, settings: TrainingS
     return trainer
 
 
-def train_trainer(shape: Shape, settings: TrainingSettings, repeats: Repeats) -> Figures:
-    model = make_model(shape)
+def train_trainer(shape: Shape, settings: TrainingSettings, repeats: Repeats, form: WeightFormat = FP32) -> Figures:
+    model = make_model(shape, form)
     if settings.mode is Mode.lora:
         add_adapters(model.encoder, settings.lora)
     tokens, label = make_pairs(shape)
@@ -265,8 +268,8 @@ def train_trainer(shape: Shape, settings: TrainingSettings, repeats: Repeats) ->
     return {**figures, "padding": 1 - float(sequence_lengths(tokens).sum()) / read[-1]}
 
 
-def predict_ours(shape: Shape, settings: TrainingSettings, repeats: Repeats) -> Figures:
-    model = make_model(shape)
+def predict_ours(shape: Shape, settings: TrainingSettings, repeats: Repeats, form: WeightFormat = FP32) -> Figures:
+    model = make_model(shape, form)
     if settings.mode is Mode.lora:
         add_adapters(model.encoder, settings.lora)
     deberta_kernels.install(model.encoder, loop.device())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from prefens.data.text.truncation import TruncationAudit
 from prefens.members.nn.heads import HeadKind, HeadSettings
 from prefens.members.nn.pair_model import PairModel
 from prefens.members.nn.pairing import Pairing
-from prefens.members.nn.pretrained import encoder_from_config
+from prefens.members.nn.pretrained import encoder_from_config, load_encoder
+from prefens.members.nn.weight_format import FP32, WeightFormat, WeightType, held_weights, hold
 from prefens.members.training.loop import device
 from prefens.members.training.precision import Precision, compute_dtype
 
@@ -35,11 +37,12 @@ TINY = {
 }  # fmt: skip
 ENCODERS = ("bert-base", "roberta-base", "e5-small", "deberta-v3-xsmall")
 LARGE = "qwen-7b"
+FILES = tempfile.TemporaryDirectory(prefix="prefens-gpu-")  # removed when the process ends
 PADDING = 0  # the id; masked everywhere
 PROMPT_SHARE = {Pairing.siamese: 0.35, Pairing.cross: 0.2}  # of a sequence, at most
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Shape:
     """The size of a model, and of what it reads.
 
@@ -93,20 +96,44 @@ def shapes(tiny: bool) -> list[Shape]:
 
 
 def config_directory(shape: Shape, **changed: Any) -> Path:
-    """Write the config of a model into a new directory, which lives as long as the process needs it."""
-    directory = Path(tempfile.mkdtemp(prefix=f"{shape.name}-"))
+    """Write the config of a model into a new directory, which lives as long as the process."""
+    directory = Path(tempfile.mkdtemp(prefix=f"{shape.name}-", dir=FILES.name))
     getattr(transformers, f"{shape.kind}Config")(**(shape.sizes | changed)).save_pretrained(directory)
     return directory
 
 
-def make_model(shape: Shape, **changed: Any) -> PairModel:
+def make_model(shape: Shape, form: WeightFormat = FP32, **changed: Any) -> PairModel:
     """Return a pair model with random weights, made on the device: 7B would take minutes on a CPU."""
     torch.manual_seed(0)
     head = HeadSettings(kind=HeadKind.mlp if shape.causal else HeadKind.equivariant).resolved(shape.causal)
-    with torch.device(device()):
-        model = PairModel(encoder_from_config(config_directory(shape, **changed)), head, shape.pairing)
+    if form.quant is not None:
+        encoder = load_encoder(saved_weights(shape), form)
+    else:
+        encoder = random_encoder(config_directory(shape, **changed), form)
+        if not form.exact:
+            hold(encoder, form)
+    model = PairModel(encoder, head, shape.pairing).to(device())
     model.compute_dtype = compute_dtype(Precision.auto, device())
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()  # making the weights took more than having them
     return model
+
+
+def random_encoder(directory: Path, form: WeightFormat) -> Any:
+    """Return an encoder on the device, its large matrices in the type of `form`."""
+    with torch.device(device()):
+        encoder = encoder_from_config(directory)
+    for weight in held_weights(encoder).values():
+        weight.data = weight.data.to(form.dtype.torch_dtype)
+    return encoder
+
+
+@cache
+def saved_weights(shape: Shape) -> Path:
+    """Write a model with random weights in bf16, since what quantizes reads files."""
+    directory = config_directory(shape)
+    random_encoder(directory, WeightFormat(WeightType.bf16)).save_pretrained(directory)
+    return directory
 
 
 def make_pairs(shape: Shape) -> tuple[PairTokens, Ints]:
@@ -140,7 +167,8 @@ def operations(model: PairModel, lengths: Ints, causal: bool, training: bool) ->
     2 for those of the weights, which adapters save; attention has no weights. Padding and recomputing are not counted.
     """
     config = model.encoder.config
-    weights: int = sum(weight.numel() for name, weight in model.encoder.named_parameters() if "embed" not in name)
+    held = [weight for name, weight in model.encoder.named_parameters() if "embed" not in name]
+    weights: int = sum(weight.numel() * (2 if weight.dtype is torch.uint8 else 1) for weight in held)  # nf4: two a byte
     forward = 2.0 * weights * float(lengths.sum())
     scores = 4.0 * int(config.num_hidden_layers * config.hidden_size) * float((lengths.astype(float) ** 2).sum())
     scores /= 2 if causal else 1
