@@ -89,6 +89,23 @@ class ReportConfig(StoredConfig):
 
 
 @dataclass
+class RateConfig:
+    """Settings of `python -m prefens.rate`."""
+
+    tracking: Any = MISSING
+    data: Any = MISSING
+    blend: str | None = None
+    predictors: Any = None  # names or a mapping; Hydra takes new keys only in place of null
+    columns: Any = None  # a mapping, likewise
+    style: bool = MISSING
+    resamples: int = MISSING
+    data_digest: str | None = None
+    fold_digest: str | None = None
+    threads: int | None = None
+    out: str = MISSING
+
+
+@dataclass
 class PredictConfig(StoredConfig):
     """Settings of `python -m prefens.predict`."""
 
@@ -193,6 +210,7 @@ SCHEMAS = {
     "tune": TuneConfig,
     "blend": BlendConfig,
     "report": ReportConfig,
+    "rate": RateConfig,
     "predict": PredictConfig,
     "import_oof": ImportConfig,
     "convert": ConvertConfig,
