@@ -117,6 +117,32 @@ class PredictConfig(StoredConfig):
 
 
 @dataclass
+class ScoreConfig(StoredConfig):
+    """Settings of `python -m prefens.score`."""
+
+    method: str = MISSING
+    member: str | None = None
+    model: str | None = None
+    max_pairs: int = MISSING
+    budget_minutes: float | None = None
+
+
+@dataclass
+class CompareConfig:
+    """Settings of `python -m prefens.compare`."""
+
+    tracking: Any = MISSING
+    data: Any = MISSING
+    method: str = MISSING
+    model: str | None = None
+    data_digest: str | None = None
+    fold_digest: str | None = None
+    backbones: str | None = None
+    threads: int | None = None
+    out: str | None = None
+
+
+@dataclass
 class ImportConfig:
     """Settings of `python -m prefens.import_oof`."""
 
@@ -212,6 +238,8 @@ SCHEMAS = {
     "report": ReportConfig,
     "rate": RateConfig,
     "predict": PredictConfig,
+    "score": ScoreConfig,
+    "compare": CompareConfig,
     "import_oof": ImportConfig,
     "convert": ConvertConfig,
     "kaggle": KaggleConfig,

@@ -16,7 +16,8 @@ CHUNK_TEXTS = 512  # texts that a process counts at a time
 def style_differences(pairs: Pairs) -> Floats:
     """Return (n, 4) differences (a - b) / (a + b) in words, headings, bold parts and list items.
 
-    They are 0 where neither response has any. They change sign when A and B change places (Li, Angelopoulos & Chiang, Does style matter?, LMSYS blog, 2024).
+    They are 0 where neither response has any, and change sign when A and B change places (Li, Angelopoulos & Chiang,
+    Does style matter?, LMSYS blog, 2024).
     """
     texts = ["\n\n".join(turns) for turns in (*pairs.response_a, *pairs.response_b)]
     counts = np.concatenate([np.empty((0, len(STYLE_DIFFERENCES))), *map_chunks(style_amounts, texts, CHUNK_TEXTS)])
