@@ -22,6 +22,7 @@ from prefens.ensemble.files.blend_files import blend_tags
 from prefens.ensemble.inputs import LabelledData
 from prefens.ensemble.ratings.paired_model import Kind
 from prefens.ensemble.ratings.summary import rate_models
+from prefens.reporting.bias.audit import align_pairs
 from prefens.reporting.bias.section import bias_section
 from prefens.reporting.data_profile.section import data_section
 from prefens.reporting.data_profile.token_counts import minilm_counter
@@ -185,11 +186,12 @@ def _ratings(data: LabelledData, folds: Folds, predictions: Mapping[str, Floats]
     """Return the ratings of the models on the blended rows, where the data names them."""
     if data.pairs.model_a is None or data.pairs.model_b is None:
         return []
-    pairs = data.pairs.take(np.isin(data.pairs.ids.astype(str), folds.ids.astype(str)))  # both are sorted by id
-    kinds = (Kind.BRADLEY_TERRY,)
-    return _attempt(
-        "ratings", lambda: ratings_section(rate_models(pairs, folds.group, predictions, True, resamples, kinds))
-    )
+
+    def section() -> Section:
+        pairs, kinds = align_pairs(data.pairs, folds), (Kind.BRADLEY_TERRY,)
+        return ratings_section(rate_models(pairs, folds.group, predictions, True, resamples, kinds))
+
+    return _attempt("ratings", section)
 
 
 def _attempt(name: str, make_section: Callable[[], Section]) -> list[Section]:

@@ -27,7 +27,7 @@ from prefens.ensemble.ratings.comparisons import Comparisons
 
 RIDGE = 1e-9  # of the mean log loss: strengths stay finite in a resample where a model wins all
 NEWTON_STEPS = 100
-TARGET, ACCEPTED = 1e-11, 1e-7  # largest entry of the gradient of the mean log loss
+TOLERANCE, ACCEPTED = 1e-11, 1e-7  # largest entry of the gradient of the mean log loss: aimed at, and accepted
 
 
 class Kind(Enum):
@@ -79,7 +79,9 @@ class PairedModel:
         sums = sparse.csr_array((np.ones(n), (cell, np.arange(n))), (len(first), n))
         return comparisons.design[first], sums
 
-    def fit(self, weights: Floats | None = None, start: Floats | None = None) -> PairedFit:
+    def fit(
+        self, weights: Floats | None = None, start: Floats | None = None, tolerance: float = TOLERANCE
+    ) -> PairedFit:
         """Return the parameters with the lowest mean log loss.
 
         Parameters
@@ -88,6 +90,8 @@ class PairedModel:
             How often each row counts; None for once.
         start : array like `PairedFit.point`, or None
             Where to begin.
+        tolerance : float, at most 1e-7
+            Largest entry of the gradient of the mean log loss.
 
         Raises
         ------
@@ -102,7 +106,7 @@ class PairedModel:
         point = np.zeros(size) if start is None else start.copy()
         value, gradient, curvature = self._derivatives(point, design, cells)
         for _ in range(NEWTON_STEPS):
-            if np.abs(gradient).max() <= TARGET:
+            if np.abs(gradient).max() <= tolerance:
                 break
             step, length = solve(curvature, -gradient, assume_a="pos"), 1.0
             trial = self._derivatives(point + step, design, cells)

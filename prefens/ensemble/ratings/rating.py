@@ -13,7 +13,7 @@ import numpy as np
 from prefens.core.bootstrap import GroupBootstrap, interval
 from prefens.core.types import Floats, Ints, Outcome
 from prefens.ensemble.ratings.comparisons import Comparisons
-from prefens.ensemble.ratings.paired_model import Kind, PairedModel
+from prefens.ensemble.ratings.paired_model import ACCEPTED, Kind, PairedModel
 
 VOTES = "votes"  # the source that predictors are compared with
 MEAN = 1000.0  # the mean rating of all models
@@ -160,7 +160,7 @@ def rate(
     draws = np.empty((resamples, size))
     if resamples:
         for place, weights in enumerate(GroupBootstrap(comparisons.group, resamples, seed).row_counts()):
-            draws[place] = model.fit(weights, fitted.point).point[:size]
+            draws[place] = model.fit(weights, fitted.point, ACCEPTED).point[:size]
     effects = [
         StyleEffect(name, float(value), float(value - NORMAL * own), float(value + NORMAL * own))
         for name, value, own in zip(comparisons.style_names, fitted.point[size:], error[size:], strict=False)
