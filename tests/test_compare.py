@@ -24,7 +24,6 @@ from tests.helpers.examples import make_blend, make_pairs, write_csv
 ROWS = [
     {"id": "p", "prompt": "Question?", "a": "# Head\n\nthe red thing is **not** very good because of so", "b": "no"},
     {"id": "q", "prompt": "Question?", "a": "no", "b": None},
-    {"id": "r", "prompt": "Question?", "a": "no", "b": 3},
 ]
 
 
@@ -46,7 +45,7 @@ def test_two_answers_are_compared_by_the_blend_and_each_member(
         trainer.train_member(spec, lambda own=strength: StyleMember("style", strengths=[own]), range(2))
         weights[spec.name] = 0.5
     make_blend(split, weights, "soft_vote")
-    text = "\n".join(map(json.dumps, ROWS))
+    text = "\n".join([*map(json.dumps, ROWS), "{broken"])
     Path("rows.jsonl").write_text(text)
     first, second, third = compared("data.path=rows.jsonl", "out=here")
     assert first["probabilities"][0] > first["probabilities"][1]  # type: ignore[index]
@@ -55,13 +54,13 @@ def test_two_answers_are_compared_by_the_blend_and_each_member(
     assert first["probabilities"] == pytest.approx(means)
     assert first["style"]["headings"] == first["style"]["bold"] == 1.0  # type: ignore[index]
     assert not second["problem"]  # no answer is an empty one
-    assert "answer 2 of 2" in str(third["problem"])
+    assert third["problem"]
     written = (Path("here") / "comparisons.jsonl").read_text().splitlines()
     assert [json.loads(line) for line in written] == [first, second, third]
     said = capsys.readouterr().out
     assert "p: A wins" in said
     assert "words A" in said
-    assert "r: not compared" in said
+    assert "3: not compared" in said
     monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(text.encode())))
     assert compared("data.path=-") == [first, second, third]
 

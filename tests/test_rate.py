@@ -25,14 +25,14 @@ from tests.helpers.examples import column, folds_of, write_csv, write_probabilit
 
 def rated(*overrides: str) -> None:
     with initialize_config_dir(str(config.CONF_DIR), version_base="1.3"):
-        rate(compose("rate", overrides=["resamples=10", *overrides]))  # type: ignore[arg-type]
+        rate(compose("rate", overrides=["resamples=4", *overrides]))  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with 300 pairs, a blend of the truth and its reverse, and the verdicts of another judge."""
+    """A folder with 200 pairs, a blend of the truth and its reverse, and the verdicts of another judge."""
     folder = tmp_path_factory.mktemp("rate")
-    made = generate(300, 0)
+    made = generate(200, 0)
     write_csv(folder / "train.csv", made)
     pairs = load_pairs(folder / "train.csv").sort().pairs
     assert made.truth is not None
@@ -54,7 +54,7 @@ def test_a_blend_and_a_file_are_rated_beside_the_votes(folder: Path, capsys: pyt
     which = "predictors=[truth,reverse,judge.csv]"
     rated("data.path=train.csv", "blend=blend/blend.json", which, "out=all")
     content = json.loads((folder / "all" / "ratings.json").read_text())
-    assert content["pairs"] == 300
+    assert content["pairs"] == 200
     found = {(own["source"], own["model"], own["style_control"]): own for own in content["ratings"]}
     assert len(found) == 4 * 2 * 2
     plain = ("bradley_terry", False)
@@ -99,7 +99,7 @@ def test_what_does_not_fit_is_refused(folder: Path) -> None:
         rated(none, "data.path=train.csv", "blend=blend/blend.json", "predictors=[gpt]")
     with pytest.raises(ConfigError, match="without a blend"):
         rated(none, "data.path=train.csv", "predictors=[truth]")
-    with pytest.raises(DataError, match="250 pairs"):
+    with pytest.raises(DataError, match="150 pairs"):
         rated(none, "data.path=train.csv", "predictors=[short.csv]")
     pairs = load_pairs(folder / "train.csv").pairs
     write_csv(folder / "other.csv", replace(pairs.take(np.arange(100)), base=None))

@@ -14,6 +14,8 @@ from prefens.core.bootstrap import interval
 from prefens.core.types import Floats
 from prefens.ensemble.ratings.rating import VOTES, Ratings
 
+DECIMALS = 4  # of ratings, in points: what is equal but for rounding errors has one rank
+
 Estimate = tuple[float, float | None, float | None]
 
 
@@ -51,7 +53,7 @@ class Agreement:
     styled : bool
         Whether style is controlled for.
     spearman, kendall : tuple of float
-        Rank correlations in [-1, 1], with 95 % bootstrap intervals where they were drawn. Noise in both ratings of a
+        Rank correlations in [-1, 1], NaN where all models have one rating, with 95 % bootstrap intervals where they were drawn. Noise in both ratings of a
         resample lowers them, so that an interval may lie below its estimate.
     reversals : tuple of Reversal
         Every pair of models whose order differs, the largest voted gap first.
@@ -71,19 +73,19 @@ class Agreement:
 
 def compare(voted: Ratings, predicted: Ratings) -> Agreement:
     """Return the agreement of two ratings of the same models that were drawn from the same resamples."""
-    pairs = list(combinations(range(len(voted.models)), 2))
+    x, y = voted.ratings.round(DECIMALS), predicted.ratings.round(DECIMALS)
     flips = [
-        (first, second) if voted.ratings[first] > voted.ratings[second] else (second, first)
-        for first, second in pairs
-        if (voted.ratings[first] - voted.ratings[second]) * (predicted.ratings[first] - predicted.ratings[second]) < 0
+        (first, second) if x[first] > x[second] else (second, first)
+        for first, second in combinations(range(len(x)), 2)
+        if (x[first] - x[second]) * (y[first] - y[second]) < 0
     ]
     reversals = [_reversal(voted, predicted, *flip) for flip in flips]
     return Agreement(
         predicted.source,
         predicted.kind.value,
         predicted.styled,
-        _correlation(lambda x, y: float(spearmanr(x, y).statistic), voted, predicted),
-        _correlation(lambda x, y: float(kendalltau(x, y).statistic), voted, predicted),
+        _correlation(spearmanr, voted, predicted),
+        _correlation(kendalltau, voted, predicted),
         tuple(sorted(reversals, key=lambda reversal: -reversal.voted[0])),
     )
 
@@ -94,9 +96,13 @@ def agreements(ratings: Sequence[Ratings]) -> list[Agreement]:
     return [compare(voted[each.kind, each.styled], each) for each in ratings if each.source != VOTES]
 
 
-def _correlation(statistic: Callable[[Floats, Floats], float], voted: Ratings, predicted: Ratings) -> Estimate:
-    draws = np.array([statistic(x, y) for x, y in zip(voted.draws, predicted.draws, strict=True)])
-    return _estimate(statistic(voted.ratings, predicted.ratings), draws)
+def _correlation(statistic: Callable[[Floats, Floats], Any], voted: Ratings, predicted: Ratings) -> Estimate:
+    def correlate(x: Floats, y: Floats) -> float:
+        x, y = x.round(DECIMALS), y.round(DECIMALS)
+        return float(statistic(x, y).statistic) if np.ptp(x) and np.ptp(y) else float("nan")
+
+    draws = np.array([correlate(x, y) for x, y in zip(voted.draws, predicted.draws, strict=True)])
+    return _estimate(correlate(voted.ratings, predicted.ratings), draws[~np.isnan(draws)])
 
 
 def _reversal(voted: Ratings, predicted: Ratings, better: int, worse: int) -> Reversal:

@@ -164,4 +164,6 @@ def ratings_plot(sources: Sequence[Ratings], agreements: Sequence[Agreement]) ->
 
 def _cell(estimate: Estimate) -> Any:
     value, low, high = estimate
+    if np.isnan(value):
+        return None
     return value if low is None or high is None else (value, low, high)

@@ -207,8 +207,7 @@ class MlflowTracker:
         """Log files and metrics to the latest blend with these tags, or else to a new run; return the run's id."""
         blend_tags = {"prefens.role": "blend", **tags}
         condition = " and ".join(f"tags.`{tag}` = '{value}'" for tag, value in blend_tags.items())
-        runs = self.backend.find(condition, latest=True)
-        if runs:
+        if runs := self.backend.find(condition, latest=True):
             self._log(str(runs[0].info.run_id), metrics or {}, time.time(), files)
             return str(runs[0].info.run_id)
         lease = run_lease(self.root, f"report-{uuid4().hex[:16]}")
