@@ -103,13 +103,13 @@ class Scorer:
             (different.prompt[first], different.response_a[first], different.response_a[second])
             for (different, _), (first, second) in zip(parts, drawn, strict=True)
         ]
-        columns = [np.concatenate(column) for column in zip(*asked, strict=True)]
-        ids = np.array([str(row) for row in range(len(columns[0]))], dtype=object)
-        probabilities = self.predictor.predict_pairs(Pairs(ids, *columns)) if len(ids) else np.empty((0, len(Outcome)))
+        prompt, a, b = (np.concatenate(column) for column in zip(*asked, strict=True))
+        pairs = Pairs(_numbers(len(prompt)), prompt, a, b)
+        probabilities = self.predictor.predict_pairs(pairs) if len(pairs) else np.empty((0, len(Outcome)))
         ends = np.cumsum([len(first) for first, _ in drawn])[:-1]
         return [
-            strengths(len(different), *pairs, own, place)
-            for (different, place), pairs, own in zip(parts, drawn, np.split(probabilities, ends), strict=True)
+            strengths(len(different), *met, own, place)
+            for (different, place), met, own in zip(parts, drawn, np.split(probabilities, ends), strict=True)
         ]
 
     def _rewards(self, parts: Sequence[Pairs]) -> list[Floats] | None:
@@ -118,7 +118,7 @@ class Scorer:
             return None
         (spec,) = self.predictor.specs()
         pairs = Pairs.concatenate(parts)
-        pairs = replace(pairs, ids=np.array([str(row) for row in range(len(pairs))], dtype=object))
+        pairs = replace(pairs, ids=_numbers(len(pairs)))
         total = np.zeros(len(pairs))
         for model in self.predictor.loaded.get(spec.name) or (
             load_model(spec, folder, self.predictor.backbones) for folder in self.predictor.model_folders(spec)
@@ -171,17 +171,20 @@ def strengths(n: int, first: Ints, second: Ints, probabilities: Floats, place: I
         return Scores(np.zeros(len(place)))
     target = np.zeros((len(first), len(Outcome)))
     target[:, : probabilities.shape[1]] = probabilities
-    group = np.arange(len(first)).astype(str).astype(object)
     names = tuple(map(str, range(n)))
     ties = target[:, Outcome.TIE]
     kind = Kind.DAVIDSON if ties.any() else Kind.BRADLEY_TERRY
-    fitted = fit(kind, Comparisons(names, first, second, target, group, np.empty((len(first), 0))))
+    fitted = fit(kind, Comparisons(names, first, second, target, _numbers(len(first)), np.empty((len(first), 0))))
     wins = target[:, Outcome.A_WINS] - target[:, Outcome.B_WINS]
     beats = np.zeros((n, n))
     beats[first, second], beats[second, first] = wins > 0, wins < 0
     cycles = round(float(np.einsum("ij,jk,ki", beats, beats, beats, optimize=True)) / 3)
     likeliest = int((ties > target[:, : Outcome.TIE].max(axis=1)).sum())
     return Scores(fitted.point[:n][place], len(first), likeliest, cycles)
+
+
+def _numbers(n: int) -> Strings:
+    return np.arange(n).astype(str).astype(object)
 
 
 def _different(candidates: Candidates) -> tuple[Pairs, Ints]:

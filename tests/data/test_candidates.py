@@ -19,7 +19,8 @@ def read(path: Path, rows: list[Any]) -> list[Candidates]:
 def answers_of(row: Candidates) -> list[tuple[str, ...]]:
     assert row.answers is not None, row.problem
     assert row.answers.response_a.tolist() == row.answers.response_b.tolist()
-    return row.answers.response_a.tolist()
+    answers: list[tuple[str, ...]] = row.answers.response_a.tolist()
+    return answers
 
 
 def test_answers_are_texts_or_turns(tmp_path: Path) -> None:

@@ -22,7 +22,8 @@ def style_differences(pairs: Pairs) -> Floats:
     texts = ["\n\n".join(turns) for turns in (*pairs.response_a, *pairs.response_b)]
     counts = np.concatenate([np.empty((0, len(STYLE_DIFFERENCES))), *map_chunks(style_amounts, texts, CHUNK_TEXTS)])
     a, b = counts[: len(pairs)], counts[len(pairs) :]
-    return (a - b) / np.maximum(a + b, 1.0)
+    differences: Floats = (a - b) / np.maximum(a + b, 1.0)
+    return differences
 
 
 def style_amounts(texts: list[str]) -> Floats:

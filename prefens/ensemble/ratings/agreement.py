@@ -53,8 +53,8 @@ class Agreement:
     styled : bool
         Whether style is controlled for.
     spearman, kendall : tuple of float
-        Rank correlations in [-1, 1], NaN where all models have one rating, with 95 % bootstrap intervals where they were drawn. Noise in both ratings of a
-        resample lowers them, so that an interval may lie below its estimate.
+        Rank correlations in [-1, 1], NaN where all models have one rating, with 95 % bootstrap intervals where they
+        were drawn. Noise in both ratings of a resample lowers them, so that an interval may lie below its estimate.
     reversals : tuple of Reversal
         Every pair of models whose order differs, the largest voted gap first.
     """
@@ -106,12 +106,13 @@ def _correlation(statistic: Callable[[Floats, Floats], Any], voted: Ratings, pre
 
 
 def _reversal(voted: Ratings, predicted: Ratings, better: int, worse: int) -> Reversal:
-    gaps = [
-        _estimate(float(own.ratings[better] - own.ratings[worse]), own.draws[:, better] - own.draws[:, worse])
-        for own in (voted, predicted)
-    ]
-    low = gaps[0][1]
-    return Reversal(voted.models[better], voted.models[worse], *gaps, clear=low is not None and low > 0)
+    def gap(own: Ratings) -> Estimate:
+        draws = own.draws[:, better] - own.draws[:, worse]
+        return _estimate(float(own.ratings[better] - own.ratings[worse]), draws)
+
+    ahead = gap(voted)
+    clear = ahead[1] is not None and ahead[1] > 0
+    return Reversal(voted.models[better], voted.models[worse], ahead, gap(predicted), clear)
 
 
 def _estimate(value: float, draws: Floats) -> Estimate:

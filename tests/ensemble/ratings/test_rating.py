@@ -4,13 +4,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prefens.core.types import SWAP, Floats, Outcome, Pairs
+from prefens.core.types import SWAP, Floats, Ints, Outcome, Pairs
 from prefens.data.folds import prompt_groups
 from prefens.data.synthetic.generator import Effects, generate
 from prefens.data.text.style_differences import STYLE_DIFFERENCES, style_differences
@@ -22,7 +23,7 @@ from tests.helpers.examples import column
 ORACLE = json.loads(Path(arena_oracle.__file__).with_suffix(".json").read_text("utf-8"))
 
 
-def comparisons(a: Floats, b: Floats, target: Floats, style: Floats | None = None, models: int = 5) -> Comparisons:
+def comparisons(a: Ints, b: Ints, target: Floats, style: Floats | None = None, models: int = 5) -> Comparisons:
     n = len(a)
     style = np.empty((n, 0)) if style is None else style
     names = tuple(f"s{place}" for place in range(style.shape[1]))
@@ -32,12 +33,14 @@ def comparisons(a: Floats, b: Floats, target: Floats, style: Floats | None = Non
 
 def davidson(d: Floats, nu: float) -> Floats:
     weights = np.stack([np.exp(d / 2), np.exp(-d / 2), np.full(len(d), nu)], axis=1)
-    return weights / weights.sum(axis=1, keepdims=True)
+    probabilities: Floats = weights / weights.sum(axis=1, keepdims=True)
+    return probabilities
 
 
 def drawn(truth: Floats, seed: int) -> Floats:
     uniform = np.random.default_rng(seed).random((len(truth), 1))
-    return np.eye(3)[(uniform > truth.cumsum(axis=1)).sum(axis=1).clip(0, 2)]
+    votes: Floats = np.eye(3)[(uniform > truth.cumsum(axis=1)).sum(axis=1).clip(0, 2)]
+    return votes
 
 
 def planted(n: int, seed: int, effects: Sequence[float] = ()) -> tuple[Comparisons, Floats, Floats]:
@@ -125,9 +128,11 @@ def test_the_bootstrap_is_the_sandwich_and_both_draw_prompts() -> None:
     once = replace(truth, target=drawn(truth.target, 0))
     own = rate(once, "votes", Kind.BRADLEY_TERRY, False, resamples=200)
     np.testing.assert_allclose(own.draws.std(axis=0), own.error, rtol=0.15)
-    twice = {name: np.concatenate([getattr(once, name)] * 2) for name in ("a", "b", "target", "group", "style")}
-    errors = [rate(each, "votes", Kind.DAVIDSON, False).error for each in (replace(once, **twice), once)]
-    np.testing.assert_allclose(*errors, rtol=1e-6)
+    twice: dict[str, Any] = {
+        name: np.concatenate([getattr(once, name)] * 2) for name in ("a", "b", "target", "group", "style")
+    }
+    one, other = (rate(each, "votes", Kind.DAVIDSON, False).error for each in (replace(once, **twice), once))
+    np.testing.assert_allclose(one, other, rtol=1e-6)
 
 
 def generated(rows: int, verbosity: float) -> tuple[Pairs, Floats]:

@@ -16,14 +16,16 @@ from tests.helpers.pages import HOSTILE, Elements, check_section
 def summary(rename: str | None = None, style: bool = True) -> RatingSummary:
     pairs = generate(150, 1)
     assert pairs.truth is not None
+    truth = pairs.truth[:, 1]
     assert pairs.model_a is not None
     assert pairs.model_b is not None
     if rename is not None:
         a, b = (column([rename if name == "osprey-pro" else name for name in each]) for each in
                 (pairs.model_a, pairs.model_b))  # fmt: skip
         pairs = replace(pairs, model_a=a, model_b=b)
-    reverse = pairs.truth[:, 1][:, [1, 0, 2]]
-    return rate_models(pairs, prompt_groups(pairs), {"blend": pairs.truth[:, 1], "reverse": reverse}, style, 4)
+    return rate_models(
+        pairs, prompt_groups(pairs), {"blend": truth, "reverse": truth[:, [1, 0, 2]]}, style, resamples=4
+    )
 
 
 def test_the_section_has_every_table_and_a_figure() -> None:
