@@ -52,7 +52,7 @@ def scorer(most: int = 200) -> Scorer:
 
 
 @given(st.lists(st.text(max_size=8), min_size=1, max_size=9), st.randoms(), st.integers(1, 40))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_the_order_of_the_candidates_changes_no_score(answers: list[str], random: Any, most: int) -> None:
     order = list(range(len(answers)))
     random.shuffle(order)
@@ -63,7 +63,7 @@ def test_the_order_of_the_candidates_changes_no_score(answers: list[str], random
 
 
 @given(st.text(max_size=5), st.text(max_size=5))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_the_best_of_two_is_the_favorite_of_the_pair(a: str, b: str) -> None:
     scores, odds = scorer().score(PROMPT, [a, b]), scorer().compare(PROMPT, a, b)
     if a == b:
