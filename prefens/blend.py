@@ -44,7 +44,7 @@ def blend_members(settings: BlendConfig) -> app.Rows:
         alarms = [*check_predictions(inputs.split, inputs.stored, inputs.pairs, settings.recheck, folders)]
     if any(blender.wants_features for blender in blenders):
         inputs = with_features(inputs)
-    blend = make_blend(inputs, blenders, calibrations, settings.resamples).with_alarms(alarms)
+    blend = make_blend(inputs, blenders, calibrations, settings.resamples, settings.metric).with_alarms(alarms)
     record(blend, inputs, tracking, out, settings.model)
     rows = blend.leaderboard
     show(leaderboard_table(rows, title(blend, inputs)))

@@ -21,11 +21,12 @@ def main() -> None:
 def predict(settings: PredictConfig) -> app.Rows:
     """Predict all rows of the input, write submission.csv and predict.json, print a summary."""
     from prefens.core.files import write_json
-    from prefens.data.submission import write_submission
+    from prefens.data.submission import check_submission_format
     from prefens.runner.console import prediction_table, show
 
+    check_submission_format(settings.out_format)
     prediction = _predict_files(settings) if settings.members or settings.blend else _predict_pairs(settings)
-    path = write_submission((out := Path(settings.out)) / "submission.csv", prediction.ids, prediction.probabilities)
+    path = prediction.write((out := Path(settings.out)) / "submission.csv", settings.out_format)
     write_json(out / "predict.json", prediction.as_dict(path))
     show(prediction_table(prediction, path))
     return [prediction.as_dict(path)]
@@ -38,12 +39,13 @@ def _predict_pairs(settings: PredictConfig) -> Prediction:
 
     source: Source = config.build(settings.data)
     tracking, folders = config.build(settings.tracking, Tracking), config.backbone_folders(settings.backbones)
-    digests = settings.data_digest, settings.fold_digest
-    predictor = find_predictor(tracking, settings.model, settings.method, *digests, folders)
+    names = settings.model, settings.method, settings.data_digest, settings.fold_digest
+    predictor = find_predictor(tracking, *names, folders)
     loaded = source.load(labelled=False)
     probabilities = predictor.predict_rows(loaded)
     malformed = [MalformedRow(row + 1, loaded.ids[row], problem) for row, problem in loaded.problems.items()]
-    return Prediction(loaded.ids, probabilities, predictor.method, predictor.used, malformed, loaded.repaired)
+    own = predictor.method, predictor.used, malformed, loaded.repaired, predictor.decision, predictor.out_format
+    return Prediction(loaded.ids, probabilities, *own)
 
 
 def _predict_files(settings: PredictConfig) -> Prediction:
@@ -53,7 +55,8 @@ def _predict_files(settings: PredictConfig) -> Prediction:
 
     files = config.member_files(settings.members)
     columns = config.columns_of(files, settings.columns)
-    return Prediction(*predict_files(settings.blend, settings.method, files, columns))
+    *own, decision = predict_files(settings.blend, settings.method, files, columns)
+    return Prediction(*own, decision=decision)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,8 @@ def train(settings: TrainConfig) -> app.Rows:
     opening = open_trainer(corpus, tracking, settings.force, settings.early_discard)
     with lead(corpus, spec, make, Path(tracking.root)), opening as trainer:
         results = trainer.train_member(spec, make, folds)
-    return [{"run": result.as_dict(), "out": settings.out} for result in results]
+    outcomes = corpus.folds.n_outcomes
+    return [{"run": result.as_dict(), "out": settings.out, "outcomes": outcomes} for result in results]
 
 
 def _checked_folds(settings: TrainConfig, k: int) -> list[int]:
@@ -50,7 +51,7 @@ def finish(rows: app.Rows) -> None:
 
     if rows:
         write_json(Path(rows[0]["out"]) / "train.json", {"runs": [row["run"] for row in rows]})
-        show(fold_table([FoldResult(**row["run"]) for row in rows]))
+        show(fold_table([FoldResult(**row["run"]) for row in rows], rows[0]["outcomes"]))
 
 
 if __name__ == "__main__":

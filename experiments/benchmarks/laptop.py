@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import resource
 import subprocess
 import sys
 import tempfile
@@ -153,11 +154,17 @@ def command(name: str, path: Path, root: Path) -> list[str]:
     return [sys.executable, __file__, "--step", name, str(path)]
 
 
-def measured(line: Sequence[str]) -> tuple[float, float, str]:
-    """Run a command; return its seconds, the largest memory of it and its children in MB, and what it printed."""
+def processor_of_children() -> float:
+    """Return the processor seconds of all ended children, and theirs."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def measured(line: Sequence[str]) -> tuple[dict[str, float], str]:
+    """Run a command; return its cost (wall clock, processor, memory of it and its children) and its output."""
     import psutil
 
-    started, largest = time.perf_counter(), 0
+    started, before, largest = time.perf_counter(), processor_of_children(), 0
     with tempfile.TemporaryFile("w+") as output:
         process = subprocess.Popen(line, stdout=output, stderr=subprocess.STDOUT)
         while process.poll() is None:
@@ -175,20 +182,19 @@ def measured(line: Sequence[str]) -> tuple[float, float, str]:
         printed = output.read()
     if process.returncode:
         raise SystemExit(f"{' '.join(line)}:\n{printed}")
-    return seconds, largest / 1e6, printed
+    return {"seconds": seconds, "processor": processor_of_children() - before, "megabytes": largest / 1e6}, printed
 
 
 def run_step(name: str, path: Path, root: Path) -> dict[str, Any]:
-    """Return seconds and megabytes of a step, and its out-of-fold log loss where it has one."""
-    seconds, megabytes, printed = measured(command(name, path, root))
+    """Return the cost of a step, and its out-of-fold log loss where it has one."""
+    cost, printed = measured(command(name, path, root))
     if name in MEMBERS:
         (row,) = (line.split() for line in printed.splitlines() if line.startswith(f"{name} s0 "))
         folds_and_mean = [value for value in row[2:] if value.replace(".", "", 1).isdigit() and "." in value]
-        return {"seconds": seconds, "megabytes": megabytes, "log_loss": float(folds_and_mean[5])}
+        return {**cost, "log_loss": float(folds_and_mean[5])}
     if name == "blend":
-        return {"seconds": seconds, "megabytes": megabytes}
-    inside = json.loads(printed.splitlines()[-1])  # without the imports
-    return {"megabytes": megabytes, **inside}
+        return dict(cost)
+    return {**cost, **json.loads(printed.splitlines()[-1])}  # its seconds are without the imports
 
 
 def step(name: str, path: Path) -> dict[str, Any]:
@@ -197,23 +203,28 @@ def step(name: str, path: Path) -> dict[str, Any]:
 
     limit_threads()
     work = {"read_csv": read_csv, "load": load, "scikit-learn": scikit_learn}[name](path)
-    started = time.perf_counter()
+    started, before = time.perf_counter(), time.process_time()
     result = work()
-    return {"seconds": time.perf_counter() - started} | ({"log_loss": result} if isinstance(result, float) else {})
+    cost = {"seconds": time.perf_counter() - started, "processor": time.process_time() - before}
+    return cost | ({"log_loss": result} if isinstance(result, float) else {})
 
 
 def table(steps: dict[str, dict[str, Any]]) -> str:
     """Return the figures as Markdown, ratios first."""
-    lines = ["| step | times its yardstick | aim | seconds | memory, MB | log loss |", "|---|---|---|---|---|---|"]
+    lines = [
+        "| step | times its yardstick | aim | seconds | of the processor | memory, MB | log loss |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for name, row in steps.items():
         yardstick, aim = YARDSTICKS.get(name, ("", 0.0))
         ratio = f"{row['seconds'] / steps[yardstick]['seconds']:.2f}" if yardstick in steps else ""
         loss = f"{row['log_loss']:.4f}" if "log_loss" in row else ""
         aimed = f"{aim:g} x {yardstick}" if ratio else ""
-        lines.append(f"| {name} | {ratio} | {aimed} | {row['seconds']:.2f} | {row['megabytes']:.0f} | {loss} |")
+        figures = f"{row['seconds']:.2f} | {row['processor']:.2f} | {row['megabytes']:.0f}"
+        lines.append(f"| {name} | {ratio} | {aimed} | {figures} | {loss} |")
     total = sum(steps[name]["seconds"] for name in MEMBERS if name in steps)
     most = max((steps[name]["megabytes"] for name in MEMBERS if name in steps), default=0.0)
-    return "\n".join([*lines, f"| the members together | | 1200 s, 4000 MB | {total:.2f} | {most:.0f} | |"])
+    return "\n".join([*lines, f"| the members together | | 1200 s, 4000 MB | {total:.2f} | | {most:.0f} | |"])
 
 
 def main() -> None:

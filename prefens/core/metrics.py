@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from prefens.core.types import Floats, Ints, Strings, n_outcomes
+from prefens.core.types import SWAP, Floats, Ints, Strings
 
 CLIP = 1e-15
 
@@ -19,9 +19,15 @@ def outcome_shares(label: NDArray[np.int8], n_outcomes: int) -> Floats:
     return shares
 
 
-def one_hot(label: NDArray[np.int8]) -> Floats:
+def one_hot(label: NDArray[np.int8], n_outcomes: int) -> Floats:
     """Return labels ((n,)) as probabilities (n, K): 1 for the true outcome."""
-    return np.eye(n_outcomes(label))[label.astype(np.int64)]
+    return np.eye(n_outcomes)[label.astype(np.int64)]
+
+
+def swap_outcomes(probabilities: Floats) -> Floats:
+    """Return what probabilities (..., K) are after A and B change places."""
+    swapped: Floats = probabilities[..., SWAP[: probabilities.shape[-1]]]
+    return swapped
 
 
 def p_true(probabilities: Floats, label: NDArray[np.int8]) -> Floats:
@@ -71,8 +77,14 @@ def log_loss(probabilities: Floats, label: NDArray[np.int8]) -> float:
 
 def accuracy(probabilities: Floats, label: NDArray[np.int8]) -> float:
     """Return the share of rows whose most probable outcome is the true one, in [0, 1]; m equal maxima count 1/m."""
+    return float(row_hits(probabilities, label).mean())
+
+
+def row_hits(probabilities: Floats, label: NDArray[np.int8]) -> Floats:
+    """Return 1 where the most probable of (n, K) outcomes is the true one, 1/m where it is one of m, else 0: (n,)."""
     most_probable = probabilities >= probabilities.max(axis=1, keepdims=True) - 1e-12
-    return float((most_probable[np.arange(len(label)), label.astype(np.int64)] / most_probable.sum(axis=1)).mean())
+    hits: Floats = most_probable[np.arange(len(label)), label.astype(np.int64)] / most_probable.sum(axis=1)
+    return hits
 
 
 def calibration_error(probabilities: Floats, label: NDArray[np.int8], bins: int = 15) -> float:

@@ -30,13 +30,17 @@ class Outcome(IntEnum):
     TIE = 2
 
 
-OUTCOME_NAMES = tuple(outcome.name.lower() for outcome in Outcome)  # of columns in files
 SWAP = np.array([Outcome.B_WINS, Outcome.A_WINS, Outcome.TIE])  # the column order after A and B change places
 
 
-def n_outcomes(label: NDArray[np.int8] | None = None) -> int:
-    """Return the number of outcomes K of data with these labels, (n,): the one place that decides it."""
-    return len(Outcome)  # data without a tie would have 2, which nothing else supports yet
+def outcomes(k: int = 3) -> tuple[Outcome, ...]:
+    """Return the K outcomes that data may have: all three, or for K = 2 those without a tie."""
+    return tuple(Outcome)[:k]
+
+
+def outcome_names(k: int = 3) -> tuple[str, ...]:
+    """Return the names of the K columns in files."""
+    return tuple(outcome.name.lower() for outcome in outcomes(k))
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +64,8 @@ class Pairs:
         The pairs that these were taken from, so that features are computed once for all folds.
     rows : array of int64, shape (n,), or None
         Where these were in `base`.
+    n_outcomes : int
+        K, the number of outcomes that labelled pairs may have: 3, or 2 without ties.
     """
 
     ids: Strings
@@ -72,6 +78,7 @@ class Pairs:
     truth: Floats | None = None
     base: Pairs | None = None
     rows: Ints | None = None
+    n_outcomes: int = 3
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -83,11 +90,6 @@ class Pairs:
             raise ValueError("these pairs have no labels")
         return self.label
 
-    @property
-    def n_outcomes(self) -> int:
-        """The number of outcomes K."""
-        return n_outcomes(self.label)
-
     def take(self, rows: NDArray[Any]) -> Pairs:
         """Return the pairs at `rows`, (m,) positions or (n,) booleans, with `base` and `rows` set."""
         rows = np.flatnonzero(rows) if rows.dtype == bool else np.asarray(rows, dtype=np.int64)
@@ -95,19 +97,20 @@ class Pairs:
             name: values if values is None else values[rows] for name, values in self._columns().items()
         }
         origin = self if self.base is None else self.base
-        return Pairs(**columns, base=origin, rows=rows if self.rows is None else self.rows[rows])
+        return replace(self, **columns, base=origin, rows=rows if self.rows is None else self.rows[rows])
 
     def swapped(self) -> Pairs:
         """Return the same pairs with A and B exchanged in every column."""
-        return Pairs(
-            ids=self.ids,
-            prompt=self.prompt,
+        return replace(
+            self,
             response_a=self.response_b,
             response_b=self.response_a,
             label=None if self.label is None else SWAP[self.label].astype(np.int8),
             model_a=self.model_b,
             model_b=self.model_a,
-            truth=None if self.truth is None else self.truth[:, :, SWAP],
+            truth=None if self.truth is None else self.truth[..., SWAP[: self.truth.shape[-1]]],
+            base=None,
+            rows=None,
         )
 
     def unlabelled(self) -> Pairs:
@@ -120,7 +123,7 @@ class Pairs:
         columns = [part._columns() for part in parts]
         names = [name for name in columns[0] if all(part[name] is not None for part in columns)]
         stacked: dict[str, Any] = {name: np.concatenate([part[name] for part in columns]) for name in names}
-        return Pairs(**stacked)
+        return Pairs(**stacked, n_outcomes=max(part.n_outcomes for part in parts))
 
     def _columns(self) -> dict[str, Any]:
         names = ("ids", "prompt", "response_a", "response_b", "label", "model_a", "model_b", "truth")
@@ -165,6 +168,8 @@ class Folds:
         The digest of the pairs that were split, 64 hex digits.
     truth : array, shape (n, 2, K), or None
         As in `Pairs`.
+    n_outcomes, format : int and str
+        As in `Pairs`, and the format that the pairs were read in, "" where that is not known.
     """
 
     ids: Strings
@@ -174,6 +179,8 @@ class Folds:
     settings: Mapping[str, Any]
     data_digest: str
     truth: Floats | None = None
+    n_outcomes: int = 3
+    format: str = ""
 
     @cached_property
     def digest(self) -> str:
@@ -184,11 +191,6 @@ class Folds:
     def k(self) -> int:
         """The number of folds."""
         return int(self.settings["k"])
-
-    @property
-    def n_outcomes(self) -> int:
-        """The number of outcomes K."""
-        return n_outcomes(self.label)
 
     @property
     def scored(self) -> NDArray[np.bool_]:
@@ -293,6 +295,6 @@ class OOFStack:
 
     def rows(self, keep: NDArray[np.bool_]) -> OOFStack:
         """Return the stack of the rows where `keep`, (n,), is True."""
-        features = None if self.features is None else self.features.take(keep)
         probabilities = np.compress(keep, self.probabilities, axis=1)  # indexing would put the members last in memory
+        features = None if self.features is None else self.features.take(keep)
         return replace(self, probabilities=probabilities, folds=self.folds.rows(keep), features=features)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from prefens.core.types import Fold, Folds, Ints, Pairs, Strings
 from prefens.data.folds import FoldSettings, Scheme, assign, data_digest, make_folds, prompt_groups, row_digests
+from prefens.data.outcomes import with_outcomes
 from prefens.data.sources import Source
 
 log = logging.getLogger(__name__)
@@ -66,16 +67,16 @@ def make_corpus(source: Source, settings: FoldSettings) -> Corpus:
     ConfigError
         Where a fold would be left without rows.
     """
-    loaded = source.load(labelled=True).pairs
-    pairs = loaded.take(np.argsort(loaded.ids))
-    parts = source.load_extra()
+    loaded = source.load(labelled=True)
+    pairs = loaded.pairs.take(np.argsort(loaded.pairs.ids))
+    parts = [with_outcomes(each, pairs.n_outcomes) for each in source.load_extra()]
     if parts:
         extra = Pairs.concatenate(parts)
         parts = [
             extra.take(np.argsort(row_digests(extra), kind="stable"))
         ]  # the order of extra files and rows changes nothing
     everything = Pairs.concatenate([pairs, *parts])
-    folds = make_folds(pairs, settings)
+    folds = replace(make_folds(pairs, settings), format=loaded.format)
     log.info("%d pairs, %d different prompts, %s folds", len(pairs), len(set(folds.group)), settings.k)
     extra_digest = data_digest(parts[0]) if parts else None
     return Corpus(everything, folds, prompt_groups(everything), extra_digest)

@@ -55,7 +55,9 @@ def read_folds(path: Path, rows: LabelledRows) -> Folds:
         )
     _warn_of_leaks(path, rows, fold)
     settings = {"scheme": "file", "k": k, "seed": None, "holdout": float((fold == HOLDOUT).mean())}
-    return Folds(rows.ids, rows.label, rows.group, fold.astype(np.int8), settings, rows.data_digest, rows.truth)
+    return Folds(
+        rows.ids, rows.label, rows.group, fold.astype(np.int8), settings, rows.data_digest, rows.truth, rows.n_outcomes
+    )
 
 
 def _check_ids(path: Path, rows: LabelledRows, fold_of_id: Mapping[str, int]) -> None:

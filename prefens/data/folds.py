@@ -6,7 +6,7 @@ import hashlib
 import logging
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from prefens.core.errors import ConfigError, StoreError
 from prefens.core.hashing import digest, short
-from prefens.core.types import HOLDOUT, Floats, Folds, Ints, Outcome, Pairs, Strings, n_outcomes
+from prefens.core.types import HOLDOUT, Floats, Folds, Ints, Outcome, Pairs, Strings
 
 log = logging.getLogger(__name__)
 
@@ -77,8 +77,17 @@ def prompt_groups(pairs: Pairs) -> Strings:
 
 
 def data_digest(pairs: Pairs) -> str:
-    """Return the digest of the ids, texts, labels and truth of labelled pairs; the order of the rows is irrelevant."""
-    return hashlib.sha256("".join(sorted(row_digests(pairs))).encode()).hexdigest()
+    """Return the digest of the ids, texts, labels and truth of labelled pairs; the order of the rows is irrelevant.
+
+    The number of outcomes enters where it is 2.
+    """
+    return digest_of_rows(row_digests(pairs), pairs.n_outcomes)
+
+
+def digest_of_rows(rows: Iterable[str], n_outcomes: int) -> str:
+    """Return the digest of labelled rows with these digests, in any order, and of their number of outcomes."""
+    ties = "" if n_outcomes == 3 else f"outcomes:{n_outcomes}"
+    return hashlib.sha256(("".join(sorted(rows)) + ties).encode()).hexdigest()
 
 
 def check_data(folds: Folds, digest: str | None) -> None:
@@ -98,7 +107,7 @@ def check_data(folds: Folds, digest: str | None) -> None:
     """
     if digest is not None and digest != folds.data_digest:
         came, expected = f"the pairs given: data {short(digest)}", f"data {short(folds.data_digest)}, as stored"
-        raise StoreError(came, expected, "correct data.path")
+        raise StoreError(came, expected, f"correct data.path, and set data.outcomes={folds.n_outcomes} as in training")
 
 
 def row_digests(pairs: Pairs) -> list[str]:
@@ -128,6 +137,8 @@ class LabelledRows:
         As in `Pairs`.
     grouped : bool
         False where prompts are unknown, so that each row is a group of its own.
+    n_outcomes : int
+        As in `Pairs`.
     """
 
     ids: Strings
@@ -136,11 +147,13 @@ class LabelledRows:
     data_digest: str
     truth: Floats | None = None
     grouped: bool = True
+    n_outcomes: int = 3
 
 
 def labelled_rows(pairs: Pairs) -> LabelledRows:
     """Return labelled pairs without their texts."""
-    return LabelledRows(pairs.ids, pairs.labels, prompt_groups(pairs), data_digest(pairs), pairs.truth)
+    group, content = prompt_groups(pairs), data_digest(pairs)
+    return LabelledRows(pairs.ids, pairs.labels, group, content, pairs.truth, n_outcomes=pairs.n_outcomes)
 
 
 def make_folds(pairs: Pairs, settings: FoldSettings) -> Folds:
@@ -189,7 +202,7 @@ def split_rows(rows: LabelledRows, settings: FoldSettings) -> Folds:
             "give fewer folds (folds.k=3), or folds=stratified if shared prompts may leak",
         )
     values: dict[str, Any] = asdict(settings) | {"scheme": scheme.name}
-    return Folds(rows.ids, rows.label, group, fold, values, rows.data_digest, rows.truth)
+    return Folds(rows.ids, rows.label, group, fold, values, rows.data_digest, rows.truth, rows.n_outcomes)
 
 
 def assign(label: NDArray[np.int8], unit: Strings, shares: Floats, seed: int) -> Ints:
@@ -211,7 +224,7 @@ def assign(label: NDArray[np.int8], unit: Strings, shares: Floats, seed: int) ->
         Orders the units.
     """
     names, unit_index = np.unique(unit.astype(str), return_inverse=True)
-    counts = np.zeros((len(names), n_outcomes(label)))
+    counts = np.zeros((len(names), len(Outcome)))
     np.add.at(counts, (unit_index, label.astype(np.int64)), 1)
     rank = np.argsort([hashlib.sha256(f"{seed}:{name}".encode()).digest() for name in names])
     sizes = counts.sum(axis=1)

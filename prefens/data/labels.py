@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from pathlib import Path
 
@@ -11,9 +10,9 @@ from numpy.typing import NDArray
 
 from prefens.core.errors import DataError
 from prefens.core.hashing import digest
-from prefens.core.types import Outcome, Strings
+from prefens.core.types import Outcome
 from prefens.data.cells import number, read_identifiers, read_ids, refusal
-from prefens.data.folds import LabelledRows
+from prefens.data.folds import LabelledRows, digest_of_rows
 from prefens.data.loaded import LABEL
 from prefens.data.raw.read import read_table
 from prefens.data.raw.source import listed
@@ -23,7 +22,7 @@ from prefens.data.readers.one_hot import read_one_hot
 log = logging.getLogger(__name__)
 
 
-def read_labels(path: Path) -> LabelledRows:
+def read_labels(path: Path, n_outcomes: int = 3) -> LabelledRows:
     """Read labelled rows from a file, sorted by id.
 
     Parameters
@@ -31,6 +30,8 @@ def read_labels(path: Path) -> LabelledRows:
     path : Path
         A file with the column id and either the three one-hot winner columns or `label`, 0, 1 or 2 in the order of
         `Outcome`; optionally `group`, the same for rows that share a prompt. Without it each row is its own group.
+    n_outcomes : int
+        K, of the members that the labels are for. With two, winner_tie may be missing, and a tie is refused.
 
     Raises
     ------
@@ -41,6 +42,8 @@ def read_labels(path: Path) -> LabelledRows:
     problems = dict(table.broken)
     ids = read_ids(table, problems)
     label = _read_label(table, problems)
+    for row in np.flatnonzero(label >= n_outcomes).tolist():
+        problems.setdefault(row, f"label {label[row]}, a tie, but the members have two outcomes")
     grouped = "group" in table.columns
     expected = "what rows with the same prompt share"
     group = read_identifiers(table, "group", problems, expected) if grouped else ids
@@ -49,12 +52,15 @@ def read_labels(path: Path) -> LabelledRows:
         raise refusal(table, ids, problems, "labels", expected)
     if not grouped:
         log.warning("%s: no column group: rows that share a prompt can't be kept in one fold", path)
-    order = np.argsort(ids)
-    return LabelledRows(ids[order], label[order], group[order], _digest(ids, label, group, grouped), grouped=grouped)
+    columns = (ids, label.tolist(), group) if grouped else (ids, label.tolist())
+    rows, order = [digest(row) for row in zip(*columns, strict=True)], np.argsort(ids)
+    return LabelledRows(
+        ids[order], label[order], group[order], digest_of_rows(rows, n_outcomes), None, grouped, n_outcomes
+    )
 
 
 def _read_label(table: RawTable, problems: dict[int, str]) -> NDArray[np.int8]:
-    if set(LABEL) <= set(table.columns):
+    if set(LABEL[:2]) <= set(table.columns):
         label = read_one_hot(table, problems)
         for row, cell in enumerate(table.pop("label") if "label" in table.columns else ()):
             if number(cell) != label[row]:
@@ -72,8 +78,3 @@ def _read_label(table: RawTable, problems: dict[int, str]) -> NDArray[np.int8]:
     for row in np.flatnonzero(~valid).tolist():
         problems.setdefault(row, f"label {cells[row]!r}, expected 0 (A wins), 1 (B wins) or 2 (tie)")
     return np.where(valid, numbers, 0).astype(np.int8)
-
-
-def _digest(ids: Strings, label: NDArray[np.int8], group: Strings, grouped: bool) -> str:
-    columns = (ids, label.tolist(), group) if grouped else (ids, label.tolist())
-    return hashlib.sha256("".join(sorted(digest(row) for row in zip(*columns, strict=True))).encode()).hexdigest()

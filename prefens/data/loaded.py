@@ -23,8 +23,9 @@ class SourceRecord:
     ----------
     name, format : str
         Its name, and the format that it was read in.
-    pairs, merged, both_bad : int
-        Its pairs, and those that were left out: because a source before has them too, and because both are bad.
+    pairs, merged, both_bad, ties : int
+        Its pairs, and those that were left out: because a source before has them too, because both are bad, and as
+        ties where there are two outcomes.
     """
 
     name: str
@@ -32,6 +33,7 @@ class SourceRecord:
     pairs: int
     merged: int = 0
     both_bad: int = 0
+    ties: int = 0
 
 
 @dataclass(eq=False)
@@ -57,6 +59,8 @@ class LoadedPairs:
         The format that they were read in; "" where they were not read.
     sources : sequence of SourceRecord
         Where they are from.
+    may_tie : bool
+        Whether the format speaks of ties, though none may be there.
     """
 
     pairs: Pairs
@@ -67,6 +71,7 @@ class LoadedPairs:
     metadata: Mapping[str, Strings] = field(default_factory=dict)
     format: str = ""
     sources: Sequence[SourceRecord] = ()
+    may_tie: bool = True
 
     def sort(self) -> LoadedPairs:
         """Return the readable pairs sorted by id, as folds are."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from prefens.core.errors import DataError
 from prefens.core.types import Outcome, Pairs, Strings
 from prefens.data.loaded import MODEL, TEXT, LoadedPairs, SourceRecord
+from prefens.data.outcomes import is_tie, n_outcomes, with_outcomes
 from prefens.data.readers.rows import BOTH_BAD, TIE
 
 log = logging.getLogger(__name__)
@@ -21,7 +22,9 @@ log = logging.getLogger(__name__)
 Mask = NDArray[np.bool_]
 
 
-def merge(parts: Sequence[tuple[str, LoadedPairs]], drop_both_bad: bool = False) -> LoadedPairs:
+def merge(
+    parts: Sequence[tuple[str, LoadedPairs]], drop_both_bad: bool = False, outcomes: int | None = None
+) -> LoadedPairs:
     """Return the pairs of all sources, source by source.
 
     A labelled pair whose texts, models and label an earlier source has too is left out. Ids that several sources have
@@ -33,6 +36,8 @@ def merge(parts: Sequence[tuple[str, LoadedPairs]], drop_both_bad: bool = False)
         The sources by name: each name once.
     drop_both_bad : bool
         Whether ties of two bad responses are left out.
+    outcomes : int or None
+        The number of outcomes K; None for what `n_outcomes` says. With two, ties are left out.
 
     Raises
     ------
@@ -55,7 +60,29 @@ def merge(parts: Sequence[tuple[str, LoadedPairs]], drop_both_bad: bool = False)
     if not sum(record.pairs for record in records):
         came = f"{', '.join(name for name, _ in parts)}: no pair is left"
         raise DataError(came, "pairs that are not both bad", "set data.both_bad=tie")
-    return _concatenate(_with_unique_ids(kept), records)
+    k = n_outcomes([loaded for _, loaded in kept]) if outcomes is None else outcomes
+    if k == 2:
+        kept, records = _without_ties(kept, records)
+    loaded = _concatenate(_with_unique_ids(kept), records)
+    return replace(loaded, pairs=with_outcomes(loaded.pairs, k))
+
+
+def _without_ties(
+    parts: Sequence[tuple[str, LoadedPairs]], records: Sequence[SourceRecord]
+) -> tuple[list[tuple[str, LoadedPairs]], list[SourceRecord]]:
+    """Return the sources without their ties, and what came of them; DataError where nothing is left."""
+    ties = [is_tie(loaded.pairs) for _, loaded in parts]
+    kept = [(name, _select(loaded, ~tied)) for (name, loaded), tied in zip(parts, ties, strict=True)]
+    for (name, _), tied in zip(parts, ties, strict=True):
+        if tied.any():
+            log.info("%s: %d of %d pairs are ties and left out (data.outcomes=2)", name, tied.sum(), len(tied))
+    if not any(len(loaded.pairs) for _, loaded in kept):
+        raise DataError("ties alone", "pairs that one side wins", "set data.outcomes=3")
+    counted = [
+        replace(record, pairs=record.pairs - int(tied.sum()), ties=int(tied.sum()))
+        for record, tied in zip(records, ties, strict=True)
+    ]
+    return kept, counted
 
 
 def source_names(stems: Sequence[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Probabilities of an external member: a file of ids and three columns, checked row by row."""
+"""Probabilities of an external member: a file of ids and two or three columns, checked row by row."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from prefens.core.errors import ConfigError, DataError
-from prefens.core.types import OUTCOME_NAMES, TOLERANCE, Floats, Strings
+from prefens.core.types import TOLERANCE, Floats, Outcome, Strings, outcome_names
 from prefens.data.cells import number, read_ids, refusal
 from prefens.data.loaded import LABEL
 from prefens.data.raw.read import read_table
@@ -18,11 +18,9 @@ from prefens.data.raw.table import RawTable
 
 log = logging.getLogger(__name__)
 
-COLUMNS = ("id", *OUTCOME_NAMES)
-NAMINGS = (
-    dict(zip(OUTCOME_NAMES, OUTCOME_NAMES, strict=True)),
-    dict(zip(OUTCOME_NAMES, LABEL, strict=True)),
-)  # of prefens, of a submission
+NAMES = outcome_names()
+COLUMNS = ("id", *NAMES)
+NAMINGS = (dict(zip(NAMES, NAMES, strict=True)), dict(zip(NAMES, LABEL, strict=True)))  # of prefens, of a submission
 ROUNDING_TOLERANCE = 2e-3  # how far from 1 the sum of rounded or 16-bit probabilities may be
 
 
@@ -37,7 +35,8 @@ def read_probabilities(path: Path, columns: Mapping[str, str] | None = None) -> 
         The file.
     columns : mapping of str to str, or None
         The file's names of id, a_wins, b_wins and tie. Names that are left out, or all of them where the file lacks
-        one, are recognized: id, with the names of the outcomes or of a submission's columns.
+        one, are recognized: id, with the names of the outcomes or of a submission's columns. A file without a column
+        of ties has two outcomes.
 
     Returns
     -------
@@ -56,17 +55,20 @@ def read_probabilities(path: Path, columns: Mapping[str, str] | None = None) -> 
     table = _read_columns(path, columns or {})
     problems = dict(table.broken)
     ids = read_ids(table, problems)
-    values = np.array([[number(cell) for cell in table.pop(name)] for name in OUTCOME_NAMES]).T
+    names = [name for name in NAMES if name in table.columns]
+    values = np.array([[number(cell) for cell in table.pop(name)] for name in names]).T
     sums = values.sum(axis=1)
     valid = np.isfinite(values).all(axis=1) & (values >= 0).all(axis=1) & (np.abs(sums - 1.0) <= ROUNDING_TOLERANCE)
     for row in np.flatnonzero(~valid):
         problems.setdefault(int(row), f"{', '.join(map(str, values[row].tolist()))}, sum {sums[row]:.6g}")
     if problems:
-        expected = f"unique ids, three finite probabilities, none negative, that sum to 1 within {ROUNDING_TOLERANCE:g}"
+        expected = (
+            f"unique ids, {len(names)} finite probabilities, none negative, that sum to 1 within {ROUNDING_TOLERANCE:g}"
+        )
         raise refusal(table, ids, problems, "probabilities", expected)
     if not columns and np.isin(values, (0.0, 1.0)).all():
         raise DataError(
-            f"{path}: only 0 and 1 in {', '.join(OUTCOME_NAMES)} (columns: {listed(table.header)})",
+            f"{path}: only 0 and 1 in {', '.join(names)} (columns: {listed(table.header)})",
             "probabilities, not labels",
             "name the columns: 'columns={id: id, a_wins: ..., b_wins: ..., tie: ...}'",
         )
@@ -81,14 +83,16 @@ def read_probabilities(path: Path, columns: Mapping[str, str] | None = None) -> 
 
 
 def _read_columns(path: Path, columns: Mapping[str, str]) -> RawTable:
-    """Read the four columns, under the names in COLUMNS."""
+    """Read the columns, under the names in COLUMNS; that of ties where there is one."""
     unknown = sorted(set(columns) - set(COLUMNS))
     if unknown:
         raise ConfigError(f"columns: {', '.join(unknown)}", f"some of {', '.join(COLUMNS)}", "correct columns=")
     # One mapping is for several files: a file that lacks its names may have recognized ones.
     namings = [{"id": "id", **naming, **names} for names in ([columns, {}] if columns else [{}]) for naming in NAMINGS]
     table = read_table(path, (), sorted({name for naming in namings for name in naming.values()}))
-    for naming in namings:
+    tie = NAMES[Outcome.TIE]
+    no_ties = [{key: name for key, name in naming.items() if key != tie} for naming in namings if tie not in columns]
+    for naming in [*namings, *no_ties]:
         if set(naming.values()) <= set(table.columns):
             table.columns = {key: table.columns[name] for key, name in naming.items()}
             return table

@@ -17,6 +17,7 @@ from prefens.core.types import Pairs
 from prefens.data.load import load_pairs
 from prefens.data.loaded import LoadedPairs
 from prefens.data.merge import merge, source_names
+from prefens.data.outcomes import check_outcomes, with_outcomes
 from prefens.data.raw.names import stem
 
 log = logging.getLogger(__name__)
@@ -32,13 +33,17 @@ class Source(ABC):
         Files of labelled pairs that are trained on and never scored.
     strict : bool
         Whether malformed test rows are refused, rather than left out and listed. Labelled ones are always refused.
+    outcomes : int or None
+        3, or 2 to leave ties out; None for what the scored sources say.
     """
 
     extra: Any = field(default_factory=list)
     strict: bool = False
+    outcomes: int | None = None
 
     def __post_init__(self) -> None:
         self.extra = paths("data.extra", self.extra)
+        check_outcomes(self.outcomes)
 
     @abstractmethod
     def load(self, labelled: bool = True, lenient: bool = False) -> LoadedPairs:
@@ -48,7 +53,7 @@ class Source(ABC):
         """
 
     def load_extra(self) -> list[Pairs]:
-        """Return the pairs of each extra file."""
+        """Return the pairs of each extra file, ties too."""
         return [load_pairs(Path(path)).pairs for path in self.extra]
 
 
@@ -93,7 +98,7 @@ class VoteSource(Source):
             _check_names(columns, self.columns)
 
     def load_extra(self) -> list[Pairs]:
-        return [self._load_files("data.extra", [path], True, strict=True).pairs for path in self.extra]
+        return [self._load_files("data.extra", [path], True, True, 3).pairs for path in self.extra]
 
     def is_strict(self, labelled: bool, lenient: bool) -> bool:
         """Whether malformed rows are refused."""
@@ -104,7 +109,9 @@ class VoteSource(Source):
         columns = self.columns or {}
         return dict(columns.get(name, {}) if self._by_source else columns)
 
-    def _load_files(self, setting: str, files: Sequence[str], labelled: bool, strict: bool) -> LoadedPairs:
+    def _load_files(
+        self, setting: str, files: Sequence[str], labelled: bool, strict: bool, outcomes: int | None
+    ) -> LoadedPairs:
         """Return the pairs of files, which go by their stems, in the order of the names."""
         if not files:
             raise ConfigError(f"{setting} is not set", "the path of a file", f"add {setting}=FILE")
@@ -113,7 +120,7 @@ class VoteSource(Source):
             (name, load_pairs(Path(path), labelled, strict, self.format, self.renamed(name)))
             for name, path in sorted(named)
         ]
-        return merge(parts, self.both_bad is BothBad.drop)
+        return merge(parts, self.both_bad is BothBad.drop, outcomes)
 
 
 def _check_names(value: Any, setting: Any) -> None:
@@ -141,7 +148,7 @@ class FileSource(VoteSource):
         self.path = paths("data.path", self.path)
 
     def load(self, labelled: bool = True, lenient: bool = False) -> LoadedPairs:
-        return self._load_files("data.path", self.path, labelled, self.is_strict(labelled, lenient))
+        return self._load_files("data.path", self.path, labelled, self.is_strict(labelled, lenient), self.outcomes)
 
 
 @dataclass
@@ -170,6 +177,8 @@ class SyntheticSource(Source):
         pairs = generate(self.rows, self.seed, Effects(self.verbosity, self.position, self.tie))
         bayes, symmetric = floors(pairs)
         log.info("expected log loss of the true probabilities: %.4f; of swap-symmetric ones: %.4f", bayes, symmetric)
+        if self.outcomes is not None:
+            pairs = with_outcomes(pairs, self.outcomes)
         return LoadedPairs(pairs if labelled else pairs.unlabelled(), pairs.ids, np.arange(len(pairs)))
 
 
@@ -195,4 +204,4 @@ class HubSource(VoteSource):
         name, strict = self.name.rstrip("/").rpartition("/")[2], self.is_strict(labelled, lenient)
         columns = self.renamed(name)
         loaded = load_hub(self.name, self.split, self.revision, labelled, strict, self.format, columns)
-        return merge([(name, loaded)], self.both_bad is BothBad.drop)
+        return merge([(name, loaded)], self.both_bad is BothBad.drop, self.outcomes)

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from prefens.core.errors import ConfigError, DataError
 from prefens.core.hashing import digest
-from prefens.core.types import TOLERANCE, Floats, MemberInfo, OOFStack, Outcome, Strings, n_outcomes
+from prefens.core.types import TOLERANCE, Floats, MemberInfo, OOFStack, Outcome, Strings, outcome_names, outcomes
 from prefens.data.folds import FoldSettings, LabelledRows, split_rows
 from prefens.ensemble.base import Blender
 from prefens.ensemble.calibration import Calibration
@@ -80,7 +80,8 @@ class ArrayBlend:
                 "give an array for each of them",
             )
         arrays = dict(zip(members, _stack(members), strict=True))
-        uniform = np.full_like(next(iter(arrays.values())), 1.0 / n_outcomes())
+        first = next(iter(arrays.values()))
+        uniform = np.full_like(first, 1.0 / first.shape[1])
         return self.blender.predict(np.stack([arrays.get(name, uniform) for name in self.members]))
 
 
@@ -100,7 +101,7 @@ def blend_arrays(
     Parameters
     ----------
     members : dict of str to array of shape (n, K)
-        From a member to its probabilities, columns in the order A wins, B wins, tie.
+        From a member to its probabilities, columns in the order A wins, B wins, tie; without ties, of the first two.
     labels : array of shape (n,)
         The outcomes: 0 A wins, 1 B wins, 2 tie.
     groups : iterable of n values, or None
@@ -128,7 +129,7 @@ def blend_arrays(
     >>> result.honest, result.weights  # doctest: +SKIP
     """
     probabilities = _stack(members)
-    rows = _label_rows(labels, groups, probabilities.shape[1])
+    rows = _label_rows(labels, groups, *probabilities.shape[1:])
     folds = split_rows(rows, FoldSettings(k=k, seed=seed))
     infos = tuple(MemberInfo(str(name), None, None) for name in members)
     stack = OOFStack(infos, probabilities, folds)
@@ -157,24 +158,25 @@ def _parse(method: str) -> tuple[Blender, list[type[Calibration]]]:
 
 
 def _stack(members: Mapping[str, ArrayLike]) -> Floats:
-    """Return (M, n, K) probabilities after checking each member's array."""
+    """Return (M, n, K) probabilities after checking each member's array; K is that of the arrays."""
     if not members:
         raise DataError("no members", "an array for each of one or more", 'give {"m1": p1, "m2": p2}')
     arrays = {name: _check_probabilities(name, values) for name, values in members.items()}
     if len({len(array) for array in arrays.values()}) > 1:
         lengths = ", ".join(f"{name} {len(array)}" for name, array in arrays.items())
         raise DataError(f"numbers of rows: {lengths}", "the same rows for each member", "join them by id first")
+    if len({array.shape[1] for array in arrays.values()}) > 1:
+        columns = ", ".join(f"{name} {array.shape[1]}" for name, array in arrays.items())
+        raise DataError(f"numbers of outcomes: {columns}", "the same for each member", "leave out those without a tie")
     return np.stack([*arrays.values()])
 
 
 def _check_probabilities(name: str, values: ArrayLike) -> Floats:
     array = np.asarray(values, dtype=np.float64)
-    outcomes = n_outcomes()
-    if array.ndim != 2 or array.shape[1] != outcomes:
-        columns = ", ".join(outcome.name.lower() for outcome in Outcome)
+    if array.ndim != 2 or array.shape[1] not in (2, 3):
         raise DataError(
             f"member {name}: an array of shape {array.shape}",
-            f"(rows, {outcomes}): {columns}",
+            f"(rows, {len(Outcome)}): {', '.join(outcome_names())}; or (rows, 2) without a tie",
             "give a row per pair and a column per outcome",
         )
     sums = array.sum(axis=1)
@@ -190,7 +192,7 @@ def _check_probabilities(name: str, values: ArrayLike) -> Floats:
     return array
 
 
-def _label_rows(labels: ArrayLike, groups: Iterable[object] | None, n: int) -> LabelledRows:
+def _label_rows(labels: ArrayLike, groups: Iterable[object] | None, n: int, n_outcomes: int) -> LabelledRows:
     """Return n labelled rows, whose ids sort as the rows do, after checking labels and groups."""
     label = np.asarray(labels)
     if label.shape != (n,):
@@ -199,18 +201,18 @@ def _label_rows(labels: ArrayLike, groups: Iterable[object] | None, n: int) -> L
             f"({n},): one for each row of the members",
             "give as many labels; for one-hot labels, labels.argmax(axis=1)",
         )
-    wrong = np.flatnonzero(~np.isin(label, [*Outcome]))
+    wrong = np.flatnonzero(~np.isin(label, outcomes(n_outcomes)))
     if len(wrong):
         raise DataError(
             f"{len(wrong)} of {n} labels, such as {label[wrong[0]]} in row {wrong[0]}",
-            "0 (A wins), 1 (B wins) or 2 (tie)",
+            "0 (A wins), 1 (B wins) or 2 (tie)" if n_outcomes == 3 else "0 (A wins) or 1 (B wins)",
             "correct them, or leave these rows out",
         )
     ids = np.array([f"{row:0{len(str(n))}d}" for row in range(n)], dtype=object)
     group = ids if groups is None else _check_groups([*groups], n)
     label = label.astype(np.int8)
     content = digest([label.tolist(), group.tolist()])
-    return LabelledRows(ids, label, group, content, grouped=groups is not None)
+    return LabelledRows(ids, label, group, content, grouped=groups is not None, n_outcomes=n_outcomes)
 
 
 def _check_groups(groups: Sequence[object], n: int) -> Strings:

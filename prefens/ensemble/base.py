@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prefens.core.errors import BLEND_AGAIN, BlendError, ConfigError
-from prefens.core.types import Floats, OOFStack, PairFeatures, n_outcomes
+from prefens.core.types import Floats, OOFStack, PairFeatures
 
 BLOCK_ROWS = 8192  # rows predicted at a time: the memory that a rule needs does not grow with the data
 FEATURES_NEEDED = "give data.path, so that the features of the pairs can be computed"
@@ -40,7 +40,7 @@ class Blender(ABC):
     CONTAINS: ClassVar[tuple[str, ...]] = ()
     weights: Floats | None = None
     _n_members: int = 0
-    _n_outcomes: int = n_outcomes()
+    _n_outcomes: int = 3
 
     def fit(self, stack: OOFStack) -> Self:
         """Fit on the rows of a stack and return self.
@@ -105,6 +105,11 @@ class Blender(ABC):
         return predicted
 
     @property
+    def n_outcomes(self) -> int:
+        """The number of outcomes K of the rows that it was fitted on."""
+        return self._n_outcomes
+
+    @property
     def wants_features(self) -> bool:
         """Whether the rule reads features of the pairs beside the members' probabilities."""
         return False
@@ -118,7 +123,8 @@ class Blender(ABC):
         """Return what was fitted, as JSON values."""
         values = {name: getattr(self, name) for name in self.FITTED}
         plain = {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in values.items()}
-        return {"method": self.name, "members": self._n_members, **plain}
+        k = {} if self._n_outcomes == 3 else {"outcomes": self._n_outcomes}
+        return {"method": self.name, "members": self._n_members, **k, **plain}
 
     def load_state(self, state: dict[str, Any]) -> Self:
         """Take over what `state` returned, and return self.
@@ -129,6 +135,9 @@ class Blender(ABC):
             If a field is missing, or of another type, shape or range.
         """
         self._n_members = read_count(state, "members")
+        self._n_outcomes = read_count(state, "outcomes") if "outcomes" in state else 3
+        if self._n_outcomes not in (2, 3):
+            raise BlendError(f"state.outcomes is {self._n_outcomes}", "2 or 3", BLEND_AGAIN)
         for name in self.FITTED:
             setattr(self, name, read_value(state, name))
         lengths = self._lengths()

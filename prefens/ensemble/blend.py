@@ -11,12 +11,14 @@ import numpy as np
 
 from prefens.core import resources
 from prefens.core.bootstrap import GroupBootstrap
+from prefens.core.errors import ConfigError
 from prefens.core.hashing import digest
-from prefens.core.metrics import log_loss, row_losses
+from prefens.core.metrics import accuracy, log_loss, row_losses
 from prefens.core.types import Floats, Folds, OOFStack
 from prefens.ensemble.base import Blender
 from prefens.ensemble.calibration import cross_calibrate
 from prefens.ensemble.crossfit import Calibrations, best_method, evaluate
+from prefens.ensemble.decision import METRICS, Decision, decided_accuracy
 from prefens.ensemble.diagnostics import diagnose
 from prefens.ensemble.inputs import BlendInputs
 from prefens.ensemble.leaderboard import LeaderboardRow, Scores, leaderboard, member_losses, scores, with_differences
@@ -44,6 +46,8 @@ class Blend:
         From a member or method to a calibration to the honest log loss in nats.
     holdout : sequence of M floats, or None
         Log loss in nats of the members on the held-out rows.
+    metric : str
+        What ranks members and methods and chooses the best: one of `METRICS`.
     """
 
     folds: Folds
@@ -53,12 +57,32 @@ class Blend:
     diagnosis: Diagnosis
     calibrated: Mapping[str, Mapping[str, float]]
     holdout: Sequence[float] | None = None
+    metric: str = "log_loss"
 
-    @property
+    @cached_property
     def best(self) -> BlendResult:
-        """The method with the lowest honest log loss, the first of equals: the one that predicts."""
-        name = best_method({result.method: result.honest for result in self.results})
+        """The method that predicts: that of the lowest honest log loss, or highest accuracy; the first of equals."""
+        label = self.stack.folds.label
+        if self.metric == "log_loss":
+            costs = {result.method: result.honest for result in self.results}
+        else:
+            costs = {result.method: 1.0 - accuracy(result.probabilities, label) for result in self.results}
+        name = best_method(costs)
         return next(result for result in self.results if result.method == name)
+
+    @cached_property
+    def decision(self) -> Decision:
+        """From the best method's probabilities to one outcome: the likeliest, or for accuracy by a fitted rule."""
+        return (
+            Decision() if self.metric == "log_loss" else Decision.fit(self.best.probabilities, self.stack.folds.label)
+        )
+
+    @cached_property
+    def decided_accuracy(self) -> float | None:
+        """The honest accuracy of the decision, whose rule is fitted without each scored fold; None without a rule."""
+        if self.metric == "log_loss":
+            return None
+        return decided_accuracy(self.best.probabilities, self.stack.folds)
 
     @property
     def expected(self) -> BlendResult | NestedSelection | None:
@@ -105,7 +129,8 @@ class Blend:
     def title(self) -> str:
         """Return what was blended, in words."""
         settings, rows = self.folds.settings, len(self.stack.folds.ids)
-        return f"{rows} pairs, {settings['scheme']} folds, k={settings['k']}; {self.best.method} predicts"
+        ranked = "" if self.metric == "log_loss" else ", by accuracy"
+        return f"{rows} pairs, {settings['scheme']} folds, k={settings['k']}; {self.best.method} predicts{ranked}"
 
     def scores(self) -> Scores | None:
         """Return the scores to expect of the best method, or None where they are not known."""
@@ -116,7 +141,7 @@ class Blend:
         """The rows of the leaderboard: members, methods, the nested selection, references."""
         shown = [result for result in self.results if "+" not in result.method or result is self.best]
         nested = self.nested if len(self.results) > 1 else None
-        return leaderboard(self.stack, shown, self.holdout, nested, self.calibrated)
+        return leaderboard(self.stack, shown, self.holdout, nested, self.calibrated, self.metric)
 
     @cached_property
     def members(self) -> list[MemberDiagnosis]:
@@ -147,7 +172,11 @@ class Blend:
 
 
 def make_blend(
-    inputs: BlendInputs, blenders: Sequence[Blender], calibrations: Calibrations = (), resamples: int = 1000
+    inputs: BlendInputs,
+    blenders: Sequence[Blender],
+    calibrations: Calibrations = (),
+    resamples: int = 1000,
+    metric: str = "log_loss",
 ) -> Blend:
     """Fit and score blenders, select between them, and diagnose the members.
 
@@ -161,16 +190,20 @@ def make_blend(
         Calibrations to put behind each member and method.
     resamples : int, 1 or more
         Bootstrap resamples over prompt groups, behind every interval.
+    metric : str
+        As in `Blend`.
 
     Raises
     ------
     BlendError
         If there are fewer than two folds or prompt groups, or if no method can be fitted.
     ConfigError
-        If two methods have the same name, or a method needs features of the pairs and there are none.
+        If two methods have the same name, a method needs features of the pairs and there are none, or for another metric.
     """
+    if metric not in METRICS:
+        raise ConfigError(f"metric={metric}", " or ".join(METRICS), "correct metric")
     stack, holdout = inputs.stack, inputs.holdout
-    results, nested = evaluate(blenders, stack, holdout, calibrations)
+    results, nested = evaluate(blenders, stack, holdout, calibrations, metric)
     bootstrap = GroupBootstrap(stack.folds.group, resamples)
     results, nested = with_differences(stack, results, nested, bootstrap)
     calibrated = {
@@ -181,7 +214,7 @@ def make_blend(
     }
     diagnosis = diagnose(stack, resamples, resources.thread_count())
     losses = member_losses(holdout)
-    return Blend(inputs.folds, stack, results, nested, diagnosis, with_methods(calibrated, results), losses)
+    return Blend(inputs.folds, stack, results, nested, diagnosis, with_methods(calibrated, results), losses, metric)
 
 
 def with_methods(

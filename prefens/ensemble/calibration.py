@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prefens.core.errors import BlendError
-from prefens.core.symmetric_logistic import fit_newton, log_odds, probabilities_of
+from prefens.core.symmetric_logistic import Odds, fit_newton, log_odds, probabilities_of
 from prefens.core.types import Floats, Folds, OOFStack, PairFeatures
 from prefens.ensemble.base import Blender, check_length, check_weights, read_value
 
@@ -24,7 +24,7 @@ class Calibration(ABC):
     name : str
         Name of the calibration.
     IDENTITY : tuple of float
-        The P coefficients that change nothing; the fit starts there.
+        The P coefficients that change nothing; the fit starts there. With two outcomes there is the first one alone.
     NONNEGATIVE : bool
         Whether the coefficients must be zero or more.
     RIDGE : float
@@ -55,22 +55,21 @@ class Calibration(ABC):
             If the fit does not reach its optimum.
         """
 
-        def inputs(rows: slice) -> tuple[Floats, Floats]:
+        def inputs(rows: slice) -> Odds:
             return self._inputs(*log_odds(probabilities[rows]))
 
-        start = np.array(self.IDENTITY)
+        start = np.array(self.IDENTITY[: n_coefficients(type(self), probabilities.shape[1])])
         self.coefficients = fit_newton(inputs, label, start, tied=True, nonnegative=self.NONNEGATIVE, ridge=self.RIDGE)
         return self
 
     def apply(self, probabilities: Floats) -> Floats:
         """Return (n, K) calibrated probabilities for (n, K) predictions."""
-        odd, even = self._inputs(*log_odds(probabilities))
-        return probabilities_of(self.coefficients @ odd, self.coefficients @ even)
+        return probabilities_of(*(self.coefficients @ part for part in self._inputs(*log_odds(probabilities))))
 
     @staticmethod
     @abstractmethod
-    def _inputs(s: Floats, t: Floats) -> tuple[Floats, Floats]:
-        """Return (P, n) odd and (P, n) even inputs for the (n,) log odds of a prediction."""
+    def _inputs(s: Floats, t: Floats | None = None) -> Odds:
+        """Return (P, n) odd and (P, n) even inputs for the (n,) log odds of a prediction; no even ones without `t`."""
 
 
 class Temperature(Calibration):
@@ -81,12 +80,15 @@ class Temperature(Calibration):
     NONNEGATIVE = True
 
     @staticmethod
-    def _inputs(s: Floats, t: Floats) -> tuple[Floats, Floats]:
-        return s[None], t[None]
+    def _inputs(s: Floats, t: Floats | None = None) -> Odds:
+        return (s[None],) if t is None else (s[None], t[None])
 
 
 class Vector(Calibration):
-    """Vector scaling with A and B tied: a power for A against B, a power and a factor for a tie against both."""
+    """Vector scaling with A and B tied: a power for A against B, a power and a factor for a tie against both.
+
+    With two outcomes it is the power alone.
+    """
 
     name = "vector"
     IDENTITY = (1.0, 1.0, 0.0)
@@ -94,9 +96,16 @@ class Vector(Calibration):
     RIDGE = 1e-6  # keeps the factor finite where the labels have no tie, or nothing else
 
     @staticmethod
-    def _inputs(s: Floats, t: Floats) -> tuple[Floats, Floats]:
+    def _inputs(s: Floats, t: Floats | None = None) -> Odds:
+        if t is None:
+            return (s[None],)
         zero = np.zeros_like(s)
         return np.stack([s, zero, zero]), np.stack([zero, t, np.ones_like(t)])
+
+
+def n_coefficients(kind: type[Calibration], n_outcomes: int) -> int:
+    """Return the number P of a calibration's coefficients."""
+    return len(kind.IDENTITY) if n_outcomes == 3 else 1
 
 
 KINDS: dict[str, type[Calibration]] = {kind.name: kind for kind in (Temperature, Vector)}
@@ -115,7 +124,7 @@ class Calibrated(Blender):
 
     def __init__(self, base: Blender, calibration: Calibration) -> None:
         self.base, self.calibration = base, calibration
-        self._n_members = base._n_members
+        self._n_members, self._n_outcomes = base._n_members, base._n_outcomes
         self.name = f"{base.name}+{calibration.name}"
 
     @property
@@ -136,9 +145,9 @@ class Calibrated(Blender):
 
     def load_state(self, state: dict[str, Any]) -> Self:
         """Take over what `state` returned, but for that of the base, which is fitted; BlendError as for any rule."""
-        self._n_members = self.base._n_members
+        self._n_members, self._n_outcomes = self.base._n_members, self.base._n_outcomes
         coefficients = read_value(state, "coefficients")
-        check_length("coefficients", coefficients, len(self.calibration.IDENTITY))
+        check_length("coefficients", coefficients, n_coefficients(type(self.calibration), self._n_outcomes))
         self.calibration.coefficients = np.asarray(coefficients)
         if self.calibration.NONNEGATIVE:
             check_weights("coefficients", self.calibration.coefficients)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from prefens.core import metrics
 from prefens.core.metrics import CLIP
-from prefens.core.types import Floats, OOFStack, Outcome, PairFeatures
+from prefens.core.types import Floats, OOFStack, Outcome, PairFeatures, outcomes
 from prefens.ensemble.base import BLOCK_ROWS, Blender, check_weights
 from prefens.ensemble.simplex_solver import minimize_log_loss
 
@@ -18,10 +18,11 @@ MOST_STEPS = 200
 class ClassWeights(Blender):
     """p(win) proportional to the sum of u_m p_m(win), p(tie) to that of v_m p_m(tie), rows normalized.
 
-    A and B share their weights, so the rule is swap-symmetric. The log loss is not convex in (u, v), so there is no
-    certificate. From the best simplex weights it falls step by step: log Z <= log Z0 + Z / Z0 - 1 bounds it from
-    above by a convex function (Hunter & Lange 2004, "A tutorial on MM algorithms", section 3). This bound splits into
-    a simplex problem for the wins and one for the ties.
+    A and B share their weights, so the rule is swap-symmetric. With two outcomes it is `LogLossWeights`.
+
+    The log loss is not convex in (u, v), so there is no certificate. From the best simplex weights it falls step by
+    step: log Z <= log Z0 + Z / Z0 - 1 bounds it from above by a convex function (Hunter & Lange 2004, "A tutorial on
+    MM algorithms", section 3). This bound splits into a simplex problem for the wins and one for the ties.
 
     Attributes
     ----------
@@ -40,6 +41,9 @@ class ClassWeights(Blender):
         p_true = metrics.p_true(stack.probabilities, stack.folds.label)
         is_tie = stack.folds.label == Outcome.TIE
         self.wins = minimize_log_loss(p_true)
+        if self._n_outcomes == 2:
+            self.wins, self.ties = 2.0 * self.wins, np.zeros_like(self.wins)
+            return
         self.ties = self.wins.copy()
         won, tied = _Rows(p_true[:, ~is_tie], len(is_tie)), _Rows(p_true[:, is_tie], len(is_tie))
         del p_true
@@ -70,7 +74,7 @@ class ClassWeights(Blender):
     def _predict(self, probabilities: Floats, features: PairFeatures | None) -> Floats:
         weights = {Outcome.A_WINS: self.wins, Outcome.B_WINS: self.wins, Outcome.TIE: self.ties}
         clipped = np.clip(probabilities, CLIP, 1.0)
-        sums = np.column_stack([weights[outcome] @ clipped[:, :, outcome] for outcome in Outcome])
+        sums = np.column_stack([weights[outcome] @ clipped[:, :, outcome] for outcome in outcomes(clipped.shape[2])])
         normalized: Floats = sums / sums.sum(axis=1, keepdims=True)
         return normalized
 

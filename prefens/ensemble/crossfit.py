@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prefens.core.errors import BlendError, ConfigError
-from prefens.core.metrics import clustered_error, log_loss, row_losses
+from prefens.core.metrics import clustered_error, log_loss, row_hits, row_losses
 from prefens.core.types import Floats, OOFStack
 from prefens.ensemble.base import Blender
 from prefens.ensemble.calibration import Calibrated, Calibration
@@ -40,7 +40,11 @@ class MethodFailed(BlendError):
 
 
 def evaluate(
-    blenders: Iterable[Blender], stack: OOFStack, holdout: OOFStack | None = None, calibrations: Calibrations = ()
+    blenders: Iterable[Blender],
+    stack: OOFStack,
+    holdout: OOFStack | None = None,
+    calibrations: Calibrations = (),
+    metric: str = "log_loss",
 ) -> tuple[list[BlendResult], NestedSelection | None]:
     """Fit blenders on all rows and cross-fit them, each as it is and with each calibration behind it.
 
@@ -62,6 +66,8 @@ def evaluate(
         The members on rows that nothing saw, to be scored too.
     calibrations : sequence of types of Calibration
         Calibrations to put behind each method.
+    metric : str
+        What the selection goes by, one of `METRICS`; the methods are fitted for log loss in any case.
 
     Returns
     -------
@@ -88,7 +94,7 @@ def evaluate(
             honest = cross_fit(blenders, stack, calibrations)
             results = [score_method(blender, honest[name], stack, holdout) for name, blender in fitted.items()]
             nested = len(np.unique(stack.folds.fold)) > 2
-            return results, _select_nested(blenders, calibrations, stack, honest) if nested else None
+            return results, _select_nested(blenders, calibrations, stack, honest, metric) if nested else None
         except MethodFailed as failed:
             blenders = [blender for blender in blenders if blender.name != failed.method]
             if not blenders:
@@ -96,13 +102,18 @@ def evaluate(
             log.warning("%s is left out: %s", failed.method, failed.came)
 
 
+def row_costs(probabilities: Floats, label: NDArray[np.int8], metric: str) -> Floats:
+    """Return what each of n predictions costs, (n,): nats of log loss, or its part in the share of errors."""
+    return row_losses(probabilities, label) if metric == "log_loss" else 1.0 - row_hits(probabilities, label)
+
+
 def best_method(losses: Mapping[str, float], rows: int = 1) -> str:
-    """Return the method with the lowest loss; of those as good within 1e-6 nats, the first.
+    """Return the method with the lowest loss; of those as good within 1e-6, the first.
 
     Parameters
     ----------
     losses : dict of str to float
-        From a method to its log loss in nats, summed over `rows` rows.
+        From a method to its log loss in nats, or its errors, summed over `rows` rows.
     rows : int
         Number of rows; 1 for means.
     """
@@ -220,14 +231,14 @@ def _predict_folds(
 
 
 def _select_nested(
-    blenders: Sequence[Blender], calibrations: Calibrations, stack: OOFStack, honest: dict[str, Floats]
+    blenders: Sequence[Blender], calibrations: Calibrations, stack: OOFStack, honest: dict[str, Floats], metric: str
 ) -> NestedSelection:
     fold, label = stack.folds.fold, stack.folds.label
     numbers = [int(number) for number in np.unique(fold)]
     summed = {number: dict.fromkeys(honest, 0.0) for number in numbers}  # outer fold -> method -> nats, on the others
     for pair in combinations(numbers, 2):
         for name, rows, predicted in _predict_folds(blenders, calibrations, stack, pair):
-            losses = row_losses(predicted, label[rows])
+            losses = row_costs(predicted, label[rows], metric)
             for outer, inner in (pair, pair[::-1]):
                 summed[outer][name] += float(losses[fold[rows] == inner].sum())
     method_by_fold = {outer: best_method(losses, int((fold != outer).sum())) for outer, losses in summed.items()}

@@ -104,8 +104,9 @@ def leaderboard(
     holdout: Sequence[float] | None = None,
     nested: NestedSelection | None = None,
     calibrated: Mapping[str, Mapping[str, float]] | None = None,
+    metric: str = "log_loss",
 ) -> list[LeaderboardRow]:
-    """Return one row per member and blend and one for the nested selection, lowest log loss first, then references.
+    """Return one row per member and blend and one for the nested selection, the best first, then references.
 
     Parameters
     ----------
@@ -119,6 +120,8 @@ def leaderboard(
         The selection between the blends.
     calibrated : dict of str to dict of str to float, or None
         From a member or method to a calibration to the honest log loss in nats.
+    metric : str
+        What is best: the lowest "log_loss", or the highest "accuracy".
     """
     by_calibration = calibrated or {}
     losses = [None] * len(stack.members) if holdout is None else holdout
@@ -149,7 +152,9 @@ def leaderboard(
     if nested is not None:
         own = scores(nested.probabilities, stack.folds)
         rows.append(LeaderboardRow("nested selection", "choice", own, differences=nested.differences))
-    return sorted(rows, key=lambda row: row.scores.log_loss) + references(stack.folds)
+    by_accuracy = metric == "accuracy"
+    ranked = sorted(rows, key=lambda row: (-row.scores.accuracy * by_accuracy, row.scores.log_loss))
+    return ranked + references(stack.folds)
 
 
 def member_losses(stack: OOFStack | None) -> list[float] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from prefens.core.symmetric_logistic import fit_newton, log_odds, probabilities_of
+from prefens.core.symmetric_logistic import Odds, fit_newton, log_odds, probabilities_of
 from prefens.core.types import Floats, OOFStack, PairFeatures
 from prefens.ensemble.base import Blender, check_weights
 
@@ -29,15 +29,14 @@ class LogPool(Blender):
     exponents: Floats
 
     def _fit(self, stack: OOFStack) -> None:
-        def inputs(rows: slice) -> tuple[Floats, Floats]:
+        def inputs(rows: slice) -> Odds:
             return log_odds(stack.probabilities[:, rows])
 
         start = np.full(self._n_members, 1.0 / self._n_members)
         self.exponents = fit_newton(inputs, stack.folds.label, start, tied=True, nonnegative=True)
 
     def _predict(self, probabilities: Floats, features: PairFeatures | None) -> Floats:
-        odd, even = log_odds(probabilities)
-        return probabilities_of(self.exponents @ odd, self.exponents @ even)
+        return probabilities_of(*(self.exponents @ odds for odds in log_odds(probabilities)))
 
     def _check_values(self) -> None:
         check_weights("exponents", self.exponents)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from prefens.core.errors import BLEND_AGAIN, BlendError, ConfigError
 from prefens.core.feature_scaling import Block, PairScaling
 from prefens.core.metrics import row_losses
-from prefens.core.symmetric_logistic import fit_newton, log_odds, probabilities_of
+from prefens.core.symmetric_logistic import Odds, fit_newton, log_odds, probabilities_of
 from prefens.core.types import Floats, Ints, OOFStack, PairFeatures
 from prefens.ensemble.base import FEATURES_NEEDED, Blender, read_number, shown
 
@@ -24,6 +24,8 @@ class Stacking(Blender):
     Exchanging A and B changes the sign of s and leaves t, so the rule is swap-symmetric. The penalty shrinks the
     coefficients toward the geometric mean of the members. Wolpert 1992, "Stacked generalization"; Ting & Witten 1999,
     "Issues in stacked generalization", section 3, for probabilities as inputs.
+
+    With two outcomes there is no t: `even` is empty, and the intercept 0.
 
     Beside features of the pairs, the coefficients of members are zero or more. A member that was fitted on the same
     features differs from fold to fold by the labels that it did not see; a negative coefficient would read the labels
@@ -74,7 +76,8 @@ class Stacking(Blender):
     def _fit(self, stack: OOFStack) -> None:
         n_odd, n_even = self._fit_scaling(stack.features)
         share = np.full(self._n_members, 1.0 / self._n_members)
-        centre = np.concatenate([share, np.zeros(n_odd), share, np.zeros(n_even + 1)])
+        ties = [share, np.zeros(n_even + 1)] if self._n_outcomes == 3 else []
+        centre = np.concatenate([share, np.zeros(n_odd), *ties])
         self.ridge = self._choose_ridge(stack, centre)
         everything = np.arange(len(stack.folds.ids))
         self._set_coefficients(self._solve(stack, everything, self.ridge, centre, centre), n_odd)
@@ -91,6 +94,8 @@ class Stacking(Blender):
         scaling = PairScaling.fit([Block(features.odd)], [Block(features.even)])
         self.odd_scale, self.even_scale = 1.0 / scaling.odd_scale, 1.0 / scaling.even_scale  # 0 for a constant
         self.even_mean = scaling.even_mean
+        if self._n_outcomes == 2:
+            self.even_scale, self.even_mean = np.empty(0), np.empty(0)
         return features.odd.shape[1], features.even.shape[1]
 
     def _choose_ridge(self, stack: OOFStack, centre: Floats) -> float:
@@ -112,7 +117,7 @@ class Stacking(Blender):
     def _solve(self, stack: OOFStack, rows: Ints, ridge: float, centre: Floats, start: Floats) -> Floats:
         """Return the coefficients fitted on some rows, from a first guess `start`."""
 
-        def inputs(part: slice) -> tuple[Floats, Floats]:
+        def inputs(part: slice) -> Odds:
             features = None if stack.features is None else stack.features.take(rows[part])
             return self._inputs(stack.probabilities[:, rows[part]], features)
 
@@ -125,33 +130,35 @@ class Stacking(Blender):
 
     def _set_coefficients(self, point: Floats, n_odd_features: int) -> None:
         n_odd = self._n_members + n_odd_features
-        self.odd, self.even, self.intercept = point[:n_odd], point[n_odd:-1], float(point[-1])
+        self.odd, self.even = point[:n_odd], point[n_odd:-1]
+        self.intercept = float(point[-1]) if self._n_outcomes == 3 else 0.0
 
-    def _inputs(self, probabilities: Floats, features: PairFeatures | None) -> tuple[Floats, Floats]:
-        """Return (p, n) odd and (q, n) even inputs; the last even one is the intercept's."""
-        odd, even = log_odds(probabilities)
+    def _inputs(self, probabilities: Floats, features: PairFeatures | None) -> Odds:
+        """Return (p, n) odd and, with ties, (q, n) even inputs; the last even one is the intercept's."""
+        odd, *evens = log_odds(probabilities)
         ones = np.ones((1, odd.shape[1]))
         if not self.style or features is None:
-            return odd, np.concatenate([even, ones])
-        sizes, fitted = (
-            [part.shape[1] for part in (features.odd, features.even)],
-            [len(self.odd_scale), len(self.even_scale)],
-        )
+            return odd, *(np.concatenate([even, ones]) for even in evens)
+        sizes = [features.odd.shape[1], *(features.even.shape[1] for _ in evens)]
+        fitted = [len(self.odd_scale), *(len(self.even_scale) for _ in evens)]
         if sizes != fitted:
             raise BlendError(
                 f"{sizes} odd and even features of the pairs", f"the {fitted} of the fitted rule", BLEND_AGAIN
             )
-        scaled = features.odd * self.odd_scale, (features.even - self.even_mean) * self.even_scale
-        return np.concatenate([odd, scaled[0].T]), np.concatenate([even, scaled[1].T, ones])
+        scaled_odd = np.concatenate([odd, (features.odd * self.odd_scale).T])
+        scaled_even = [((features.even - self.even_mean) * self.even_scale).T for _ in evens]
+        return scaled_odd, *(np.concatenate([each, *scaled_even, ones]) for each in evens)
 
     def _predict(self, probabilities: Floats, features: PairFeatures | None) -> Floats:
-        odd, even = self._inputs(probabilities, features)
-        return probabilities_of(self.odd @ odd, np.append(self.even, self.intercept) @ even)
+        coefficients = self.odd, np.append(self.even, self.intercept)
+        inputs = self._inputs(probabilities, features)
+        return probabilities_of(*(own @ part for own, part in zip(coefficients, inputs, strict=False)))
 
     def _lengths(self) -> dict[str, int]:
         n_odd, n_even = (np.size(scale) if self.style else 0 for scale in (self.odd_scale, self.even_scale))
         features = {"odd_scale": n_odd, "even_mean": n_even, "even_scale": n_even}
-        return {"odd": self._n_members + n_odd, "even": self._n_members + n_even, **features}
+        even = self._n_members + n_even if self._n_outcomes == 3 else 0
+        return {"odd": self._n_members + n_odd, "even": even, **features}
 
     def _check_values(self) -> None:
         for name in ("intercept", "ridge"):

@@ -65,7 +65,8 @@ def make_bundle(
         store = tmp / "runs" / "store" / split.path.name
         store.mkdir(parents=True)
         shutil.copyfile(split.path / "folds.parquet", store / "folds.parquet")
-        write_json(store / "blend" / "blend.json", {**blend, "methods": chosen, "best": predictor.method})
+        rule = {"tie_weight": predictor.decision.tie_weight} if "tie_weight" in blend else {}
+        write_json(store / "blend" / "blend.json", {**blend, **rule, "methods": chosen, "best": predictor.method})
         write_manifest(store / "blend")
         predictor.link_files(store / "members", tmp / "runs" / "backbones")
         build_wheels(packages, tmp / "wheels")

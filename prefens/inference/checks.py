@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from prefens.core.types import SWAP, Ints, Pairs
+from prefens.core.metrics import swap_outcomes
+from prefens.core.types import Ints, Pairs
 from prefens.inference.fold_models import load_model
 from prefens.store.member_spec import MemberSpec
 from prefens.store.split_store import SplitStore
@@ -95,7 +96,7 @@ def swap_gaps(
     for spec, folder in folders:
         model = load_model(spec, folder, backbones)
         predicted, swapped = model.predict_proba(sampled), model.predict_proba(sampled.swapped())
-        gaps[spec.name] = float(np.abs(predicted - swapped[:, SWAP]).max())
+        gaps[spec.name] = float(np.abs(predicted - swap_outcomes(swapped)).max())
     return gaps
 
 

@@ -10,12 +10,13 @@ import numpy as np
 from prefens.core.errors import ConfigError, DataError
 from prefens.core.types import Floats, Strings
 from prefens.data.probabilities import read_probabilities
+from prefens.ensemble.decision import Decision
 from prefens.inference.fitted_blender import stored_blender
 
 
 def predict_files(
     blend: str | None, method: str, files: Mapping[str, str], columns: Mapping[str, Mapping[str, str]]
-) -> tuple[Strings, Floats, str, list[str]]:
+) -> tuple[Strings, Floats, str, list[str], Decision]:
     """Blend members' predictions of test pairs that are in files.
 
     Parameters
@@ -39,6 +40,8 @@ def predict_files(
         Name of the method.
     members : list of str
         The members that it used.
+    decision : Decision
+        From its probabilities to one outcome.
 
     Raises
     ------
@@ -54,7 +57,8 @@ def predict_files(
         raise ConfigError(
             f"blend={blend}, {len(files)} members", "blend=blend.json and 'members={name: test.csv, ...}'", "give both"
         )
-    name, members, blender = stored_blender(Path(blend), method)
+    stored = stored_blender(Path(blend), method)
+    name, members, blender = stored.name, stored.members, stored.blender
     used = [member for member, is_used in zip(members, blender.used, strict=True) if is_used]
     missing, unknown = sorted(set(used) - set(files)), sorted(set(files) - set(members))
     if missing or unknown:
@@ -67,20 +71,23 @@ def predict_files(
         raise ConfigError(
             f"{name} looks at the pairs too", "a method of the members alone", "set method=, or blend again"
         )
-    ids, stacked = _read_members(members, files, columns)
+    ids, stacked = _read_members(members, files, columns, blender.n_outcomes)
     blended = blender.predict(stacked)
     normalized: Floats = blended / blended.sum(axis=1, keepdims=True)
-    return ids, normalized, name, used
+    return ids, normalized, name, used, stored.decision
 
 
 def _read_members(
-    members: Sequence[str], files: Mapping[str, str], columns: Mapping[str, Mapping[str, str]]
+    members: Sequence[str], files: Mapping[str, str], columns: Mapping[str, Mapping[str, str]], n_outcomes: int
 ) -> tuple[Strings, Floats]:
     """Return the first file's ids, and (M, n, K) probabilities; members without a file are uniform."""
     contents = {name: read_probabilities(Path(path), columns[name]) for name, path in files.items()}
-    ids, first = next(iter(contents.values()))
-    outcomes = first.shape[1]
-    stacked = np.full((len(members), len(ids), outcomes), 1.0 / outcomes)
+    ids, _ = next(iter(contents.values()))
+    for name, (_, values) in contents.items():
+        if values.shape[1] != n_outcomes:
+            came = f"{files[name]}: {values.shape[1]} outcomes"
+            raise DataError(came, f"{n_outcomes}, those of the blend", "give predictions of its own kind of data")
+    stacked = np.full((len(members), len(ids), n_outcomes), 1.0 / n_outcomes)
     for name, (own_ids, values) in contents.items():
         place = {id_: row for row, id_ in enumerate(own_ids)}
         missing = len(set(ids) - place.keys())

@@ -15,7 +15,9 @@ from prefens.core.files import link_tree, write_json
 from prefens.core.metrics import outcome_shares
 from prefens.core.types import Floats, Pairs
 from prefens.data.loaded import LoadedPairs
+from prefens.data.submission import submission_format
 from prefens.ensemble.base import Blender
+from prefens.ensemble.decision import ARGMAX, Decision
 from prefens.inference.fitted_blender import read_predictor, stored_blender
 from prefens.inference.fold_models import load_model, member_class
 from prefens.members.backbone_files import copy_backbone
@@ -51,6 +53,10 @@ class Predictor:
         The outcome shares, which malformed rows get.
     backbones : sequence of Path
         Folders of backbone files that go before the installed ones.
+    decision : Decision
+        From probabilities to one outcome, where that is asked for.
+    out_format : str
+        What predictions are written as where nothing else is asked for: "one_hot" or "winner".
     loaded : dict of str to list of Member
         From a member to its fold models that are in memory; other members are read at each prediction.
     """
@@ -62,6 +68,8 @@ class Predictor:
     k: int
     prior: Floats
     backbones: Sequence[Path]
+    decision: Decision = ARGMAX
+    out_format: str = "one_hot"
     loaded: dict[str, list[Member]] = field(default_factory=dict)
 
     @classmethod
@@ -82,11 +90,13 @@ class Predictor:
         StoreError
             If there is no blend, if it is damaged, or if it has no such method.
         """
-        name, members, blender = stored_blender(split.find_blend(), method)
+        stored = stored_blender(split.find_blend(), method)
         folders = [*backbones, split.path.parents[1] / "backbones"]
         folds = split.folds
         prior = outcome_shares(folds.label[folds.scored], folds.n_outcomes)
-        return cls(split, name, members, blender, folds.k, prior, folders)
+        out_format = submission_format(folds.format, folds.n_outcomes)
+        parts = stored.name, stored.members, stored.blender, folds.k, prior, folders, stored.decision, out_format
+        return cls(split, *parts)
 
     @classmethod
     def load(cls, folder: Path, backbones: Sequence[Path] = ()) -> Self:
@@ -103,7 +113,8 @@ class Predictor:
         check_manifest(folder, BLEND_AGAIN)
         content, blender = read_predictor(path)
         prior, folders = np.array(content.prior, dtype=np.float64), [*backbones, folder / "backbones"]
-        return cls(SplitStore(folder), content.method, content.members, blender, content.k, prior, folders)
+        parts = content.method, content.members, blender, content.k, prior, folders
+        return cls(SplitStore(folder), *parts, Decision(content.tie_weight), content.out_format)
 
     def save(self, folder: Path) -> None:
         """Write predictor.json, the members' models and the backbone files they need; no labels, ids or texts.
@@ -141,12 +152,15 @@ class Predictor:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the content of predictor.json."""
+        decision = {} if self.decision.tie_weight == 1 else {"tie_weight": self.decision.tie_weight}
         return {
             "method": self.method,
             "members": list(self.members),
             "state": self.blender.state(),
             "k": self.k,
             "prior": self.prior.tolist(),
+            **decision,
+            **({} if self.out_format == "one_hot" else {"out_format": self.out_format}),
         }
 
     @property

@@ -15,7 +15,7 @@ from prefens.core.files import atomic_write
 from prefens.core.types import Floats
 from prefens.data.frame import load_frame
 from prefens.data.loaded import LoadedPairs
-from prefens.data.submission import COLUMNS
+from prefens.data.submission import submission_columns
 from prefens.inference.predictor import Predictor
 from prefens.store.oof_store import OOFStore
 from prefens.store.split_store import SplitStore
@@ -59,7 +59,8 @@ class PreferenceModel:
         Returns
         -------
         DataFrame of n rows
-            The input's index, and columns id (if the input has it), winner_model_a, winner_model_b, winner_tie.
+            The input's index, and columns id (if the input has it), winner_model_a, winner_model_b and, where there
+            are ties, winner_tie.
 
         Raises
         ------
@@ -81,7 +82,7 @@ def log_malformed(loaded: LoadedPairs) -> None:
 
 def answer(frame: pd.DataFrame, probabilities: Floats) -> pd.DataFrame:
     """Return (n, K) probabilities of a frame's rows as `PreferenceModel.predict` does, with their ids and index."""
-    columns = {name: probabilities[:, outcome] for outcome, name in COLUMNS.items()}
+    columns = dict(zip(submission_columns(probabilities.shape[1]), probabilities.T, strict=True))
     ids = {"id": frame["id"]} if "id" in frame.columns else {}
     return pd.DataFrame({**ids, **columns}, index=frame.index)
 
@@ -109,8 +110,9 @@ def save_best(split: SplitStore) -> Path | None:
             predictor.model_folders(spec)  # a missing or damaged model is refused before MLflow is imported
         from prefens.store.tracking.pyfunc import write_model  # mlflow takes seconds to import
 
+        outputs = submission_columns(len(predictor.prior))
         with atomic_write(path) as tmp:
-            write_model(tmp, predictor.save, __name__, DATA, pd.DataFrame([EXAMPLE]), list(COLUMNS.values()))
+            write_model(tmp, predictor.save, __name__, DATA, pd.DataFrame([EXAMPLE]), outputs)
     except (OSError, ImportError, PrefensError) as error:
         log.warning("no model is saved for serving; predict works from the store. %s", error)
         return None

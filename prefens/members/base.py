@@ -23,7 +23,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from prefens.core.types import SWAP, Floats, Pairs
+from prefens.core.metrics import swap_outcomes
+from prefens.core.types import Floats, Pairs
 
 
 @dataclass(frozen=True)
@@ -86,10 +87,13 @@ class Member(ABC):
         The word by which recipes and stored files name the class; see `registry`.
     version : int
         Raised where equal settings give other predictions than before. It enters recipes above 1.
+    n_outcomes : int
+        K, of the pairs that it was fitted on.
     """
 
     kind: ClassVar[str]
     version: ClassVar[int] = 1
+    n_outcomes = 3
 
     @abstractmethod
     def fit(self, train: Pairs, valid: Pairs | None, context: Context) -> FitReport:
@@ -221,5 +225,5 @@ class Member(ABC):
 
 def swap_average(probabilities: Floats, swapped: Floats) -> Floats:
     """Return the average of (n, K) predictions for (A, B) with those for (B, A): symmetric whatever the inputs."""
-    average: Floats = (probabilities + swapped[:, SWAP]) / 2.0
+    average: Floats = (probabilities + swap_outcomes(swapped)) / 2.0
     return average

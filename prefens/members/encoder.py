@@ -141,7 +141,7 @@ class EncoderMember(NetworkMember):
     def _pair_model(self, encoder: Any, reader: TokenReader) -> PairModel:
         model = super()._pair_model(encoder, reader)
         if self.reward:
-            model.head = RewardHead(model.head.pooling_layer)
+            model.head = RewardHead(model.head.pooling_layer, self.n_outcomes)
             model.head.score.requires_grad_(self.training.mode is not Mode.frozen)
         return model
 

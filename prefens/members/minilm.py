@@ -18,6 +18,7 @@ from prefens.core.feature_cache import cached_features
 from prefens.core.feature_scaling import Block
 from prefens.core.files import atomic_write
 from prefens.core.hashing import digest, short
+from prefens.core.metrics import one_hot
 from prefens.core.tensors import cached_npy
 from prefens.core.types import Floats, Pairs
 from prefens.data.text.turns import joined
@@ -92,7 +93,8 @@ class MiniLmMember(Member):
     def fit(self, train: Pairs, valid: Pairs | None, context: Context) -> FitReport:
         self._cache = context.cache
         blocks = self._features(train)
-        self._logistic, report = ScaledLogistic.fit(*blocks, train.labels, context.inner, self.strengths)
+        target = one_hot(train.labels, train.n_outcomes)
+        self._logistic, report = ScaledLogistic.fit(*blocks, target, context.inner, self.strengths)
         return report
 
     def predict_proba(self, pairs: Pairs) -> Floats:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from prefens.core.errors import ConfigError
-from prefens.core.types import Floats, Ints, Outcome, Pairs
+from prefens.core.types import Floats, Ints, Pairs
 from prefens.data.text.settings import TextSettings
 from prefens.data.text.tokens import PairTokens
 from prefens.members.backbone_ref import BackboneRef
@@ -114,6 +114,7 @@ class NetworkMember(Member):
 
     def fit(self, train: Pairs, valid: Pairs | None, context: Context) -> FitReport:
         self.resolve()
+        self.n_outcomes = train.n_outcomes
         self._backbone = self._backbone_ref()
         self._check_mode()
         self._check_orders()
@@ -160,7 +161,7 @@ class NetworkMember(Member):
             raise ValueError("save before fit; a loaded model with adapters is saved by copying its folder")
         if self.training.save is Save.none:
             return
-        save_settings(replace(self, **self._local_fields()), directory)
+        save_settings(replace(self, **self._local_fields()), directory, self.n_outcomes)
         save_weights(self.model, self.training, directory)
         if self.reader.style is not None:
             self.reader.style.save(directory)
@@ -220,15 +221,15 @@ class NetworkMember(Member):
     def _new_model(self, train: Pairs, reader: TokenReader) -> PairModel:
         """Return the model to train, whose head predicts the class prior of the training rows; torch is seeded."""
         model = self._pair_model(self._make_encoder(reader), reader)
-        prior = np.log(class_prior(train.labels, symmetric=True, smoothing=self.training.label_smoothing))
-        model.head.init_to_prior(float(prior[Outcome.A_WINS]), float(prior[Outcome.TIE]))
+        prior = np.log(class_prior(train.labels, self.n_outcomes, True, self.training.label_smoothing))
+        model.head.init_to_prior(prior.tolist())
         if self.training.mode is Mode.lora:
             add_adapters(model.encoder, self.training.lora)
         return self._configure_for_device(model)
 
     def _pair_model(self, encoder: Any, reader: TokenReader) -> PairModel:
         sizes = (0, 0) if reader.style is None else reader.style.sizes
-        return PairModel(encoder, self.head, self.pairing.kind, sizes)
+        return PairModel(encoder, self.head, self.pairing.kind, sizes, self.n_outcomes)
 
     def _configure_for_device(self, model: PairModel) -> PairModel:
         """Set precision and attention for this machine; it may replace parameters, so it precedes the optimizer."""

@@ -7,7 +7,7 @@ from dataclasses import asdict, fields, is_dataclass
 from enum import Enum
 from pathlib import Path
 from types import NoneType
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Any, TypeVar, cast, get_args, get_type_hints
 
 from pydantic import TypeAdapter
 
@@ -18,14 +18,15 @@ T = TypeVar("T")
 FILE_NAME = "settings.json"
 
 
-def save_settings(member: Any, directory: Path) -> None:
-    """Write the fields of a dataclass instance; enum values by name."""
-    text = json.dumps(asdict(member), default=lambda value: value.name, indent=2)
+def save_settings(member: Any, directory: Path, n_outcomes: int = 3) -> None:
+    """Write the fields of a dataclass instance, enum values by name, and the number of outcomes where it is not 3."""
+    values = asdict(member) | ({} if n_outcomes == 3 else {"n_outcomes": n_outcomes})
+    text = json.dumps(values, default=lambda value: value.name, indent=2)
     (directory / FILE_NAME).write_text(text, "utf-8")
 
 
 def load_settings(cls: type[T], directory: Path) -> T:
-    """Return an instance of the dataclass `cls` with the fields that `save_settings` wrote.
+    """Return an instance of the dataclass `cls` with the fields and the `n_outcomes` that `save_settings` wrote.
 
     Raises
     ------
@@ -34,7 +35,12 @@ def load_settings(cls: type[T], directory: Path) -> T:
     """
     path = directory / FILE_NAME
     try:
-        return restore(cls, json.loads(path.read_text("utf-8")))
+        values = json.loads(path.read_text("utf-8"))
+        member: Any = restore(cls, values)
+        if values.get("n_outcomes", 3) not in (2, 3):
+            raise TypeError(f"n_outcomes is {values['n_outcomes']!r:.60}, not 2 or 3")
+        member.n_outcomes = values.get("n_outcomes", 3)
+        return cast(T, member)
     except PrefensError as error:  # of the dataclasses themselves
         raise refusal(path, error.came, error.expected) from error
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from prefens.core.presence import ranges
 from prefens.core.types import Floats, Pairs
+from prefens.data.text.presence import ranges
 from prefens.data.text.turns import joined
 
 if TYPE_CHECKING:

@@ -55,13 +55,13 @@ class ScaledLogistic:
         cls,
         odd: Sequence[Block],
         even: Sequence[Block],
-        label: NDArray[np.int8],
+        target: Floats,
         inner: NDArray[np.int8],
         strengths: Sequence[float],
     ) -> tuple[Self, FitReport]:
         """Return the regression at the best strength, and the report of `fit_best`."""
         scaling = PairScaling.fit(odd, even)
-        model, report = fit_best(*scaling.apply(odd, even), label, inner, strengths)
+        model, report = fit_best(*scaling.apply(odd, even), target, inner, strengths)
         return cls(scaling, model), report
 
     def predict_proba(self, odd: Sequence[Block], even: Sequence[Block]) -> Floats:
@@ -85,7 +85,7 @@ class ScaledLogistic:
 def fit_best(
     odd: Matrix,
     even: Matrix,
-    label: NDArray[np.int8],
+    target: Floats,
     inner: NDArray[np.int8],
     strengths: Sequence[float],
     quick: bool = False,
@@ -99,9 +99,9 @@ def fit_best(
     report : FitReport
         The curve "train_objective"; the metrics "strength", "inner_log_loss" (nats) and "parameters".
     """
-    strength, loss = choose_strength(odd, even, label, inner, strengths, quick)
+    strength, loss = choose_strength(odd, even, target, inner, strengths, quick)
     curve: list[float] = []
-    model = fit_lbfgs(odd, even, label, strength, tolerance=QUICK_TOLERANCE if quick else 1e-5, curve=curve)
+    model = fit_lbfgs(odd, even, target, strength, tolerance=QUICK_TOLERANCE if quick else 1e-5, curve=curve)
     metrics = {"strength": strength, "inner_log_loss": loss, "parameters": model.size}
     return model, FitReport({"train_objective": curve}, metrics)
 
@@ -109,7 +109,7 @@ def fit_best(
 def choose_strength(
     odd: Matrix,
     even: Matrix,
-    label: NDArray[np.int8],
+    target: Floats,
     inner: NDArray[np.int8],
     strengths: Sequence[float],
     quick: bool = False,
@@ -122,8 +122,8 @@ def choose_strength(
         Features that change sign when A and B change places.
     even : matrix, shape (n, q)
         Features that stay.
-    label : int8 array, shape (n,)
-        Outcomes.
+    target : array, shape (n, K)
+        One-hot labels.
     inner : int8 array, shape (n,)
         The inner fold of each row. From ONE_FOLD_ROWS rows on, one fold is scored, else all.
     strengths : sequence of float
@@ -142,7 +142,8 @@ def choose_strength(
     numbers = np.unique(inner)
     if len(numbers) < 2:
         return strengths[0], float("nan")
-    scored = numbers[: 1 if quick or len(label) >= ONE_FOLD_ROWS else None]
+    scored = numbers[: 1 if quick or len(target) >= ONE_FOLD_ROWS else None]
+    label = target.argmax(axis=1).astype(np.int8)
     models: dict[int, SymmetricLogistic | None] = dict.fromkeys(scored.tolist())
     best, lowest = strengths[0], np.inf
     for strength in strengths:
@@ -150,7 +151,7 @@ def choose_strength(
         for number in models:
             train, valid = np.flatnonzero(inner != number), np.flatnonzero(inner == number)
             start = models[number]
-            model = fit_lbfgs(odd[train], even[train], label[train], strength, start=start, tolerance=QUICK_TOLERANCE)
+            model = fit_lbfgs(odd[train], even[train], target[train], strength, start=start, tolerance=QUICK_TOLERANCE)
             losses.append(row_losses(model.predict_proba(odd[valid], even[valid]), label[valid]))
             models[number] = model
         loss = float(np.concatenate(losses).mean())

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from prefens.core.feature_cache import cached_features
 from prefens.core.feature_scaling import Block
+from prefens.core.metrics import one_hot
 from prefens.core.parallel import map_chunks
 from prefens.core.types import SWAP, Floats, PairFeatures, Pairs
 from prefens.members.base import Context, FitReport, Member, swap_average
@@ -87,23 +88,25 @@ class StyleMember(Member):
 
     def fit(self, train: Pairs, valid: Pairs | None, context: Context) -> FitReport:
         odd, even = self._features(train)
+        self.n_outcomes = train.n_outcomes
         if self.model is StyleModel.boosting:
             return self._fit_boosting(odd, even, train.labels, context.seed)
         blocks = [Block(odd)], [Block(even)]
-        self._logistic, report = ScaledLogistic.fit(*blocks, train.labels, context.inner, self.strengths)
+        target = one_hot(train.labels, train.n_outcomes)
+        self._logistic, report = ScaledLogistic.fit(*blocks, target, context.inner, self.strengths)
         return report
 
     def predict_proba(self, pairs: Pairs) -> Floats:
         odd, even = self._features(pairs)
         if self._boosting is not None:
             sides = (np.hstack([side, even]) for side in (odd, -odd))
-            return swap_average(*(boosted(self._boosting, inputs, pairs.n_outcomes) for inputs in sides))
+            return swap_average(*(boosted(self._boosting, inputs, self.n_outcomes) for inputs in sides))
         if self._logistic is None:
             raise ValueError("predict_proba before fit or load")
         return self._logistic.predict_proba([Block(odd)], [Block(even)])
 
     def save(self, directory: Path) -> None:
-        save_settings(self, directory)
+        save_settings(self, directory, self.n_outcomes)
         if self._boosting is not None:
             self._boosting.save(directory / "model.safetensors")
         elif self._logistic is not None:

@@ -14,11 +14,12 @@ from scipy import sparse
 from prefens.core.errors import ConfigError
 from prefens.core.feature_cache import cached_features
 from prefens.core.feature_scaling import Block, PairScaling
-from prefens.core.presence import Presence
+from prefens.core.metrics import one_hot
 from prefens.core.symmetric_logistic import SymmetricLogistic
 from prefens.core.tensors import read_arrays, refusal
 from prefens.core.types import Floats, Pairs
 from prefens.data.text.ngrams import NgramSets, ngram_sets
+from prefens.data.text.presence import Presence
 from prefens.members.base import Context, FitReport, Member
 from prefens.members.rotation import MAX_ROWS, RotatedFeatures, rotate
 from prefens.members.serialization import load_settings, save_settings
@@ -89,7 +90,8 @@ class TfidfMember(Member):
         odd, even = self._features(sets, idf, cosines)
         few = len(train) <= MAX_ROWS
         left, right = (rotate(part.matrix()) if few else RotatedFeatures(part) for part in (odd, even))
-        model, report = fit_best(left.rows, right.rows, train.labels, context.inner, self.strengths, quick=not few)
+        target = one_hot(train.labels, train.n_outcomes)
+        model, report = fit_best(left.rows, right.rows, target, context.inner, self.strengths, quick=not few)
         left_weights, right_weights = left.back(model.odd), right.back(model.even)
         self._model = SymmetricLogistic(
             self._everywhere(sets, left_weights), self._everywhere(sets, right_weights), model.intercept

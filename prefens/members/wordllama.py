@@ -11,6 +11,7 @@ import numpy as np
 
 from prefens.core.feature_cache import cached_features
 from prefens.core.feature_scaling import Block
+from prefens.core.metrics import one_hot
 from prefens.core.parallel import map_chunks
 from prefens.core.types import Floats, Pairs
 from prefens.members.backbone_files import WORDLLAMA_SHA256, find_wordllama
@@ -61,7 +62,8 @@ class WordLlamaMember(Member):
 
     def fit(self, train: Pairs, valid: Pairs | None, context: Context) -> FitReport:
         blocks = self._features(train)
-        self._logistic, report = ScaledLogistic.fit(*blocks, train.labels, context.inner, self.strengths)
+        target = one_hot(train.labels, train.n_outcomes)
+        self._logistic, report = ScaledLogistic.fit(*blocks, target, context.inner, self.strengths)
         return report
 
     def predict_proba(self, pairs: Pairs) -> Floats:

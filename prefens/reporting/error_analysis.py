@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import entr
 
 from prefens.core.metrics import row_losses
-from prefens.core.types import Floats, Ints, OOFStack, Outcome, Pairs
+from prefens.core.types import Floats, Ints, OOFStack, Outcome, Pairs, outcomes
 from prefens.reporting.plots import OUTCOME_TITLES
 from prefens.reporting.section import ReportTable, Section, Text
 
@@ -53,7 +53,7 @@ def errors_section(stack: OOFStack, name: str, probabilities: Floats, pairs: Pai
         texts += [_text("Dispute", rank, stack, probabilities, pairs, row) for rank, row in enumerate(most, 1)]
         summary.append(
             "disagreement: the mean divergence of members from their average, in nats (0: all say the same; at most "
-            "ln 3)."
+            f"ln {stack.folds.n_outcomes})."
         )
     return Section("errors", "Errors worth reading", summary, tables, texts=texts)
 
@@ -95,7 +95,10 @@ def _table(
             "rank": rank,
             "id": str(stack.folds.ids[row]),
             "label": OUTCOME_TITLES[Outcome(stack.folds.label[row])],
-            **{f"p({OUTCOME_TITLES[outcome]})": float(probabilities[row, outcome]) for outcome in Outcome},
+            **{
+                f"p({OUTCOME_TITLES[outcome]})": float(probabilities[row, outcome])
+                for outcome in outcomes(stack.folds.n_outcomes)
+            },
             **{name: float(values[row]) for name, values in columns.items()},
         }
         for rank, row in enumerate(rows, 1)
@@ -105,7 +108,8 @@ def _table(
 
 def _text(kind: str, rank: int, stack: OOFStack, probabilities: Floats, pairs: Pairs, row: int) -> Text:
     id_, label = stack.folds.ids[row], Outcome(stack.folds.label[row])
-    predicted = ", ".join(f"{OUTCOME_TITLES[outcome]} {probabilities[row, outcome]:.2f}" for outcome in Outcome)
+    shown = outcomes(stack.folds.n_outcomes)
+    predicted = ", ".join(f"{OUTCOME_TITLES[outcome]} {probabilities[row, outcome]:.2f}" for outcome in shown)
     title = DOT.join([f"{kind} {rank}", f"id {id_}", f"label {OUTCOME_TITLES[label]}, predicted: {predicted}"])
     parts = _texts_of_pair(pairs, int(np.flatnonzero(pairs.ids == id_)[0]), label)
     return Text(title, parts | _members(stack, row))
@@ -134,4 +138,5 @@ def _members(stack: OOFStack, row: int) -> dict[str, str]:
         f"{name:{width}}  " + "  ".join(f"{p:.2f}" for p in probabilities[index])
         for name, index in zip(names, order, strict=True)
     ]
-    return {"members (A wins, B wins, tie)": "\n".join(lines)}
+    titles = ", ".join(OUTCOME_TITLES[outcome] for outcome in outcomes(stack.folds.n_outcomes))
+    return {f"members ({titles})": "\n".join(lines)}

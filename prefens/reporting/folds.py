@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from prefens.core.hashing import short
 from prefens.core.metrics import outcome_shares
-from prefens.core.types import HOLDOUT, Folds, Outcome, Strings, n_outcomes
+from prefens.core.types import HOLDOUT, Folds, Strings, outcomes
 from prefens.reporting.plots import OUTCOME_TITLES
 from prefens.reporting.section import ReportTable, Section
 
@@ -21,7 +21,9 @@ SCHEMES = {
 }
 
 
-def folds_section(label: NDArray[np.int8], group: Strings, digest: str, folds: Folds | None = None) -> Section:
+def folds_section(
+    label: NDArray[np.int8], group: Strings, digest: str, folds: Folds | None = None, n_outcomes: int = 3
+) -> Section:
     """Return the section on n rows, by outcome and by fold.
 
     Parameters
@@ -34,20 +36,23 @@ def folds_section(label: NDArray[np.int8], group: Strings, digest: str, folds: F
         The data digest.
     folds : Folds or None
         How the rows are split, if they are.
+    n_outcomes : int
+        K, where `folds` does not say it.
     """
+    k = n_outcomes if folds is None else folds.n_outcomes
     summary = [f"{len(label):,} pairs of responses to {len(set(group)):,} different prompts; data {short(digest)}."]
     if folds is None:
-        table = ReportTable("Outcomes", [{"rows of": "all", **_counts(label, group)}])
+        table = ReportTable("Outcomes", [{"rows of": "all", **_counts(label, group, k)}])
         return Section("rows", "Rows", summary, [table])
     masks = {str(fold) if fold != HOLDOUT else "hold-out": folds.fold == fold for fold in np.unique(folds.fold)}
-    rows = [{"fold": name, **_counts(label[mask], group[mask])} for name, mask in masks.items()]
+    rows = [{"fold": name, **_counts(label[mask], group[mask], k)} for name, mask in masks.items()]
     return Section("rows", "Rows and folds", [*summary, _scheme(folds)], [ReportTable("Folds", rows)])
 
 
-def _counts(label: NDArray[np.int8], group: Strings) -> dict[str, Any]:
-    shares = outcome_shares(label, n_outcomes(label))
-    outcomes = {OUTCOME_TITLES[outcome]: float(shares[outcome]) for outcome in Outcome}
-    return {"rows": len(label), "prompts": len(set(group)), **outcomes}
+def _counts(label: NDArray[np.int8], group: Strings, k: int) -> dict[str, Any]:
+    shares = outcome_shares(label, k)
+    by_title = {OUTCOME_TITLES[outcome]: float(shares[outcome]) for outcome in outcomes(k)}
+    return {"rows": len(label), "prompts": len(set(group)), **by_title}
 
 
 def _scheme(folds: Folds) -> str:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from prefens.core.files import atomic_write
 from prefens.core.metrics import calibration_error
-from prefens.core.types import Floats, Outcome
+from prefens.core.types import Floats, Outcome, outcomes
 from prefens.reporting.section import Plot
 
 OUTCOME_COLORS = {Outcome.A_WINS: "#0072B2", Outcome.B_WINS: "#D55E00", Outcome.TIE: "#009E73"}
@@ -53,7 +53,7 @@ def calibration_plot(
     figure = new_figure(8.0, 4.0)
     curve, histogram = figure.subplots(1, 2, width_ratios=(1.2, 1.0))
     curve.plot([0, 1], [0, 1], color="0.6", linewidth=1, linestyle="--")
-    for outcome in Outcome:
+    for outcome in outcomes(probabilities.shape[1]):
         column, is_outcome = probabilities[:, outcome], label == outcome
         parts = [part for part in np.array_split(np.argsort(column, kind="stable"), bins) if len(part)]
         predicted = np.array([column[part].mean() for part in parts])

@@ -138,7 +138,7 @@ def data_sections(
         ),
         *_attempt("style audit", lambda: style_section(pairs)),
         *_attempt("leak audit", lambda: leak_section(pairs)),
-        folds_section(pairs.labels, group, digest, folds),
+        folds_section(pairs.labels, group, digest, folds, pairs.n_outcomes),
     ]
 
 
@@ -222,7 +222,7 @@ def _ranked(blend: Blend) -> list[int]:
 
 
 def _tiles(blend: Blend) -> list[Tile]:
-    best, expected = blend.best, blend.expected
+    best, expected, folds = blend.best, blend.expected, blend.folds
     if expected is None:
         honest = Tile("Honest log loss", "not known", "two folds leave none to choose on")
     else:
@@ -231,6 +231,9 @@ def _tiles(blend: Blend) -> list[Tile]:
     holdout = []
     if best.holdout is not None:
         holdout = [Tile("Hold-out log loss", f"{best.holdout:.4f}", "rows that nothing saw")]
+    decided = []
+    if blend.decided_accuracy is not None and folds.n_outcomes == 3:
+        decided = [Tile("Accuracy of decisions", f"{blend.decided_accuracy:.1%}", "by a cross-fitted rule for ties")]
     member = min(blend.members, key=lambda row: row.log_loss)
     scores = {(row.kind, row.name): row.scores for row in blend.leaderboard}
     own, prior = scores["blend", best.method], scores["reference", "class prior"]
@@ -239,7 +242,8 @@ def _tiles(blend: Blend) -> list[Tile]:
         *holdout,
         Tile("Class prior", f"{prior.log_loss:.4f}", "always the outcome shares"),
         Tile("Best member", f"{member.log_loss:.4f}", member.member),
-        Tile("Accuracy", f"{own.accuracy:.1%}", "of three outcomes"),
+        Tile("Accuracy", f"{own.accuracy:.1%}", f"of {'three' if folds.n_outcomes == 3 else 'two'} outcomes"),
+        *decided,
         Tile("Calibration error", f"{100 * own.calibration_error:.1f}", "points on average"),
     ]
 

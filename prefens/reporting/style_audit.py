@@ -11,6 +11,7 @@ import numpy as np
 from prefens.core.bootstrap import GroupBootstrap, interval
 from prefens.core.feature_cache import cached_features
 from prefens.core.feature_scaling import Block, PairScaling
+from prefens.core.metrics import one_hot
 from prefens.core.symmetric_logistic import fit_lbfgs
 from prefens.core.types import Floats, Pairs, Strings
 from prefens.data.folds import assign, prompt_groups
@@ -90,7 +91,8 @@ def style_section(pairs: Pairs, resamples: int = 100, seconds: float = 8.0, rows
     scaling = PairScaling.fit([Block(features.odd)], [Block(features.even)])
     odd, even = scaling.apply([Block(features.odd)], [Block(features.even)])
     inner = assign(sample.labels, group, np.full(INNER_FOLDS, 1.0 / INNER_FOLDS), 0).astype(np.int8)
-    strength, _ = choose_strength(odd, even, sample.labels, inner, StyleMember("").strengths)
+    target = one_hot(sample.labels, sample.n_outcomes)
+    strength, _ = choose_strength(odd, even, target, inner, StyleMember("").strengths)
     wins, ties, done = _fit_resamples(odd, even, sample, group, strength, resamples, seconds)
     return _section(
         Coefficients(features.names_odd, *wins),
@@ -111,12 +113,12 @@ def _fit_resamples(
 
     The fits of the resamples start from the fit of all rows.
     """
-    label, bootstrap = pairs.labels, GroupBootstrap(group, resamples)
-    whole = fit_lbfgs(odd, even, label, strength)
+    target, bootstrap = one_hot(pairs.labels, pairs.n_outcomes), GroupBootstrap(group, resamples)
+    whole = fit_lbfgs(odd, even, target, strength)
     deadline, draws = time.monotonic() + seconds, []
     for counts in (counts for chunk in bootstrap.draws() for counts in chunk):
-        rows = np.repeat(np.arange(len(label)), counts[bootstrap.group_index].astype(np.int64))
-        model = fit_lbfgs(odd[rows], even[rows], label[rows], strength, start=whole, tolerance=1e-4)
+        rows = np.repeat(np.arange(len(target)), counts[bootstrap.group_index].astype(np.int64))
+        model = fit_lbfgs(odd[rows], even[rows], target[rows], strength, start=whole, tolerance=1e-4)
         draws.append((2.0 * model.odd, model.even))  # the logits of winning and losing are s and -s
         if len(draws) >= MIN_RESAMPLES and time.monotonic() > deadline:
             break

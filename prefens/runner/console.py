@@ -58,10 +58,11 @@ def short_names(names: Iterable[str]) -> dict[str, str]:
     return {name: brief if counts[brief] == 1 else name for name, brief in short.items()}
 
 
-def fold_table(results: Sequence[FoldResult]) -> Table:
+def fold_table(results: Sequence[FoldResult], n_outcomes: int = 3) -> Table:
     """One row per member: log loss of each fold in nats, their mean, accuracy, and training time."""
     folds = sorted({result.fold for result in results})
-    table = Table(title="Out-of-fold log loss in nats (lower is better; ln 3 = 1.0986)")
+    uniform = f"ln {n_outcomes} = {np.log(n_outcomes):.4f}"
+    table = Table(title=f"Out-of-fold log loss in nats (lower is better; {uniform})")
     table.add_column("member", no_wrap=True)
     for name in [*(f"fold {fold}" for fold in folds), "mean", "accuracy", "time"]:
         table.add_column(name, justify="right")
@@ -218,7 +219,7 @@ def _interval(difference: Sequence[float] | None) -> str:
 def prediction_table(prediction: Prediction, path: Path) -> Table:
     """What a prediction did: rows, malformed ones by name, the blend, the mean probabilities."""
     table = Table(title=escape(f"Wrote {path}"), show_header=False)
-    outcomes = zip(("A", "B", "tie"), prediction.mean_probabilities, strict=True)
+    outcomes = zip(("A", "B", "tie"), prediction.mean_probabilities, strict=False)
     malformed, counts = prediction.malformed, (len(prediction.ids), prediction.predicted, len(prediction.malformed))
     table.add_row("rows", "{} ({} predicted, {} got the class prior)".format(*counts))
     for row in malformed[:MALFORMED_SHOWN]:

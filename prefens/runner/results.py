@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from prefens.core.types import Floats, Strings
+from prefens.ensemble.decision import ARGMAX, Decision
 from prefens.store.member_spec import MemberSpec
 from prefens.store.run_record import RunResult
 
@@ -134,6 +135,10 @@ class Prediction:
         Rows that got the class prior.
     repaired : mapping of str to int
         Kind of repair -> number of rows.
+    decision : Decision
+        From probabilities to the outcomes that are written as winners.
+    out_format : str
+        What it is written as where nothing else is asked for: "one_hot" or "winner".
     """
 
     ids: Strings
@@ -142,6 +147,8 @@ class Prediction:
     members: Sequence[str]
     malformed: Sequence[MalformedRow] = ()
     repaired: Mapping[str, int] | None = None
+    decision: Decision = ARGMAX
+    out_format: str = "one_hot"
 
     @property
     def predicted(self) -> int:
@@ -153,6 +160,13 @@ class Prediction:
         """The mean probability of each outcome."""
         means: list[float] = self.probabilities.mean(axis=0).tolist()
         return means
+
+    def write(self, path: Path, out_format: str | None = None) -> Path:
+        """Write the submission, in a format of its own where `out_format` is None, and return its path."""
+        from prefens.data.submission import write_submission  # pandas takes a while to import
+
+        decided = self.decision.decide(self.probabilities)
+        return write_submission(path, self.ids, self.probabilities, out_format or self.out_format, decided)
 
     def as_dict(self, submission: Path) -> dict[str, Any]:
         """Return what predict.json holds of it; `submission` is the file that it was written to."""

@@ -72,6 +72,7 @@ class BlendConfig(StoredConfig):
     folds: Any = MISSING
     fold_file: str | None = None
     partial: bool = False
+    metric: str = MISSING
     resamples: int = MISSING
     recheck: int = MISSING
     model: bool = MISSING
@@ -114,6 +115,7 @@ class PredictConfig(StoredConfig):
     members: Any = None  # files or a mapping; Hydra takes new keys only in place of null
     columns: Any = None  # a mapping, likewise
     model: str | None = None
+    out_format: str | None = None
 
 
 @dataclass

@@ -56,9 +56,10 @@ def make_stack(
     without = [info.name for info, runs in members.items() if is_external(info) and not len(runs[0].holdout_ids)]
     if held_out.any() and without:
         log.warning("no hold-out score: no predictions of the held-out rows by %s", ", ".join(without))
+    held_out_ids = folds.n_outcomes, folds.ids[held_out], expected_ids
     for info, runs in members.items() if held_out.any() and not without else ():
         parts = [(run.holdout_ids, run.holdout_probabilities) for run in runs]
-        means.append(np.mean([_aligned(info, folds.ids[held_out], expected_ids, *part) for part in parts], axis=0))
+        means.append(np.mean([_aligned(info, *held_out_ids, *part) for part in parts], axis=0))
     stack = OOFStack(tuple(members), np.stack(oof), folds.rows(folds.scored & keep))
     return stack, OOFStack(tuple(members), np.stack(means), folds.rows(held_out)) if means else None
 
@@ -112,16 +113,26 @@ def _join_folds(info: MemberInfo, folds: Folds, runs: Sequence[FoldPredictions],
     for run in runs:
         rows = folds.fold == run.key.fold
         ids, expected_ids = folds.ids[rows & keep], folds.ids[rows]
-        joined[rows & keep] = _aligned(info, ids, expected_ids, run.ids, run.probabilities, run.key.fold)
+        joined[rows & keep] = _aligned(
+            info, folds.n_outcomes, ids, expected_ids, run.ids, run.probabilities, run.key.fold
+        )
     return joined[folds.scored & keep]
 
 
 def _aligned(
-    info: MemberInfo, ids: Strings, expected: Strings, own: Strings, probabilities: Floats, fold: int | None = None
+    info: MemberInfo,
+    n_outcomes: int,
+    ids: Strings,
+    expected: Strings,
+    own: Strings,
+    probabilities: Floats,
+    fold: int | None = None,
 ) -> Floats:
     """Return checked probabilities of the rows `own` in the order of `ids`; other ids of `expected` are left out."""
     name = f"member {info.name}, " + ("the hold-out" if fold is None else f"fold {fold}")
     do = "correct its file and import it again" if is_external(info) else "delete the fold run and train it again"
+    if probabilities.shape[1] != n_outcomes:
+        raise StoreError(f"{name}: {probabilities.shape[1]} outcomes", f"{n_outcomes}, those of the data", do)
     in_order = np.array_equal(own, ids)  # as they come from the store: no need to look each one up
     position = {} if in_order else {id_: row for row, id_ in enumerate(own)}
     missing = [] if in_order else [id_ for id_ in ids if id_ not in position]

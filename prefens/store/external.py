@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from prefens.core.errors import StoreError
 from prefens.core.fold_run import FoldPredictions
 from prefens.core.hashing import digest
-from prefens.core.types import Floats, Folds, Strings
+from prefens.core.types import Floats, Folds, Strings, outcome_names
 from prefens.store.member_spec import MemberSpec
 
 log = logging.getLogger(__name__)
@@ -77,6 +77,13 @@ class ExternalMember:
         return [FoldPredictions(spec.key(fold), *of(folds.fold == fold), *held_out) for fold in range(folds.k)]
 
     def _check(self, folds: Folds, predicted: NDArray[np.bool_], partial: bool) -> None:
+        if self.probabilities.shape[1] != folds.n_outcomes:
+            names = ", ".join(outcome_names(folds.n_outcomes))
+            raise StoreError(
+                f"member {self.name}: {self.probabilities.shape[1]} outcomes",
+                f"{folds.n_outcomes}, those of the data: {names}",
+                "give another file, or blend it with members of its own kind of data",
+            )
         expected = set(folds.ids)
         unknown = [id_ for id_ in self.ids if id_ not in expected]
         missing, held_out = folds.ids[folds.scored & ~predicted], folds.ids[~folds.scored & ~predicted]

@@ -12,7 +12,7 @@ import pyarrow as pa
 from prefens.core.errors import StoreError
 from prefens.core.fold_run import FORMAT_VERSION
 from prefens.core.hashing import short
-from prefens.core.types import HOLDOUT, Folds, Outcome
+from prefens.core.types import HOLDOUT, Folds
 
 MOST_FOLDS = 127  # their numbers are int8
 COLUMNS = ("id", "label", "group", "fold")
@@ -29,7 +29,10 @@ def folds_columns(folds: Folds) -> tuple[dict[str, Any], dict[str, Any]]:
         "settings": dict(folds.settings),
         "data_digest": folds.data_digest,
         "fold_digest": folds.digest,
+        "format": folds.format,
     }
+    if folds.n_outcomes != 3:
+        metadata["outcomes"] = folds.n_outcomes
     return columns, metadata
 
 
@@ -96,13 +99,17 @@ def folds_of(table: pa.Table, metadata: Mapping[str, Any], path: Path, do: str) 
         )
     ids, group = (table.column(name).to_numpy(zero_copy_only=False).astype(object) for name in ("id", "group"))
     label, fold = (table.column(name).to_numpy() for name in ("label", "fold"))
-    for name, values, low, high in (("label", label, 0, len(Outcome)), ("fold", fold, HOLDOUT, k)):
+    n_outcomes = metadata.get("outcomes", 3)
+    if n_outcomes not in (2, 3):
+        raise StoreError(f"{path}: outcomes is {n_outcomes!r:.60}", "2 or 3", do)
+    for name, values, low, high in (("label", label, 0, n_outcomes), ("fold", fold, HOLDOUT, k)):
         if values.dtype != np.int8 or ((values < low) | (values >= high)).any():
             raise StoreError(f"{path}: {name} is no column of numbers from {low} to {high - 1}", "int8 numbers", do)
     truth = None
     if "truth" in table.column_names:
         truth = np.stack(table.column("truth").to_numpy()).reshape(table.num_rows, 2, -1)
-    folds = Folds(ids, label, group, fold, metadata["settings"], metadata["data_digest"], truth)
+    settings, data_digest, data_format = metadata["settings"], metadata["data_digest"], str(metadata.get("format", ""))
+    folds = Folds(ids, label, group, fold, settings, data_digest, truth, n_outcomes, data_format)
     if folds.digest != metadata["fold_digest"]:
         raise StoreError(f"{path}: folds with digest {short(folds.digest)}", short(metadata["fold_digest"]), do)
     return folds

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from prefens.core.errors import StoreError
 from prefens.core.fold_run import FoldPredictions, RunKey
-from prefens.core.types import OUTCOME_NAMES, Floats, Strings
+from prefens.core.types import Floats, Strings, outcome_names
 from prefens.store.parquet import read_table, write_table
 from prefens.store.run_record import check_key
 
@@ -20,7 +20,7 @@ def write_predictions(path: Path, predictions: FoldPredictions) -> None:
     values: Floats = np.concatenate([predictions.probabilities, predictions.holdout_probabilities])
     held_out = np.repeat([False, True], [len(predictions.ids), len(predictions.holdout_ids)])
     columns = {"id": np.concatenate([predictions.ids, predictions.holdout_ids]), "holdout": held_out}
-    columns |= dict(zip(OUTCOME_NAMES, values.T, strict=True))
+    columns |= dict(zip(outcome_names(values.shape[1]), values.T, strict=True))
     write_table(path, pa.table(columns), predictions.key.as_dict())
 
 
@@ -45,10 +45,11 @@ def read_predictions(path: Path, key: RunKey, as_objects: Callable[[pa.Array], S
     """
     table, metadata = read_table(path, do)
     check_key(path, metadata, key, do)
-    missing = {"id", "holdout", *OUTCOME_NAMES} - {*table.column_names}
+    names = outcome_names(3 if outcome_names()[-1] in table.column_names else 2)
+    missing = {"id", "holdout", *names} - {*table.column_names}
     if missing:
         raise StoreError(f"{path}: no column {', '.join(sorted(missing))}", "id, holdout and the outcomes", do)
     held_out = table.column("holdout").to_numpy().astype(bool)
-    values = np.column_stack([table.column(name).to_numpy() for name in OUTCOME_NAMES])
+    values = np.column_stack([table.column(name).to_numpy() for name in names])
     ids = as_objects(table.column("id").combine_chunks())
     return FoldPredictions(key, ids[~held_out], values[~held_out], ids[held_out], values[held_out])

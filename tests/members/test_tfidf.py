@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from prefens.core.presence import Presence
+from prefens.data.text.presence import Presence
 from prefens.members import tfidf
 from prefens.members.base import Context
 from prefens.members.tfidf import NgramFeatures, TfidfMember

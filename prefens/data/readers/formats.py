@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from prefens.core.errors import ConfigError, DataError
+from prefens.core.types import Outcome
 from prefens.data.loaded import LABEL, TEXT, LoadedPairs
 from prefens.data.raw.source import listed
 from prefens.data.raw.table import RawTable
@@ -103,6 +104,7 @@ class Choice:
         log.info("%s: format %s (%s), by its columns %s", table.name, name, FORMATS[name].words, columns)
         loaded = FORMATS[name].read(table, self.labelled, strict)
         loaded.format = name
+        loaded.may_tie = name == "graded" or LABEL[Outcome.TIE] in table.header
         return loaded
 
     def _shown(self, header: Sequence[str]) -> list[str]:

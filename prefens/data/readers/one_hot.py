@@ -26,11 +26,12 @@ PLAIN = "invalid JSON"
 
 def columns(header: Sequence[str], labelled: bool) -> list[str]:
     """Return the columns that are read of a file with this header; none where it is in another format."""
-    required = ("id", *TEXT, *LABEL) if labelled else ("id", *TEXT)
-    other = not {*LABEL} <= {*header} and {"winner", "scored"} & {*header}  # of the WSDM Cup, with plain texts
+    required = ("id", *TEXT, *LABEL[:2]) if labelled else ("id", *TEXT)
+    other = not {*LABEL[:2]} <= {*header} and {"winner", "scored"} & {*header}  # of the WSDM Cup, with plain texts
     if other or not {*required} <= {*header}:
         return []
-    return [*required, *(name for name in MODEL if labelled and name in header)]
+    ties = [name for name in LABEL[2:] if labelled and name in header]  # data without ties may lack the column
+    return [*required, *ties, *(name for name in MODEL if labelled and name in header)]
 
 
 def read(table: RawTable, labelled: bool, strict: bool) -> LoadedPairs:
@@ -119,11 +120,12 @@ def _match_turns(texts: dict[str, Strings], problems: dict[int, str], repaired: 
 
 
 def read_one_hot(table: RawTable, problems: dict[int, str]) -> NDArray[np.int8]:
-    """Return the labels of the three winner columns, (n,); rows that are not one-hot are added to `problems`."""
-    cells = [list(table.pop(name)) for name in LABEL]
-    numbers: Floats = np.array([[flag(cell) for cell in column] for column in cells]).reshape(len(LABEL), -1)
+    """Return the labels of the two or three winner columns, (n,); rows that are not one-hot are added to `problems`."""
+    names = [name for name in LABEL if name in table.columns]
+    cells = [list(table.pop(name)) for name in names]
+    numbers: Floats = np.array([[flag(cell) for cell in column] for column in cells]).reshape(len(names), -1)
     one_hot = np.isin(numbers, (0.0, 1.0)).all(axis=0) & (numbers.sum(axis=0) == 1.0)
     for row in np.flatnonzero(~one_hot):
-        values = ", ".join(f"{name}={column[row]!r}" for name, column in zip(LABEL, cells, strict=True))
-        problems.setdefault(int(row), f"label {values}, expected one 1 and two 0")
+        values = ", ".join(f"{name}={column[row]!r}" for name, column in zip(names, cells, strict=True))
+        problems.setdefault(int(row), f"label {values}, expected one 1 and {'two 0' if len(names) == 3 else 'one 0'}")
     return np.where(one_hot, np.nan_to_num(numbers).argmax(axis=0), 0).astype(np.int8)

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from prefens.core.parallel import map_chunks
-from prefens.core.presence import Presence, ranges
 from prefens.core.types import Pairs
+from prefens.data.text.presence import Presence, ranges
 from prefens.data.text.turns import joined
 
 CHUNK_PAIRS = 1000  # in a piece of parallel work

@@ -22,7 +22,7 @@ from prefens.core.files import write_json
 from prefens.core.hashing import digest, short
 from prefens.core.metrics import p_true
 from prefens.core.typed_json import SHOWN_FIELDS
-from prefens.core.types import OUTCOME_NAMES, Floats, Folds, MemberInfo, OOFStack
+from prefens.core.types import Floats, Folds, MemberInfo, OOFStack, outcome_names
 from prefens.ensemble.blend import Blend, predictions_digest, with_methods
 from prefens.ensemble.diagnostics import error_correlation
 from prefens.ensemble.files.blend_json import (
@@ -52,7 +52,7 @@ def write_blend(blend: Blend, folder: Path) -> list[Path]:
     for name, own in blend.predictions.items():
         all_rows = np.full((len(blended), own.shape[1]), np.nan, dtype=own.dtype)
         all_rows[blended] = own
-        for outcome, values in zip(OUTCOME_NAMES, all_rows.T, strict=False):
+        for outcome, values in zip(outcome_names(), all_rows.T, strict=False):
             columns[f"{name} {outcome}"] = pa.array(values, from_pandas=True)  # null where a row was not blended
     write_table(folder / PREDICTIONS, pa.table(columns), metadata)
     return [
@@ -124,6 +124,9 @@ def describe(blend: Blend) -> dict[str, Any]:
         chosen_without_fold={} if nested is None else dict(nested.method_by_fold),
         nested=nested_entry,
         diagnostics=DiagnosticsEntry(diagnoses, [*blend.diagnosis.forward], [*blend.diagnosis.alarms]),
+        metric=blend.metric,
+        tie_weight=blend.decision.tie_weight,
+        decided_accuracy=blend.decided_accuracy,
     )
     return as_json(content)
 
@@ -159,7 +162,7 @@ def _read_predictions(content: BlendFile, folds: Folds, table: pa.Table, path: P
     names = [f"oof {each.member}" for each in content.members]
     names += [f"honest {each.method}" for each in content.methods]
     names += [] if content.nested is None else ["nested"]
-    columns = {name: [f"{name} {outcome}" for outcome in OUTCOME_NAMES[: folds.n_outcomes]] for name in names}
+    columns = {name: [f"{name} {outcome}" for outcome in outcome_names(folds.n_outcomes)] for name in names}
     missing = sorted({*chain.from_iterable(columns.values())} - {*table.column_names})
     if missing:
         raise StoreError(
@@ -187,7 +190,9 @@ def _restore_blend(content: BlendFile, folds: Folds, rows: Folds, predictions: M
     calibrated = {each.member: each.calibrated for each in content.members}
     holdout = [each.holdout for each in content.members if each.holdout is not None]
     diagnosis = _restore_diagnosis(content.diagnostics, stack)
-    return Blend(folds, stack, results, nested, diagnosis, with_methods(calibrated, results), holdout or None)
+    return Blend(
+        folds, stack, results, nested, diagnosis, with_methods(calibrated, results), holdout or None, content.metric
+    )
 
 
 def _restore_result(members: Sequence[MemberInfo], entry: MethodEntry, honest: Floats) -> BlendResult:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import AllowInfNan, TypeAdapter
+from pydantic import AllowInfNan, Field, TypeAdapter
 
 from prefens.core.errors import BLEND_AGAIN, BlendError, StoreError
 from prefens.core.typed_json import read_typed
@@ -114,6 +114,12 @@ class BlendFile:
         The scores of those methods; None with two folds.
     diagnostics : DiagnosticsEntry
         The diagnosis.
+    metric : str
+        What the methods are ranked by.
+    tie_weight : float
+        That of the best method's `Decision`.
+    decided_accuracy : float or None
+        The honest accuracy of this decision, where one was fitted.
     """
 
     n_pairs: int
@@ -128,6 +134,9 @@ class BlendFile:
     chosen_without_fold: dict[int, str]
     nested: NestedEntry | None
     diagnostics: DiagnosticsEntry
+    metric: Literal["log_loss", "accuracy"] = "log_loss"
+    tie_weight: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    decided_accuracy: Number | None = None
 
 
 def as_json(content: BlendFile) -> dict[str, Any]:

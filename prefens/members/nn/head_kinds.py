@@ -6,12 +6,13 @@ first is that of the sequence in which A is the response or comes first, the sec
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar, cast
 
 import torch
 from torch import nn
 
-from prefens.core.types import Outcome, n_outcomes
+from prefens.core.types import Outcome
 from prefens.members.nn.convolutions import Convolutions
 from prefens.members.nn.pooling import PoolingLayer
 
@@ -30,6 +31,8 @@ class Head(nn.Module):
         The number of style features beside each vector.
     n_vectors : int
         The number of vectors that `forward` takes, 1 or 2.
+    n_outcomes : int
+        K: 3, or 2 where there are no ties; what only serves ties is left out then.
 
     Attributes
     ----------
@@ -44,9 +47,9 @@ class Head(nn.Module):
     symmetric: ClassVar[bool] = False
     body: nn.Sequential
 
-    def __init__(self, pooling_layer: PoolingLayer, n_style: int, n_vectors: int) -> None:
+    def __init__(self, pooling_layer: PoolingLayer, n_style: int, n_vectors: int, n_outcomes: int) -> None:
         super().__init__()
-        self.pooling_layer, self.n_vectors = pooling_layer, n_vectors
+        self.pooling_layer, self.n_vectors, self.n_outcomes = pooling_layer, n_vectors, n_outcomes
         self.size = pooling_layer.size + n_style
 
     def pool(self, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -55,18 +58,15 @@ class Head(nn.Module):
         return pooled
 
     @torch.no_grad()
-    def init_to_prior(self, log_win: float, log_tie: float) -> None:
+    def init_to_prior(self, log_prior: Sequence[float]) -> None:
         """Set the biases of a new head so that it predicts the class prior for every pair.
 
         Parameters
         ----------
-        log_win : float
-            The log probability that A wins, and that B wins.
-        log_tie : float
-            The log probability of a tie.
+        log_prior : sequence of K float
+            The log probabilities of the outcomes; those of A and B are equal.
         """
-        logits = [log_tie if outcome is Outcome.TIE else log_win for outcome in Outcome]
-        cast(nn.Linear, self.body[-1]).bias.copy_(torch.tensor(logits))
+        cast(nn.Linear, self.body[-1]).bias.copy_(torch.tensor(log_prior))
 
 
 class LinearHead(Head):
@@ -76,15 +76,17 @@ class LinearHead(Head):
     ----------
     pooling_layer : PoolingLayer
         As in `Head`.
-    n_style, n_vectors : int
+    n_style, n_vectors, n_outcomes : int
         As in `Head`.
     dropout : float in [0, 1)
         The share of the inputs that a training step drops.
     """
 
-    def __init__(self, pooling_layer: PoolingLayer, n_style: int, n_vectors: int, dropout: float) -> None:
-        super().__init__(pooling_layer, n_style, n_vectors)
-        self.body = nn.Sequential(nn.Dropout(dropout), _zero_linear(n_vectors * self.size, n_outcomes()))
+    def __init__(
+        self, pooling_layer: PoolingLayer, n_style: int, n_vectors: int, n_outcomes: int, dropout: float
+    ) -> None:
+        super().__init__(pooling_layer, n_style, n_vectors, n_outcomes)
+        self.body = nn.Sequential(nn.Dropout(dropout), _zero_linear(n_vectors * self.size, n_outcomes))
 
     def forward(self, *vectors: torch.Tensor) -> torch.Tensor:
         """Return (n, K) logits for one or two (n, size) vectors."""
@@ -99,7 +101,7 @@ class MlpHead(Head):
     ----------
     pooling_layer : PoolingLayer
         As in `Head`.
-    n_style, n_vectors : int
+    n_style, n_vectors, n_outcomes : int
         As in `Head`.
     hidden : int
         Hidden units, 0 for none.
@@ -107,9 +109,11 @@ class MlpHead(Head):
         The share of the inputs and of the hidden units that a training step drops.
     """
 
-    def __init__(self, pooling_layer: PoolingLayer, n_style: int, n_vectors: int, hidden: int, dropout: float) -> None:
-        super().__init__(pooling_layer, n_style, n_vectors)
-        self.body = _mlp(n_vectors * self.size, hidden, n_outcomes(), dropout)
+    def __init__(
+        self, pooling_layer: PoolingLayer, n_style: int, n_vectors: int, n_outcomes: int, hidden: int, dropout: float
+    ) -> None:
+        super().__init__(pooling_layer, n_style, n_vectors, n_outcomes)
+        self.body = _mlp(n_vectors * self.size, hidden, n_outcomes, dropout)
 
     def forward(self, *vectors: torch.Tensor) -> torch.Tensor:
         """Return (n, K) logits for one or two (n, size) vectors."""
@@ -126,7 +130,7 @@ class CnnHead(MlpHead):
         Read the token states; `pooling_layer` reads their channels.
     pooling_layer : PoolingLayer
         As in `Head`.
-    n_style, n_vectors : int
+    n_style, n_vectors, n_outcomes : int
         As in `Head`.
     hidden : int
         Hidden units, 0 for none.
@@ -140,10 +144,11 @@ class CnnHead(MlpHead):
         pooling_layer: PoolingLayer,
         n_style: int,
         n_vectors: int,
+        n_outcomes: int,
         hidden: int,
         dropout: float,
     ) -> None:
-        super().__init__(pooling_layer, n_style, n_vectors, hidden, dropout)
+        super().__init__(pooling_layer, n_style, n_vectors, n_outcomes, hidden, dropout)
         self.convolutions = convolutions
 
     def pool(self, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -157,7 +162,7 @@ class EquivariantHead(Head):
     ----------
     pooling_layer : PoolingLayer
         As in `Head`.
-    n_style : int
+    n_style, n_outcomes : int
         As in `Head`.
     hidden : int
         Hidden units, 0 for none.
@@ -167,28 +172,31 @@ class EquivariantHead(Head):
 
     symmetric = True
 
-    def __init__(self, pooling_layer: PoolingLayer, n_style: int, hidden: int, dropout: float) -> None:
-        super().__init__(pooling_layer, n_style, n_vectors=2)
-        self.body = _mlp(4 * self.size, hidden, 2, dropout)
+    def __init__(self, pooling_layer: PoolingLayer, n_style: int, n_outcomes: int, hidden: int, dropout: float) -> None:
+        super().__init__(pooling_layer, n_style, 2, n_outcomes)
+        self.body = _mlp(4 * self.size, hidden, n_outcomes - 1, dropout)
 
     @torch.no_grad()
-    def init_to_prior(self, log_win: float, log_tie: float) -> None:
-        bias = torch.tensor([log_win, log_tie / 2.0])  # the tie's is added up over both orders
+    def init_to_prior(self, log_prior: Sequence[float]) -> None:
+        win, _, *ties = log_prior
+        bias = torch.tensor([win, *(tie / 2.0 for tie in ties)])  # the tie's is added up over both orders
         cast(nn.Linear, self.body[-1]).bias.copy_(bias)
 
     def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
         """Return (n, K) logits for two (n, size) vectors."""
         ab, ba = self._scores(a, b), self._scores(b, a)
-        return _stack_logits(ab[:, 0], ba[:, 0], ab[:, 1] + ba[:, 1])
+        return torch.stack([ab[:, 0], ba[:, 0], *(ab[:, 1:] + ba[:, 1:]).unbind(1)], dim=1)
 
     def _scores(self, own: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
-        """Return (n, 2): f and g of two (n, size) vectors."""
+        """Return (n, K - 1): f, and g where there are ties, of two (n, size) vectors."""
         scores: torch.Tensor = self.body(torch.cat([own, other, own - other, own * other], dim=1))
         return scores
 
 
 class DavidsonHead(Head):
     """A reward r for each response and one tie parameter nu: logits r_a, r_b and (r_a + r_b) / 2 + log nu.
+
+    With two outcomes there is no nu, and this is Bradley and Terry's model.
 
     Davidson 1970, "On extending the Bradley-Terry model to accommodate ties in paired comparison experiments",
     section 2, with exp(r) as the strengths. In a cross pairing, the reward is that of the response that comes first.
@@ -197,7 +205,7 @@ class DavidsonHead(Head):
     ----------
     pooling_layer : PoolingLayer
         As in `Head`.
-    n_style : int
+    n_style, n_outcomes : int
         As in `Head`.
     hidden : int
         Hidden units, 0 for none.
@@ -207,19 +215,18 @@ class DavidsonHead(Head):
 
     symmetric = True
 
-    def __init__(self, pooling_layer: PoolingLayer, n_style: int, hidden: int, dropout: float) -> None:
-        super().__init__(pooling_layer, n_style, n_vectors=2)
+    def __init__(self, pooling_layer: PoolingLayer, n_style: int, n_outcomes: int, hidden: int, dropout: float) -> None:
+        super().__init__(pooling_layer, n_style, 2, n_outcomes)
         self.body = _mlp(self.size, hidden, 1, dropout, bias=False)  # a bias would cancel in the softmax
-        self.log_nu = nn.Parameter(torch.zeros(()))
+        self.log_nu = _log_nu(n_outcomes)
 
     @torch.no_grad()
-    def init_to_prior(self, log_win: float, log_tie: float) -> None:
-        self.log_nu.fill_(log_tie - log_win)
+    def init_to_prior(self, log_prior: Sequence[float]) -> None:
+        _fill_log_nu(self.log_nu, log_prior)
 
     def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
         """Return (n, K) logits for two (n, size) vectors."""
-        reward_a, reward_b = self.body(a)[:, 0], self.body(b)[:, 0]
-        return _stack_logits(reward_a, reward_b, (reward_a + reward_b) / 2 + self.log_nu)
+        return _davidson_logits(self.body(a)[:, 0], self.body(b)[:, 0], self.log_nu)
 
 
 class RewardHead(Head):
@@ -230,29 +237,30 @@ class RewardHead(Head):
     score : nn.Linear
         The reward model's own, from a vector to its score.
     scale, log_nu : nn.Parameter, scalars
-        Factor on the scores, and the logarithm of the tie parameter.
+        Factor on the scores, and the logarithm of the tie parameter; None for two outcomes.
 
     Parameters
     ----------
     pooling_layer : PoolingLayer
         As in `Head`.
+    n_outcomes : int
+        As in `Head`.
     """
 
     symmetric = True
 
-    def __init__(self, pooling_layer: PoolingLayer) -> None:
-        super().__init__(pooling_layer, n_style=0, n_vectors=2)
+    def __init__(self, pooling_layer: PoolingLayer, n_outcomes: int) -> None:
+        super().__init__(pooling_layer, 0, 2, n_outcomes)
         self.score = nn.Linear(self.size, 1, bias=False)
-        self.scale, self.log_nu = nn.Parameter(torch.ones(())), nn.Parameter(torch.zeros(()))
+        self.scale, self.log_nu = nn.Parameter(torch.ones(())), _log_nu(n_outcomes)
 
     @torch.no_grad()
-    def init_to_prior(self, log_win: float, log_tie: float) -> None:
-        self.log_nu.fill_(log_tie - log_win)
+    def init_to_prior(self, log_prior: Sequence[float]) -> None:
+        _fill_log_nu(self.log_nu, log_prior)
 
     def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
         """Return (n, K) logits for two (n, size) vectors."""
-        reward_a, reward_b = self.scale * self.score(a)[:, 0], self.scale * self.score(b)[:, 0]
-        return _stack_logits(reward_a, reward_b, (reward_a + reward_b) / 2 + self.log_nu)
+        return _davidson_logits(self.scale * self.score(a)[:, 0], self.scale * self.score(b)[:, 0], self.log_nu)
 
 
 def _zero_linear(inputs: int, outputs: int, bias: bool = True) -> nn.Linear:
@@ -270,7 +278,16 @@ def _mlp(inputs: int, hidden: int, outputs: int, dropout: float, bias: bool = Tr
     return nn.Sequential(nn.Dropout(dropout), nn.Linear(inputs, hidden), nn.GELU(), nn.Dropout(dropout), last)
 
 
-def _stack_logits(a_wins: torch.Tensor, b_wins: torch.Tensor, tie: torch.Tensor) -> torch.Tensor:
-    """Return (n, K) logits in the order of `Outcome` from three (n,) tensors."""
-    logits = {Outcome.A_WINS: a_wins, Outcome.B_WINS: b_wins, Outcome.TIE: tie}
-    return torch.stack([logits[outcome] for outcome in Outcome], dim=1)
+def _log_nu(n_outcomes: int) -> nn.Parameter | None:
+    """Return a new tie parameter's logarithm, or None where there are no ties."""
+    return None if n_outcomes == 2 else nn.Parameter(torch.zeros(()))
+
+
+def _fill_log_nu(log_nu: nn.Parameter | None, log_prior: Sequence[float]) -> None:
+    if log_nu is not None:
+        log_nu.fill_(log_prior[Outcome.TIE] - log_prior[Outcome.A_WINS])
+
+
+def _davidson_logits(a: torch.Tensor, b: torch.Tensor, log_nu: nn.Parameter | None) -> torch.Tensor:
+    """Return (n, K) logits from the (n,) rewards of A and B, and the tie parameter's logarithm."""
+    return torch.stack([a, b] if log_nu is None else [a, b, (a + b) / 2 + log_nu], dim=1)

@@ -77,7 +77,7 @@ class HeadSettings:
         return self.kind is HeadKind.cnn or self.pooling is Pooling.attention
 
 
-def make_head(settings: HeadSettings, dimension: int, n_style: int, pairing: Pairing) -> Head:
+def make_head(settings: HeadSettings, dimension: int, n_style: int, pairing: Pairing, n_outcomes: int = 3) -> Head:
     """Return a new head; its random weights are drawn from torch's generator.
 
     Parameters
@@ -90,6 +90,8 @@ def make_head(settings: HeadSettings, dimension: int, n_style: int, pairing: Pai
         The number of style features beside each vector, 0 for none.
     pairing : Pairing
         A head that is not symmetric reads both vectors of a siamese pairing, and one of a cross pairing.
+    n_outcomes : int
+        As in `Head`.
     """
     settings = settings.resolved(causal=False)
     hidden, dropout, pooling = settings.hidden, settings.dropout, cast(Pooling, settings.pooling)
@@ -97,12 +99,12 @@ def make_head(settings: HeadSettings, dimension: int, n_style: int, pairing: Pai
     if settings.kind is HeadKind.cnn:
         convolutions = Convolutions(dimension, settings.filters, settings.widths)
         pooling_layer = PoolingLayer(pooling, convolutions.size)
-        return CnnHead(convolutions, pooling_layer, n_style, n_vectors, hidden, dropout)
+        return CnnHead(convolutions, pooling_layer, n_style, n_vectors, n_outcomes, hidden, dropout)
     pooling_layer = PoolingLayer(pooling, dimension)
     if settings.kind is HeadKind.linear:
-        return LinearHead(pooling_layer, n_style, n_vectors, dropout)
+        return LinearHead(pooling_layer, n_style, n_vectors, n_outcomes, dropout)
     if settings.kind is HeadKind.mlp:
-        return MlpHead(pooling_layer, n_style, n_vectors, hidden, dropout)
+        return MlpHead(pooling_layer, n_style, n_vectors, n_outcomes, hidden, dropout)
     symmetric = {HeadKind.equivariant: EquivariantHead, HeadKind.davidson: DavidsonHead}[settings.kind]
-    head: Head = symmetric(pooling_layer, n_style, hidden, dropout)
+    head: Head = symmetric(pooling_layer, n_style, n_outcomes, hidden, dropout)
     return head

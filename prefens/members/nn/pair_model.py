@@ -37,6 +37,8 @@ class PairModel(nn.Module):
         Which two sequences a pair is.
     style : tuple of int, (p, q)
         The numbers of odd and even style features in the batches, (0, 0) where the head reads none.
+    n_outcomes : int
+        K, 2 or 3.
 
     Attributes
     ----------
@@ -66,11 +68,12 @@ class PairModel(nn.Module):
         settings: HeadSettings,
         pairing: Pairing = Pairing.siamese,
         style: tuple[int, int] = (0, 0),
+        n_outcomes: int = 3,
     ) -> None:
         super().__init__()
         self.encoder = encoder
         self.settings = settings
-        self.head = make_head(settings, encoder.config.hidden_size, sum(style), pairing)
+        self.head = make_head(settings, encoder.config.hidden_size, sum(style), pairing, n_outcomes)
         self.needs_both = pairing is Pairing.siamese or self.head.symmetric
         self.token_types = getattr(encoder.config, "type_vocab_size", 0) > 1
 
@@ -88,7 +91,7 @@ class PairModel(nn.Module):
         if self.head.symmetric:
             return ab
         ba = self._logits(b, a).double().log_softmax(dim=1)
-        return torch.logaddexp(ab, ba[:, SWAP.tolist()]) - log(2.0)
+        return torch.logaddexp(ab, ba[:, SWAP[: ba.shape[1]].tolist()]) - log(2.0)
 
     def vectors(self, batch: Batch) -> tuple[torch.Tensor, ...]:
         """Return one (n, size) vector for each sequence of a pair in the batch: the head's inputs.

@@ -59,6 +59,7 @@ class CollapseGuard:
         min_pairs: int,
         symmetric: bool = False,
         smoothing: float = 0.0,
+        n_outcomes: int = 3,
     ) -> CollapseGuard:
         """Return the guard of a training.
 
@@ -74,9 +75,11 @@ class CollapseGuard:
             Whether the model can't learn which side wins more often; its prior has equal shares for A and B.
         smoothing : float in [0, 1)
             The label smoothing of the training.
+        n_outcomes : int
+            K, 2 or 3.
         """
         step_pairs = [len(step) for step in plan]
-        losses = -np.log(class_prior(label, symmetric, smoothing)[label])
+        losses = -np.log(class_prior(label, n_outcomes, symmetric, smoothing)[label])
         min_steps = int(np.searchsorted(np.cumsum(step_pairs), min_pairs)) + 1
         return cls(step_pairs, [float(losses[step].mean()) for step in plan], min_steps)
 

@@ -12,10 +12,10 @@ from torch.nn.functional import cross_entropy
 
 from prefens.core import shutdown
 from prefens.core.errors import ConfigError
-from prefens.core.metrics import row_losses
+from prefens.core.metrics import row_losses, swap_outcomes
 from prefens.core.progress import progress
 from prefens.core.shutdown import Stopped
-from prefens.core.types import SWAP, Floats, Ints, Outcome, n_outcomes
+from prefens.core.types import Floats, Ints, Outcome
 from prefens.data.text.tokens import PairTokens
 from prefens.members.nn.encoder_features import EncoderFeatures
 from prefens.members.nn.pair_model import Batch, PairModel, pair_batch
@@ -79,7 +79,8 @@ def train(
     plan = plan_steps(len(examples), settings.batch_pairs, settings.epochs, seed, settings.min_steps)
     per_epoch = steps_per_epoch(len(examples), settings.batch_pairs)
     symmetric = model.head.symmetric or settings.swap is not Swap.none
-    guard = CollapseGuard.for_plan(examples.label, plan, settings.guard.min_pairs, symmetric, settings.label_smoothing)
+    prior = symmetric, settings.label_smoothing, model.head.n_outcomes
+    guard = CollapseGuard.for_plan(examples.label, plan, settings.guard.min_pairs, *prior)
     state = _start(model, settings, len(plan), checkpoint)
     with shutdown.defer():
         for step in progress(range(len(state.train_losses), len(plan)), "training steps"):
@@ -270,7 +271,7 @@ def _predict(
     `swapped` is a bool array, shape (n,), of whether a pair's second sequence is the one that is read.
     """
     lengths = (inputs.a.lengths + (inputs.b.lengths if swapped is None else 0))[rows]
-    probabilities = np.empty((len(rows), n_outcomes()))
+    probabilities = np.empty((len(rows), model.head.n_outcomes))
 
     def fill(part: Ints) -> None:
         if swapped is None:
@@ -279,7 +280,7 @@ def _predict(
             return
         logits = model(to_device(pair_batch(inputs, rows[part], padding, swapped[part], both=False)))
         shown = logits.double().softmax(dim=1).cpu().numpy()
-        probabilities[part] = np.where(swapped[part, None], shown[:, SWAP], shown)
+        probabilities[part] = np.where(swapped[part, None], swap_outcomes(shown), shown)
 
     budget = TokenBudget(token_budget)
     for part in progress(list(micro_batches(np.arange(len(rows)), lengths, token_budget)), "predicting"):

@@ -5,17 +5,19 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from prefens.core.metrics import outcome_counts
-from prefens.core.types import SWAP, Floats, n_outcomes
+from prefens.core.metrics import outcome_counts, swap_outcomes
+from prefens.core.types import Floats
 
 
-def class_prior(label: NDArray[np.int8], symmetric: bool, smoothing: float = 0.0) -> Floats:
+def class_prior(label: NDArray[np.int8], n_outcomes: int, symmetric: bool, smoothing: float = 0.0) -> Floats:
     """Return the outcomes' shares among labels, smoothed so that no outcome is impossible (Laplace's rule).
 
     Parameters
     ----------
     label : int8 array, shape (n,)
         Outcomes of the training pairs.
+    n_outcomes : int
+        K, 2 or 3.
     symmetric : bool
         Whether A and B get equal shares.
     smoothing : float in [0, 1)
@@ -26,8 +28,8 @@ def class_prior(label: NDArray[np.int8], symmetric: bool, smoothing: float = 0.0
     float64 array, shape (K,)
         Positive; sums to 1.
     """
-    counts = outcome_counts(label, n_outcomes(label)) + 1.0
+    counts = outcome_counts(label, n_outcomes).astype(np.float64) + 1.0
     if symmetric:
-        counts = (counts + counts[SWAP]) / 2.0
+        counts = (counts + swap_outcomes(counts)) / 2.0
     shares: Floats = (1.0 - smoothing) * counts / counts.sum() + smoothing / len(counts)
     return shares

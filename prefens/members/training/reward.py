@@ -13,7 +13,8 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax
 
 from prefens.core.errors import TrainingError
-from prefens.core.types import Floats, Ints, Outcome
+from prefens.core.metrics import one_hot
+from prefens.core.types import Floats, Ints, Outcome, outcomes
 from prefens.data.text.tokens import PairTokens
 from prefens.members.nn.encoder_features import EncoderFeatures
 from prefens.members.nn.head_kinds import DavidsonHead, Head, RewardHead
@@ -50,10 +51,11 @@ def calibrate(model: PairModel, examples: Examples, settings: TrainingSettings) 
     count = len(examples) if frozen else min(len(examples), SAMPLE)
     places = np.unique(np.linspace(0, len(examples) - 1, count).round().astype(np.int64))
     rewards = _rewards(model, head, examples, places, settings.token_budget)
-    scale, log_nu = fit_scale(rewards, examples.label[places])
+    scale, log_nu = fit_scale(rewards, examples.label[places], head.n_outcomes)
     with torch.no_grad():
         head.scale.fill_(scale)
-        head.log_nu.fill_(log_nu)
+        if head.log_nu is not None:
+            head.log_nu.fill_(log_nu)
 
 
 @torch.no_grad()
@@ -113,7 +115,7 @@ def read_rewards(
     return rewards
 
 
-def fit_scale(rewards: Floats, label: NDArray[np.int8]) -> tuple[float, float]:
+def fit_scale(rewards: Floats, label: NDArray[np.int8], n_outcomes: int = 3) -> tuple[float, float]:
     """Return the scale and log nu that give the labels of n pairs the highest likelihood, a concave problem.
 
     Parameters
@@ -122,6 +124,8 @@ def fit_scale(rewards: Floats, label: NDArray[np.int8]) -> tuple[float, float]:
         Scores of A and of B.
     label : int8 array, shape (n,)
         Outcomes.
+    n_outcomes : int
+        K; where it is 2, log nu is 0 and means nothing.
 
     Raises
     ------
@@ -134,9 +138,9 @@ def fit_scale(rewards: Floats, label: NDArray[np.int8]) -> tuple[float, float]:
     unit = max(float(difference.std()), 1e-12)  # so that the fit sees numbers around 1
     direction = {Outcome.A_WINS: 0.5, Outcome.B_WINS: -0.5, Outcome.TIE: 0.0}
     # A pair's mean reward cancels in the softmax.
-    slopes = np.column_stack([direction[outcome] * difference / unit for outcome in Outcome])
-    tie = np.array([float(outcome is Outcome.TIE) for outcome in Outcome])
-    wanted = np.eye(len(Outcome))[label]
+    slopes = np.column_stack([direction[outcome] * difference / unit for outcome in outcomes(n_outcomes)])
+    tie = np.array([float(outcome is Outcome.TIE) for outcome in outcomes(n_outcomes)])
+    wanted = one_hot(label, n_outcomes)
 
     def loss(values: Floats) -> tuple[float, Floats]:
         log_p = log_softmax(values[0] * slopes + values[1] * tie, axis=1)

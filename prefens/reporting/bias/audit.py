@@ -31,7 +31,7 @@ class BiasAudit:
     lengths : Estimates
         Of the longer response by length ratio: of the votes, the truth and the first MAX_COLUMNS predictors. So are:
     ties : Estimates
-        The share of ties in slices.
+        The share of ties in slices; without effects where there are two outcomes.
     families : Estimates
         Of model families against all others; without effects where models are not known.
     model_pairs : Estimates
@@ -77,11 +77,12 @@ def bias_audit(pairs: Pairs, folds: Folds, predictions: Mapping[str, Floats], re
         A row of `folds` has no text, or predictions have another shape.
     """
     pairs = align_pairs(pairs, folds)
-    expected = (len(pairs), pairs.n_outcomes)
+    expected = (len(pairs), folds.n_outcomes)
     for name, probabilities in predictions.items():
         if probabilities.shape != expected:
             raise StoreError(f"{name}: probabilities of shape {probabilities.shape}", f"{expected}", "join them by id")
-    stats, bootstrap, votes = text_stats(pairs), GroupBootstrap(folds.group, resamples), one_hot(folds.label)
+    stats, bootstrap = text_stats(pairs), GroupBootstrap(folds.group, resamples)
+    votes = one_hot(folds.label, folds.n_outcomes)
     targets = {VOTES: votes} | ({} if pairs.truth is None else {TRUTH: pairs.truth[:, 0]})
     every = targets | dict(predictions)
     first = targets | dict(list(predictions.items())[:MAX_COLUMNS])
@@ -89,7 +90,7 @@ def bias_audit(pairs: Pairs, folds: Folds, predictions: Mapping[str, Floats], re
     return BiasAudit(
         main=estimate(bias_effects(pairs, stats), list(every), list(every.values()), bootstrap),
         lengths=estimate(length_effects(stats), *columns),
-        ties=estimate(tie_effects(pairs, stats), *columns),
+        ties=estimate(tie_effects(pairs, stats) if folds.n_outcomes == 3 else [], *columns),
         families=estimate(family_effects(pairs), *columns),
         model_pairs=estimate(model_pair_effects(pairs), *columns),
         votes=votes,

@@ -41,8 +41,8 @@ class Effect:
         The trait, so that "a response NAME" reads well.
     weight : ndarray of float, shape (n,)
         The weight of each pair; its sign says which side has the trait.
-    contrast : ndarray of float, shape (K,)
-        The linear function of a pair's probabilities.
+    contrast : ndarray of float, shape (3,)
+        The linear function of a pair's probabilities; what is of ties counts where there are ties.
     """
 
     topic: str
@@ -172,7 +172,7 @@ def _sums(
     """Return the effects' numerators, (E, P, G), and denominators, (E, G), summed over each prompt group."""
     group, n_groups = bootstrap.group_index, int(bootstrap.group_index.max()) + 1
     contrasts = {tuple(effect.contrast): effect.contrast for effect in effects}
-    scores = {key: [each @ contrast for each in probabilities] for key, contrast in contrasts.items()}
+    scores = {key: [each @ contrast[: each.shape[1]] for each in probabilities] for key, contrast in contrasts.items()}
     numerator = np.empty((len(effects), len(probabilities), n_groups))
     denominator = np.empty((len(effects), n_groups))
     for index, effect in enumerate(effects):

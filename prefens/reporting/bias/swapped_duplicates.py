@@ -6,7 +6,8 @@ from collections import defaultdict
 
 import numpy as np
 
-from prefens.core.types import SWAP, Floats, Ints, Outcome, Pairs
+from prefens.core.metrics import swap_outcomes
+from prefens.core.types import Floats, Ints, Outcome, Pairs
 
 
 def find_swapped_duplicates(pairs: Pairs) -> Ints:
@@ -52,7 +53,7 @@ def change_under_swap(probabilities: Floats, duplicates: Ints) -> Floats:
         Total variation distances, for the m rows with a duplicate; for votes 1 where the verdict changes.
     """
     rows = np.flatnonzero(duplicates >= 0)
-    swapped = probabilities[duplicates[rows]][:, SWAP]
+    swapped = swap_outcomes(probabilities[duplicates[rows]])
     change: Floats = np.abs(probabilities[rows] - swapped).sum(axis=1) / 2.0
     return change
 
@@ -70,16 +71,12 @@ def swapped_verdicts(votes: Floats, duplicates: Ints) -> dict[str, Floats]:
     Returns
     -------
     verdicts : dict from str to ndarray of float, shape (m,)
-        Four exclusive cases: 1 for the rows with a duplicate that are one, 0 for the others.
+        Exclusive cases, four or without ties three: 1 for the rows with a duplicate that are one, 0 for the others.
     """
     rows = np.flatnonzero(duplicates >= 0)
     one, other = votes[rows], votes[duplicates[rows]]
     a, b = Outcome.A_WINS, Outcome.B_WINS
-    same = (one * other[:, SWAP]).sum(axis=1)
+    same = (one * swap_outcomes(other)).sum(axis=1)
     first, second = one[:, a] * other[:, a], one[:, b] * other[:, b]
-    return {
-        "the same verdict": same,
-        "the first shown both times": first,
-        "the second shown both times": second,
-        "a tie in one order only": 1.0 - same - first - second,
-    }
+    verdicts = {"the same verdict": same, "the first shown both times": first, "the second shown both times": second}
+    return verdicts if votes.shape[1] == 2 else verdicts | {"a tie in one order only": 1.0 - same - first - second}

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from prefens.core.types import SWAP, Outcome, Pairs
+from prefens.core.types import SWAP, Pairs
 
 
 @dataclass(frozen=True)
@@ -21,18 +21,18 @@ class ModelRecord:
     pairs : int
         The number of pairs that it took part in.
     won, tied, lost : float
-        The shares of them, in [0, 1], that it won, tied and lost.
+        The shares of them, in [0, 1], that it won, tied and lost; None of ties where there are two outcomes.
     """
 
     model: str
     pairs: int
     won: float
-    tied: float
+    tied: float | None
     lost: float
 
     def as_dict(self) -> dict[str, Any]:
         """Return the record as a row of a table."""
-        return dict(vars(self))
+        return {name: value for name, value in vars(self).items() if value is not None}
 
 
 def model_records(pairs: Pairs) -> list[ModelRecord]:
@@ -47,6 +47,6 @@ def model_records(pairs: Pairs) -> list[ModelRecord]:
     np.add.at(counts, (index, outcome), 1)
     records = []
     for name, row in zip(names, counts, strict=True):
-        won, lost, tied = (float(row[each] / row.sum()) for each in Outcome)
-        records.append(ModelRecord(str(name), int(row.sum()), won, tied, lost))
+        won, lost, *tied = (float(share / row.sum()) for share in row)
+        records.append(ModelRecord(str(name), int(row.sum()), won, tied[0] if tied else None, lost))
     return sorted((record for record in records if record.model), key=lambda record: (-record.pairs, record.model))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from prefens.core.metrics import outcome_shares
-from prefens.core.types import Outcome, Pairs
+from prefens.core.types import Outcome, Pairs, outcomes
 from prefens.reporting.data_profile.model_record import ModelRecord
 from prefens.reporting.data_profile.tables import MAX_MODELS
 from prefens.reporting.language_id import LANGUAGE_INDEX, LANGUAGES
@@ -22,16 +22,15 @@ def outcome_plot(pairs: Pairs) -> Plot | None:
         return None
     figure, axes = new_axes(8.0, 2.2)
     shares = outcome_shares(pairs.label, pairs.n_outcomes)
-    for row, outcome in enumerate(Outcome):
+    for row, outcome in enumerate(outcomes(pairs.n_outcomes)):
         axes.barh(row, shares[outcome], color=OUTCOME_COLORS[outcome], height=0.6)
         axes.text(shares[outcome] + 0.005, row, f"{shares[outcome]:.1%}", va="center", fontsize=9)
-    axes.set_yticks(range(pairs.n_outcomes), [OUTCOME_TITLES[outcome] for outcome in Outcome])
+    axes.set_yticks(range(pairs.n_outcomes), [OUTCOME_TITLES[outcome] for outcome in outcomes(pairs.n_outcomes)])
     axes.set(xlabel="share of pairs", xlim=(0, min(1.0, shares.max() + 0.1)))
     axes.invert_yaxis()
     lead = 100 * float(shares[Outcome.A_WINS] - shares[Outcome.B_WINS])
-    finding = (
-        f"{shares[Outcome.TIE]:.0%} ties; A wins {abs(lead):.1f} points {'more' if lead > 0 else 'less'} often than B"
-    )
+    ties = "".join(f"{share:.0%} ties; " for share in shares[Outcome.TIE :])
+    finding = f"{ties}A wins {abs(lead):.1f} points {'more' if lead > 0 else 'less'} often than B"
     return Plot("data-labels", finding, figure)
 
 
@@ -86,6 +85,8 @@ def model_plot(records: Sequence[ModelRecord]) -> Plot | None:
     figure, axes = new_axes(8.0, 1.2 + 0.26 * len(shown))
     left = np.zeros(len(shown))
     for name, outcome in (("won", Outcome.A_WINS), ("tied", Outcome.TIE), ("lost", Outcome.B_WINS)):
+        if getattr(shown[0], name) is None:  # of two outcomes
+            continue
         widths = np.array([getattr(record, name) for record in shown])
         axes.barh(range(len(shown)), widths, left=left, color=OUTCOME_COLORS[outcome], height=0.7, label=name)
         left += widths

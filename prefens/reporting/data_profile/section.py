@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from prefens.core.metrics import outcome_shares
-from prefens.core.types import Folds, Outcome, Pairs, Strings
+from prefens.core.types import Folds, Pairs, Strings
 from prefens.data.loaded import SourceRecord
 from prefens.reporting.data_profile.duplicates import CONTRADICTORY
 from prefens.reporting.data_profile.plots import language_plot, length_plot, model_plot, outcome_plot
@@ -69,8 +69,8 @@ def summarize(profile: DataProfile) -> list[str]:
     sentences = [f"{n:,} pairs of {profile.n_prompts:,} different prompts{models}."]
     if label is not None:
         shares = outcome_shares(label, profile.pairs.n_outcomes)
-        a, b, tie = (f"{shares[outcome]:.1%}" for outcome in Outcome)
-        sentences.append(f"A wins {a}, B wins {b}, and {tie} are ties.")
+        a, b, *ties = (f"{share:.1%}" for share in shares)
+        sentences.append(f"A wins {a}, B wins {b}, and {ties[0]} are ties." if ties else f"A wins {a}, B wins {b}.")
     sentences.append(
         f"{profile.shared:,} rows ({profile.shared / n:.1%}) share their prompt with another row; plain stratified "
         f"folds (k={profile.k}) would leak about {profile.expected_leak:,.0f} of them{_own_folds(profile)}."

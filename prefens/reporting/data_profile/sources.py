@@ -40,6 +40,7 @@ def source_tables(
     rows = [
         {"source": each.name, "format": each.format, "pairs": each.pairs, "in a source before": each.merged}
         | {"both bad, left out": each.both_bad}
+        | ({"ties, left out": each.ties} if any(other.ties for other in sources) else {})
         for each in sources
     ]
     return [

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prefens.core.metrics import outcome_counts
-from prefens.core.types import Ints, Outcome, Pairs
+from prefens.core.types import Ints, Pairs, outcomes
 from prefens.data.text.style_counts import SCRIPTS
 from prefens.reporting.data_profile.model_record import ModelRecord
 from prefens.reporting.language_id import LANGUAGES, NO_LETTERS, UNCLEAR
@@ -44,7 +44,7 @@ def outcome_table(pairs: Pairs) -> ReportTable:
     counts = outcome_counts(pairs.label, pairs.n_outcomes)
     rows = [
         {"outcome": OUTCOME_TITLES[outcome], "pairs": int(counts[outcome]), "share": _share(counts[outcome], counts)}
-        for outcome in Outcome
+        for outcome in outcomes(pairs.n_outcomes)
     ]
     return ReportTable("Outcomes", rows, digits=3)
 

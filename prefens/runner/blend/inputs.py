@@ -14,6 +14,7 @@ from prefens.core.types import Folds, MemberInfo, OOFStack
 from prefens.data.fold_file import read_folds
 from prefens.data.folds import check_data, data_digest, labelled_rows, split_rows
 from prefens.data.labels import read_labels
+from prefens.data.outcomes import with_outcomes
 from prefens.data.probabilities import read_probabilities
 from prefens.data.sources import Source
 from prefens.ensemble.inputs import BlendInputs, LabelledData
@@ -45,7 +46,8 @@ def load_blend_inputs(sources: BlendSources) -> BlendInputs:
     read = {name: read_probabilities(path, sources.columns[name]) for name, path in sources.files.items()}
     external = [ExternalMember.of(name, *columns) for name, columns in read.items()]
     split = _choose_split(sources, digest)
-    folds = _make_folds(sources, data) if split is None else split.folds
+    n_outcomes = max((member.probabilities.shape[1] for member in external), default=3)
+    folds = _make_folds(sources, data, n_outcomes) if split is None else split.folds
     specs, missing = _choose_members(split, sources)
     members: dict[MemberInfo, Sequence[FoldPredictions]] = {
         spec.info: [split.predictions(spec, fold, part="") for fold in range(folds.k)]
@@ -61,7 +63,8 @@ def load_blend_inputs(sources: BlendSources) -> BlendInputs:
 def load_data(source: Source) -> LabelledData:
     """Return the labelled pairs of a source, sorted by id as folds are."""
     loaded = source.load(labelled=True).sort()
-    return LabelledData(loaded.pairs, loaded.repaired, loaded.metadata, loaded.sources, source.load_extra())
+    extra = [with_outcomes(pairs, loaded.pairs.n_outcomes) for pairs in source.load_extra()]
+    return LabelledData(loaded.pairs, loaded.repaired, loaded.metadata, loaded.sources, extra)
 
 
 def _choose_split(sources: BlendSources, data: str | None) -> SplitStore | None:
@@ -99,10 +102,10 @@ def _choose_members(split: SplitStore | None, sources: BlendSources) -> tuple[li
     return specs, {} if sources.names else missing_members(split, specs)
 
 
-def _make_folds(sources: BlendSources, data: LabelledData | None) -> Folds:
-    """Return folds of rows that the store has none of."""
+def _make_folds(sources: BlendSources, data: LabelledData | None, n_outcomes: int) -> Folds:
+    """Return folds of rows that the store has none of; labels in a file have the outcomes of the members' files."""
     if sources.labels is not None:
-        rows = read_labels(sources.labels)
+        rows = read_labels(sources.labels, n_outcomes)
     elif data is not None:
         rows = labelled_rows(data.pairs)
     else:

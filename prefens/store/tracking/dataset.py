@@ -9,7 +9,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
 from prefens.core.hashing import short
 from prefens.core.metrics import outcome_counts
-from prefens.core.types import OUTCOME_NAMES, Folds
+from prefens.core.types import Folds, outcome_names
 
 NAME = "preference pairs"
 COLUMNS = {"id": "string", "prompt": "string", "response_a": "string", "response_b": "string", "label": "integer"}
@@ -22,7 +22,7 @@ def dataset_input(folds: Folds) -> DatasetInput:
     profile = {
         "num_rows": len(folds.ids),
         "prompts": len(set(folds.group)),
-        **dict(zip(OUTCOME_NAMES, counts, strict=True)),
+        **dict(zip(outcome_names(folds.n_outcomes), counts, strict=True)),
         "held_out": int((~folds.scored).sum()),
         "folds": dict(folds.settings),
         "data_digest": folds.data_digest,

@@ -122,7 +122,7 @@ def test_a_new_head_predicts_the_prior_that_it_is_initialized_to(
     model, tokens = PairModel(encoder, HeadSettings(kind), pairing).eval(), parts[pairing]
     batch = pair_batch(PairTokens(tokens.a, tokens.b, tokens.audit), ROWS, 1)
     np.testing.assert_allclose(model.log_probabilities(batch), -log(3), atol=1e-6)
-    model.head.init_to_prior(log(0.45), log(0.1))
+    model.head.init_to_prior([log(0.45), log(0.45), log(0.1)])
     np.testing.assert_allclose(model.log_probabilities(batch).exp(), [[0.45, 0.45, 0.1]] * len(ROWS), atol=1e-6)
 
 

@@ -49,7 +49,7 @@ def test_swapping_all_pairs_negates_position_and_changes_nothing_else() -> None:
     before_swap, after_swap = all_effects(pairs), all_effects(pairs.swapped())
     assert [effect.name for effect in before_swap] == [effect.name for effect in after_swap]
     for one, other in zip(before_swap, after_swap, strict=True):
-        before, after = value_of(one, one_hot(pairs.labels)), value_of(other, one_hot(pairs.swapped().labels))
+        before, after = value_of(one, one_hot(pairs.labels, 3)), value_of(other, one_hot(pairs.swapped().labels, 3))
         assert one.n_pairs == other.n_pairs
         np.testing.assert_allclose(after, -before if one.topic == "position" else before, atol=1e-12)
 
@@ -79,7 +79,7 @@ def test_equal_probabilities_have_no_effect_on_winning() -> None:
 
 def test_a_predictor_that_equals_the_votes_has_their_effects_and_no_difference() -> None:
     pairs = generate(400, seed=3)
-    votes = one_hot(pairs.labels)
+    votes = one_hot(pairs.labels, 3)
     group = folds_of(pairs).group
     estimates = estimate(all_effects(pairs), ["votes", "copy"], [votes, votes.copy()], GroupBootstrap(group, 50))
     for index in range(len(estimates.effects)):
@@ -97,7 +97,7 @@ def test_a_predictor_that_equals_the_votes_has_their_effects_and_no_difference()
 def test_an_injected_position_effect_is_found(position: float) -> None:
     pairs = generate(600, seed=4, effects=Effects(position=position))
     estimates = estimate(
-        all_effects(pairs), ["votes"], [one_hot(pairs.labels)], GroupBootstrap(folds_of(pairs).group, 200)
+        all_effects(pairs), ["votes"], [one_hot(pairs.labels, 3)], GroupBootstrap(folds_of(pairs).group, 200)
     )
     estimated = estimates.estimate("votes", 0)
     assert estimates.effects[0].name == "shown first"
@@ -111,7 +111,7 @@ def test_an_injected_verbosity_effect_is_found_and_grows_with_it() -> None:
     for verbosity in (-1.5, 0.0, 1.5):
         pairs = generate(600, seed=5, effects=Effects(verbosity=verbosity))
         effect = next(effect for effect in all_effects(pairs) if effect.name == "with more words")
-        values.append(value_of(effect, one_hot(pairs.labels)))
+        values.append(value_of(effect, one_hot(pairs.labels, 3)))
     assert values[0] < 0 < values[2]
     assert values == sorted(values)
 
@@ -121,7 +121,7 @@ def test_too_few_pairs_are_no_estimate() -> None:
     group = column([f"g{row}" for row in range(rows)])
     few = margin("", "few", 1.0 * (np.arange(rows) < MIN_ROWS - 1))
     enough = margin("", "enough", 1.0 * (np.arange(rows) < MIN_ROWS))
-    votes = one_hot(np.zeros(rows, dtype=np.int8))
+    votes = one_hot(np.zeros(rows, dtype=np.int8), 3)
     estimates = estimate([few, enough], ["votes"], [votes], GroupBootstrap(group, 20))
     assert estimates.estimate("votes", 0) is None
     assert estimates.estimate("votes", 1) == (1.0, 1.0, 1.0)
@@ -132,7 +132,7 @@ def test_too_few_pairs_are_no_estimate() -> None:
 
 def test_the_bootstrap_is_that_of_a_plain_loop() -> None:
     pairs = make_pairs(120, seed=6)
-    votes, bootstrap = one_hot(pairs.labels), GroupBootstrap(folds_of(pairs).group, 7)
+    votes, bootstrap = one_hot(pairs.labels, 3), GroupBootstrap(folds_of(pairs).group, 7)
     effects = [margin("", "", text_stats(pairs).log_length_ratio()), Effect("ties", "", np.ones(120), TIES)]
     estimates = estimate(effects, ["votes"], [votes], bootstrap)
     for draw, counts in enumerate(bootstrap.row_counts()):
@@ -149,7 +149,7 @@ def test_intervals_of_the_votes_cover_the_truth() -> None:
         pairs = generate(800, seed=1000 + seed)
         assert pairs.truth is not None
         group = folds_of(pairs).group
-        predictors = [one_hot(pairs.labels), pairs.truth[:, 0]]
+        predictors = [one_hot(pairs.labels, 3), pairs.truth[:, 0]]
         estimates = estimate(all_effects(pairs), ["votes", "truth"], predictors, GroupBootstrap(group, 300, seed))
         for index, effect in enumerate(estimates.effects):
             estimated = estimates.estimate("votes", index)

@@ -18,7 +18,7 @@ def test_a_section_of_generated_pairs() -> None:
     pairs = generate(500, seed=0)
     assert pairs.truth is not None
     folds = folds_of(pairs)
-    section = bias_section(pairs, folds, {"floor": pairs.truth[:, 1], "votes again": one_hot(folds.label)}, 60)
+    section = bias_section(pairs, folds, {"floor": pairs.truth[:, 1], "votes again": one_hot(folds.label, 3)}, 60)
     check_section(section)
     assert section.name == "bias"
     effects, departures = section.tables[:2]

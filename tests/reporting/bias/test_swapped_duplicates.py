@@ -26,14 +26,14 @@ def test_repeated_pairs_are_matched_in_their_order_and_identical_responses_never
 
 
 def test_only_predictions_that_follow_the_position_change_under_swap() -> None:
-    symmetric, biased = one_hot(BOTH.labels), np.tile([0.6, 0.1, 0.3], (80, 1))
+    symmetric, biased = one_hot(BOTH.labels, 3), np.tile([0.6, 0.1, 0.3], (80, 1))
     np.testing.assert_allclose(change_under_swap(symmetric, DUPLICATES), 0.0)
     np.testing.assert_allclose(change_under_swap(biased, DUPLICATES), 0.5)
 
 
 def test_verdicts_are_the_same_or_follow_the_position() -> None:
-    always_first = one_hot(np.zeros(80, dtype=np.int8))
+    always_first = one_hot(np.zeros(80, dtype=np.int8), 3)
     shares = {name: values.mean() for name, values in swapped_verdicts(always_first, DUPLICATES).items()}
     assert shares["the first shown both times"] == 1.0
     assert sum(shares.values()) == 1.0
-    assert swapped_verdicts(one_hot(BOTH.labels), DUPLICATES)["the same verdict"].all()
+    assert swapped_verdicts(one_hot(BOTH.labels, 3), DUPLICATES)["the same verdict"].all()

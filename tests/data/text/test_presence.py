@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from prefens.core import presence
-from prefens.core.presence import Presence, ranges
+from prefens.data.text import presence
+from prefens.data.text.presence import Presence, ranges
 
 
 @pytest.mark.parametrize("block_size", [1, 20, 10_000])
