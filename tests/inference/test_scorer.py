@@ -26,7 +26,7 @@ from prefens.runner.trainer import Trainer
 from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import OOFStore
 from prefens.store.tracking.tracker import NoTracker
-from tests.helpers.examples import make_pairs, write_csv
+from tests.helpers.examples import column, make_pairs, write_csv
 
 PROMPT = "Name a prime number."
 
@@ -158,8 +158,4 @@ def test_a_member_that_is_not_there_is_refused(predictor: Predictor) -> None:
 
 
 def pair_of(a: str, b: str) -> Pairs:
-    one = make_pairs(1)
-    texts = [np.empty(1, dtype=object) for _ in range(3)]
-    for column, text in zip(texts, (PROMPT, a, b), strict=True):
-        column[0] = (text,)
-    return Pairs(one.ids, *texts)
+    return Pairs(column(["1"]), column([(PROMPT,)]), column([(a,)]), column([(b,)]))
