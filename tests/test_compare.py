@@ -2,6 +2,7 @@
 
 import io
 import json
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -42,7 +43,7 @@ def test_two_answers_are_compared_by_the_blend_and_each_member(
     for strength in (0.01, 0.1):
         spec = MemberSpec("style", "style", {"c": strength}, 0, corpus.folds.data_digest, corpus.folds.digest)
         trainer = Trainer(corpus, split, NoTracker(), Path("runs"))
-        trainer.train_member(spec, lambda own=strength: StyleMember("style", strengths=[own]), range(2))
+        trainer.train_member(spec, partial(StyleMember, "style", strengths=[strength]), range(2))
         weights[spec.name] = 0.5
     make_blend(split, weights, "soft_vote")
     text = "\n".join([*map(json.dumps, ROWS), "{broken"])
