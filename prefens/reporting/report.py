@@ -17,9 +17,12 @@ from prefens.core.hashing import short
 from prefens.core.types import Floats, Folds
 from prefens.data.folds import data_digest, prompt_groups
 from prefens.ensemble.blend import Blend
-from prefens.ensemble.calibration import KINDS, cross_calibrate
+from prefens.ensemble.calibration import calibrations_for, cross_calibrate
 from prefens.ensemble.files.blend_files import blend_tags
 from prefens.ensemble.inputs import LabelledData
+from prefens.ensemble.ratings.paired_model import Kind
+from prefens.ensemble.ratings.summary import rate_models
+from prefens.reporting.bias.audit import align_pairs
 from prefens.reporting.bias.section import bias_section
 from prefens.reporting.data_profile.section import data_section
 from prefens.reporting.data_profile.token_counts import minilm_counter
@@ -30,7 +33,9 @@ from prefens.reporting.leaderboard.fold_runs import FoldRuns
 from prefens.reporting.leaderboard.section import leaderboard_section, swap_sentence
 from prefens.reporting.leak_audit import leak_section
 from prefens.reporting.model_card import render_model_card
+from prefens.reporting.new_source import new_source_section
 from prefens.reporting.plots import save_plot
+from prefens.reporting.ratings.section import ratings_section
 from prefens.reporting.reliability import UNCALIBRATED, calibration_section
 from prefens.reporting.section import Section
 from prefens.reporting.style_audit import style_section
@@ -84,6 +89,7 @@ def blend_report(
     backbones: Sequence[Path],
     texts: int,
     resamples: int = 500,
+    other: Blend | None = None,
 ) -> Report:
     """Return the report on a blend, its members and, where they are given, its pairs.
 
@@ -102,10 +108,12 @@ def blend_report(
     texts : int
         How many mistakes, and how many disputed pairs, are shown with their texts.
     resamples : int
-        Of prompts, for the intervals of the bias audit.
+        Of prompts, for the intervals of the bias audit, and of what a new source costs.
+    other : Blend or None
+        The blend of the same data in folds that are sources, or where these are, in others.
     """
     folds = blend.folds
-    sections = blend_sections(blend, data, runs, swap_gaps, backbones, texts, resamples)
+    sections = blend_sections(blend, data, runs, swap_gaps, backbones, texts, resamples, other)
     biases = [sentence for section in sections if section.name == "bias" for sentence in section.summary]
     swap = f"exchanging A and B {swap_sentence([*swap_gaps.values()])}" if swap_gaps else "not measured here"
     page = Page(
@@ -146,10 +154,12 @@ def blend_sections(
     backbones: Sequence[Path],
     texts: int,
     resamples: int,
+    other: Blend | None = None,
 ) -> list[Section]:
     """Return all sections, in the order of the page; parameters are those of `blend_report`."""
     folds, stack, best = blend.folds, blend.stack, blend.best
     sections = [leaderboard_section(blend, runs, swap_gaps), _calibration(blend)]
+    sections += _attempt("cost of a new source", lambda: new_source_section(blend, other, resamples))
     if data is None:
         log.info("no texts: give data.path for the sections that need them")
         return [*sections, folds_section(folds.label, folds.group, folds.data_digest, folds)]
@@ -158,6 +168,7 @@ def blend_sections(
     return [
         *sections,
         *_attempt("bias audit", lambda: bias_section(data.pairs, stack.folds, predictions, resamples)),
+        *_ratings(data, stack.folds, {best.method: best.probabilities}, resamples),
         errors_section(stack, best.method, best.probabilities, data.pairs, texts),
         *data_sections(data, folds.data_digest, backbones, folds),
     ]
@@ -177,21 +188,36 @@ def write_report(report: Report, out: Path) -> list[Path]:
     return files + [save_plot(plot, out / "figures") for section in report.page.sections for plot in section.plots]
 
 
-def _attempt(name: str, make_section: Callable[[], Section]) -> list[Section]:
-    """Return a section, or none with a warning where the data has too little for it."""
+def _ratings(data: LabelledData, folds: Folds, predictions: Mapping[str, Floats], resamples: int) -> list[Section]:
+    """Return the ratings of the models on the blended rows, where the data names them."""
+    if data.pairs.model_a is None or data.pairs.model_b is None:
+        return []
+
+    def section() -> Section:
+        pairs, kinds = align_pairs(data.pairs, folds), (Kind.BRADLEY_TERRY,)
+        return ratings_section(rate_models(pairs, folds.group, predictions, True, resamples, kinds))
+
+    return _attempt("ratings", section)
+
+
+def _attempt(name: str, make_section: Callable[[], Section | None]) -> list[Section]:
+    """Return a section, or none: with a warning where the data has too little for it."""
     try:
-        return [make_section()]
+        section = make_section()
     except PrefensError as error:
         log.warning("no %s: %s", name, error.came)
         return []
+    return [] if section is None else [section]
 
 
 def _calibration(blend: Blend) -> Section:
     stack = blend.stack
 
     def calibrate(probabilities: Floats) -> dict[str, Floats]:
-        calibrated = {name: cross_calibrate(kind, probabilities, stack.folds) for name, kind in KINDS.items()}
-        return {UNCALIBRATED: probabilities, **calibrated}
+        kinds = calibrations_for(stack.folds)
+        return {UNCALIBRATED: probabilities} | {
+            kind.name: cross_calibrate(kind, probabilities, stack.folds) for kind in kinds
+        }
 
     best = _ranked(blend)[:CALIBRATED_MEMBERS]
     others = {blend.names[index]: calibrate(stack.probabilities[index]) for index in best}
