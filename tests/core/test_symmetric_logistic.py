@@ -53,6 +53,21 @@ def test_sparse_equals_dense(data: Data) -> None:
     assert thin.odd[3] == 0.0
 
 
+def test_two_outcomes_are_binary_regression_without_intercept(data: Data, tmp_path: Path) -> None:
+    odd, even, label = (values[data[2] < 2] for values in data)
+    ours = fit_lbfgs(odd, even, one_hot(label, 2), 0.5, tolerance=1e-9)
+    theirs = LogisticRegression(C=2.0, fit_intercept=False, tol=1e-10).fit(odd, label == 0)  # its log odds are 2 s
+    np.testing.assert_allclose(ours.predict_proba(odd, even)[:, 0], theirs.predict_proba(odd)[:, 1], atol=1e-5)
+    np.testing.assert_allclose(ours.predict_proba(odd, even), ours.predict_proba(-odd, even)[:, ::-1], atol=1e-15)
+    assert ours.intercept is None
+    assert ours.size == odd.shape[1]
+    ours.save(tmp_path / "model.safetensors")
+    again = SymmetricLogistic.load(tmp_path / "model.safetensors", odd.shape[1], even.shape[1])
+    np.testing.assert_array_equal(again.predict_proba(odd, even), ours.predict_proba(odd, even))
+    point = fit_newton(lambda rows: (odd[rows].T,), label, np.zeros(4), ridge=2.0 / len(label))
+    np.testing.assert_allclose(point, ours.odd, atol=1e-5)
+
+
 def test_gradient_vanishes_at_the_solution(data: Data) -> None:
     odd, even, label = data
     model = fit_lbfgs(odd, even, one_hot(label, 3), 0.5, tolerance=1e-9)
