@@ -156,10 +156,8 @@ class MlflowTracker:
 
         Parameters
         ----------
-        name : str
-            The name of the run.
-        content : str
-            The digest of its predictions.
+        name, content : str
+            The name of the run, and the digest of its predictions.
         metrics, tags : mapping
             Its scores, and what it is found by.
         files : sequence of Path
