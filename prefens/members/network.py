@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from prefens.core.errors import ConfigError
-from prefens.core.types import Floats, Pairs
+from prefens.core.types import Floats, Ints, Pairs
 from prefens.data.text.settings import TextSettings
 from prefens.data.text.tokens import PairTokens
 from prefens.members.backbone_ref import BackboneRef
@@ -26,7 +26,7 @@ from prefens.members.nn.frozen_encoder import FrozenEncoder, shared_encoder
 from prefens.members.nn.heads import HeadKind, HeadSettings
 from prefens.members.nn.lora import add_adapters
 from prefens.members.nn.pair_model import PairModel
-from prefens.members.nn.pairing import PairingSettings
+from prefens.members.nn.pairing import Pairing, PairingSettings
 from prefens.members.nn.pretrained import load_tokenizer, read_config
 from prefens.members.nn.trainable_state import load_trainable_state_dict
 from prefens.members.nn.weight_format import FP32, WeightFormat
@@ -37,6 +37,7 @@ from prefens.members.training.checkpoint import Checkpoint
 from prefens.members.training.dataset import Examples
 from prefens.members.training.precision import compute_dtype, dtype_name
 from prefens.members.training.prior import class_prior
+from prefens.members.training.reward import has_reward, read_rewards
 from prefens.members.training.settings import Mode, Save, TrainingSettings
 from prefens.members.training.state import TrainingState
 
@@ -141,11 +142,25 @@ class NetworkMember(Member):
     def predict_proba(self, pairs: Pairs) -> Floats:
         if self.model is None or self.reader is None:
             raise ValueError("predict_proba before fit or load")
-        tokens, rows = self.reader.read(pairs)
-        inputs: PairTokens | EncoderFeatures = tokens
-        if self.training.mode is Mode.frozen and (self.reader.cache is not None or not self.head.learns_pooling):
-            inputs = self._encoder_features(self.model, self.reader, pairs, tokens)
+        inputs, rows = self._read_inputs(self.model, self.reader, pairs)
         return loop.predict(self.model, inputs, rows, self.training.token_budget, self.reader.padding)
+
+    def rewards(self, pairs: Pairs) -> Floats | None:
+        if self.model is None or self.reader is None:
+            raise ValueError("rewards before fit or load")
+        if self.pairing.kind is not Pairing.siamese or self.head.style or not has_reward(self.model.head):
+            return None
+        inputs, rows = self._read_inputs(self.model, self.reader, pairs)
+        return read_rewards(self.model, inputs, rows, self.training.token_budget, self.reader.padding)
+
+    def _read_inputs(
+        self, model: PairModel, reader: TokenReader, pairs: Pairs
+    ) -> tuple[PairTokens | EncoderFeatures, Ints]:
+        """Return what a fitted model reads of some pairs, and where each of them is in it."""
+        tokens, rows = reader.read(pairs)
+        if self.training.mode is Mode.frozen and (reader.cache is not None or not self.head.learns_pooling):
+            return self._encoder_features(model, reader, pairs, tokens), rows
+        return tokens, rows
 
     def save(self, directory: Path) -> None:
         if self.model is None or self.reader is None or self._apart:

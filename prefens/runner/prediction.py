@@ -7,7 +7,7 @@ from prefens.inference.from_files import predict_files
 from prefens.inference.saved_model import find_predictor
 from prefens.inference.unfinished import Unfinished
 from prefens.runner import config
-from prefens.runner.results import MalformedRow, Prediction
+from prefens.runner.results import Prediction
 from prefens.runner.schemas import PredictConfig
 from prefens.store.tracking.factory import Tracking
 
@@ -25,11 +25,7 @@ def _from_models(settings: PredictConfig, unfinished: Unfinished) -> Prediction:
     tracking, folders = config.build(settings.tracking, Tracking), config.backbone_folders(settings.backbones)
     names = settings.model, settings.method, settings.data_digest, settings.fold_digest
     predictor = find_predictor(tracking, *names, folders)
-    loaded = source.load(labelled=False)
-    probabilities = predictor.predict_rows(loaded, unfinished)
-    malformed = [MalformedRow(row + 1, loaded.ids[row], problem) for row, problem in loaded.problems.items()]
-    own = predictor.method, predictor.used, malformed, loaded.repaired, predictor.decision, predictor.out_format
-    return Prediction(loaded.ids, probabilities, *own)
+    return Prediction.of(predictor, source.load(labelled=False), unfinished)
 
 
 def _from_files(settings: PredictConfig) -> Prediction:

@@ -125,7 +125,7 @@ class PairModel(nn.Module):
             In float16, a state is too large for it.
         """
         if "states" in batch:
-            return batch["states"]
+            return batch["states"].float()
         frozen = isinstance(self.encoder, FrozenEncoder)
         encoder = self.encoder.on(batch["input_ids"].device) if frozen else self.encoder
         half = self.compute_dtype is torch.float16
