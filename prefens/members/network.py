@@ -22,13 +22,12 @@ from prefens.members.network_files import load_weights, naming_weights, save_wei
 from prefens.members.network_inputs import TokenReader, encoder_features
 from prefens.members.nn.deberta_kernels import install, takes_kernels
 from prefens.members.nn.encoder_features import EncoderFeatures
-from prefens.members.nn.frozen_encoder import FrozenEncoder
+from prefens.members.nn.frozen_encoder import FrozenEncoder, shared_encoder
 from prefens.members.nn.heads import HeadKind, HeadSettings
 from prefens.members.nn.lora import add_adapters
 from prefens.members.nn.pair_model import PairModel
 from prefens.members.nn.pairing import Pairing, PairingSettings
 from prefens.members.nn.pretrained import load_tokenizer, read_config
-from prefens.members.nn.shared_encoder import shared_encoder
 from prefens.members.nn.trainable_state import load_trainable_state_dict
 from prefens.members.nn.weight_format import FP32, WeightFormat
 from prefens.members.serialization import load_settings, save_settings

@@ -86,7 +86,7 @@ def test_switched_adapters_and_heads_predict_what_separate_models_do(
     specs = {spec.name: spec for spec in split.members() if spec.kind == "encoder"}
     folders = {(name, fold): split.fold_dir(name, fold) / "model" for name in specs for fold in range(2)}
     separate: dict[tuple[str, int], Floats] = {}
-    with caplog.at_level(logging.INFO, "prefens.members.nn.shared_encoder"):
+    with caplog.at_level(logging.INFO, "prefens.members.nn.frozen_encoder"):
         for key, folder in folders.items():
             fresh = make_pairs(8, seed=1)  # for which no features are cached
             separate[key] = load_model(specs[key[0]], folder, ()).predict_proba(fresh)
@@ -104,7 +104,7 @@ def test_switched_adapters_and_heads_predict_what_separate_models_do(
 def test_a_backbone_is_loaded_once_for_all_members_on_it(split: SplitStore, caplog: pytest.LogCaptureFixture) -> None:
     pairs, predictor = make_pairs(150, seed=1), predictor_of(split)
     assert len(predictor.groups()) == 1 + 2  # style has no backbone: its models come one at a time
-    with caplog.at_level(logging.INFO, "prefens.members.nn.shared_encoder"):
+    with caplog.at_level(logging.INFO, "prefens.members.nn.frozen_encoder"):
         predicted = predictor.predict_pairs(pairs)
     assert len(caplog.records) == 1
     assert backbones_in_memory() == 0
