@@ -33,7 +33,7 @@ def convert(settings: ConvertConfig) -> app.Rows:
         "kept": written,
         "merged": sum(each.merged for each in loaded.sources),
         "both_bad": sum(each.both_bad for each in loaded.sources),
-        "ties": len(loaded.pairs) - written,
+        "ties": len(loaded.pairs) - written + sum(each.ties for each in loaded.sources),
         "refused": len(loaded.problems),
     }
     print(

@@ -20,7 +20,7 @@ def kaggle(settings: KaggleConfig) -> app.Rows:
     from prefens.store.oof_store import OOFStore
 
     root = Path(config.build(settings.tracking, Tracking).root)
-    split = OOFStore(root).select(settings.data_digest, settings.fold_digest)
+    split = OOFStore(root).predicting(settings.data_digest, settings.fold_digest)
     folders = config.backbone_folders(settings.backbones)
     bundle = make_bundle(split, settings.method, settings.packages, Path(settings.out), folders)
     show(bundle_table(bundle, settings.out))

@@ -20,11 +20,11 @@ def report(settings: ReportConfig) -> app.Rows:
     """Write report.html, model_card.md and figures/, and log them."""
     from prefens.core.errors import ConfigError
     from prefens.data.folds import check_data, data_digest
-    from prefens.ensemble.files.blend_files import read_blend
     from prefens.inference.checks import swap_gaps
     from prefens.reporting.leaderboard.fold_runs import load_fold_runs
     from prefens.reporting.report import blend_report, data_report, write_report
     from prefens.runner.blend.inputs import load_data
+    from prefens.runner.blend.other_split import read_blends
     from prefens.runner.blend.sources import data_source
     from prefens.runner.sync import open_tracker
     from prefens.store.oof_store import OOFStore
@@ -40,13 +40,12 @@ def report(settings: ReportConfig) -> app.Rows:
             raise ConfigError("only=data without data.path", "the pairs to look at", "add data.path=train.csv")
         content = data_report(data, folders)
     else:
-        store, digests = OOFStore(root), (settings.data_digest, settings.fold_digest)
-        blend = read_blend(Path(settings.blend or store.select(*digests).find_blend()))
+        blend, other = read_blends(root, settings.blend, (settings.data_digest, settings.fold_digest))
         check_data(blend.folds, None if data is None else data_digest(data.pairs))
-        split = store.find(blend.folds)
+        split = OOFStore(root).find(blend.folds)
         specs, runs = load_fold_runs(blend, split)
         gaps = swap_gaps(split, specs, data.pairs, settings.swaps, folders) if split and data else {}
-        content = blend_report(blend, data, runs, gaps, folders, settings.texts, settings.resamples)
+        content = blend_report(blend, data, runs, gaps, folders, settings.texts, settings.resamples, other)
     page, *others = files = write_report(content, Path(settings.out))
     with open_tracker(tracking) as tracker:
         run = tracker.attempt(lambda mlflow: mlflow.log_report(content.page.title, content.tags, files))

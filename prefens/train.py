@@ -27,8 +27,7 @@ def train(settings: TrainConfig) -> app.Rows:
     opening = open_trainer(corpus, tracking, settings.force, settings.early_discard)
     with lead(corpus, spec, make, Path(tracking.root)), opening as trainer:
         results = trainer.train_member(spec, make, folds)
-    outcomes = corpus.folds.n_outcomes
-    return [{"run": result.as_dict(), "out": settings.out, "outcomes": outcomes} for result in results]
+    return [{"run": run.as_dict(), "out": settings.out, "outcomes": corpus.folds.n_outcomes} for run in results]
 
 
 def _checked_folds(settings: TrainConfig, k: int) -> list[int]:

@@ -36,7 +36,7 @@ HEAVY = {  # which packages may import a library; commands import none of them
 COMMANDS = sorted(path.stem for path in PACKAGE.glob("*.py") if not path.stem.startswith("_"))
 PROJECT_TESTS = {  # what is of no single file
     *("architecture", "benchmarks", "browser", "chaos", "constraints", "docs", "end_to_end", "fuzz", "strangers"),
-    *("examples", "experiments", "external_end_to_end", "launchers", "printed_commands", "wheel"),
+    *("examples", "experiments", "external_end_to_end", "launchers", "printed_commands", "two_outcomes", "wheel"),
 }
 FILES = sorted(PACKAGE.rglob("*.py"))
 

@@ -1,6 +1,6 @@
 """Every recipe under conf/experiment runs through the real commands, at a tiny size, and its members blend.
 
-A new experiment is run as it is; an encoder that it names needs its family here.
+A new experiment is run as it is; a pretrained backbone that it names needs its family here.
 """
 
 import json
@@ -13,13 +13,16 @@ from hydra import compose, initialize_config_dir
 
 from prefens.runner import config
 from tests.helpers.commands import COLUMNS, prefens
+from tests.helpers.decoders import make_tiny_decoder
 from tests.helpers.examples import make_tiny_encoder
 
 FAMILY_OF = {
     "bert-base-uncased": "bert", "roberta-base": "roberta", "multilingual-e5-small": "xlm-roberta",
     "deberta-v3-xsmall": "deberta-v2",
 }  # fmt: skip
-LONGEST = 64  # tokens
+DECODERS = {"qwen2.5-0.5b": "qwen2", "gemma-2-9b": "gemma2", "llama-3.1-8b": "llama"}
+WITHOUT_CUDA = {"decoder-9b": ["backbone.quant=null"]}  # what a CPU needs
+LONGEST = 128  # tokens
 EXPERIMENTS = {path.stem: yaml.safe_load(path.read_text("utf-8")) for path in config.CONF_DIR.glob("experiment/*.yaml")}
 
 
@@ -32,9 +35,14 @@ def backbones_of(recipe: dict) -> list[str]:
     return chosen or ["tfidf"]
 
 
-def is_encoder(backbone: str) -> bool:
+def make_model(backbone: str, folder: Path) -> None:
+    """Write a tiny model in place of a pretrained backbone; nothing for others."""
     with initialize_config_dir(str(config.CONF_DIR), version_base="1.3"):
-        return compose("train", [f"backbone={backbone}"]).backbone._target_.endswith(".EncoderMember")
+        node = compose("train", [f"backbone={backbone}"]).backbone
+    if node._target_.endswith(".EncoderMember"):
+        assert backbone in FAMILY_OF | DECODERS, f"give {backbone} a family"
+        make = make_tiny_decoder if backbone in DECODERS else make_tiny_encoder
+        make((FAMILY_OF | DECODERS)[backbone], folder / node.name.rpartition("/")[2])
 
 
 @pytest.mark.slow
@@ -44,10 +52,10 @@ def test_an_experiment_trains_and_its_members_blend(name: str, tmp_path: Path) -
     small = ["data=synthetic", "data.rows=60", "folds.k=2", "training.epochs=1", f"text.max_length={LONGEST}"]
     stored = ["tracking=none", "tracking.root=runs"]
     (tmp_path / "models").mkdir()
-    for backbone in filter(is_encoder, backbones_of(EXPERIMENTS[name])):
-        assert backbone in FAMILY_OF, f"{name} trains {backbone}: give it a family in FAMILY_OF"
-        make_tiny_encoder(FAMILY_OF[backbone], tmp_path / "models" / backbone)
-    prefens("train", "-m", f"experiment={name}", "backbones=models", *small, *stored, cwd=tmp_path)
+    for backbone in backbones_of(EXPERIMENTS[name]):
+        make_model(backbone, tmp_path / "models")
+    own = WITHOUT_CUDA.get(name, [])
+    prefens("train", "-m", f"experiment={name}", "backbones=models", *small, *stored, *own, cwd=tmp_path)
     prefens("blend", "blender=soft_vote", *stored, cwd=tmp_path)
     blend = json.loads((tmp_path / "blend.json").read_text())
     seeds = str(EXPERIMENTS[name].get("hydra", {}).get("sweeper", {}).get("params", {}).get("seed", "0")).split(",")

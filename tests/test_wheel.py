@@ -6,10 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
 import pandas as pd
 import pytest
+from nbclient import NotebookClient
 
 from tests.helpers.examples import make_pairs, write_csv
+from tests.helpers.formats import wsdm
 
 PROJECT = Path(__file__).parent.parent
 pytestmark = pytest.mark.slow
@@ -102,3 +105,29 @@ def test_the_notebook_predicts_from_the_bundle(tmp_path: Path) -> None:
     assert len(frame) == 10
     run("-m", "prefens.predict", "data.path=data/test.csv", "method=soft_vote", cwd=tmp_path)
     assert frame.equals(pd.read_csv(tmp_path / "submission.csv"))
+
+
+def test_the_notebook_predicts_the_wsdm_cups_parquet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Kaggle runs it: a kernel, the inputs as links, nothing installed from elsewhere."""
+    pairs, test = make_pairs(80, classes=2), make_pairs(10, seed=1)
+    wsdm(pairs).to_parquet(tmp_path / "train.parquet")
+    common = ["data.path=train.parquet", "tracking=none"]
+    run("-m", "prefens.train", *common, "backbone=style", "backbone.strengths=[0.01]", cwd=tmp_path)
+    run("-m", "prefens.blend", "tracking=none", cwd=tmp_path)
+    run("-m", "prefens.kaggle", "packages=[]", "out=mounted/bundle", cwd=tmp_path)
+    for name in ("input", "mounted/wsdm-cup-multilingual-chatbot-arena", "working"):
+        (tmp_path / name).mkdir()
+    for mounted in (tmp_path / "mounted").iterdir():
+        (tmp_path / "input" / mounted.name).symlink_to(mounted)
+    data = tmp_path / "input" / "wsdm-cup-multilingual-chatbot-arena"
+    wsdm(test).drop(columns="winner").assign(scored=True).to_parquet(data / "test.parquet")
+    for name, path in {"PREFENS_INPUT": "input", "PIP_TARGET": "site", "PYTHONPATH": "site"}.items():
+        monkeypatch.setenv(name, str(tmp_path / path))
+    notebook = nbformat.read(tmp_path / "input/bundle/prefens-submission.ipynb", as_version=4)
+    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path / "working")}}).execute()
+    frame = pd.read_csv(tmp_path / "working" / "submission.csv", dtype=str)
+    assert frame.id.tolist() == test.ids.tolist()
+    assert [*frame] == ["id", "winner"]
+    assert {*frame.winner} <= {"model_a", "model_b"}
+    run("-m", "prefens.predict", f"data.path={data}/test.parquet", "tracking=none", cwd=tmp_path)
+    assert frame.equals(pd.read_csv(tmp_path / "submission.csv", dtype=str))

@@ -3,7 +3,8 @@
     python experiments/benchmarks/data.py [--rows N] [--only NAME ...] [--out FILE]
 
 Each step runs in a process of its own, three times where it takes seconds; the table gives the median and the range of
-seconds, and the peak memory of the process. `read_csv` is pandas.read_csv on the same file, the yardstick of `load`.
+seconds, and the peak memory of the process. `read_csv` is pandas.read_csv on the same file, the yardstick of `load`;
+`winner`, `chosen` and `graded` load the same texts as conversations, in the formats of other data.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-REPEATS = {"read_csv": 3, "load": 3, "folds": 3, "style": 1, "tfidf": 1}
+VOTES = ("winner", "chosen", "graded")
+REPEATS = {"read_csv": 3, "load": 3, **dict.fromkeys(VOTES, 3), "folds": 3, "style": 1, "tfidf": 1}
 TARGETS = {
-    "load": "at most 2 x read_csv; memory at most 4 x the file",
+    "load": "at most 4 x read_csv; memory at most 4 x the file",
+    **dict.fromkeys(VOTES, "at most 3 x load"),
     "folds": "at most 15 s",
     "style": "at most 60 s",
     "tfidf": "at most 15 min",
@@ -65,6 +68,43 @@ def load(path: Path) -> Callable[[], object]:
     return lambda: load_pairs(path)
 
 
+def conversation(prompt: list[str], response: list[str]) -> list[dict[str, str]]:
+    said = [(("user", asked), ("assistant", answer)) for asked, answer in zip(prompt, response, strict=True)]
+    return [{"role": role, "content": text} for turn in said for role, text in turn]
+
+
+def load_votes(path: Path, name: str) -> Callable[[], object]:
+    """Write the pairs of a file in another format beside it; return what loads them."""
+    import pandas as pd
+    import pyarrow.csv  # noqa: F401, imports are not the step
+
+    from prefens.data.load import load_pairs
+
+    pairs = load_pairs(path).pairs
+    sides = [
+        [conversation([*prompt], [*response]) for prompt, response in zip(pairs.prompt, responses, strict=True)]
+        for responses in (pairs.response_a, pairs.response_b)
+    ]
+    a, b = ([json.dumps(each) for each in side] for side in sides)
+    tables: dict[str, dict[str, Any]] = {
+        "winner": {
+            "conversation_a": a,
+            "conversation_b": b,
+            "winner": [("A", "B", "tie")[label] for label in pairs.labels],
+        },
+        "chosen": {"chosen": a, "rejected": b},
+        "graded": {
+            "context": [json.dumps(each[:-1]) for each in sides[0]],
+            "response1": [each[-1]["content"] for each in sides[0]],
+            "response2": [each[-1]["content"] for each in sides[1]],
+            "overall_preference": [(-1, 1, 0)[label] for label in pairs.labels],
+        },
+    }
+    written = path.with_name(f"{name}.csv")
+    pd.DataFrame({"id": pairs.ids, **tables[name]}).to_csv(written, index=False)
+    return lambda: load_pairs(written)
+
+
 def folds(path: Path) -> Callable[[], object]:
     from prefens.data.folds import FoldSettings, make_folds
     from prefens.data.load import load_pairs
@@ -104,7 +144,7 @@ def step(name: str, path: Path) -> dict[str, float]:
 
     limit_threads()
     prepared = {"read_csv": read_csv, "load": load, "folds": folds}
-    work = prepared[name](path) if name in prepared else member(path, name)
+    work = prepared[name](path) if name in prepared else (load_votes if name in VOTES else member)(path, name)
     started = time.perf_counter()
     work()
     seconds = time.perf_counter() - started

@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from prefens.core.hashing import digest
-from prefens.core.types import Floats, Strings
+import numpy as np
+from numpy.typing import NDArray
 
+from prefens.core.hashing import digest
+from prefens.core.types import Floats, Folds, Strings
+
+SOURCE = "source"  # the scheme whose folds are the sources of the data, one fold a source
 FORMAT_VERSION = 2  # of stored files; raised when those of an older one can no longer be compared with new ones
 
 
@@ -82,3 +86,21 @@ class FoldPredictions:
     probabilities: Floats
     holdout_ids: Strings
     holdout_probabilities: Floats
+
+
+def is_by_source(folds: Folds) -> bool:
+    """Return whether each fold holds out a source, so that scores are those on data from elsewhere."""
+    return bool(folds.settings.get("scheme") == SOURCE)
+
+
+def training_rows(folds: Folds, held_out: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which rows may be fitted on by what predicts the rows `held_out`; both are masks, (n,).
+
+    These are all other scored rows. Where folds are sources, a prompt may be in several of them, and rows whose prompt
+    is held out are left out too.
+    """
+    rows: NDArray[np.bool_] = folds.scored & ~held_out
+    if is_by_source(folds):
+        unseen = set(folds.group[held_out])
+        rows &= np.array([name not in unseen for name in folds.group], dtype=bool)
+    return rows

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from typing import TypeVar
 
 log = logging.getLogger(__name__)
@@ -41,3 +41,42 @@ def progress(items: Iterable[T], name: str, total: int | None = None) -> Iterato
         if time.monotonic() - last > LOG_SECONDS:
             last = time.monotonic()
             log.info("%s: %d of %s", name, done, total or "?")
+
+
+def token_progress(batches: Sequence[T], name: str, tokens: Sequence[int], done: int = 0) -> Iterator[T]:
+    """Yield batches, and show how many tokens are done, tokens a second and the time left.
+
+    Parameters
+    ----------
+    batches : sequence
+        What the loop is over.
+    name : str
+        What the loop does, for the bar or the log line.
+    tokens : sequence of int
+        Tokens of each batch.
+    done : int
+        Tokens that were done before the loop.
+    """
+    total = done + sum(tokens)
+    if sys.stderr.isatty():
+        from tqdm import tqdm
+        from tqdm.contrib.logging import logging_redirect_tqdm
+
+        bar = tqdm(desc=name, total=total, initial=done, unit=" tokens", unit_scale=True, leave=False)
+        with logging_redirect_tqdm(), bar:
+            for batch, count in zip(batches, tokens, strict=True):
+                yield batch
+                bar.update(count)
+        return
+    start = last = time.monotonic()
+    ended = done
+    for batch, count in zip(batches, tokens, strict=True):
+        yield batch
+        ended += count
+        now = time.monotonic()
+        if now - last > LOG_SECONDS:
+            last, speed = now, (ended - done) / (now - start)
+            log.info(
+                "%s: %.0f %% of %.1f million tokens, %.0f a second, %.0f minutes left",
+                name, 100 * ended / total, total / 1e6, speed, (total - ended) / speed / 60,
+            )  # fmt: skip

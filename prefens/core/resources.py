@@ -4,6 +4,7 @@ Two processes with two torch threads each on two cores were seen to run 50 times
 the share of each worker is fixed before the libraries are loaded.
 """
 
+import ctypes
 import os
 import re
 import sys
@@ -55,6 +56,13 @@ def limit_threads(workers: int = 1, threads: int | None = None) -> int:
 
         threadpool_limits(threads)
     return threads
+
+
+def release_memory() -> None:
+    """Give memory that was freed back to the system, where the C library keeps it: glibc does, between large arrays."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)
 
 
 def thread_count() -> int:

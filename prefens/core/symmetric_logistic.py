@@ -10,6 +10,7 @@ Davidson (1970) model with linear strengths and a linear log tie parameter. With
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ log = logging.getLogger(__name__)
 
 EVEN_PENALTY = 1.0 / 3.0  # a tie weight v stands for weights (-v/3, -v/3, 2v/3) of the three classes
 INTERCEPT_PENALTY = 1e-3  # keeps the tie logit finite where no row, or every row, is a tie
+STOP_EVERY = 8  # iterations of L-BFGS between two questions whether to stop
 BLOCK_ROWS = 4096  # rows at a time in `fit_newton`, whose inputs are computed block by block to save memory
 
 Matrix = Any  # (n, p) numpy array or scipy CSR matrix
@@ -107,6 +109,7 @@ def fit_lbfgs(
     start: SymmetricLogistic | None = None,
     tolerance: float = 1e-5,
     curve: list[float] | None = None,
+    stop: Callable[[SymmetricLogistic], bool] | None = None,
 ) -> SymmetricLogistic:
     """Minimize the L2-penalized log loss; a warning is logged where the solver stops early.
 
@@ -136,9 +139,20 @@ def fit_lbfgs(
         gradient = np.concatenate([odd_t @ slope, even_t @ tie, [tie.sum()]]) + penalty * weights
         return loss + 0.5 * float(penalty @ weights**2), gradient
 
+    def model_of(weights: Floats) -> SymmetricLogistic:
+        model = SymmetricLogistic(np.zeros(width[0]), np.zeros(width[1]), float(weights[-1]) if ties else None)
+        model.odd[odd_seen], model.even[even_seen] = weights[:p], weights[p:-1]
+        return model
+
+    iterations, stopped = itertools.count(1), False
+
     def record(intermediate_result: Any) -> None:
+        nonlocal stopped
         if curve is not None:
             curve.append(float(intermediate_result.fun))
+        if stop is not None and next(iterations) % STOP_EVERY == 0 and stop(model_of(intermediate_result.x)):
+            stopped = True
+            raise StopIteration
 
     first = np.zeros(p + q + 1)
     if start is not None:
@@ -147,12 +161,10 @@ def fit_lbfgs(
         objective, first, jac=True, method="L-BFGS-B", callback=record,
         options={"maxiter": 1000, "gtol": tolerance, "ftol": 1e-12, "maxcor": 20},
     )  # fmt: skip
-    if not result.success:
+    if not (result.success or stopped):
         largest = np.abs(result.jac).max()
         log.warning("logistic regression stopped early: %s (largest gradient %.1e)", result.message, largest)
-    model = SymmetricLogistic(np.zeros(width[0]), np.zeros(width[1]), float(result.x[-1]) if ties else None)
-    model.odd[odd_seen], model.even[even_seen] = result.x[:p], result.x[p:-1]
-    return model
+    return model_of(result.x)
 
 
 def fit_newton(

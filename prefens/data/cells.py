@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from prefens.core.errors import DataError
 from prefens.core.types import Strings
@@ -23,6 +24,8 @@ WRITTEN_INTEGER = re.compile(r"(0|-?[1-9][0-9]*)(\.0+)?")  # as pandas writes a 
 def read_ids(table: RawTable, problems: dict[int, str]) -> Strings:
     """Return the ids as text, (n,); rows whose id is none, or repeated, are added to `problems`, by row (0-based)."""
     ids = read_identifiers(table, "id", problems, "a unique id")
+    if len({*ids}) == len(ids):
+        return ids
     seen: dict[str, int] = {}
     for row, id_ in enumerate(ids):
         if id_ and (first := seen.setdefault(id_, row)) != row:
@@ -49,6 +52,9 @@ def read_identifiers(table: RawTable, column: str, problems: dict[int, str], exp
     """
     texts: list[str] = []
     for piece in table.columns.pop(column):
+        if _are_plain(piece):
+            texts += piece.cast(pa.large_string()).to_pylist()
+            continue
         width = piece.type.bit_width if pa.types.is_floating(piece.type) else 64
         for cell in piece.to_pylist():
             try:
@@ -60,9 +66,23 @@ def read_identifiers(table: RawTable, column: str, problems: dict[int, str], exp
         matches = [WRITTEN_INTEGER.fullmatch(text) for row, text in enumerate(texts) if text and row not in problems]
         if all(matches):
             texts = [text.partition(".")[0] for text in texts]
-    ids = np.empty(len(texts), dtype=object)
-    ids[:] = texts
-    return ids
+    return as_column(texts)
+
+
+def as_column(values: Sequence[Any]) -> Strings:
+    """Return values, (n,), as an array of objects: tuples too, which NumPy would take for rows."""
+    column = np.empty(len(values), dtype=object)
+    column[:] = values
+    return column
+
+
+def _are_plain(piece: pa.Array) -> bool:
+    """Whether all cells are integers, or texts that are not empty."""
+    if piece.null_count:
+        return False
+    if pa.types.is_string(piece.type) or pa.types.is_large_string(piece.type):
+        return bool(pc.min(pc.binary_length(piece)).as_py() != 0)
+    return bool(pa.types.is_integer(piece.type))
 
 
 def _identifier(cell: Any, bits: int) -> str:

@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from prefens.core.fold_run import is_by_source
 from prefens.core.types import Fold, Folds, Ints, Pairs, Strings
-from prefens.data.folds import FoldSettings, Scheme, assign, data_digest, make_folds, prompt_groups, row_digests
+from prefens.data.fold_settings import FoldSettings, Scheme
+from prefens.data.folds import assign, data_digest, make_folds, prompt_groups, row_digests
 from prefens.data.outcomes import with_outcomes
 from prefens.data.sources import Source
 
@@ -40,18 +42,24 @@ class Corpus:
     extra_digest: str | None
 
     def train_rows(self, fold: Fold) -> Ints:
-        """Return the rows to train on, (m,): those of other folds, and extra ones whose prompts are not predicted."""
+        """Return the rows to train on, (m,): those of other folds, and extra ones whose prompts are not predicted.
+
+        Where folds are sources, rows of other folds are left out too where their prompts are predicted.
+        """
         held_out = set(self.group[np.concatenate([fold.valid, fold.holdout])])
         n = len(self.folds.ids)
-        extra = [row for row in range(n, len(self.pairs)) if self.group[row] not in held_out]
-        dropped = len(self.pairs) - n - len(extra)
-        if dropped:
-            log.info("fold %d: %d extra rows left out, their prompts are held out", fold.index, dropped)
-        return np.concatenate([fold.train, np.array(extra, dtype=np.int64)])
+        rows: Ints = np.concatenate([fold.train, np.arange(n, len(self.pairs))])
+        keep = np.array([self.group[row] not in held_out for row in rows], dtype=bool)
+        if not is_by_source(self.folds):
+            keep[: len(fold.train)] = True  # the scheme has decided which prompts may be in several folds
+        for kind, dropped in (("", ~keep[: len(fold.train)]), ("extra ", ~keep[len(fold.train) :])):
+            if dropped.any():
+                log.info("fold %d: %d %srows left out, their prompts are held out", fold.index, dropped.sum(), kind)
+        return np.compress(keep, rows)
 
     def inner_folds(self, rows: Ints, seed: int) -> NDArray[np.int8]:
         """Return a fold, in [0, 5), for each training row, (m,): for choices that must not see the fold to predict."""
-        grouped = self.folds.settings["scheme"] == Scheme.stratified_group.name
+        grouped = self.folds.settings["scheme"] in (Scheme.stratified_group.name, Scheme.source.name)
         unit = self.group[rows] if grouped else self.pairs.ids[rows]
         shares = np.full(INNER_FOLDS, 1.0 / INNER_FOLDS)
         return assign(self.pairs.labels[rows], unit, shares, seed).astype(np.int8)
@@ -65,10 +73,10 @@ def make_corpus(source: Source, settings: FoldSettings) -> Corpus:
     DataError
         Where rows can't be read.
     ConfigError
-        Where a fold would be left without rows.
+        As in `split_rows`, and where `source` has no column that names the sources.
     """
-    loaded = source.load(labelled=True)
-    pairs = loaded.pairs.take(np.argsort(loaded.pairs.ids))
+    loaded = source.load(labelled=True, source_column=settings.source_column).sort()
+    pairs = loaded.pairs
     parts = [with_outcomes(each, pairs.n_outcomes) for each in source.load_extra()]
     if parts:
         extra = Pairs.concatenate(parts)
@@ -76,7 +84,7 @@ def make_corpus(source: Source, settings: FoldSettings) -> Corpus:
             extra.take(np.argsort(row_digests(extra), kind="stable"))
         ]  # the order of extra files and rows changes nothing
     everything = Pairs.concatenate([pairs, *parts])
-    folds = replace(make_folds(pairs, settings), format=loaded.format)
-    log.info("%d pairs, %d different prompts, %s folds", len(pairs), len(set(folds.group)), settings.k)
+    folds = replace(make_folds(pairs, settings, loaded.metadata.get("source")), format=loaded.format)
+    log.info("%d pairs, %d different prompts, %s folds", len(pairs), len(set(folds.group)), folds.k)
     extra_digest = data_digest(parts[0]) if parts else None
     return Corpus(everything, folds, prompt_groups(everything), extra_digest)

@@ -7,58 +7,21 @@ import logging
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
-from enum import Enum
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from prefens.core.errors import ConfigError, StoreError
+from prefens.core.fold_run import training_rows
 from prefens.core.hashing import digest, short
 from prefens.core.types import HOLDOUT, Floats, Folds, Ints, Outcome, Pairs, Strings
+from prefens.data.fold_settings import MOST_FOLDS
+from prefens.data.fold_settings import FoldSettings as FoldSettings  # imported from here too
+from prefens.data.fold_settings import Scheme as Scheme
 
 log = logging.getLogger(__name__)
-
-
-class Scheme(Enum):
-    """Which rows share a fold: those of one normalized prompt, or none (which leaks prompts that several rows have)."""
-
-    stratified_group = "stratified_group"
-    stratified = "stratified"
-
-
-@dataclass(frozen=True)
-class FoldSettings:
-    """How rows are split.
-
-    Attributes
-    ----------
-    scheme : Scheme
-        Which rows share a fold.
-    k : int
-        The number of folds, 2 to 100.
-    seed : int
-        The seed of the assignment.
-    holdout : float
-        The share of rows, in [0, 0.5], that nothing trains, tunes or fits weights on.
-
-    Raises
-    ------
-    ConfigError
-        Where k or holdout is out of range.
-    """
-
-    scheme: Scheme = Scheme.stratified_group
-    k: int = 5
-    seed: int = 0
-    holdout: float = 0.0
-
-    def __post_init__(self) -> None:
-        if not 2 <= self.k <= 100:
-            raise ConfigError(f"folds.k={self.k}", "2 to 100 folds", "set folds.k=5, the default")
-        if not 0.0 <= self.holdout <= 0.5:
-            raise ConfigError(f"folds.holdout={self.holdout}", "a share from 0 to 0.5", "set folds.holdout=0.1, say")
 
 
 def prompt_groups(pairs: Pairs) -> Strings:
@@ -139,6 +102,8 @@ class LabelledRows:
         False where prompts are unknown, so that each row is a group of its own.
     n_outcomes : int
         As in `Pairs`.
+    source : array of str, shape (n,), or None
+        The name of each row's source, where it is known.
     """
 
     ids: Strings
@@ -148,30 +113,34 @@ class LabelledRows:
     truth: Floats | None = None
     grouped: bool = True
     n_outcomes: int = 3
+    source: Strings | None = None
 
 
-def labelled_rows(pairs: Pairs) -> LabelledRows:
+def labelled_rows(pairs: Pairs, source: Strings | None = None) -> LabelledRows:
     """Return labelled pairs without their texts."""
-    group, content = prompt_groups(pairs), data_digest(pairs)
-    return LabelledRows(pairs.ids, pairs.labels, group, content, pairs.truth, n_outcomes=pairs.n_outcomes)
+    group, content, k = prompt_groups(pairs), data_digest(pairs), pairs.n_outcomes
+    return LabelledRows(pairs.ids, pairs.labels, group, content, pairs.truth, n_outcomes=k, source=source)
 
 
-def make_folds(pairs: Pairs, settings: FoldSettings) -> Folds:
+def make_folds(pairs: Pairs, settings: FoldSettings, source: Strings | None = None) -> Folds:
     """Assign labelled pairs to folds; see `split_rows`."""
-    return split_rows(labelled_rows(pairs), settings)
+    return split_rows(labelled_rows(pairs, source), settings)
 
 
 def split_rows(rows: LabelledRows, settings: FoldSettings) -> Folds:
     """Assign rows to folds.
 
-    The assignment depends on ids, prompt groups, labels and settings alone, not on the order of the rows or on the
-    machine.
+    The assignment depends on ids, prompt groups, labels, sources and settings alone, not on the order of the rows or
+    on the machine.
 
     Raises
     ------
     ConfigError
-        Where a fold would be left without rows, or the hold-out with fewer than two prompts.
+        Where a fold would be left without rows, or the hold-out with fewer than two prompts; for folds that are
+        sources, where there are not two or more of them, or where nothing is left to train on without one.
     """
+    if settings.k is None:
+        return _split_by_source(rows, settings)
     group, count = rows.group, len(rows.ids)
     scheme = settings.scheme if rows.grouped else Scheme.stratified  # then both schemes are the same
     unit = group if scheme is Scheme.stratified_group else rows.ids
@@ -181,16 +150,7 @@ def split_rows(rows: LabelledRows, settings: FoldSettings) -> Folds:
             f"at least one prompt for each of folds.k={settings.k} folds, and two for a hold-out",
             "give more pairs, or fewer folds",
         )
-    fold = np.zeros(count, dtype=np.int8)
-    if settings.holdout:  # by prompt in every scheme: no other row may have its prompts
-        shares = np.array([1.0 - settings.holdout, settings.holdout])
-        fold[assign(rows.label, group, shares, settings.seed) == 1] = HOLDOUT
-        if len(set(group[fold == HOLDOUT])) < 2:
-            raise ConfigError(
-                f"folds.holdout={settings.holdout} of {count} pairs holds fewer than two prompts",
-                "a hold-out with at least two",
-                "set folds.holdout=0.1, or 0 for none",
-            )
+    fold = _hold_out(rows, settings)
     rest = fold != HOLDOUT
     shares = np.full(settings.k, 1.0 / settings.k)
     fold[rest] = assign(rows.label[rest], unit[rest], shares, settings.seed)
@@ -201,8 +161,52 @@ def split_rows(rows: LabelledRows, settings: FoldSettings) -> Folds:
             f"rows in each of folds.k={settings.k} folds",
             "give fewer folds (folds.k=3), or folds=stratified if shared prompts may leak",
         )
-    values: dict[str, Any] = asdict(settings) | {"scheme": scheme.name}
-    return Folds(rows.ids, rows.label, group, fold, values, rows.data_digest, rows.truth, rows.n_outcomes)
+    return _folds(rows, fold, settings, scheme=scheme.name)
+
+
+def _split_by_source(rows: LabelledRows, settings: FoldSettings) -> Folds:
+    """Return folds that are the sources, in the order of their names; see `split_rows`."""
+    names = [] if rows.source is None else sorted(set(rows.source))
+    if rows.source is None or not 2 <= len(names) <= MOST_FOLDS:
+        raise ConfigError(
+            f"folds=source for pairs of {len(names)} sources: {', '.join(names)[:200] or 'none is named'}",
+            f"2 to {MOST_FOLDS} sources with pairs that no source before has too",
+            "give several files, 'data.path=[FILE,FILE]', or the column that says it, folds.source_column=NAME",
+        )
+    fold = _hold_out(rows, settings)
+    number = np.searchsorted(names, rows.source.astype(str))
+    fold[fold != HOLDOUT] = number[fold != HOLDOUT]
+    folds = _folds(rows, fold, settings, scheme=Scheme.source.name, k=len(names), sources=names)
+    for index, name in enumerate(names):
+        held_out = fold == index
+        left, others = int(training_rows(folds, held_out).sum()), int((folds.scored & ~held_out).sum())
+        if 2 * left < others:
+            log.warning("%d of %d rows are left to train on without %s: the others share prompts", left, others, name)
+        if not held_out.any() or not left:
+            lacks = "pair outside the hold-out" if not held_out.any() else "other source's prompt that is not its own"
+            expected = "sources with pairs to score, and other prompts to train on"
+            raise ConfigError(f"the source {name} has no {lacks}", expected, "leave it out, or lower folds.holdout")
+    return folds
+
+
+def _folds(rows: LabelledRows, fold: NDArray[np.int8], settings: FoldSettings, **values: Any) -> Folds:
+    described = {"scheme": "", "k": settings.k, "seed": settings.seed, "holdout": settings.holdout} | values
+    return Folds(rows.ids, rows.label, rows.group, fold, described, rows.data_digest, rows.truth, rows.n_outcomes)
+
+
+def _hold_out(rows: LabelledRows, settings: FoldSettings) -> NDArray[np.int8]:
+    """Return `HOLDOUT` for rows of the hold-out and 0 for others, (n,)."""
+    fold = np.zeros(len(rows.ids), dtype=np.int8)
+    if settings.holdout:  # by prompt in every scheme: no other row may have its prompts
+        shares = np.array([1.0 - settings.holdout, settings.holdout])
+        fold[assign(rows.label, rows.group, shares, settings.seed) == 1] = HOLDOUT
+        if len(set(rows.group[fold == HOLDOUT])) < 2:
+            raise ConfigError(
+                f"folds.holdout={settings.holdout} of {len(fold)} pairs holds fewer than two prompts",
+                "a hold-out with at least two",
+                "set folds.holdout=0.1, or 0 for none",
+            )
+    return fold
 
 
 def assign(label: NDArray[np.int8], unit: Strings, shares: Floats, seed: int) -> Ints:

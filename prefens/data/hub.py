@@ -22,6 +22,7 @@ def load_hub(
     strict: bool,
     format_name: str | None = None,
     renamed: Mapping[str, str] = MappingProxyType({}),
+    source_column: str | None = None,
 ) -> LoadedPairs:
     """Load one split of a data set of the hub.
 
@@ -33,7 +34,7 @@ def load_hub(
         The name of the split.
     revision : str or None
         The commit or branch of the data set; None for the latest.
-    labelled, strict, format_name, renamed : bool, bool, str or None, and mapping of str to str
+    labelled, strict, format_name, renamed, source_column : bool, bool, str or None, mapping, and str or None
         As in `load_pairs`.
 
     Raises
@@ -60,5 +61,5 @@ def load_hub(
             "a split of a data set of the Hugging Face hub, or of a local folder",
             "check the name and the connection, or download the file and use data=csv data.path=FILE",
         ) from error
-    choice = Choice(labelled, format_name, renamed)
+    choice = Choice(labelled, format_name, renamed, source_column)
     return choice.read(from_arrow(name, table, choice(table.column_names), table.column_names), strict)

@@ -16,6 +16,7 @@ def load_pairs(
     strict: bool = True,
     name: str | None = None,
     renamed: Mapping[str, str] | None = None,
+    source_column: str | None = None,
 ) -> LoadedPairs:
     """Read pairs from a file of any type that `read_raw` reads, in any of `FORMATS`.
 
@@ -31,14 +32,16 @@ def load_pairs(
         The format; None for the one that the columns fit.
     renamed : mapping of str to str
         From the names of columns that the format has to those of the file.
+    source_column : str or None
+        The file's name of the column that becomes the metadata "source"; None for none.
 
     Raises
     ------
     ConfigError
         Where there is no such format.
     DataError
-        Where columns are missing, where rows are malformed and `strict` (up to 10 are named by row, 1-based, the
-        header not counted, and id), or where no row can be read.
+        Where columns are missing, or the source of a row; where rows are malformed and `strict` (up to 10 are named by
+        row, 1-based, the header not counted, and id), or where no row can be read.
     """
-    choice = Choice(labelled, name, renamed or {})
+    choice = Choice(labelled, name, renamed or {}, source_column)
     return choice.read(read_raw(Path(path), choice), strict)

@@ -162,7 +162,9 @@ def _concatenate(parts: Sequence[tuple[str, LoadedPairs]], records: Sequence[Sou
     pairs = [replace(each.pairs, **own) for each, own in zip(loaded, models, strict=True)]
     names = {name for each in loaded for name in each.metadata}
     metadata = {name: np.concatenate([_metadata_column(each, name) for each in loaded]) for name in sorted(names)}
-    metadata["source"] = np.repeat(np.array([name for name, _ in parts], dtype=object), [len(each) for each in pairs])
+    if "source" not in metadata:  # no column of the data says it
+        own = np.array([name for name, _ in parts], dtype=object)
+        metadata["source"] = np.repeat(own, [len(each) for each in pairs])
     starts = np.cumsum([0, *(len(each.ids) for each in loaded)]).tolist()
     return LoadedPairs(
         pairs[0] if len(pairs) == 1 else Pairs.concatenate(pairs),

@@ -46,8 +46,8 @@ class Source(ABC):
         check_outcomes(self.outcomes)
 
     @abstractmethod
-    def load(self, labelled: bool = True, lenient: bool = False) -> LoadedPairs:
-        """Return all pairs; `labelled` and errors as in `load_pairs`.
+    def load(self, labelled: bool = True, lenient: bool = False, source_column: str | None = None) -> LoadedPairs:
+        """Return all pairs; `labelled`, `source_column` and errors as in `load_pairs`.
 
         Malformed labelled rows are refused, and test rows where `strict`; with `lenient`, both only where `strict`.
         """
@@ -110,14 +110,20 @@ class VoteSource(Source):
         return dict(columns.get(name, {}) if self._by_source else columns)
 
     def _load_files(
-        self, setting: str, files: Sequence[str], labelled: bool, strict: bool, outcomes: int | None
+        self,
+        setting: str,
+        files: Sequence[str],
+        labelled: bool,
+        strict: bool,
+        outcomes: int | None,
+        source_column: str | None = None,
     ) -> LoadedPairs:
         """Return the pairs of files, which go by their stems, in the order of the names."""
         if not files:
             raise ConfigError(f"{setting} is not set", "the path of a file", f"add {setting}=FILE")
         named = zip(source_names([stem(Path(path)) for path in files]), files, strict=True)
         parts = [
-            (name, load_pairs(Path(path), labelled, strict, self.format, self.renamed(name)))
+            (name, load_pairs(Path(path), labelled, strict, self.format, self.renamed(name), source_column))
             for name, path in sorted(named)
         ]
         return merge(parts, self.both_bad is BothBad.drop, outcomes)
@@ -147,8 +153,9 @@ class FileSource(VoteSource):
         super().__post_init__()
         self.path = paths("data.path", self.path)
 
-    def load(self, labelled: bool = True, lenient: bool = False) -> LoadedPairs:
-        return self._load_files("data.path", self.path, labelled, self.is_strict(labelled, lenient), self.outcomes)
+    def load(self, labelled: bool = True, lenient: bool = False, source_column: str | None = None) -> LoadedPairs:
+        strict = self.is_strict(labelled, lenient)
+        return self._load_files("data.path", self.path, labelled, strict, self.outcomes, source_column)
 
 
 @dataclass
@@ -171,9 +178,12 @@ class SyntheticSource(Source):
     position: float = 0.15
     tie: float = 1.4
 
-    def load(self, labelled: bool = True, lenient: bool = False) -> LoadedPairs:
+    def load(self, labelled: bool = True, lenient: bool = False, source_column: str | None = None) -> LoadedPairs:
         from prefens.data.synthetic.generator import Effects, floors, generate
 
+        if source_column is not None:
+            came = f"folds.source_column={source_column} with data=synthetic"
+            raise ConfigError(came, "data with such a column", "give data.path=FILE")
         pairs = generate(self.rows, self.seed, Effects(self.verbosity, self.position, self.tie))
         bayes, symmetric = floors(pairs)
         log.info("expected log loss of the true probabilities: %.4f; of swap-symmetric ones: %.4f", bayes, symmetric)
@@ -196,12 +206,12 @@ class HubSource(VoteSource):
     split: str = "train"
     revision: str | None = None
 
-    def load(self, labelled: bool = True, lenient: bool = False) -> LoadedPairs:
+    def load(self, labelled: bool = True, lenient: bool = False, source_column: str | None = None) -> LoadedPairs:
         from prefens.data.hub import load_hub
 
         if not self.name:
             raise ConfigError("data.name is not set", "OWNER/NAME on the hub, or a folder", "add data.name=OWNER/NAME")
         name, strict = self.name.rstrip("/").rpartition("/")[2], self.is_strict(labelled, lenient)
         columns = self.renamed(name)
-        loaded = load_hub(self.name, self.split, self.revision, labelled, strict, self.format, columns)
+        loaded = load_hub(self.name, self.split, self.revision, labelled, strict, self.format, columns, source_column)
         return merge([(name, loaded)], self.both_bad is BothBad.drop, self.outcomes)

@@ -16,14 +16,14 @@ from prefens.core.hashing import digest
 from prefens.core.metrics import accuracy, log_loss, row_losses
 from prefens.core.types import Floats, Folds, OOFStack
 from prefens.ensemble.base import Blender
-from prefens.ensemble.calibration import cross_calibrate
+from prefens.ensemble.calibration import calibrations_for, cross_calibrate
 from prefens.ensemble.crossfit import Calibrations, best_method, evaluate
 from prefens.ensemble.decision import METRICS, Decision, decided_accuracy
 from prefens.ensemble.diagnostics import diagnose
 from prefens.ensemble.inputs import BlendInputs
 from prefens.ensemble.leaderboard import LeaderboardRow, Scores, leaderboard, member_losses, scores, with_differences
 from prefens.ensemble.registry import restore
-from prefens.ensemble.results import BlendResult, Diagnosis, MemberDiagnosis, NestedSelection
+from prefens.ensemble.results import BlendResult, Diagnosis, MemberDiagnosis, NestedSelection, OtherSplit
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +48,8 @@ class Blend:
         Log loss in nats of the members on the held-out rows.
     metric : str
         What ranks members and methods and chooses the best: one of `METRICS`.
+    other : OtherSplit or None
+        What members have in another split of the same data; nothing is fitted on it.
     """
 
     folds: Folds
@@ -58,6 +60,7 @@ class Blend:
     calibrated: Mapping[str, Mapping[str, float]]
     holdout: Sequence[float] | None = None
     metric: str = "log_loss"
+    other: OtherSplit | None = None
 
     @cached_property
     def best(self) -> BlendResult:
@@ -141,7 +144,7 @@ class Blend:
         """The rows of the leaderboard: members, methods, the nested selection, references."""
         shown = [result for result in self.results if "+" not in result.method or result is self.best]
         nested = self.nested if len(self.results) > 1 else None
-        return leaderboard(self.stack, shown, self.holdout, nested, self.calibrated, self.metric)
+        return leaderboard(self.stack, shown, self.holdout, nested, self.calibrated, self.metric, self.other)
 
     @cached_property
     def members(self) -> list[MemberDiagnosis]:
@@ -187,7 +190,7 @@ def make_blend(
     blenders : sequence of Blender
         The methods, each with another name.
     calibrations : sequence of types of Calibration
-        Calibrations to put behind each member and method.
+        Calibrations to put behind each member and method, where the folds allow them.
     resamples : int, 1 or more
         Bootstrap resamples over prompt groups, behind every interval.
     metric : str
@@ -198,11 +201,13 @@ def make_blend(
     BlendError
         If there are fewer than two folds or prompt groups, or if no method can be fitted.
     ConfigError
-        If two methods have the same name, a method needs features of the pairs and there are none, or for another metric.
+        If two methods have the same name, a method needs features of the pairs and there are none, or the
+        metric is unknown.
     """
     if metric not in METRICS:
         raise ConfigError(f"metric={metric}", " or ".join(METRICS), "correct metric")
     stack, holdout = inputs.stack, inputs.holdout
+    calibrations = calibrations_for(stack.folds, calibrations)
     results, nested = evaluate(blenders, stack, holdout, calibrations, metric)
     bootstrap = GroupBootstrap(stack.folds.group, resamples)
     results, nested = with_differences(stack, results, nested, bootstrap)
@@ -214,7 +219,8 @@ def make_blend(
     }
     diagnosis = diagnose(stack, resamples, resources.thread_count())
     losses = member_losses(holdout)
-    return Blend(inputs.folds, stack, results, nested, diagnosis, with_methods(calibrated, results), losses, metric)
+    every = with_methods(calibrated, results)
+    return Blend(inputs.folds, stack, results, nested, diagnosis, every, losses, metric, inputs.other)
 
 
 def with_methods(

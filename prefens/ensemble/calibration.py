@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize
 
 from prefens.core.errors import BlendError
+from prefens.core.fold_run import is_by_source, training_rows
+from prefens.core.metrics import one_hot, row_losses
+from prefens.core.newton import KKT_ACCEPTED, kkt_violation
 from prefens.core.symmetric_logistic import Odds, fit_newton, log_odds, probabilities_of
 from prefens.core.types import Floats, Folds, OOFStack, PairFeatures
 from prefens.ensemble.base import Blender, check_length, check_weights, read_value
+
+BOUNDS = ((0.0, None), (None, None))  # of the coefficients of `AcrossSources`
+PRECISE = {"ftol": 0.0, "gtol": 1e-9, "maxiter": 500}
 
 
 class Calibration(ABC):
@@ -39,7 +47,7 @@ class Calibration(ABC):
     RIDGE: ClassVar[float] = 0.0
     coefficients: Floats
 
-    def fit(self, probabilities: Floats, label: NDArray[np.int8]) -> Self:
+    def fit(self, probabilities: Floats, label: NDArray[np.int8], fold: NDArray[np.int8] | None = None) -> Self:
         """Fit on labelled predictions and return self.
 
         Parameters
@@ -48,19 +56,25 @@ class Calibration(ABC):
             Predictions to calibrate.
         label : ndarray of shape (n,)
             Labels, in the order of `Outcome`.
+        fold : ndarray of shape (n,), or None
+            Fold of each row; None: all are of one.
 
         Raises
         ------
         BlendError
             If the fit does not reach its optimum.
         """
+        self.coefficients = self._fit(probabilities, label, np.zeros_like(label) if fold is None else fold)
+        return self
+
+    def _fit(self, probabilities: Floats, label: NDArray[np.int8], fold: NDArray[np.int8]) -> Floats:
+        """Return the coefficients with the lowest mean log loss over the rows."""
 
         def inputs(rows: slice) -> Odds:
             return self._inputs(*log_odds(probabilities[rows]))
 
         start = np.array(self.IDENTITY[: n_coefficients(type(self), probabilities.shape[1])])
-        self.coefficients = fit_newton(inputs, label, start, tied=True, nonnegative=self.NONNEGATIVE, ridge=self.RIDGE)
-        return self
+        return fit_newton(inputs, label, start, tied=True, nonnegative=self.NONNEGATIVE, ridge=self.RIDGE)
 
     def apply(self, probabilities: Floats) -> Floats:
         """Return (n, K) calibrated probabilities for (n, K) predictions."""
@@ -103,12 +117,67 @@ class Vector(Calibration):
         return np.stack([s, zero, zero]), np.stack([zero, t, np.ones_like(t)])
 
 
+class AcrossSources(Calibration):
+    """One temperature and one shift of the tie rate: those with the lowest log loss on a source that is new.
+
+    Members are over-sure on data from elsewhere, and people of one source call more ties than those of another. Where
+    folds are sources, each row was predicted by what saw nothing of its source, so that its loss is that on a new one.
+    The coefficients minimise the mean over sources of the mean loss in each: the next source is one more draw from
+    where these came from, and a large one tells no more of it than a small one. Two coefficients are all that a
+    handful of sources can tell: the power of `Temperature`, and a factor for ties, which moves the tie rate and leaves
+    A against B as it is (Saerens, Latinne & Decaestecker 2002, "Adjusting the outputs of a classifier to new a priori
+    probabilities", section 2.2). A and B share the power and have no factor, so that they are treated alike.
+    With two outcomes it is the power alone.
+    """
+
+    name = "sources"
+    IDENTITY = (1.0, 0.0)
+    NONNEGATIVE = False  # the power alone must not be negative, which the bounds of the fit see to
+    RIDGE = 1e-3  # keeps the factor finite where the labels have no tie, or nothing else
+
+    def _fit(self, probabilities: Floats, label: NDArray[np.int8], fold: NDArray[np.int8]) -> Floats:
+        """Return the coefficients with the lowest mean over folds of their rows' mean log loss."""
+        parts = self._inputs(*log_odds(probabilities))
+        _, place, sizes = np.unique(fold, return_inverse=True, return_counts=True)
+        share = 1.0 / (len(sizes) * sizes[place])  # (n,): of each row in that mean
+        target, start = one_hot(label, probabilities.shape[1]), np.array(self.IDENTITY[: len(parts[0])])
+
+        def loss(at: Floats) -> tuple[float, Floats]:
+            predicted = probabilities_of(*(at @ part for part in parts))
+            a, b, *ties = ((predicted - target) * share[:, None]).T
+            slope: Floats = sum(part @ off for part, off in zip(parts, (a - b, *ties), strict=True))
+            shrinkage = self.RIDGE * (at - start)
+            value = float(share @ row_losses(predicted, label)) + 0.5 * float(shrinkage @ (at - start))
+            return value, slope + shrinkage
+
+        fitted = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=BOUNDS[: len(start)], options=PRECISE)
+        violation = kkt_violation(fitted.x, loss(fitted.x)[1], np.arange(len(start)) == 0)
+        if not violation <= KKT_ACCEPTED:
+            came = f"coefficients whose optimality conditions are off by {violation:.1e}"
+            raise BlendError(came, f"at most {KKT_ACCEPTED:g}", "report this as a bug")
+        coefficients: Floats = fitted.x
+        return coefficients
+
+    @staticmethod
+    def _inputs(s: Floats, t: Floats | None = None) -> Odds:
+        if t is None:
+            return (s[None],)
+        return np.stack([s, np.zeros_like(s)]), np.stack([t, np.ones_like(t)])
+
+
 def n_coefficients(kind: type[Calibration], n_outcomes: int) -> int:
     """Return the number P of a calibration's coefficients."""
     return len(kind.IDENTITY) if n_outcomes == 3 else 1
 
 
-KINDS: dict[str, type[Calibration]] = {kind.name: kind for kind in (Temperature, Vector)}
+KINDS: dict[str, type[Calibration]] = {kind.name: kind for kind in (Temperature, Vector, AcrossSources)}
+
+
+def calibrations_for(
+    folds: Folds, kinds: Iterable[type[Calibration]] = tuple(KINDS.values())
+) -> list[type[Calibration]]:
+    """Return those of `kinds` that the folds allow: one across sources needs folds that are sources."""
+    return [kind for kind in kinds if kind is not AcrossSources or is_by_source(folds)]
 
 
 class Calibrated(Blender):
@@ -155,7 +224,8 @@ class Calibrated(Blender):
 
     def _fit(self, stack: OOFStack) -> None:
         self.base.fit(stack)
-        self.calibration.fit(self.base.predict(stack.probabilities, stack.features), stack.folds.label)
+        predicted = self.base.predict(stack.probabilities, stack.features)
+        self.calibration.fit(predicted, stack.folds.label, stack.folds.fold)
 
     def _predict(self, probabilities: Floats, features: PairFeatures | None) -> Floats:
         return self.calibration.apply(self.base.predict(probabilities, features))
@@ -189,6 +259,7 @@ def cross_calibrate(kind: type[Calibration], probabilities: Floats, folds: Folds
     calibrated: Floats = np.empty(probabilities.shape)
     for index in numbers:
         held_out = folds.fold == index
-        fitted = kind().fit(probabilities[~held_out], folds.label[~held_out])
+        rows = training_rows(folds, held_out)
+        fitted = kind().fit(probabilities[rows], folds.label[rows], folds.fold[rows])
         calibrated[held_out] = fitted.apply(probabilities[held_out])
     return calibrated

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prefens.core.errors import BlendError, ConfigError
+from prefens.core.fold_run import training_rows
 from prefens.core.metrics import clustered_error, log_loss, row_hits, row_losses
-from prefens.core.types import Floats, OOFStack
+from prefens.core.types import Floats, Folds, OOFStack
 from prefens.ensemble.base import Blender
 from prefens.ensemble.calibration import Calibrated, Calibration
 from prefens.ensemble.results import BlendResult, NestedSelection
@@ -74,7 +75,8 @@ def evaluate(
     results : list of BlendResult
         One per method, followed each by its calibrated forms.
     nested : NestedSelection or None
-        The selection between them; None where there are fewer than three folds.
+        The selection between them; None where there are fewer than three folds, or where two of them, which are
+        sources, have all prompts.
 
     Raises
     ------
@@ -93,7 +95,7 @@ def evaluate(
             fitted = fit_all(blenders, calibrations, stack)
             honest = cross_fit(blenders, stack, calibrations)
             results = [score_method(blender, honest[name], stack, holdout) for name, blender in fitted.items()]
-            nested = len(np.unique(stack.folds.fold)) > 2
+            nested = _can_nest(stack.folds)
             return results, _select_nested(blenders, calibrations, stack, honest, metric) if nested else None
         except MethodFailed as failed:
             blenders = [blender for blender in blenders if blender.name != failed.method]
@@ -216,7 +218,7 @@ def _with_calibrations(base: Blender, calibrations: Calibrations, stack: OOFStac
     if kinds:
         predicted = base.predict(stack.probabilities, stack.features)
         for kind in kinds:
-            yield Calibrated(base, kind().fit(predicted, stack.folds.label))
+            yield Calibrated(base, kind().fit(predicted, stack.folds.label, stack.folds.fold))
 
 
 def _predict_folds(
@@ -224,10 +226,17 @@ def _predict_folds(
 ) -> Iterable[tuple[str, NDArray[np.bool_], Floats]]:
     """Yield name, (n,) rows and their predictions for some folds by each method, fitted on the other folds."""
     held_out = np.isin(stack.folds.fold, folds)
-    fitted = fit_all(blenders, calibrations, stack.rows(~held_out))
+    fitted = fit_all(blenders, calibrations, stack.rows(training_rows(stack.folds, held_out)))
     test = stack.rows(held_out)
     for name, blender in fitted.items():
         yield name, held_out, blender.predict(test.probabilities, test.features)
+
+
+def _can_nest(folds: Folds) -> bool:
+    """Return whether something is left to fit on without any two folds."""
+    numbers = np.unique(folds.fold)
+    pairs = combinations(numbers, 2)
+    return len(numbers) > 2 and all(training_rows(folds, np.isin(folds.fold, pair)).any() for pair in pairs)
 
 
 def _select_nested(

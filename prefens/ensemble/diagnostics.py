@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 from prefens.core import metrics
 from prefens.core.bootstrap import GroupBootstrap, interval
 from prefens.core.metrics import clustered_error, outcome_shares, row_losses
+from prefens.core.resources import release_memory
 from prefens.core.types import Floats, OOFStack
 from prefens.ensemble.results import DUPLICATE, Diagnosis, duplicate_pairs
 from prefens.ensemble.simplex_solver import Problem, best_single, minimize_log_loss, normalize
@@ -36,13 +37,17 @@ def diagnose(stack: OOFStack, resamples: int = 1000, jobs: int = 1) -> Diagnosis
     jobs : int
         Threads that share the work.
     """
+    release_memory()  # what the methods have left: else the peaks add up
     p_true = metrics.p_true(stack.probabilities, stack.folds.label)
     weights = minimize_log_loss(p_true)
     correlation = error_correlation(stack, p_true)
     fold, bootstrap = stack.folds.fold, GroupBootstrap(stack.folds.group, resamples)
     with threadpool_limits(1 if jobs > 1 else None):  # each thread has its own algebra, and would start `jobs` more
         intervals = weight_intervals(p_true, weights, bootstrap, jobs)
-        gain, forward = loo_gain(p_true, fold, jobs), forward_curve(p_true, fold, jobs)
+        release_memory()
+        gain = loo_gain(p_true, fold, jobs)
+        release_memory()
+        forward = forward_curve(p_true, fold, jobs)
     alarms = [*score_alarms(stack), *_duplicate_alarms(stack, correlation)]
     return Diagnosis(weights, intervals, correlation, gain, forward, alarms)
 

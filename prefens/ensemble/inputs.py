@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from prefens.core.types import Folds, OOFStack, Pairs, Strings
 from prefens.data.loaded import SourceRecord
+from prefens.ensemble.results import OtherSplit
 from prefens.store.member_spec import MemberSpec
 from prefens.store.split_store import SplitStore
 
@@ -56,6 +57,8 @@ class BlendInputs:
         The pairs of all rows, where their texts are known.
     missing : mapping of str to str
         The members of the stored blend that are left out because they are not complete, each with what is missing.
+    other : OtherSplit or None
+        What the members have in a split by source, or where this is one, in another; None without a second split.
     """
 
     folds: Folds
@@ -65,6 +68,7 @@ class BlendInputs:
     stored: Sequence[MemberSpec] = ()
     data: LabelledData | None = None
     missing: Mapping[str, str] = field(default_factory=dict)
+    other: OtherSplit | None = None
 
     @property
     def pairs(self) -> Pairs | None:

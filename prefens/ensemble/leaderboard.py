@@ -12,7 +12,7 @@ from scipy.special import entr
 from prefens.core.bootstrap import GroupBootstrap
 from prefens.core.metrics import accuracy, calibration_error, clustered_error, log_loss, outcome_shares, row_losses
 from prefens.core.types import Floats, Folds, OOFStack
-from prefens.ensemble.results import BlendResult, Differences, NestedSelection
+from prefens.ensemble.results import BlendResult, Differences, NestedSelection, OtherSplit
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,8 @@ class LeaderboardRow:
         From a calibration to the honest log loss with it, in nats.
     expected : float or None
         Of references: the log loss in nats that they expect of themselves.
+    other_split : dict of str to float
+        Of members: from the title of another split of the data to the log loss there, in nats.
     """
 
     name: str
@@ -88,10 +90,12 @@ class LeaderboardRow:
     differences: Differences | None = None
     calibrated: Mapping[str, float] = field(default_factory=dict)
     expected: float | None = None
+    other_split: Mapping[str, float] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the row as JSON values, without what is not known; a blend's weights are null where it has none."""
         values = {name: value for name, value in vars(self).items() if value is not None and name != "scores"}
+        values = {name: value for name, value in values.items() if value or name != "other_split"}
         weights = {"weights": self.weights} if self.kind == "blend" else {}
         lists = {name: list(bounds) for name, bounds in (self.differences or {}).items()}
         differences = {} if self.differences is None else {"differences": lists}
@@ -105,6 +109,7 @@ def leaderboard(
     nested: NestedSelection | None = None,
     calibrated: Mapping[str, Mapping[str, float]] | None = None,
     metric: str = "log_loss",
+    other: OtherSplit | None = None,
 ) -> list[LeaderboardRow]:
     """Return one row per member and blend and one for the nested selection, the best first, then references.
 
@@ -122,6 +127,8 @@ def leaderboard(
         From a member or method to a calibration to the honest log loss in nats.
     metric : str
         What is best: the lowest "log_loss", or the highest "accuracy".
+    other : OtherSplit or None
+        What members have in another split of the data.
     """
     by_calibration = calibrated or {}
     losses = [None] * len(stack.members) if holdout is None else holdout
@@ -133,6 +140,7 @@ def leaderboard(
             tuned_on_oof=info.tuned_on_oof,
             holdout=loss,
             calibrated=by_calibration.get(info.name, {}),
+            other_split={} if other is None else other.of(info.name),
         )
         for info, own, loss in zip(stack.members, stack.probabilities, losses, strict=True)
     ]

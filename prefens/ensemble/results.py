@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import Field
+from pydantic import AllowInfNan, Field
 
 from prefens.core.types import Floats
 
@@ -162,3 +162,31 @@ class MemberDiagnosis:
         names = {"loo_gain": "left_out"}
         values = {names.get(name, name): value for name, value in vars(self).items()}
         return {**values, "weight_interval": list(self.weight_interval)}
+
+
+@dataclass(frozen=True)
+class OtherSplit:
+    """What members of a blend have in another split of the same data: to be shown, and never fitted on.
+
+    Attributes
+    ----------
+    fold_digest : str
+        The digest of its folds, 64 hex digits.
+    by_source : bool
+        Whether its folds are sources.
+    losses : dict of str to float
+        From a member to the log loss in nats of the member with its recipe and seed, on the rows that both score.
+    """
+
+    fold_digest: str
+    by_source: bool
+    losses: dict[str, Annotated[float, AllowInfNan(False)]]
+
+    @property
+    def title(self) -> str:
+        """What its column is called."""
+        return "new source" if self.by_source else "same sources"
+
+    def of(self, member: str) -> dict[str, float]:
+        """Return what a member has, by the title; empty where it is not known."""
+        return {self.title: self.losses[member]} if member in self.losses else {}

@@ -1,4 +1,4 @@
-"""Which of the files below /kaggle/input the competition's test file is, where other data sets have one too."""
+"""Which of the files below /kaggle/input is the competition's test file, where other data sets have one too."""
 
 from __future__ import annotations
 
@@ -7,18 +7,23 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import pyarrow as pa
+from pyarrow import parquet
+
 from prefens.core.errors import DataError
 from prefens.data.loaded import TEXT
 
 MARKER = "prefens-bundle.json"  # by which the notebook finds the bundle
-NAME = "test.csv"
+NAMES = ("test.csv", "test.parquet")
 SAMPLE = "sample_submission.csv"  # lies beside a competition's test file
-COMPETITIONS = ("llm-classification-finetuning", "lmsys-chatbot-arena")  # folders, as Kaggle names them
+COMPETITIONS = (  # folders, as Kaggle names them
+    "llm-classification-finetuning", "lmsys-chatbot-arena", "wsdm-cup-multilingual-chatbot-arena",
+)  # fmt: skip
 KINDS = ("in the competition's folder", f"beside a {SAMPLE}", "pairs")  # the surest first
 
 
 def list_test_files(folder: Path) -> dict[Path, str]:
-    """Return all files named test.csv below a folder, and what each is: one of `KINDS`, or why it is not a test file.
+    """Return all files of NAMES below a folder, and what each is: one of `KINDS`, or why it is not a test file.
 
     Symbolic links are followed, each folder is visited once, and bundles are left out.
     """
@@ -39,16 +44,17 @@ def choose_test(files: Mapping[Path, str]) -> Path:
             return likely[0]
         if likely:
             break
+    named = " or ".join(NAMES)
     listed = "".join(f"\n    {path}: {kind}" for path, kind in files.items())
     raise DataError(
-        f"{len(files)} files named {NAME}:{listed}" if files else f"no file named {NAME}",
+        f"{len(files)} files named {named}:{listed}" if files else f"no file named {named}",
         f"one with the columns id, {', '.join(TEXT)}, in a folder named {' or '.join(COMPETITIONS)}",
         "attach the competition's data, or set TEST to the path",
     )
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """Yield the files named test.csv that are in no bundle; of several paths to one folder or file the first."""
+    """Yield the files of NAMES that are in no bundle; of several paths to one folder or file the first."""
     visited: set[str] = set()
     for path, folders, files in os.walk(folder, followlinks=True):
         folders.sort()
@@ -56,17 +62,16 @@ def _walk(folder: Path) -> Iterator[Path]:
             folders.clear()
             continue
         visited.add(os.path.realpath(path))
-        file = Path(path, NAME)
-        if NAME in files and os.path.realpath(file) not in visited:
-            visited.add(os.path.realpath(file))
-            yield file
+        for file in (Path(path, name) for name in NAMES if name in files):
+            if os.path.realpath(file) not in visited:
+                visited.add(os.path.realpath(file))
+                yield file
 
 
 def _kind(path: Path) -> str:
     try:
-        with path.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
-            header = next(csv.reader(stream), [])
-    except (OSError, csv.Error) as error:
+        header = _header(path)
+    except (OSError, csv.Error, pa.ArrowException) as error:
         return f"not readable ({error})"
     missing = [name for name in ("id", *TEXT) if name not in header]
     if missing:
@@ -74,3 +79,11 @@ def _kind(path: Path) -> str:
     if {path.parent.name, path.resolve().parent.name} & {*COMPETITIONS}:
         return KINDS[0]
     return KINDS[1] if (path.parent / SAMPLE).is_file() else KINDS[2]
+
+
+def _header(path: Path) -> list[str]:
+    """Return the names of the columns of a file."""
+    if path.suffix == ".parquet":
+        return list(parquet.read_schema(path).names)
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
+        return next(csv.reader(stream), [])

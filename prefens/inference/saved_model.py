@@ -16,6 +16,7 @@ from prefens.core.types import Floats
 from prefens.data.frame import load_frame
 from prefens.data.loaded import LoadedPairs
 from prefens.data.submission import submission_columns
+from prefens.inference.fold_models import model_folders
 from prefens.inference.predictor import Predictor
 from prefens.store.oof_store import OOFStore
 from prefens.store.split_store import SplitStore
@@ -107,7 +108,7 @@ def save_best(split: SplitStore) -> Path | None:
     try:
         predictor = Predictor.of_store(split, "best")
         for spec in predictor.specs():
-            predictor.model_folders(spec)  # a missing or damaged model is refused before MLflow is imported
+            model_folders(split, spec, predictor.k)  # a missing or damaged model is refused before MLflow is imported
         from prefens.store.tracking.pyfunc import write_model  # mlflow takes seconds to import
 
         outputs = submission_columns(len(predictor.prior))
@@ -175,7 +176,7 @@ def find_predictor(
     data_digest : str or None
         First digits of the data digest, where the store holds several data sets.
     fold_digest : str or None
-        First digits of the fold digest, where the store holds several splits.
+        First digits of the fold digest, where the store holds several splits; None: that by source predicts.
     backbones : sequence of Path
         Folders of backbones that are searched first.
 
@@ -187,7 +188,7 @@ def find_predictor(
         If there is no such model or blend, or if the digests leave several splits.
     """
     if model is None:
-        return stored_predictor(OOFStore(Path(tracking.root)).select(data_digest, fold_digest), method, backbones)
+        return stored_predictor(OOFStore(Path(tracking.root)).predicting(data_digest, fold_digest), method, backbones)
     if method != "best":
         raise ConfigError(
             f"model={model} and method={method}",

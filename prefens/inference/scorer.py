@@ -14,7 +14,6 @@ from prefens.data.candidates import Candidates, make_candidates
 from prefens.ensemble.ratings.comparisons import Comparisons
 from prefens.ensemble.ratings.paired_model import Kind, fit
 from prefens.ensemble.registry import restore
-from prefens.inference.fold_models import load_model
 from prefens.inference.predictor import Predictor
 
 MAX_PAIRS = 200  # compared of one prompt
@@ -116,14 +115,11 @@ class Scorer:
         """Return the rewards of each prompt's answers, the mean over fold models; None where there is no such thing."""
         if len(self.predictor.used) != 1:
             return None
-        (spec,) = self.predictor.specs()
         pairs = Pairs.concatenate(parts)
         pairs = replace(pairs, ids=_numbers(len(pairs)))
         total = np.zeros(len(pairs))
-        for model in self.predictor.loaded.get(spec.name) or (
-            load_model(spec, folder, self.predictor.backbones) for folder in self.predictor.model_folders(spec)
-        ):
-            own = model.rewards(pairs)
+        for model in (each for group in self.predictor.groups() for each in group):
+            own = model.load().rewards(pairs)
             if own is None:
                 return None
             total += own

@@ -28,14 +28,16 @@ from prefens.members.nn.pretrained import (
     load_encoder,
     load_tokenizer,
     max_sequence_length,
+    meta_model,
     read_config,
 )
+from prefens.members.nn.weight_format import Quantization, WeightFormat, WeightType, require_bitsandbytes
 from prefens.members.training.dataset import Examples
 from prefens.members.training.distributed import device
 from prefens.members.training.memory import log_memory
 from prefens.members.training.precision import Precision, compute_dtype
 from prefens.members.training.reward import calibrate
-from prefens.members.training.settings import Mode
+from prefens.members.training.settings import Mode, OptimizerKind
 
 
 @dataclass(eq=False)
@@ -65,6 +67,12 @@ class EncoderMember(NetworkMember):
     reward : bool
         Whether the backbone is a reward model, whose scalar score is the initial reward: training=frozen fits its scale
         and a tie parameter alone.
+    dtype : WeightType
+        How the weights of a backbone that is not trained are held.
+    quant : Quantization or None
+        In how few bits its linear layers are held; needs CUDA and bitsandbytes.
+    layers : int, at least 1, or None
+        The layers that are read, from the lowest; None for all.
     """
 
     kind: ClassVar = "encoder"
@@ -72,6 +80,9 @@ class EncoderMember(NetworkMember):
     path: str | None = field(default=None, metadata=NOT_IDENTITY)  # `identity` has its content
     revision: str | None = None
     reward: bool = field(default=False, metadata=neutral(False))
+    dtype: WeightType = field(default=WeightType.fp32, metadata=neutral("fp32"))
+    quant: Quantization | None = field(default=None, metadata=neutral(None))
+    layers: int | None = field(default=None, metadata=neutral(None))
 
     def use_backbones(self, folders: Sequence[Path]) -> None:
         directory = next(find_in_folders(folders, self.name), None)
@@ -79,14 +90,38 @@ class EncoderMember(NetworkMember):
             self.path = str(directory)
 
     def resolve(self) -> None:
-        self.resolve_settings(is_causal(self._directory()), self.reward)
-        model_type = read_config(self._directory()).model_type
-        if self.training.precision is Precision.fp16 and model_type.startswith("gemma3"):
-            came = f"training.precision=fp16 with {self.name}, a Gemma-3, whose states overflow it"
-            raise ConfigError(came, "bf16, or fp32 where a GPU has no bf16", "set training.precision=auto")
+        self._check_weights()  # before anything is fetched
+        directory = self._directory()
+        parameters = sum(weight.numel() for weight in meta_model(directory, self.layers).parameters())
+        self.resolve_settings(is_causal(directory), self.reward, parameters)
+        if read_config(directory).model_type.startswith("gemma3"):
+            self._check_fp16()
         if self.reward:
             self._check_reward()
             self.head = replace(self.head, hidden=0)  # the reward model's own score has none
+
+    def _check_weights(self) -> None:
+        """Refuse weights in fewer bits that are trained, and what this machine can't do."""
+        if self.training.mode is Mode.full and not self._weight_format().exact:
+            raise ConfigError(
+                f"backbone.dtype={self.dtype.name} backbone.quant={self.quant and self.quant.name} with training=full",
+                "trained weights in fp32: updates in bf16 are lost in its rounding",
+                "set training=lora, or backbone.dtype=fp32 backbone.quant=null",
+            )
+        if self.quant is not None:
+            require_bitsandbytes(f"backbone.quant={self.quant.name}", "set backbone.quant=null backbone.dtype=bf16")
+        if self.training.optimizer is OptimizerKind.adamw_8bit:
+            require_bitsandbytes("training.optimizer=adamw_8bit", "set training.optimizer=adamw")
+
+    def _check_fp16(self) -> None:
+        for setting, chosen in (
+            ("training.precision=fp16", self.training.precision is Precision.fp16),
+            ("backbone.dtype=fp16", self.dtype is WeightType.fp16),
+        ):
+            if chosen:
+                came = f"{setting} with {self.name}, a Gemma-3, which overflows it"
+                do = "set training.precision=auto backbone.dtype=bf16"
+                raise ConfigError(came, "bf16, or fp32 where a GPU has no bf16", do)
 
     def _check_reward(self) -> None:
         if self.pairing.kind is not Pairing.siamese or self.head.kind is not HeadKind.davidson or self.head.style:
@@ -152,11 +187,16 @@ class EncoderMember(NetworkMember):
             calibrate(model, examples, self.training)
 
     def _make_encoder(self, reader: TokenReader) -> Any:
-        bf16 = compute_dtype(self.training.precision, device()) is torch.bfloat16
-        log_memory(self._directory(), self.training, bf16, self.text.max_length, device())
+        form = self._weight_format()
+        log_memory(self._directory(), self.training, form, self.text.max_length, device())
         if self.training.mode is Mode.frozen:
-            return FrozenEncoder(self._directory(), self.head.learns_pooling)
-        return load_encoder(self._directory())
+            return FrozenEncoder(self._directory(), self.head.learns_pooling, form)
+        return load_encoder(self._directory(), form)
+
+    def _weight_format(self) -> WeightFormat:
+        dtype = compute_dtype(self.training.precision, device())
+        products = torch.bfloat16 if dtype is torch.bfloat16 else torch.float32  # fp16 is for prediction, by autocast
+        return WeightFormat(self.dtype, self.quant, self.layers, products)
 
     def _encoder_from_config(self, directory: Path, reader: TokenReader) -> Any:
         return encoder_from_config(directory)

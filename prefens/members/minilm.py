@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -137,21 +138,23 @@ class MiniLmMember(Member):
     def _cached(self, texts: Sequence[str], settings: Sequence[Any]) -> NDArray[np.float32]:
         """Return (n, d) embeddings of texts, from the cache where it has them; other processes that need them wait."""
 
-        def compute() -> NDArray[np.float32]:
+        def compute(pieces: Path | None) -> NDArray[np.float32]:
             log.info("embedding %d texts with %s", len(texts), self.name)
-            return embed(texts, find_minilm(self._backbones), self.max_length, self.layer, self.precision)
+            return embed(texts, find_minilm(self._backbones), self.max_length, self.layer, self.precision, pieces)
 
         if self._cache is None:
-            return compute()
+            return compute(None)
         content = hashlib.sha256("\0".join(f"{len(text)}:{text}" for text in texts).encode()).hexdigest()
         path = self._cache / "embeddings" / f"{short(digest([*settings, content]))}.npy"
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")):
             embeddings = cached_npy(path, (len(texts), DIMENSION), np.float32)
             if embeddings is None:
-                embeddings = compute()
+                pieces = path.with_suffix(".pieces")
+                embeddings = compute(pieces)
                 with atomic_write(path) as tmp, tmp.open("wb") as stream:
                     np.save(stream, embeddings)
+                shutil.rmtree(pieces, ignore_errors=True)
         return embeddings
 
 

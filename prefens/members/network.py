@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -19,15 +20,17 @@ from prefens.members.backbone_ref import BackboneRef
 from prefens.members.base import Context, FitReport, Member
 from prefens.members.network_files import load_weights, naming_weights, save_weights
 from prefens.members.network_inputs import TokenReader, encoder_features
-from prefens.members.nn.deberta_kernels import install
+from prefens.members.nn.deberta_kernels import install, takes_kernels
 from prefens.members.nn.encoder_features import EncoderFeatures
 from prefens.members.nn.frozen_encoder import FrozenEncoder
 from prefens.members.nn.heads import HeadKind, HeadSettings
 from prefens.members.nn.lora import add_adapters
 from prefens.members.nn.pair_model import PairModel
 from prefens.members.nn.pairing import Pairing, PairingSettings
-from prefens.members.nn.pretrained import load_encoder, load_tokenizer
+from prefens.members.nn.pretrained import load_tokenizer, read_config
+from prefens.members.nn.shared_encoder import shared_encoder
 from prefens.members.nn.trainable_state import load_trainable_state_dict
+from prefens.members.nn.weight_format import FP32, WeightFormat
 from prefens.members.serialization import load_settings, save_settings
 from prefens.members.style_inputs import StyleInputs
 from prefens.members.training import loop
@@ -82,7 +85,7 @@ class NetworkMember(Member):
         self.model: PairModel | None = None
         self.reader: TokenReader | None = None
         self._backbone: BackboneRef | None = None
-        self._merged = False  # whether adapters were merged into the encoder's weights, and can't be saved on their own
+        self._apart = False  # whether adapters were loaded, which don't stand in the encoder as `save` expects them
 
     @abstractmethod
     def _make_tokenizer(self, train: Pairs) -> Any:
@@ -100,6 +103,10 @@ class NetworkMember(Member):
         """Return a reference to the pretrained backbone, or None for a network from scratch."""
         return None
 
+    def _weight_format(self) -> WeightFormat:
+        """Return how the weights of a pretrained backbone are held."""
+        return FP32
+
     def _start_head(self, model: PairModel, examples: Examples) -> None:
         """Give a new head what it starts from beyond the class prior."""
 
@@ -107,10 +114,10 @@ class NetworkMember(Member):
     def _save_config(self, directory: Path) -> None:
         """Write what `_encoder_from_config` needs."""
 
-    def resolve_settings(self, causal: bool, reward: bool = False) -> None:
+    def resolve_settings(self, causal: bool, reward: bool = False, parameters: int = 0) -> None:
         """Give the settings that are None the values of causal models, of reward models, or those of encoders."""
         self.text, self.head = self.text.resolved(causal, reward), self.head.resolved(causal, reward)
-        self.training = self.training.resolved(causal)
+        self.training = self.training.resolved(causal, parameters)
 
     def fit(self, train: Pairs, valid: Pairs | None, context: Context) -> FitReport:
         self.resolve()
@@ -157,7 +164,7 @@ class NetworkMember(Member):
         return tokens, rows
 
     def save(self, directory: Path) -> None:
-        if self.model is None or self.reader is None or self._merged:
+        if self.model is None or self.reader is None or self._apart:
             raise ValueError("save before fit; a loaded model with adapters is saved by copying its folder")
         if self.training.save is Save.none:
             return
@@ -184,12 +191,14 @@ class NetworkMember(Member):
                 member._configure_for_device(member.model).load_state_dict(weights)  # copied into fp32
             return member
         frozen = member.training.mode is Mode.frozen
-        encoder = FrozenEncoder(source, member.head.learns_pooling) if frozen else load_encoder(source)
-        member.model = member._pair_model(encoder, reader)
+        form = member._weight_format()
+        merge = not frozen and form.exact and takes_kernels(read_config(source), loop.device())
+        shared = FrozenEncoder(source, member.head.learns_pooling, form) if frozen else shared_encoder(source, form)
+        member.model = member._pair_model(deepcopy(shared) if merge else shared, reader)
         with naming_weights(directory):
-            load_trainable_state_dict(member.model, weights, member.training.lora)
+            load_trainable_state_dict(member.model, weights, member.training.lora, merge)
         member._configure_for_device(member.model)
-        member._merged = member.training.mode is Mode.lora
+        member._apart = member.training.mode is Mode.lora
         return member
 
     @classmethod
@@ -246,7 +255,8 @@ class NetworkMember(Member):
     ) -> EncoderFeatures:
         if self._backbone is None:
             raise ValueError("encoder features without a pretrained backbone")
-        return encoder_features(model, self._backbone.fingerprint, reader, pairs, tokens, self.training.token_budget)
+        states_of = self._backbone.fingerprint + self._weight_format().signature
+        return encoder_features(model, states_of, reader, pairs, tokens, self.training.token_budget)
 
     def _checkpoint(self, context: Context) -> Checkpoint | None:
         if context.checkpoint is None:
@@ -257,7 +267,7 @@ class NetworkMember(Member):
         """Return the numbers of parameters, the precision, the training's metrics, and the shares of tokens cut off."""
         weights = list(model.parameters())
         return {
-            "parameters": sum(weight.numel() for weight in weights),
+            "parameters": sum(weight.numel() * (2 if weight.dtype is torch.uint8 else 1) for weight in weights),  # nf4
             "trained_parameters": sum(weight.numel() for weight in weights if weight.requires_grad),
             "precision": dtype_name(model.compute_dtype),
             **state.metrics(),

@@ -100,7 +100,7 @@ class TokenReader:
 
 
 def encoder_features(
-    model: PairModel, fingerprint: str, reader: TokenReader, pairs: Pairs, tokens: PairTokens, token_budget: int
+    model: PairModel, states_of: str, reader: TokenReader, pairs: Pairs, tokens: PairTokens, token_budget: int
 ) -> EncoderFeatures:
     """Return the features that a model's frozen encoder gives for all pairs that some pairs were taken from.
 
@@ -110,8 +110,8 @@ def encoder_features(
     ----------
     model : PairModel
         With a `FrozenEncoder`.
-    fingerprint : str
-        Of the encoder's files.
+    states_of : str
+        The fingerprint of the encoder's files, and what else decides its states.
     reader : TokenReader
         Of the model.
     pairs : Pairs
@@ -122,10 +122,10 @@ def encoder_features(
         Real tokens in a forward pass.
     """
     form = "states" if model.settings.learns_pooling else model.head.pooling_layer.pooling.name
-    signature = f"encoder features {fingerprint} {token_budget} {model.compute_dtype} {form} {reader.signature}"
+    signature = f"encoder features {states_of} {token_budget} {model.compute_dtype} {form} {reader.signature}"
 
     def compute(_: Pairs) -> EncoderFeatures:
-        return precompute(model, tokens, reader.padding, token_budget, fingerprint, reader.cache)
+        return precompute(model, tokens, reader.padding, token_budget, states_of, reader.cache)
 
     features, _ = cached_features(pairs, signature, compute)
     return replace(features, style=tokens.style)

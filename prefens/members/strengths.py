@@ -129,8 +129,8 @@ def choose_strength(
     strengths : sequence of float
         Inverse regularizations to try, ascending; the search ends at the first that is worse than the one before.
     quick : bool
-        For features of which a product takes long: one fold is scored whatever the number of rows, and fits end at
-        QUICK_TOLERANCE.
+        For features of which a product takes long: one fold is scored whatever the number of rows, the last fit ends
+        at QUICK_TOLERANCE too, and a fit that is compared ends where it becomes worse than the strength before.
 
     Returns
     -------
@@ -143,19 +143,40 @@ def choose_strength(
     if len(numbers) < 2:
         return strengths[0], float("nan")
     scored = numbers[: 1 if quick or len(target) >= ONE_FOLD_ROWS else None]
-    label = target.argmax(axis=1).astype(np.int8)
     models: dict[int, SymmetricLogistic | None] = dict.fromkeys(scored.tolist())
     best, lowest = strengths[0], np.inf
     for strength in strengths:
         losses = []
-        for number in models:
-            train, valid = np.flatnonzero(inner != number), np.flatnonzero(inner == number)
-            start = models[number]
-            model = fit_lbfgs(odd[train], even[train], target[train], strength, start=start, tolerance=QUICK_TOLERANCE)
-            losses.append(row_losses(model.predict_proba(odd[valid], even[valid]), label[valid]))
-            models[number] = model
+        for number, start in models.items():
+            limit = lowest if quick else np.inf
+            models[number], some = _compared_fit(odd, even, target, inner == number, strength, start, limit)
+            losses.append(some)
         loss = float(np.concatenate(losses).mean())
         if loss > lowest:
             break
         best, lowest = strength, loss
     return best, lowest
+
+
+def _compared_fit(
+    odd: Matrix,
+    even: Matrix,
+    target: Floats,
+    held_out: NDArray[np.bool_],
+    strength: float,
+    start: SymmetricLogistic | None,
+    limit: float,
+) -> tuple[SymmetricLogistic, Floats]:
+    """Return a fit to the other rows and the losses of those held out; a fit whose mean is above `limit` ends early."""
+    train, valid = np.flatnonzero(~held_out), np.flatnonzero(held_out)
+    label = target[valid].argmax(axis=1).astype(np.int8)
+
+    def losses(model: SymmetricLogistic) -> Floats:
+        return row_losses(model.predict_proba(odd[valid], even[valid]), label)
+
+    def is_worse(model: SymmetricLogistic) -> bool:
+        return float(losses(model).mean()) > limit
+
+    stop = is_worse if np.isfinite(limit) else None
+    model = fit_lbfgs(odd[train], even[train], target[train], strength, start, QUICK_TOLERANCE, stop=stop)
+    return model, losses(model)

@@ -15,6 +15,7 @@ from prefens.core.feature_cache import cached_features
 from prefens.core.feature_scaling import Block
 from prefens.core.metrics import one_hot
 from prefens.core.parallel import map_chunks
+from prefens.core.tensors import refusal
 from prefens.core.types import SWAP, Floats, PairFeatures, Pairs
 from prefens.members.base import Context, FitReport, Member, swap_average
 from prefens.members.boosted_trees import BoostedTrees
@@ -116,7 +117,10 @@ class StyleMember(Member):
     def load(cls, directory: Path, backbones: Sequence[Path] = ()) -> Self:
         member = load_settings(cls, directory)
         if member.model is StyleModel.boosting:
-            member._boosting = BoostedTrees.load(directory / "model.safetensors")
+            member._boosting = BoostedTrees.load(path := directory / "model.safetensors")
+            if member._boosting.classes[-1] >= member.n_outcomes:
+                came = f"classes up to {member._boosting.classes[-1]}"
+                raise refusal(path, came, f"those of {member.n_outcomes} outcomes, as settings.json says")
         else:
             member._logistic = ScaledLogistic.load(directory, *n_features())
         return member

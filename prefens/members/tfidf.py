@@ -60,7 +60,7 @@ class TfidfMember(Member):
     """
 
     kind: ClassVar = "tfidf"
-    version: ClassVar = 2
+    version: ClassVar = 3
 
     name: str
     word_ngrams: list[int] = field(default_factory=lambda: [1, 2])

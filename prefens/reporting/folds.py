@@ -18,6 +18,8 @@ SCHEMES = {
     "on",
     "stratified": "plain stratified folds: rows that share a prompt may be in different folds, which flatters every "
     "score here",
+    "source": "each fold is a source, so that scores are those on data from elsewhere; rows of other sources whose "
+    "prompt is in it are not trained on for it",
 }
 
 
@@ -44,7 +46,8 @@ def folds_section(
     if folds is None:
         table = ReportTable("Outcomes", [{"rows of": "all", **_counts(label, group, k)}])
         return Section("rows", "Rows", summary, [table])
-    masks = {str(fold) if fold != HOLDOUT else "hold-out": folds.fold == fold for fold in np.unique(folds.fold)}
+    names = dict(enumerate(folds.settings.get("sources", ()))) | {HOLDOUT: "hold-out"}
+    masks = {str(names.get(int(fold), fold)): folds.fold == fold for fold in np.unique(folds.fold)}
     rows = [{"fold": name, **_counts(label[mask], group[mask], k)} for name, mask in masks.items()]
     return Section("rows", "Rows and folds", [*summary, _scheme(folds)], [ReportTable("Folds", rows)])
 

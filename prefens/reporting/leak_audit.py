@@ -105,11 +105,11 @@ def leak_section(
     settings = settings or FoldSettings()
     sample = sample_prompts(pairs, rows, settings.seed)
     losses = {}
-    for scheme in Scheme:
+    for scheme in (Scheme.stratified_group, Scheme.stratified):
         folds = make_folds(sample, replace(settings, scheme=scheme, holdout=0.0))
         losses[scheme] = row_losses(out_of_fold(sample, folds, make_member), folds.label)
     grouped, plain = losses[Scheme.stratified_group], losses[Scheme.stratified]
-    return _section(LeakAudit(grouped, plain, prompt_groups(sample), settings.k, len(pairs)), resamples)
+    return _section(LeakAudit(grouped, plain, prompt_groups(sample), folds.k, len(pairs)), resamples)
 
 
 def sample_prompts(pairs: Pairs, rows: int, seed: int) -> Pairs:

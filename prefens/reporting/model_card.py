@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from prefens.core.hashing import short
 from prefens.core.metrics import outcome_shares
 from prefens.core.types import outcomes
+from prefens.data.submission import submission_columns
 from prefens.ensemble.blend import Blend
 from prefens.ensemble.results import BlendResult
 from prefens.reporting.html import render_template
@@ -45,6 +46,8 @@ def render_model_card(blend: Blend, biases: Sequence[str], swap: str, version: s
         fold_digest=short(folds.digest),
         folds=f"{folds.k} {folds.settings['scheme']} folds, seed {folds.settings['seed']}",
         shares=", ".join(f"{OUTCOME_TITLES[outcome]} {shares[outcome]:.1%}" for outcome in outcomes(folds.n_outcomes)),
+        outcomes=", ".join(f"P({OUTCOME_TITLES[outcome]})" for outcome in outcomes(folds.n_outcomes)),
+        columns=", ".join(submission_columns(folds.n_outcomes)),
         members=sorted(members, key=lambda member: -float(member["weight"])),
         biases=biases,
         swap=swap,

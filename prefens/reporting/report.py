@@ -17,7 +17,7 @@ from prefens.core.hashing import short
 from prefens.core.types import Floats, Folds
 from prefens.data.folds import data_digest, prompt_groups
 from prefens.ensemble.blend import Blend
-from prefens.ensemble.calibration import KINDS, cross_calibrate
+from prefens.ensemble.calibration import calibrations_for, cross_calibrate
 from prefens.ensemble.files.blend_files import blend_tags
 from prefens.ensemble.inputs import LabelledData
 from prefens.ensemble.ratings.paired_model import Kind
@@ -33,6 +33,7 @@ from prefens.reporting.leaderboard.fold_runs import FoldRuns
 from prefens.reporting.leaderboard.section import leaderboard_section, swap_sentence
 from prefens.reporting.leak_audit import leak_section
 from prefens.reporting.model_card import render_model_card
+from prefens.reporting.new_source import new_source_section
 from prefens.reporting.plots import save_plot
 from prefens.reporting.ratings.section import ratings_section
 from prefens.reporting.reliability import UNCALIBRATED, calibration_section
@@ -88,6 +89,7 @@ def blend_report(
     backbones: Sequence[Path],
     texts: int,
     resamples: int = 500,
+    other: Blend | None = None,
 ) -> Report:
     """Return the report on a blend, its members and, where they are given, its pairs.
 
@@ -106,10 +108,12 @@ def blend_report(
     texts : int
         How many mistakes, and how many disputed pairs, are shown with their texts.
     resamples : int
-        Of prompts, for the intervals of the bias audit.
+        Of prompts, for the intervals of the bias audit, and of what a new source costs.
+    other : Blend or None
+        The blend of the same data in folds that are sources, or where these are, in others.
     """
     folds = blend.folds
-    sections = blend_sections(blend, data, runs, swap_gaps, backbones, texts, resamples)
+    sections = blend_sections(blend, data, runs, swap_gaps, backbones, texts, resamples, other)
     biases = [sentence for section in sections if section.name == "bias" for sentence in section.summary]
     swap = f"exchanging A and B {swap_sentence([*swap_gaps.values()])}" if swap_gaps else "not measured here"
     page = Page(
@@ -150,10 +154,12 @@ def blend_sections(
     backbones: Sequence[Path],
     texts: int,
     resamples: int,
+    other: Blend | None = None,
 ) -> list[Section]:
     """Return all sections, in the order of the page; parameters are those of `blend_report`."""
     folds, stack, best = blend.folds, blend.stack, blend.best
     sections = [leaderboard_section(blend, runs, swap_gaps), _calibration(blend)]
+    sections += _attempt("cost of a new source", lambda: new_source_section(blend, other, resamples))
     if data is None:
         log.info("no texts: give data.path for the sections that need them")
         return [*sections, folds_section(folds.label, folds.group, folds.data_digest, folds)]
@@ -194,21 +200,24 @@ def _ratings(data: LabelledData, folds: Folds, predictions: Mapping[str, Floats]
     return _attempt("ratings", section)
 
 
-def _attempt(name: str, make_section: Callable[[], Section]) -> list[Section]:
-    """Return a section, or none with a warning where the data has too little for it."""
+def _attempt(name: str, make_section: Callable[[], Section | None]) -> list[Section]:
+    """Return a section, or none: with a warning where the data has too little for it."""
     try:
-        return [make_section()]
+        section = make_section()
     except PrefensError as error:
         log.warning("no %s: %s", name, error.came)
         return []
+    return [] if section is None else [section]
 
 
 def _calibration(blend: Blend) -> Section:
     stack = blend.stack
 
     def calibrate(probabilities: Floats) -> dict[str, Floats]:
-        calibrated = {name: cross_calibrate(kind, probabilities, stack.folds) for name, kind in KINDS.items()}
-        return {UNCALIBRATED: probabilities, **calibrated}
+        kinds = calibrations_for(stack.folds)
+        return {UNCALIBRATED: probabilities} | {
+            kind.name: cross_calibrate(kind, probabilities, stack.folds) for kind in kinds
+        }
 
     best = _ranked(blend)[:CALIBRATED_MEMBERS]
     others = {blend.names[index]: calibrate(stack.probabilities[index]) for index in best}

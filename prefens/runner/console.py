@@ -80,14 +80,19 @@ def fold_table(results: Sequence[FoldResult], n_outcomes: int = 3) -> Table:
 def leaderboard_table(rows: Sequence[LeaderboardRow], title: str) -> Table:
     """One row per member, blend and reference; honest log loss orders them.
 
-    Where columns of calibrations and of the hold-out take the room, comparisons are left to leaderboard.json.
+    Where columns of calibrations, of the hold-out and of another split take the room, comparisons and fitted losses are
+    left to leaderboard.json.
     """
     compared = list(dict.fromkeys(name for row in rows for name in row.differences or {}))
     kinds = list(dict.fromkeys(kind for row in rows for kind in row.calibrated))
     columns = {"fitted": [row.fitted for row in rows], "hold-out": [row.holdout for row in rows]}
+    others = list(dict.fromkeys(name for row in rows for name in row.other_split))
+    columns |= {name: [row.other_split.get(name) for row in rows] for name in others}
     columns = {name: values for name, values in columns.items() if any(value is not None for value in values)}
-    if kinds:
-        compared = [] if "hold-out" in columns else compared[:1]
+    if kinds or others:
+        compared = [] if "hold-out" in columns or (kinds and others) else compared[:1]
+    if len(kinds) > 2 and others and "hold-out" in columns:
+        columns.pop("fitted", None)
     table = Table(title=escape(title), caption=_leaderboard_caption(rows, bool(compared)))
     table.add_column("", no_wrap=True)
     scores = ["honest ± se", *(f"+{kind}".replace("temperature", "temp.") for kind in kinds), *columns, "acc.", "ECE"]
@@ -109,6 +114,8 @@ def _leaderboard_caption(rows: Sequence[LeaderboardRow], compared: bool) -> str:
     caption = "Log loss in nats ± standard error by prompt; lower is better."
     if compared:
         caption += " honest: blends cross-fitted.\nvs: 95 % interval of the difference."
+    if any(row.other_split for row in rows):
+        caption += "\nnew source, same sources: the same members in the other split; nothing is fitted on it."
     calibrated = any(row.calibrated for row in rows)
     if calibrated:
         caption += " +: calibrated."
@@ -258,9 +265,13 @@ TRIAL_CAPTION = (
 
 
 def bundle_table(bundle: Mapping[str, Any], folder: str) -> Table:
-    """What a bundle holds."""
+    """What a bundle holds, and what is to be attached beside it."""
+    from prefens.inference.attachments import Attachment
+
     table = Table(title=escape(f"Wrote {folder} ({bundle['megabytes']} MB)"), show_header=False)
     for name in ("method", "members", "wheels"):
         value = bundle[name]
         table.add_row(name, escape(value if isinstance(value, str) else "\n".join(value)))
+    if bundle["attach"]:
+        table.add_row("attach", escape("\n".join(str(Attachment(**each)) for each in bundle["attach"])))
     return table

@@ -115,6 +115,7 @@ class PredictConfig(StoredConfig):
     members: Any = None  # files or a mapping; Hydra takes new keys only in place of null
     columns: Any = None  # a mapping, likewise
     model: str | None = None
+    budget_minutes: float | None = None
     out_format: str | None = None
 
 

@@ -192,12 +192,12 @@ def sync_blend(split: SplitStore, tracker: MlflowTracker) -> int:
     from prefens.inference.saved_model import stored_model  # members take a while to import
 
     files = sorted(path for path in split.blend_dir.rglob("*") if path.is_file() and path.name != MANIFEST)
-    log_blend(read_blend(split.blend_path), files, stored_model(split), tracker)
+    log_blend(read_blend(split.blend_path), files, stored_model(split), OOFStore(split.root).is_best(split), tracker)
     return 1
 
 
-def log_blend(blend: Blend, files: Sequence[Path], model: Path | None, tracker: MlflowTracker) -> str:
-    """Log a blend with its files, blend.json among them, and its saved model; return the id of its run."""
+def log_blend(blend: Blend, files: Sequence[Path], model: Path | None, best: bool, tracker: MlflowTracker) -> str:
+    """Log a blend with its files, blend.json among them, and its saved model, `best` or not; return its run's id."""
     from prefens.ensemble.files.blend_files import blend_tags
 
     metrics = {
@@ -205,14 +205,14 @@ def log_blend(blend: Blend, files: Sequence[Path], model: Path | None, tracker: 
         for result in blend.results
         for kind, value in (("honest", result.honest), ("fitted", result.fitted))
     }
-    best = blend.scores()
-    metrics |= {} if best is None else {f"oof_{name}": value for name, value in best.as_dict().items()}
+    own = blend.scores()
+    metrics |= {} if own is None else {f"oof_{name}": value for name, value in own.as_dict().items()}
     tables = {
         "leaderboard": [row.as_dict() for row in blend.leaderboard],
         "members": [row.as_dict() for row in blend.members],
     }
     name, tags = f"blend of {len(blend.names)}", blend_tags(blend)
-    return tracker.log_blend(name, tags["prefens.blend"], metrics, tags, files, tables, model, blend.folds)
+    return tracker.log_blend(name, tags["prefens.blend"], metrics, tags, files, tables, model, blend.folds, best)
 
 
 def member_stack(split: SplitStore, spec: MemberSpec) -> tuple[OOFStack, OOFStack | None]:

@@ -29,10 +29,9 @@ def folds_columns(folds: Folds) -> tuple[dict[str, Any], dict[str, Any]]:
         "settings": dict(folds.settings),
         "data_digest": folds.data_digest,
         "fold_digest": folds.digest,
-        "format": folds.format,
     }
-    if folds.n_outcomes != 3:
-        metadata["outcomes"] = folds.n_outcomes
+    metadata |= {"format": folds.format} if folds.format else {}
+    metadata |= {"outcomes": folds.n_outcomes} if folds.n_outcomes != 3 else {}
     return columns, metadata
 
 

@@ -22,6 +22,7 @@ import pyarrow as pa
 
 from prefens.core.errors import StoreError
 from prefens.core.files import list_folder
+from prefens.core.fold_run import is_by_source
 from prefens.core.hashing import short
 from prefens.core.types import Folds
 from prefens.store.folds_table import check_format, folds_columns
@@ -103,6 +104,30 @@ class OOFStore:
             else "train members first: python -m prefens.train data.path=train.csv backbone=tfidf",
         )
 
+    def predicting(self, data_digest: str | None = None, fold_digest: str | None = None) -> SplitStore:
+        """Return the part that predicts new pairs: the one that the digests name, else the one whose folds are sources.
+
+        A line of the log says which, where the store has several.
+
+        Raises
+        ------
+        StoreError
+            As in `select`, where the digests leave several parts, and not one alone of the same data has such folds.
+        """
+        splits = [split for split in self.splits() if _matches(split, data_digest or "", fold_digest or "")]
+        by_source = [split for split in splits if is_by_source(split.folds)]
+        if len(splits) < 2 or len(by_source) != 1 or len({split.folds.data_digest for split in splits}) > 1:
+            return self.select(data_digest, fold_digest)
+        (chosen,) = by_source
+        log.info("of %d splits, that by source predicts: %s (fold_digest= names another)", len(splits), chosen.path)
+        return chosen
+
+    def is_best(self, split: SplitStore) -> bool:
+        """Return whether a part's blend is the best model: not where another part of its data has folds by source."""
+        data = split.path.name.partition("-")[0]
+        others = [other for other in self.splits() if other.path.name.partition("-")[0] == data]
+        return is_by_source(split.folds) or not any(map(_is_by_source, others))
+
 
 def _is_whole(split: SplitStore, folds: Folds) -> bool:
     """Whether a part of the store has its folds.parquet; a warning names one that is damaged."""
@@ -112,6 +137,14 @@ def _is_whole(split: SplitStore, folds: Folds) -> bool:
         return split.folds.digest == folds.digest
     except StoreError as error:
         log.warning("%s; writing it again", error.came)
+        return False
+
+
+def _is_by_source(split: SplitStore) -> bool:
+    """Whether the folds of a part of the store are sources; what is damaged is named by those that use it."""
+    try:
+        return is_by_source(split.folds)
+    except StoreError:
         return False
 
 

@@ -8,7 +8,7 @@ from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 
 from prefens.core.metrics import one_hot
-from prefens.core.symmetric_logistic import INTERCEPT_PENALTY, SymmetricLogistic, fit_lbfgs, fit_newton
+from prefens.core.symmetric_logistic import INTERCEPT_PENALTY, STOP_EVERY, SymmetricLogistic, fit_lbfgs, fit_newton
 from prefens.core.types import SWAP
 
 Data = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -53,12 +53,39 @@ def test_sparse_equals_dense(data: Data) -> None:
     assert thin.odd[3] == 0.0
 
 
+def test_two_outcomes_are_binary_regression_without_intercept(data: Data, tmp_path: Path) -> None:
+    odd, even, label = (values[data[2] < 2] for values in data)
+    ours = fit_lbfgs(odd, even, one_hot(label, 2), 0.5, tolerance=1e-9)
+    theirs = LogisticRegression(C=2.0, fit_intercept=False, tol=1e-10).fit(odd, label == 0)  # its log odds are 2 s
+    np.testing.assert_allclose(ours.predict_proba(odd, even)[:, 0], theirs.predict_proba(odd)[:, 1], atol=1e-5)
+    np.testing.assert_allclose(ours.predict_proba(odd, even), ours.predict_proba(-odd, even)[:, ::-1], atol=1e-15)
+    assert ours.intercept is None
+    assert ours.size == odd.shape[1]
+    ours.save(tmp_path / "model.safetensors")
+    again = SymmetricLogistic.load(tmp_path / "model.safetensors", odd.shape[1], even.shape[1])
+    np.testing.assert_array_equal(again.predict_proba(odd, even), ours.predict_proba(odd, even))
+    point = fit_newton(lambda rows: (odd[rows].T,), label, np.zeros(4), ridge=2.0 / len(label))
+    np.testing.assert_allclose(point, ours.odd, atol=1e-5)
+
+
 def test_gradient_vanishes_at_the_solution(data: Data) -> None:
     odd, even, label = data
     model = fit_lbfgs(odd, even, one_hot(label, 3), 0.5, tolerance=1e-9)
     residual = model.predict_proba(odd, even) - np.eye(3)[label]
     slope = odd.T @ (residual[:, 0] - residual[:, 1]) + model.odd / 0.5
     assert np.abs(slope).max() < 1e-4
+
+
+def test_a_fit_ends_where_it_is_told_to(data: Data, caplog: pytest.LogCaptureFixture) -> None:
+    odd, even, label = data
+    curve: list[float] = []
+    asked: list[SymmetricLogistic] = []
+    model = fit_lbfgs(
+        odd, even, one_hot(label, 3), 1e3, tolerance=1e-12, curve=curve, stop=lambda x: not asked.append(x)
+    )
+    assert len(curve) == STOP_EVERY
+    np.testing.assert_array_equal(model.odd, asked[0].odd)
+    assert not caplog.records  # it is no failure of the solver
 
 
 def test_saved_and_loaded(data: Data, tmp_path: Path) -> None:

@@ -18,6 +18,16 @@ from prefens.data.loaded import LABEL
 from tests.helpers.examples import make_pairs, write_labels
 
 
+def test_labels_of_two_outcomes(tmp_path: Path) -> None:
+    clear, tied = make_pairs(20, classes=2), make_pairs(20)
+    forms = [read_labels(write_labels(tmp_path / "labels.csv", clear, one_hot), 2) for one_hot in (False, True)]
+    assert [rows.n_outcomes for rows in forms] == [2, 2]
+    assert forms[0].data_digest == forms[1].data_digest != read_labels(tmp_path / "labels.csv").data_digest
+    assert split_rows(forms[0], FoldSettings(k=3)).n_outcomes == 2
+    with pytest.raises(DataError, match="a tie, but the members have two outcomes"):
+        read_labels(write_labels(tmp_path / "labels.csv", tied), 2)
+
+
 @given(st.integers(0, 1000), st.sampled_from([0.0, 0.2]), st.booleans())
 def test_both_forms_and_any_order_give_the_same_folds(
     tmp_path_factory: pytest.TempPathFactory, seed: int, holdout: float, grouped: bool

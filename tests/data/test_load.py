@@ -262,3 +262,35 @@ def test_parquet_that_is_not_utf8(tmp_path: Path) -> None:
     pq.write_table(table.set_column(place, "prompt", bad), tmp_path / "bad.parquet")
     with pytest.raises(DataError, match=r"bad\.parquet"):
         load_pairs(tmp_path / "bad.parquet")
+
+
+HOSTILE = [
+    ("1], [2", "Extra data|unexpected"),
+    ('["a"', "invalid JSON"),
+    ('["a"],["b"]', "invalid JSON"),
+    ("[1]", "expected a JSON list"),
+]
+
+
+@pytest.mark.parametrize(("cell", "message"), HOSTILE)
+def test_a_bad_cell_is_named_among_cells_that_are_parsed_together(tmp_path: Path, cell: str, message: str) -> None:
+    pairs = make_pairs(2500)
+    write_csv(tmp_path / "x.csv", pairs)
+    frame = pd.read_csv(tmp_path / "x.csv")
+    for row in (7, 1999, 2499):
+        frame.loc[row, "response_b"] = cell
+    frame.to_csv(tmp_path / "x.csv", index=False)
+    loaded = load_pairs(tmp_path / "x.csv", strict=False)
+    assert [*loaded.problems] == [7, 1999, 2499]
+    assert all(re.search(message, problem) for problem in loaded.problems.values())
+    keep = np.delete(np.arange(2500), [7, 1999, 2499])
+    assert loaded.pairs.response_b.tolist() == pairs.response_b[keep].tolist()
+
+
+@pytest.mark.parametrize("megabytes", [2, 20])
+def test_long_rows(tmp_path: Path, megabytes: int) -> None:
+    """Longer than a small block, which Arrow reads in a large one, and than both, which is read row by row."""
+    pairs = make_pairs(5)
+    pairs.response_a[3] = ("x" * (megabytes << 20),)
+    write_csv(tmp_path / "x.csv", pairs)
+    assert load_pairs(tmp_path / "x.csv").pairs.response_a.tolist() == pairs.response_a.tolist()

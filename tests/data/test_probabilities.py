@@ -31,6 +31,19 @@ def test_round_trip(tmp_path: Path, values: Floats, name: str, naming: dict[str,
     np.testing.assert_array_equal(found, values)
 
 
+@pytest.mark.parametrize("naming", NAMINGS)
+def test_without_a_column_of_ties_there_are_two_outcomes(
+    tmp_path: Path, values: Floats, naming: dict[str, str]
+) -> None:
+    two = values[:, :2] / values[:, :2].sum(axis=1, keepdims=True)
+    path = write_probabilities(tmp_path / "oof.csv", IDS, two, [*naming.values()][:2])
+    np.testing.assert_allclose(read_probabilities(path)[1], two)
+    with pytest.raises(DataError, match="columns"):
+        read_probabilities(path, {"tie": "draw"})
+    with pytest.raises(DataError, match="2 finite probabilities"):
+        read_probabilities(write_probabilities(tmp_path / "oof.csv", IDS, values[:, :2], [*naming.values()][:2]))
+
+
 def test_parquet_equals_csv_for_numbers_as_ids(tmp_path: Path, values: Floats) -> None:
     frame = pd.DataFrame(values, columns=[*NAMINGS[0]])
     frame.assign(id=np.arange(1000, 1040)).to_csv(tmp_path / "oof.csv", index=False)

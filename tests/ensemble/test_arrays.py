@@ -29,6 +29,18 @@ DOCS = Path(__file__).parents[2] / "docs" / "blending.md"
 HEAVY = {"torch", "transformers", "mlflow", "hydra", "omegaconf", "pandas", "pyarrow", "sklearn", "matplotlib"}
 
 
+def test_arrays_of_two_outcomes() -> None:
+    stack = random_stack(2, 90, seed=3, outcomes=2)
+    members = dict(zip(("a", "b"), stack.probabilities, strict=True))
+    result = blend_arrays(members, stack.folds.label, method="log_loss+vector", k=3)
+    assert result.predictions.shape == (90, 2)
+    assert result.predict(members).shape == (90, 2)
+    with pytest.raises(DataError, match="numbers of outcomes: a 2, b 3"):
+        blend_arrays(members | {"b": np.full((90, 3), 1 / 3)}, stack.folds.label)
+    with pytest.raises(DataError, match=r"0 \(A wins\) or 1"):
+        blend_arrays(members, np.full(90, 2))
+
+
 @pytest.mark.parametrize("grouped", [True, False])
 def test_arrays_give_what_the_command_finds_in_files(grouped: bool, tmp_path: Path) -> None:
     ids = [f"{row:03d}" for row in range(len(LABELS))]
@@ -103,7 +115,7 @@ def spoilt(row: int, value: Any) -> np.ndarray:
     ("arguments", "came", "expected"),
     [
         ({"members": {}}, "no members", "one or more"),
-        ({"members": {"m1": MEMBERS["m1"][:, :2]}}, r"m1: an array of shape \(150, 2\)", r"\(rows, 3\)"),
+        ({"members": {"m1": MEMBERS["m1"][:, :1]}}, r"m1: an array of shape \(150, 1\)", r"\(rows, 3\)"),
         ({"members": {"m1": MEMBERS["m1"][:, 0]}}, r"shape \(150,\)", "a_wins, b_wins, tie"),
         ({"members": {**MEMBERS, "m2": MEMBERS["m2"][:9]}}, "m1 150, m2 9", "the same rows"),
         ({"members": {"m1": spoilt(7, 0.3)}}, r"1 of 150 rows, such as row 7.* sum 0\.9", "sum to 1 within 1e-06"),

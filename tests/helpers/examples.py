@@ -100,7 +100,7 @@ def write_labels(path: Path, pairs: Pairs, one_hot: bool = False, grouped: bool 
 
 
 def make_stack(probabilities: Floats, label: Any, folds: int = 5) -> OOFStack:
-    """Return a stack of (M, n, 3) probabilities with groups of two rows and alternating folds."""
+    """Return a stack of (M, n, K) probabilities with groups of two rows and alternating folds."""
     n = len(label)
     group = np.arange(n) // 2
     about = Folds(
@@ -110,18 +110,19 @@ def make_stack(probabilities: Floats, label: Any, folds: int = 5) -> OOFStack:
         fold=(group % folds).astype(np.int8),
         settings={"k": folds, "scheme": "stratified_group", "seed": 0, "holdout": 0.0},
         data_digest="d" * 64,
+        n_outcomes=np.shape(probabilities)[2],
     )
     infos = tuple(MemberInfo(f"m{place}", f"b{place}", 0) for place in range(len(probabilities)))
     return OOFStack(infos, np.asarray(probabilities, dtype=np.float64), about)
 
 
-def random_stack(members: int, rows: int, seed: int, sharpness: float = 1.0) -> OOFStack:
+def random_stack(members: int, rows: int, seed: int, sharpness: float = 1.0, outcomes: int = 3) -> OOFStack:
     """Return members that are noisy versions of the truth that the labels were drawn from."""
     generator = np.random.default_rng(seed)
-    logits = generator.normal(size=(rows, 3))
+    logits = generator.normal(size=(rows, outcomes))
     truth = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    label = (generator.random((rows, 1)) > truth.cumsum(axis=1)).sum(axis=1).clip(0, 2)
-    noisy = sharpness * logits + generator.normal(size=(members, rows, 3)) * generator.uniform(
+    label = (generator.random((rows, 1)) > truth.cumsum(axis=1)).sum(axis=1).clip(0, outcomes - 1)
+    noisy = sharpness * logits + generator.normal(size=(members, rows, outcomes)) * generator.uniform(
         0.3, 2.0, (members, 1, 1)
     )
     shares = np.exp(noisy - noisy.max(axis=2, keepdims=True))

@@ -3,11 +3,13 @@
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from prefens.core.errors import DataError
 from prefens.inference.kaggle_inputs import choose_test, list_test_files
 from tests.helpers.examples import make_pairs, write_csv
+from tests.helpers.formats import wsdm
 
 
 @pytest.fixture
@@ -71,5 +73,18 @@ def test_two_competitions_or_no_pairs_are_refused(inputs: Path) -> None:
         choose_test(list_test_files(inputs))
     with pytest.raises(DataError, match="1 files named"):
         choose_test(list_test_files(inputs / "a-titanic"))
-    with pytest.raises(DataError, match=r"no file named test\.csv"):
+    with pytest.raises(DataError, match=r"no file named test\.csv or test\.parquet"):
         choose_test({})
+
+
+def test_the_other_competitions_parquet_file(inputs: Path, tmp_path: Path) -> None:
+    shutil.rmtree(inputs / "llm-classification-finetuning")
+    (tmp_path / "mounted").mkdir()
+    (inputs / "wsdm-cup-multilingual-chatbot-arena").symlink_to(tmp_path / "mounted")
+    wsdm(make_pairs(4)).drop(columns="winner").assign(scored=True).to_parquet(tmp_path / "mounted" / "test.parquet")
+    (inputs / "a-titanic" / "test.parquet").write_bytes(b"PAR1 not really")
+    files = list_test_files(inputs)
+    assert choose_test(files) == inputs / "wsdm-cup-multilingual-chatbot-arena" / "test.parquet"
+    assert "not readable" in files[inputs / "a-titanic" / "test.parquet"]
+    pd.DataFrame({"PassengerId": [1]}).to_parquet(inputs / "a-titanic" / "test.parquet")
+    assert "lacks the columns id, prompt" in list_test_files(inputs)[inputs / "a-titanic" / "test.parquet"]

@@ -177,8 +177,8 @@ def test_the_next_blend_is_the_best_and_earlier_ones_stay(copied: SplitStore, tm
     tracker = MlflowTracker(tmp_path / "mlflow", "team/it's prefens")
     saved: dict[float, Path | None] = {}
 
-    def log_blend(weight: float) -> None:
-        tracker.log_blend("blend", str(weight), {}, {}, [], {}, saved[weight])
+    def log_blend(weight: float, best: bool = True) -> None:
+        tracker.log_blend("blend", str(weight), {}, {}, [], {}, saved[weight], best=best)
 
     def best() -> Any:
         return tracker.client.get_model_version_by_alias("team-it's prefens", "best").version
@@ -201,6 +201,8 @@ def test_the_next_blend_is_the_best_and_earlier_ones_stay(copied: SplitStore, tm
         copied.path / "model" / "MLmodel",
     )
     assert not stored.samefile(logged)  # it names its run, and the store's copy does not
+    log_blend(0.5, best=False)  # that of a split that does not predict
+    assert best() == 2
     log_blend(0.5)  # the same blend made again is the best again, and has no second run
     assert best() == 1
     assert len(tracker.client.search_runs([tracker.experiment_id])) == 2

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from prefens.core.types import SWAP, Pairs
+from prefens.data.outcomes import with_outcomes
 from prefens.data.text.settings import TextSettings
 from prefens.members.base import Context, Member
 from prefens.members.encoder import EncoderMember
@@ -166,6 +167,19 @@ def test_an_absent_outcome_keeps_a_finite_column(make: Make, context: Context) -
     assert predicted.shape == (60, 3)
     assert (predicted[:, 2] > 0).all()
     assert predicted[:, 2].mean() < 0.4
+
+
+def test_two_outcomes(make: Make, context: Context, tmp_path: Path) -> None:
+    binary = with_outcomes(make_pairs(60, classes=2), 2)
+    member = make()
+    member.fit(binary, None, context)
+    predicted, swapped = member.predict_proba(binary.unlabelled()), member.predict_proba(binary.swapped())
+    assert predicted.shape == (60, 2)
+    assert np.ptp(predicted, axis=0).max() > 1e-3
+    np.testing.assert_allclose(predicted.sum(axis=1), 1.0, atol=1e-9)
+    np.testing.assert_allclose(predicted, swapped[:, ::-1], atol=1e-6)
+    member.save(tmp_path)
+    np.testing.assert_allclose(type(member).load(tmp_path).predict_proba(binary), predicted, atol=1e-6)
 
 
 def test_fp16_moves_probabilities_little(train: Pairs, context: Context, tiny_bert: Path, tmp_path: Path) -> None:

@@ -21,8 +21,10 @@ from prefens.data.text.settings import PLAIN, TextSettings
 from prefens.data.text.tokens import tokenize_pairs
 from prefens.members.base import Context
 from prefens.members.encoder import EncoderMember
+from prefens.members.nn.encoder_forward import forward_states
 from prefens.members.nn.heads import HeadKind, HeadSettings
 from prefens.members.nn.lora import LoraSettings
+from prefens.members.nn.packed_attention import ATTENTION_NAME
 from prefens.members.nn.pair_model import pad
 from prefens.members.nn.pairing import Pairing, PairingSettings
 from prefens.members.nn.pooling import Pooling
@@ -98,6 +100,13 @@ def test_every_pairing_and_head_is_symmetric(
     assert_symmetric(fit(member_of(decoders["qwen2"], kind, pairing, mode=Mode.frozen, hidden=hidden)))
 
 
+def test_one_order_by_content_is_symmetric_too(decoders: dict[str, Path]) -> None:
+    for kind in (HeadKind.linear, HeadKind.mlp):
+        member = member_of(decoders["llama"], kind, mode=Mode.lora)
+        member.pairing = PairingSettings(Pairing.cross, 0.05)
+        assert_symmetric(fit(member))
+
+
 def test_null_settings_resolve_by_the_kind_of_backbone(decoders: dict[str, Path], tiny_bert: Path) -> None:
     causal, encoder = member_of(decoders["llama"]), member_of(tiny_bert)
     for member in (causal, encoder):
@@ -139,6 +148,31 @@ def test_left_and_right_padding_and_single_rows_give_the_same_states(decoder: Pa
     for left in (False, True):
         for states, expected in zip(padded_states(encoder, tokens, tokenizer.pad_token_id, left), alone, strict=True):
             torch.testing.assert_close(states, expected, atol=2e-5 * float(expected.abs().max()), rtol=1e-4)
+
+
+def test_packed_sequences_have_the_states_and_gradients_of_padded_ones(decoder: Path) -> None:
+    """Windows of 16 tokens and soft caps included; a token sees nothing of another sequence, and nothing ahead."""
+    torch.manual_seed(0)
+    packed, plain = (load_encoder(decoder).eval() for _ in range(2))
+    rows = [torch.randint(3, 40, (length,)).numpy() for length in (40, 23, 23, 1, 17, 64)]
+    batch = pad([(row, len(row)) for row in rows], 0)
+    real = batch["attention_mask"].bool()
+    states = forward_states(packed, batch, False)
+    assert packed.config._attn_implementation == ATTENTION_NAME
+    read = {name: batch[name] for name in ("input_ids", "attention_mask")}
+    expected = plain(**read).last_hidden_state
+    scale = float(expected[real].detach().abs().max())
+    torch.testing.assert_close(states[real], expected[real], atol=2e-5 * scale, rtol=1e-4)
+    slopes = [
+        torch.autograd.grad(part[real].sin().sum(), encoder.layers[0].input_layernorm.weight)[0]
+        for part, encoder in ((states, packed), (expected, plain))
+    ]
+    torch.testing.assert_close(*slopes, atol=1e-4 * float(slopes[1].abs().max()), rtol=1e-3)
+    with torch.no_grad():  # the same model still reads padded batches
+        again = packed(**read).last_hidden_state
+        torch.testing.assert_close(again[real], expected[real], atol=2e-5 * scale, rtol=1e-4)
+        alone = packed(input_ids=batch["input_ids"][5:]).last_hidden_state  # without a mask: nothing is padding
+        torch.testing.assert_close(alone[0], expected[5], atol=2e-5 * scale, rtol=1e-4)
 
 
 def test_a_sequence_is_pooled_at_its_end_where_padding_is_a_token_of_the_text(decoders: dict[str, Path]) -> None:

@@ -11,6 +11,7 @@ from prefens.core.types import Floats
 from prefens.members import minilm
 from prefens.members.base import Context
 from prefens.members.minilm import DIMENSION, MiniLmMember
+from prefens.members.nn.sentence_embeddings import EmbeddingPrecision
 from tests.helpers.examples import make_pairs
 
 
@@ -23,9 +24,9 @@ def made_up_embeddings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(minilm, "find_minilm", lambda backbones: None)
 
 
-def fit_and_predict(cache: Path) -> Floats:
+def fit_and_predict(cache: Path, precision: EmbeddingPrecision = EmbeddingPrecision.fp32) -> Floats:
     pairs = make_pairs(40)
-    member = MiniLmMember("minilm", strengths=[0.1])
+    member = MiniLmMember("minilm", precision=precision, strengths=[0.1])
     member.fit(pairs, None, Context(seed=0, inner=(np.arange(40) % 2).astype(np.int8), cache=cache))
     return member.predict_proba(pairs)
 
@@ -59,3 +60,10 @@ def test_damaged_embeddings_are_computed_again(
     np.testing.assert_array_equal(fit_and_predict(tmp_path), first)
     assert f"{path} is damaged" in caplog.text
     assert path.read_bytes() == content
+
+
+def test_each_precision_has_embeddings_of_its_own(tmp_path: Path) -> None:
+    for count, precision in enumerate(EmbeddingPrecision, 1):
+        fit_and_predict(tmp_path, precision)
+        assert len(list((tmp_path / "embeddings").glob("*.npy"))) == count
+    assert not list((tmp_path / "embeddings").glob("*.pieces"))

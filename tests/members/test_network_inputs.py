@@ -16,7 +16,7 @@ from prefens.data.folds import FoldSettings, make_folds, prompt_groups
 from prefens.data.text.settings import TextSettings
 from prefens.members.base import Context
 from prefens.members.encoder import EncoderMember
-from prefens.members.nn import frozen_encoder
+from prefens.members.nn import shared_encoder
 from prefens.members.nn.frozen_encoder import FrozenEncoder
 from prefens.members.nn.heads import HeadKind, HeadSettings
 from prefens.members.nn.pooling import Pooling
@@ -51,8 +51,8 @@ def context_of(cache: Path | None, seed: int = 7) -> Context:
 def loads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The directories of the encoders that are loaded during a test."""
     directories: list[Path] = []
-    load = frozen_encoder.load_encoder
-    monkeypatch.setattr(frozen_encoder, "load_encoder", lambda path: directories.append(path) or load(path))
+    load = shared_encoder.load_encoder
+    monkeypatch.setattr(shared_encoder, "load_encoder", lambda path, form: directories.append(path) or load(path, form))
     return directories
 
 

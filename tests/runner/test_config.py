@@ -112,6 +112,28 @@ def test_folds_build(name: str) -> None:
     assert settings.scheme.name == name
 
 
+@pytest.mark.parametrize("name", ["decoder-small", "decoder-9b"])
+def test_an_experiment_takes_what_its_backbone_brings_and_the_command_line_wins(name: str) -> None:
+    own = composed(f"experiment={name}")
+    assert (own.training.mode, own.pairing.kind, own.head.kind) == ("lora", "cross", "mlp")
+    assert config.build(own.text, TextSettings).template == PLAIN
+    assert own.training.lora.rank == 16
+    wanted = composed("training=frozen", "pairing=siamese", "text=chat", "head=davidson", f"experiment={name}")
+    assert (wanted.training.mode, wanted.pairing.kind, wanted.head.kind) == ("frozen", "siamese", "davidson")
+    assert wanted.text.template.chat
+
+
+def test_a_backbone_may_bring_a_head(tmp_path: Path) -> None:
+    """As any group that stands before it in the defaults."""
+    (tmp_path / "backbone").mkdir()
+    (tmp_path / "backbone" / "own.yaml").write_text(
+        "defaults:\n  - hub\n  - override /head@_global_.head: cnn\n  - _self_\nname: some/model\n"
+    )
+    searched = f"hydra.searchpath=[file://{tmp_path}]"
+    assert composed(searched, "backbone=own").head.kind == "cnn"
+    assert composed(searched, "backbone=own", "head=mlp").head.kind == "mlp"
+
+
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_experiments_compose(name: str) -> None:
     settings = composed(f"experiment={name}")

@@ -76,6 +76,22 @@ def test_a_leaderboard_of_calibrated_blends_fits(holdout: dict[str, float], caps
     assert ("vs best member" in lines[1]) == (not holdout)
 
 
+@pytest.mark.parametrize("holdout", [{}, {"holdout": 0.94}])
+@pytest.mark.parametrize("kinds", [(), ("temperature", "vector"), ("temperature", "vector", "sources")])
+@pytest.mark.parametrize("title", ["new source", "same sources"])
+def test_a_leaderboard_with_another_split_fits(
+    title: str, kinds: tuple[str, ...], holdout: dict[str, float], capsys: pytest.CaptureFixture[str]
+) -> None:
+    calibrated = dict.fromkeys(kinds, 0.95)
+    rows = [replace(row, calibrated=calibrated) if row.kind == "blend" else row for row in leaderboard(**holdout)]
+    rows = [replace(row, other_split={title: 1.2345}) if row.kind == "member" else row for row in rows]
+    lines = printed(leaderboard_table(rows, "2000 pairs"), capsys)
+    assert max(map(len, lines)) <= 100
+    assert title in lines[1]
+    assert sum("1.2345" in line for line in lines) == len(MEMBERS)
+    assert any("nothing is fitted on it" in line for line in lines)
+
+
 def test_tables_of_weights_and_folds_of_four_members_fit(capsys: pytest.CaptureFixture[str]) -> None:
     weights = [
         MemberDiagnosis(name, False, 0.95, 0.25, (0.1, 0.4), 0.007, MEMBERS[-1], 0.97, duplicate=False)

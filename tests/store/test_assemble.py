@@ -50,6 +50,7 @@ def test_stack_refusals_name_the_member(split: SplitStore, folds: Folds) -> None
         "folds \\[0, 1, 2, 3\\]": runs[:-1],
         "folds \\[0, 1, 2, 3, 3\\]": [*runs[:-1], runs[3]],
         "1 of .* missing": [damaged(first, ids=first.ids[1:], probabilities=first.probabilities[1:]), *runs[1:]],
+        "fold 0: 2 outcomes": [damaged(first, probabilities=first.probabilities[:, :2]), *runs[1:]],
         "1 ids repeated": [damaged(first, ids=np.append(first.ids[1:], first.ids[1])), *runs[1:]],
     }
     for value in (np.nan, -0.1, 2.0):

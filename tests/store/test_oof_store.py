@@ -1,14 +1,18 @@
 """The store: parts of it are found by their digests, and another format version is refused."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
 from prefens.core.errors import StoreError
 from prefens.core.fold_run import FORMAT_VERSION
 from prefens.core.types import Folds, Pairs
+from prefens.data.fold_settings import FoldSettings, Scheme
+from prefens.data.folds import make_folds
 from prefens.store.oof_store import OOFStore
 from prefens.store.parquet import read_table, write_table
 from prefens.store.split_store import SplitStore
@@ -106,3 +110,28 @@ def test_folds_of_another_assignment_in_the_place_of_these_are_replaced(split: S
     path.write_bytes((store.put_folds(folds.rows(folds.fold != 0)).path / "folds.parquet").read_bytes())
     assert store.put_folds(folds).folds.digest == folds.digest
     assert path.read_bytes() == whole
+
+
+def test_the_split_by_source_predicts_and_has_the_best_model(
+    tmp_path: Path, pairs: Pairs, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    store = OOFStore(tmp_path)
+    by_prompt = store.put_folds(make_folds(pairs, FoldSettings(k=3)))
+    assert store.is_best(by_prompt)
+    assert store.predicting().path == by_prompt.path
+    settings, source = FoldSettings(Scheme.source, k=None), np.resize(np.array(["a", "b"], object), len(pairs))
+    by_source = store.put_folds(make_folds(pairs, settings, source))
+    assert store.predicting().path == store.predicting(by_source.folds.data_digest[:6]).path == by_source.path
+    assert "that by source predicts" in caplog.text
+    assert store.predicting(fold_digest=by_prompt.folds.digest[:8]).path == by_prompt.path
+    assert (store.is_best(by_prompt), store.is_best(by_source)) == (False, True)
+    others = make_folds(pairs.take(np.arange(len(pairs) - 5)), FoldSettings(k=3))
+    other = store.put_folds(others)
+    assert store.is_best(other)  # of other data
+    with pytest.raises(StoreError, match="source, k=2"):
+        store.predicting()
+    again = store.put_folds(make_folds(pairs, replace(settings, seed=1), source))
+    with pytest.raises(StoreError, match="3 combinations"):
+        store.predicting(by_prompt.folds.data_digest)
+    assert store.is_best(again)

@@ -6,6 +6,7 @@ import csv
 import io
 import logging
 import sys
+from collections.abc import Sequence
 
 import pyarrow as pa
 
@@ -14,7 +15,7 @@ from prefens.data.raw.table import Choose, RawTable, pick
 
 log = logging.getLogger(__name__)
 
-BLOCK_BYTES = 1 << 24  # of CSV per chunk; a file with a longer row is read row by row
+BLOCK_BYTES = (1 << 20, 1 << 24)  # of CSV per chunk, tried in turn; a file with a longer row is read row by row
 HEADER_BYTES = 1 << 20
 DELIMITERS = (",", "\t", ";")
 
@@ -29,32 +30,38 @@ def read_delimited(source: Source, choose: Choose) -> RawTable:
     DataError
         Where the header can't be read or names a wanted column twice.
     """
-    from pyarrow import csv as arrow_csv
-
     csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
     header, delimiter = _header(source, choose)
     names = pick(source, choose, header)
     if not names:
         return RawTable(source.name, {}, 0, tuple(header))
-    try:
-        with source.open() as stream:
-            table = arrow_csv.read_csv(
-                stream,
-                read_options=arrow_csv.ReadOptions(block_size=BLOCK_BYTES),
-                parse_options=arrow_csv.ParseOptions(newlines_in_values=True, delimiter=delimiter),
-                convert_options=arrow_csv.ConvertOptions(
-                    column_types=dict.fromkeys(names, pa.string()),
-                    include_columns=names,
-                    strings_can_be_null=True,
-                    quoted_strings_can_be_null=True,
-                    null_values=[""],
-                ),
-            )
-    except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
-        log.debug("%s: %s; reading it row by row", source.name, error)
-        return _read_by_row(source, names, delimiter)
-    columns = {name: table.column(name).chunks for name in names}
-    return RawTable(source.name, columns, table.num_rows, tuple(header))
+    for block_bytes in BLOCK_BYTES:
+        try:
+            table = _read_blocks(source, names, delimiter, block_bytes)
+        except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
+            log.debug("%s: %s", source.name, error)
+        else:
+            columns = {name: table.column(name).chunks for name in names}
+            return RawTable(source.name, columns, table.num_rows, tuple(header))
+    return _read_by_row(source, names, delimiter)
+
+
+def _read_blocks(source: Source, names: Sequence[str], delimiter: str, block_bytes: int) -> pa.Table:
+    from pyarrow import csv as arrow_csv
+
+    with source.open() as stream:
+        return arrow_csv.read_csv(
+            stream,
+            read_options=arrow_csv.ReadOptions(block_size=block_bytes, use_threads=pa.cpu_count() > 1),
+            parse_options=arrow_csv.ParseOptions(newlines_in_values=True, delimiter=delimiter),
+            convert_options=arrow_csv.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.string()),
+                include_columns=names,
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=True,
+                null_values=[""],
+            ),
+        )
 
 
 def _header(source: Source, choose: Choose) -> tuple[list[str], str]:

@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from prefens.core.errors import DataError
+from prefens.core.types import Ints
 from prefens.data.raw.source import Source
 
 Choose = Callable[[Sequence[str]], Sequence[str]]  # from the names of all columns to those that are wanted
@@ -35,6 +38,8 @@ class RawTable:
         By kind of repair, the number of texts.
     parts : tuple of (str, int)
         Of a folder: the name and the number of rows of each file.
+    sources : list of str
+        The source that a column names of each row; empty where no column was asked for.
     """
 
     name: str
@@ -44,12 +49,33 @@ class RawTable:
     broken: dict[int, str] = field(default_factory=dict)
     repaired: dict[str, int] = field(default_factory=dict)
     parts: tuple[tuple[str, int], ...] = ()
+    sources: list[str] = field(default_factory=list)
 
     def pop(self, column: str) -> Iterator[Any]:
         """Yield the cells of a column as Python values, and drop the column piece by piece, to save memory."""
+        for piece in self.pop_pieces(column):
+            yield from piece.to_pylist()
+
+    def pop_pieces(self, column: str) -> Iterator[pa.Array]:
+        """Yield the pieces of a column, and drop each when the next is asked for."""
         pieces = self.columns.pop(column)
         while pieces:
-            yield from pieces.pop(0).to_pylist()
+            yield pieces.pop(0)
+
+    def pop_encoded(self, column: str) -> tuple[list[Any], Ints]:
+        """Drop a column; return its different values, and the index of each cell among them, (n,)."""
+        values: list[Any] = []
+        indices: list[Ints] = [np.zeros(0, dtype=np.int64)]
+        for piece in self.pop_pieces(column):
+            try:
+                encoded = pc.dictionary_encode(piece, null_encoding="encode")
+            except pa.ArrowNotImplementedError:
+                own, index = piece.to_pylist(), np.arange(len(piece))
+            else:
+                own, index = encoded.dictionary.to_pylist(), encoded.indices.to_numpy(zero_copy_only=False)
+            indices.append(len(values) + index.astype(np.int64))
+            values += own
+        return values, np.concatenate(indices)
 
     def place(self, row: int) -> str:
         """Return where a row (0-based) is, in words: its number from 1, in its file where there are several."""

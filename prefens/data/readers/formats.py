@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from prefens.core.errors import ConfigError, DataError
 from prefens.core.types import Outcome
@@ -54,6 +54,8 @@ class Choice:
         The format, one of `FORMATS`; None for the one that the columns fit.
     renamed : mapping of str to str
         From the names of columns that formats have to those of the file.
+    source_column : str or None
+        The file's name of the column that names each row's source; None for none.
 
     Raises
     ------
@@ -64,6 +66,7 @@ class Choice:
     labelled: bool = True
     name: str | None = None
     renamed: Mapping[str, str] = field(default_factory=dict)
+    source_column: str | None = None
 
     def __post_init__(self) -> None:
         if self.name is not None and self.name not in FORMATS:
@@ -75,7 +78,8 @@ class Choice:
         name = self.find(shown)
         if name is None:
             return [column for column in header if column in ("id", *TEXT, *LABEL)]  # they find the delimiter of a CSV
-        return [self.renamed.get(column, column) for column in FORMATS[name].columns(shown, self.labelled)]
+        names = [self.renamed.get(column, column) for column in FORMATS[name].columns(shown, self.labelled)]
+        return names if self.source_column is None else [*names, self.source_column]
 
     def find(self, header: Sequence[str]) -> str | None:
         """Return the name of the format that columns fit, or None."""
@@ -88,10 +92,12 @@ class Choice:
         Raises
         ------
         DataError
-            Where it is in no known format, lacks a column that is to be renamed, or has no rows; for malformed rows
-            where `strict`; and where no row can be read.
+            Where it is in no known format, lacks a column that is to be renamed, or has no rows; where it does not
+            name the source of each row; for malformed rows where `strict`; and where no row can be read.
         """
         self._check_renamed(table)
+        if self.source_column is not None and self.find(self._shown(table.header)) is not None:
+            table.sources = self._read_sources(table, self.source_column)
         table.header = tuple(self._shown(table.header))
         ours = {theirs: name for name, theirs in self.renamed.items()}
         table.columns = {ours.get(name, name): pieces for name, pieces in table.columns.items()}
@@ -120,6 +126,22 @@ class Choice:
                 f"the columns that data.columns={dict(self.renamed)} names",
                 "correct data.columns={name: column of the file}",
             )
+
+    def _read_sources(self, table: RawTable, column: str) -> list[str]:
+        """Return the source of each row, and drop its column unless the format reads it too."""
+        if column not in table.columns:
+            came = f"{table.name}: no column {column} (columns: {listed(table.header) or 'none'})"
+            raise DataError(came, "the column that folds.source_column names", "correct folds.source_column")
+        cells = [cell for piece in table.columns[column] for cell in piece.to_pylist()]
+        names = ["" if cell is None or cell != cell else str(cell).strip() for cell in cells]
+        without = [row for row, source in enumerate(names) if not source and row not in table.broken]
+        if without:
+            places = ", ".join(table.place(row) for row in without[:3])
+            came = f"{table.name}: {column} is empty in {len(without)} of {len(names)} rows ({places})"
+            raise DataError(came, "the source of each row", "fill it, or leave these rows out")
+        if column not in replace(self, source_column=None)(table.header):
+            del table.columns[column]
+        return names
 
     def _unknown(self, table: RawTable) -> DataError:
         required = ("id", *TEXT, *LABEL) if self.labelled else ("id", *TEXT)

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from prefens.core.errors import DataError
 from prefens.core.types import Floats, Pairs, Strings
-from prefens.data.cells import flag, read_ids, refusal, shown
+from prefens.data.cells import as_column, flag, read_ids, refusal, shown
 from prefens.data.garbage import no_garbage_collection
 from prefens.data.loaded import LABEL, MODEL, TEXT, LoadedPairs
+from prefens.data.raw.json_lists import Turns, batches, parse_lists
 from prefens.data.raw.json_text import quick_loads, replace_surrogates
 from prefens.data.raw.table import RawTable
 
@@ -54,14 +55,13 @@ def read_some(table: RawTable, labelled: bool, strict: bool) -> LoadedPairs:
         raise _refusal(table, ids, problems)
     for kind, count in repaired.items():
         log.info("%s: %d texts repaired: %s", table.name, count, kind)
-    rows = np.array([row for row in range(table.rows) if row not in problems], dtype=np.int64)
-    models = {
-        name: np.array([cell or "" for cell in table.pop(name)], object) for name in MODEL if name in table.columns
-    }
+    rows = np.delete(np.arange(table.rows, dtype=np.int64), [*problems])
+    models = {name: _models(table, name) for name in MODEL if name in table.columns}
     columns: dict[str, Any] = {"ids": ids, **texts, **models} | ({} if label is None else {"label": label})
     if problems:
         columns = {name: values[rows] for name, values in columns.items()}
-    return LoadedPairs(Pairs(**columns), ids, rows, dict(sorted(problems.items())), repaired)
+    metadata = {"source": np.array(table.sources, dtype=object)[rows]} if table.sources else {}
+    return LoadedPairs(Pairs(**columns), ids, rows, dict(sorted(problems.items())), repaired, metadata)
 
 
 def _refusal(table: RawTable, ids: Strings, problems: Mapping[int, str]) -> DataError:
@@ -79,38 +79,54 @@ def _refusal(table: RawTable, ids: Strings, problems: Mapping[int, str]) -> Data
 
 def _turns(table: RawTable, column: str, problems: dict[int, str], repaired: dict[str, int]) -> Strings:
     """Parse a text column into turns; a null cell becomes None until `_match_turns` knows its number of turns."""
-    parsed = np.empty(table.rows, dtype=object)
-    for row, cell in enumerate(table.pop(column)):
-        if row in problems:
-            continue
+    parsed: list[Turns | None] = []
+    for piece in table.pop_pieces(column):
+        for batch in batches(piece):
+            turns = parse_lists(batch)
+            if turns is None:
+                start = len(parsed)
+                turns = [
+                    None if row in problems else _cell_turns(cell, column, row, problems, repaired)
+                    for row, cell in enumerate(batch.to_pylist(), start)
+                ]
+            parsed += turns
+    return as_column(parsed)
+
+
+def _cell_turns(cell: Any, column: str, row: int, problems: dict[int, str], repaired: dict[str, int]) -> Turns | None:
+    """Return the turns of a cell, None of a null one; what can't be read is added to `problems`."""
+    try:
+        turns = quick_loads(cell) if type(cell) is str else cell
+    except (ValueError, RecursionError):
         try:
-            turns = quick_loads(cell) if type(cell) is str else cell
-        except (ValueError, RecursionError):
-            try:
-                turns = replace_surrogates(json.loads(cell), repaired)
-            except (ValueError, RecursionError) as error:
-                problems[row] = f"{column}: {PLAIN} ({error}): {shown(cell)}, expected a JSON list of strings"
-                continue
-        if type(turns) is list:
-            if None in turns:
-                turns = [turn if turn is not None else "" for turn in turns]
-            if all([type(turn) is str for turn in turns]):  # noqa: C419, a generator is slower here
-                parsed[row] = tuple(turns)
-                continue
-        if turns is not None:
-            problems[row] = f"{column}: {shown(cell)}, expected a JSON list of strings or nulls"
-    return parsed
+            turns = replace_surrogates(json.loads(cell), repaired)
+        except (ValueError, RecursionError) as error:
+            problems[row] = f"{column}: {PLAIN} ({error}): {shown(cell)}, expected a JSON list of strings"
+            return None
+    if type(turns) is list and all(turn is None or type(turn) is str for turn in turns):
+        return tuple([turn or "" for turn in turns])
+    if turns is not None:
+        problems[row] = f"{column}: {shown(cell)}, expected a JSON list of strings or nulls"
+    return None
+
+
+def _models(table: RawTable, column: str) -> Strings:
+    values, index = table.pop_encoded(column)
+    return as_column([value or "" for value in values])[index]
 
 
 def _match_turns(texts: dict[str, Strings], problems: dict[int, str], repaired: dict[str, int]) -> None:
     """Replace null texts by as many empty turns as the other texts of the row have, and compare the counts."""
-    for row, turns in enumerate(zip(*texts.values(), strict=True)):
-        if row in problems or (None not in turns and len(turns[0]) == len(turns[1]) == len(turns[2])):
+    lengths = np.array([[-1 if turns is None else len(turns) for turns in column] for column in texts.values()])
+    odd = (lengths < 0).any(axis=0) | (lengths != lengths[0]).any(axis=0)
+    for row in np.flatnonzero(odd).tolist():
+        if row in problems:
             continue
+        turns = [column[row] for column in texts.values()]
         counts = {len(part) for part in turns if part is not None}
         if len(counts) > 1:
-            lengths = ", ".join(f"{name} {len(texts[name][row])}" for name in TEXT if texts[name][row] is not None)
-            problems[row] = f"unequal turn counts: {lengths}, expected the same number of turns in each"
+            came = ", ".join(f"{name} {len(texts[name][row])}" for name in TEXT if texts[name][row] is not None)
+            problems[row] = f"unequal turn counts: {came}, expected the same number of turns in each"
             continue
         repaired["null text read as empty"] = repaired.get("null text read as empty", 0) + 1
         empty = ("",) * max(counts, default=1)
@@ -122,10 +138,10 @@ def _match_turns(texts: dict[str, Strings], problems: dict[int, str], repaired: 
 def read_one_hot(table: RawTable, problems: dict[int, str]) -> NDArray[np.int8]:
     """Return the labels of the two or three winner columns, (n,); rows that are not one-hot are added to `problems`."""
     names = [name for name in LABEL if name in table.columns]
-    cells = [list(table.pop(name)) for name in names]
-    numbers: Floats = np.array([[flag(cell) for cell in column] for column in cells]).reshape(len(names), -1)
+    cells = [table.pop_encoded(name) for name in names]
+    numbers: Floats = np.array([np.array([flag(value) for value in values])[index] for values, index in cells])
     one_hot = np.isin(numbers, (0.0, 1.0)).all(axis=0) & (numbers.sum(axis=0) == 1.0)
     for row in np.flatnonzero(~one_hot):
-        values = ", ".join(f"{name}={column[row]!r}" for name, column in zip(names, cells, strict=True))
-        problems.setdefault(int(row), f"label {values}, expected one 1 and {'two 0' if len(names) == 3 else 'one 0'}")
+        came = ", ".join(f"{name}={values[index[row]]!r}" for name, (values, index) in zip(names, cells, strict=True))
+        problems.setdefault(int(row), f"label {came}, expected one 1 and {'two 0' if len(names) == 3 else 'one 0'}")
     return np.where(one_hot, np.nan_to_num(numbers).argmax(axis=0), 0).astype(np.int8)

@@ -14,7 +14,7 @@ import numpy as np
 
 from prefens.core.hashing import digest
 from prefens.core.types import SWAP, Pairs, Strings
-from prefens.data.cells import read_identifiers, read_ids, refusal
+from prefens.data.cells import as_column, read_identifiers, read_ids, refusal
 from prefens.data.garbage import no_garbage_collection
 from prefens.data.loaded import MODEL, TEXT, LoadedPairs
 from prefens.data.raw.table import RawTable
@@ -75,7 +75,7 @@ def read_rows(read: ReadVotes, table: RawTable, labelled: bool, strict: bool, ex
     columns = unpack({name: list(table.pop(name)) for name in [*table.columns]}, repaired)
     ids: list[str] = []
     seen: dict[str, int] = {}
-    readable: list[tuple[int, Vote, str]] = []  # position, vote, language
+    readable: list[tuple[int, Vote, str, str]] = []  # position, vote, language, source
     unreadable: dict[int, str] = {}
     for row in range(table.rows):
         votes: list[tuple[str, Vote]] = []
@@ -88,29 +88,34 @@ def read_rows(read: ReadVotes, table: RawTable, labelled: bool, strict: bool, ex
         if row in problems:
             unreadable[len(ids)] = problems[row]
             ids.append(row_ids[row])
+        source = table.sources[row] if table.sources else ""
         for id_, vote in votes:
-            readable.append((len(ids), _draw_sides(vote, id_), str(cells.get(LANGUAGE) or "")))
+            readable.append((len(ids), _draw_sides(vote, id_), str(cells.get(LANGUAGE) or ""), source))
             ids.append(id_)
     if problems and (strict or not readable):
         raise refusal(table, row_ids, problems, "pairs", expected)
     for kind, texts in repaired.items():
         log.info("%s: %d texts repaired: %s", table.name, texts, kind)
-    return _loaded(readable, _column(ids), unreadable, dict(repaired))
+    return _loaded(readable, as_column(ids), unreadable, dict(repaired))
 
 
 def _loaded(
-    readable: Sequence[tuple[int, Vote, str]], ids: Strings, problems: dict[int, str], repaired: dict[str, int]
+    readable: Sequence[tuple[int, Vote, str, str]], ids: Strings, problems: dict[int, str], repaired: dict[str, int]
 ) -> LoadedPairs:
     positions = np.array([position for position, *_ in readable], dtype=np.int64)
-    votes, languages = [vote for _, vote, _ in readable], [language for *_, language in readable]
-    texts = {name: _column([getattr(vote, name) for vote in votes]) for name in TEXT}
+    votes = [vote for _, vote, *_ in readable]
+    texts = {name: as_column([getattr(vote, name) for vote in votes]) for name in TEXT}
     columns: dict[str, Any] = {"ids": ids[positions], **texts}
-    metadata: dict[str, Strings] = {LANGUAGE: _column(languages)} if any(languages) else {}
+    metadata = {
+        LANGUAGE: as_column([each[2] for each in readable]),
+        "source": as_column([each[3] for each in readable]),
+    }
+    metadata = {name: values for name, values in metadata.items() if any(values)}
     if votes[0].label is not None:
         columns["label"] = np.array([vote.label for vote in votes], dtype=np.int8)
         if any(any(vote.models) for vote in votes):
-            columns |= {name: _column([vote.models[side] for vote in votes]) for side, name in enumerate(MODEL)}
-        metadata["tie"] = _column([vote.tie for vote in votes])
+            columns |= {name: as_column([vote.models[side] for vote in votes]) for side, name in enumerate(MODEL)}
+        metadata["tie"] = as_column([vote.tie for vote in votes])
     return LoadedPairs(Pairs(**columns), ids, positions, problems, repaired, metadata)
 
 
@@ -118,13 +123,13 @@ def _read_ids(table: RawTable, problems: dict[int, str]) -> Strings:
     """Return the ids of the rows, (n,), "" where a row has none of its own."""
     name = next((name for name in (*IDS, *PROMPT_IDS) if name in table.columns), None)
     if name is None:
-        return _column([""] * table.rows)
+        return as_column([""] * table.rows)
     if name in IDS:
         table.columns["id"] = table.columns.pop(name)
         return read_ids(table, problems)
     ids = read_identifiers(table, name, {}, "an id")
     counts = Counter(ids.tolist())
-    return _column([id_ if counts[id_] == 1 else "" for id_ in ids])
+    return as_column([id_ if counts[id_] == 1 else "" for id_ in ids])
 
 
 def _with_ids(
@@ -153,9 +158,3 @@ def _draw_sides(vote: Vote, id_: str) -> Vote:
         return vote
     label = None if vote.label is None else int(SWAP[vote.label])
     return Vote(vote.prompt, vote.response_b, vote.response_a, label, vote.models[::-1], vote.tie)
-
-
-def _column(values: Sequence[Any]) -> Strings:
-    made = np.empty(len(values), dtype=object)
-    made[:] = values
-    return made

@@ -127,6 +127,7 @@ def describe(blend: Blend) -> dict[str, Any]:
         metric=blend.metric,
         tie_weight=blend.decision.tie_weight,
         decided_accuracy=blend.decided_accuracy,
+        other_split=blend.other,
     )
     return as_json(content)
 
@@ -190,9 +191,8 @@ def _restore_blend(content: BlendFile, folds: Folds, rows: Folds, predictions: M
     calibrated = {each.member: each.calibrated for each in content.members}
     holdout = [each.holdout for each in content.members if each.holdout is not None]
     diagnosis = _restore_diagnosis(content.diagnostics, stack)
-    return Blend(
-        folds, stack, results, nested, diagnosis, with_methods(calibrated, results), holdout or None, content.metric
-    )
+    every = with_methods(calibrated, results)
+    return Blend(folds, stack, results, nested, diagnosis, every, holdout or None, content.metric, content.other_split)
 
 
 def _restore_result(members: Sequence[MemberInfo], entry: MethodEntry, honest: Floats) -> BlendResult:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import AllowInfNan, Field, TypeAdapter
 
 from prefens.core.errors import BLEND_AGAIN, BlendError, StoreError
 from prefens.core.typed_json import read_typed
 from prefens.ensemble.registry import restore
-from prefens.ensemble.results import MemberDiagnosis
+from prefens.ensemble.results import MemberDiagnosis, OtherSplit
 
 EXPECTED = "the blend.json of a blend"
 Number = Annotated[float, AllowInfNan(False)]
@@ -120,6 +120,8 @@ class BlendFile:
         That of the best method's `Decision`.
     decided_accuracy : float or None
         The honest accuracy of this decision, where one was fitted.
+    other_split : OtherSplit or None
+        What members have in another split of the data.
     """
 
     n_pairs: int
@@ -134,9 +136,10 @@ class BlendFile:
     chosen_without_fold: dict[int, str]
     nested: NestedEntry | None
     diagnostics: DiagnosticsEntry
-    metric: Literal["log_loss", "accuracy"] = "log_loss"
+    metric: Annotated[str, Field(pattern="^(log_loss|accuracy)$")] = "log_loss"
     tie_weight: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     decided_accuracy: Number | None = None
+    other_split: OtherSplit | None = None
 
 
 def as_json(content: BlendFile) -> dict[str, Any]:

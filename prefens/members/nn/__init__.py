@@ -10,14 +10,16 @@ if TYPE_CHECKING:
     from prefens.members.nn.frozen_encoder import FrozenEncoder
     from prefens.members.nn.head_kinds import CnnHead, DavidsonHead, EquivariantHead, Head, LinearHead, MlpHead
     from prefens.members.nn.heads import HeadKind, HeadSettings, make_head
-    from prefens.members.nn.lora import LoraSettings, add_adapters
+    from prefens.members.nn.lora import Adapters, LoraSettings, add_adapters
     from prefens.members.nn.pair_model import PairModel, pair_batch
     from prefens.members.nn.pairing import Pairing, PairingSettings
     from prefens.members.nn.pooling import Pooling, PoolingLayer
     from prefens.members.nn.pretrained import load_encoder, load_tokenizer
     from prefens.members.nn.textcnn import TextCnn
+    from prefens.members.nn.weight_format import Quantization, WeightFormat, WeightType
 
 __all__ = [
+    "Adapters",
     "CnnHead",
     "DavidsonHead",
     "EncoderFeatures",
@@ -34,7 +36,10 @@ __all__ = [
     "PairingSettings",
     "Pooling",
     "PoolingLayer",
+    "Quantization",
     "TextCnn",
+    "WeightFormat",
+    "WeightType",
     "add_adapters",
     "forward_states",
     "load_encoder",

@@ -39,8 +39,7 @@ def install(encoder: Any, device: torch.device) -> bool:
     bool
         Whether the encoder now has the kernels.
     """
-    config = encoder.config
-    if getattr(config, "model_type", None) != "deberta-v2" or device.type != "cuda" or has_kernels(encoder):
+    if not takes_kernels(encoder.config, device) or has_kernels(encoder):
         return has_kernels(encoder)
     reason = _unsupported_reason(encoder)
     if reason is not None:
@@ -52,12 +51,19 @@ def install(encoder: Any, device: torch.device) -> bool:
     return has_kernels(encoder)
 
 
+def takes_kernels(config: Any, device: torch.device) -> bool:
+    """Return whether `install` replaces the attention of encoders with this config where it can."""
+    return getattr(config, "model_type", None) == "deberta-v2" and device.type == "cuda"
+
+
 def _unsupported_reason(encoder: Any) -> str | None:
     """Return why the kernels can't run a DeBERTa on a GPU, or None where they can."""
     if find_spec("disentangled_flash") is None:
         return "pip install 'prefens[gpu]' makes it faster"
     if hasattr(encoder, "peft_config"):
         return "the fast kernels multiply by the weights directly and would ignore the adapters"
+    if any(weight.dtype is not torch.float32 for weight in encoder.parameters()):
+        return "the fast kernels take weights in fp32"
     size = encoder.config.hidden_size // encoder.config.num_attention_heads
     if size not in HEAD_SIZES:
         return f"the fast kernels take heads of {HEAD_SIZES} units, not {size}"

@@ -9,13 +9,16 @@ import torch
 from torch import nn
 
 from prefens.members.nn.deberta_kernels import install
-from prefens.members.nn.pretrained import load_encoder, read_config
+from prefens.members.nn.pretrained import read_config
+from prefens.members.nn.shared_encoder import shared_encoder
+from prefens.members.nn.weight_format import FP32, WeightFormat
 
 
 class FrozenEncoder(nn.Module):
     """Takes the place of a trained encoder in a `PairModel`, without parameters and without state.
 
-    Fold models whose encoder features are cached need the encoder's config alone, so its weights are loaded on demand.
+    Fold models whose encoder features are cached need the encoder's config alone, so its weights are loaded on demand,
+    once for all that are in memory.
 
     Parameters
     ----------
@@ -24,6 +27,8 @@ class FrozenEncoder(nn.Module):
     round_to_fp16 : bool
         Whether states are rounded to 16 bits. Cached token states are; with the same rounding, a head predicts from
         what it was trained on.
+    form : WeightFormat
+        How its weights are held.
 
     Attributes
     ----------
@@ -31,16 +36,16 @@ class FrozenEncoder(nn.Module):
         Read from the directory.
     """
 
-    def __init__(self, directory: Path, round_to_fp16: bool = False) -> None:
+    def __init__(self, directory: Path, round_to_fp16: bool = False, form: WeightFormat = FP32) -> None:
         super().__init__()
-        self.directory, self.round_to_fp16 = directory, round_to_fp16
+        self.directory, self.round_to_fp16, self.form = directory, round_to_fp16, form
         self.config = read_config(directory)
         self._encoders: list[Any] = []  # at most one; in a list, so that torch does not register it as a submodule
 
     def on(self, device: torch.device) -> Any:
         """Return the encoder on a device, in evaluation mode, without gradients."""
         if not self._encoders:
-            encoder = load_encoder(self.directory).eval().requires_grad_(False).to(device)
+            encoder = shared_encoder(self.directory, self.form).to(device)
             install(encoder, device)
             self._encoders.append(encoder)
         return self._encoders[0]

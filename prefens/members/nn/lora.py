@@ -6,14 +6,16 @@ W x + (alpha / rank) B A x, where A is (rank, in) and B is (out, rank).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import nn
 
 from prefens.core.errors import BackboneError, ConfigError
+from prefens.core.hashing import neutral
 
 ALL_LINEAR = "all-linear"
 # The part of a layer's path that BERT, RoBERTa, DeBERTa, MPNet, ModernBERT, ... share.
@@ -36,6 +38,9 @@ class LoraSettings:
     targets : list of str or None
         The linear layers that get an adapter, by the ends of their names; [all-linear] for all but the pooler's; None
         for those of attention, and for all of a causal model.
+    plus_ratio : float, at least 1
+        The learning rate of the matrices B over that of A (Hayou et al. 2024, "LoRA+: efficient low rank adaptation of
+        large models", section 4); 1 for plain LoRA.
 
     Raises
     ------
@@ -47,6 +52,7 @@ class LoraSettings:
     alpha: int = 16
     dropout: float = 0.05
     targets: list[str] | None = None
+    plus_ratio: float = field(default=1.0, metadata=neutral(1.0))
 
     def __post_init__(self) -> None:
         if self.rank < 1 or self.alpha < 1 or not 0.0 <= self.dropout < 1.0:
@@ -55,6 +61,8 @@ class LoraSettings:
                 "a rank and an alpha of 1 or more and a dropout in [0, 1)",
                 "correct training.lora",
             )
+        if not 1.0 <= self.plus_ratio < float("inf"):
+            raise ConfigError(f"training.lora.plus_ratio={self.plus_ratio}", "1 or more", "set it to 1, or to 4 to 16")
 
 
 def adapted_layers(encoder: nn.Module, targets: list[str] | None) -> list[str]:
@@ -122,12 +130,79 @@ def add_adapters(encoder: nn.Module, settings: LoraSettings) -> None:
         r=settings.rank, lora_alpha=settings.alpha, lora_dropout=settings.dropout, target_modules=layers
     )
     inject_adapter_in_model(config, encoder)
+    for weight in encoder.parameters():
+        if weight.requires_grad:  # peft makes adapters in the type of the layer beside them
+            weight.data = weight.data.float()
+
+
+class Adapters(nn.Module):
+    """Adapters of one model, apart from an encoder that other models share: they work while `on` is open.
+
+    They compute what peft does in training, and need no peft.
+
+    Parameters
+    ----------
+    encoder : nn.Module
+        The plain encoder, which is not changed.
+    weights : mapping of str to torch.Tensor
+        A and B by their names in the encoder with adapters.
+    settings : LoraSettings
+        Those of the training.
+
+    Raises
+    ------
+    ValueError
+        Other weights are among the adapters, or such as don't fit the encoder's layers.
+    """
+
+    def __init__(self, encoder: nn.Module, weights: Mapping[str, torch.Tensor], settings: LoraSettings) -> None:
+        super().__init__()
+        self.layers = [name for name, _, _ in layer_adapters(encoder, weights)]
+        pairs = [(a.float(), b.float()) for _, a, b in layer_adapters(encoder, weights)]
+        self.a, self.b = (nn.ParameterList([nn.Parameter(pair[i], False) for pair in pairs]) for i in (0, 1))
+        self.scale = settings.alpha / settings.rank
+
+    @contextmanager
+    def on(self, encoder: nn.Module) -> Iterator[None]:
+        """Have the layers of the encoder add what these adapters give, within the block."""
+        hooks = [
+            encoder.get_submodule(name).register_forward_hook(self._adding(a, b))
+            for name, a, b in zip(self.layers, self.a, self.b, strict=True)
+        ]
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    def _adding(self, a: torch.Tensor, b: torch.Tensor) -> Any:
+        def add(_: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> torch.Tensor:
+            low = nn.functional.linear(inputs[0].to(a.dtype), a)
+            return (output + nn.functional.linear(low, b) * self.scale).to(output.dtype)
+
+        return add
+
+
+def layer_adapters(
+    encoder: nn.Module, weights: Mapping[str, torch.Tensor]
+) -> list[tuple[str, torch.Tensor, torch.Tensor]]:
+    """Return the name of each adapted layer, with its A and B; ValueError where they don't fit the encoder."""
+    names = [name.removesuffix(LORA_A) for name in weights if name.endswith(LORA_A)]
+    others = weights.keys() - {name + end for name in names for end in (LORA_A, LORA_B)}
+    if others:
+        raise ValueError(f"not weights of adapters: {sorted(others)[:3]}")
+    adapters = [(name, weights[name + LORA_A], weights[name + LORA_B]) for name in names]
+    for name, a, b in adapters:
+        layer: Any = encoder.get_submodule(name)
+        if (a.shape[1], b.shape[0], a.shape[0]) != (layer.in_features, layer.out_features, b.shape[1]):
+            raise ValueError(f"adapters of the shapes {tuple(a.shape)} and {tuple(b.shape)} for {name}, {layer}")
+    return adapters
 
 
 def merge_adapters(encoder: nn.Module, adapters: Mapping[str, torch.Tensor], settings: LoraSettings) -> None:
     """Add adapters to the weights of the plain encoder that they were trained on, in place and in fp32.
 
-    The result predicts what the encoder with its adapters did, at the speed of one without, and needs no peft.
+    The result predicts what the encoder with its adapters did, to rounding, by kernels that read the weights directly.
 
     Parameters
     ----------
@@ -141,13 +216,9 @@ def merge_adapters(encoder: nn.Module, adapters: Mapping[str, torch.Tensor], set
     Raises
     ------
     ValueError
-        Other weights are among the adapters.
+        As `Adapters`.
     """
-    others = {name for name in adapters if not name.endswith((LORA_A, LORA_B))}
-    if others:
-        raise ValueError(f"not weights of adapters: {sorted(others)[:3]}")
-    for name in [name for name in adapters if name.endswith(LORA_A)]:
-        layer: Any = encoder.get_submodule(name.removesuffix(LORA_A))
-        a, b = adapters[name].float(), adapters[name.removesuffix(LORA_A) + LORA_B].float()
+    for name, a, b in layer_adapters(encoder, adapters):
+        layer: Any = encoder.get_submodule(name)
         with torch.no_grad():
-            layer.weight += (settings.alpha / settings.rank) * (b @ a)
+            layer.weight += (settings.alpha / settings.rank) * (b.float() @ a.float())

@@ -18,7 +18,10 @@ from torch.nn.functional import dropout as random_dropout
 from torch.nn.functional import scaled_dot_product_attention
 
 ATTENTION_NAME = "prefens_packed"  # in transformers' registry of attention functions
-MODEL_TYPES = ("bert", "roberta", "xlm-roberta", "camembert", "electra", "modernbert")  # encoders that can be packed
+MODEL_TYPES = (  # encoders and causal models that can be packed
+    "bert", "roberta", "xlm-roberta", "camembert", "electra", "modernbert",
+    "llama", "qwen2", "qwen3", "gemma2", "gemma3_text", "mistral", "phi3",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +40,37 @@ class Segments:
     starts: torch.Tensor
 
 
+@dataclass(frozen=True)
+class Scores:
+    """How scores are made of queries and keys, and which of a sequence's tokens a token sees.
+
+    Attributes
+    ----------
+    scaling : float or None
+        The factor on the scores, None for d ** -0.5.
+    causal : bool
+        Whether a token sees nothing that follows it.
+    reach : int or None
+        The distance in tokens that it sees to the left and, unless causal, to the right; None for all.
+    softcap : float or None
+        The scores are softcap * tanh(scores / softcap) (Gemma-2); None for the scores themselves.
+    """
+
+    scaling: float | None = None
+    causal: bool = False
+    reach: int | None = None
+    softcap: float | None = None
+
+    def mask(self, length: int, device: torch.device) -> torch.Tensor | None:
+        """Return (length, length): whether the token of a row sees that of a column; None where it sees all."""
+        if self.reach is None and not self.causal:
+            return None
+        places = torch.arange(length, device=device)
+        ahead = places[None, :] - places[:, None]
+        seen = ahead <= (0 if self.causal else length)
+        return seen if self.reach is None else seen & (ahead.abs() <= self.reach)
+
+
 def packed_attention(
     module: Any,
     query: torch.Tensor,
@@ -47,6 +81,7 @@ def packed_attention(
     scaling: float | None = None,
     segments: Segments | None = None,
     sliding_window: int | None = None,
+    softcap: float | None = None,
     **ignored: Any,
 ) -> tuple[torch.Tensor, None]:
     """Return the attention of packed sequences; without `segments`, what transformers' "sdpa" gives for padded ones.
@@ -56,7 +91,7 @@ def packed_attention(
     module : nn.Module
         The attention layer that asks.
     query, key, value : torch.Tensor, shape (1, heads, T, d)
-        T packed tokens.
+        T packed tokens; keys and values may have fewer heads, each for several of the queries'.
     attention_mask : torch.Tensor or None
         The mask of padded sequences.
     dropout : float in [0, 1)
@@ -66,7 +101,9 @@ def packed_attention(
     segments : Segments or None
         Where each sequence lies.
     sliding_window : int or None
-        One more than the distance that a token sees to either side, as transformers passes it.
+        One more than the distance that a token sees to a side, as transformers passes it.
+    softcap : float or None
+        As in `Scores`.
 
     Returns
     -------
@@ -74,34 +111,35 @@ def packed_attention(
     weights : None
         Attention weights are not computed.
     """
+    query, key, value = (_repeated(part, query.shape[1]) for part in (query, key, value))
+    longest = query.shape[2] if segments is None else max(segments.lengths)
+    reach = None if sliding_window is None or sliding_window >= longest else sliding_window - 1
+    scores = Scores(scaling, bool(getattr(module, "is_causal", False)), reach, softcap)
     if segments is None:
-        from transformers.integrations.sdpa_attention import sdpa_attention_forward
-
-        padded, _ = sdpa_attention_forward(
-            module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, is_causal=False
-        )
-        return padded, None
-    reach = None if sliding_window is None or sliding_window >= max(segments.lengths) else sliding_window - 1
+        return _attend(query, key, value, attention_mask, dropout, scores).transpose(1, 2).contiguous(), None
     packed = [part[0].transpose(0, 1) for part in (query, key, value)]  # (T, heads, d)
-    if query.is_cuda and reach is None and dropout > 0:
+    if query.is_cuda and dropout > 0 and scores == Scores(scaling):
         states = nested_attention(packed, segments, dropout, scaling)
-    elif query.is_cuda and query.dtype is not torch.float32 and varlen_kernel() is not None:
-        states = varlen_attention(packed, segments, scaling, reach)
+    elif query.is_cuda and dropout == 0 and softcap is None and query.dtype is not torch.float32 and varlen_kernel():
+        states = varlen_attention(packed, segments, scores)
     else:
-        states = grouped_attention(packed, segments, dropout, scaling, reach)
+        states = grouped_attention(packed, segments, dropout, scores)
     return states.unsqueeze(0), None
 
 
-def varlen_attention(
-    packed: list[torch.Tensor], segments: Segments, scaling: float | None, reach: int | None
-) -> torch.Tensor:
-    """Return (T, heads, d) attention of (T, heads, d) query, key and value, by one kernel without dropout.
+def _repeated(part: torch.Tensor, heads: int) -> torch.Tensor:
+    """Return keys or values (n, heads / m, t, d) with each head m times, one for each head of the queries."""
+    return part if part.shape[1] == heads else part.repeat_interleave(heads // part.shape[1], dim=1)
 
-    `reach` is the distance in tokens that a token sees to either side, None for all.
-    """
+
+def varlen_attention(packed: list[torch.Tensor], segments: Segments, scores: Scores) -> torch.Tensor:
+    """Return (T, heads, d) attention of (T, heads, d) query, key and value, by one kernel without dropout."""
     (query, key, value), starts, longest = packed, segments.starts, max(segments.lengths)
-    window = (-1, -1) if reach is None else (reach, reach)
-    states = varlen_kernel()(query, key, value, starts, starts, longest, longest, scale=scaling, window_size=window)
+    left = -1 if scores.reach is None else scores.reach
+    window = (left, 0 if scores.causal else left)
+    states = varlen_kernel()(
+        query, key, value, starts, starts, longest, longest, scale=scores.scaling, window_size=window
+    )
     return cast(torch.Tensor, states)
 
 
@@ -129,17 +167,14 @@ def nested_attention(
     return states.transpose(1, 2).values()
 
 
-def grouped_attention(
-    packed: list[torch.Tensor], segments: Segments, dropout: float, scaling: float | None, reach: int | None
-) -> torch.Tensor:
+def grouped_attention(packed: list[torch.Tensor], segments: Segments, dropout: float, scores: Scores) -> torch.Tensor:
     """Return (T, heads, d) attention of neighbours of equal length together: the reference, and what CPUs use."""
     parts, start = [], 0
     for length, group in groupby(segments.lengths):
         count = len(list(group))
         stop = start + count * length
         query, key, value = (part[start:stop].view(count, length, *part.shape[1:]).transpose(1, 2) for part in packed)
-        window = None if reach is None else _window_mask(length, reach, query.device)
-        parts.append(_attend(query, key, value, window, dropout, scaling).transpose(1, 2).flatten(0, 1))
+        parts.append(_attend(query, key, value, None, dropout, scores).transpose(1, 2).flatten(0, 1))
         start = stop
     return torch.cat(parts)
 
@@ -148,37 +183,43 @@ def _attend(
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
-    window: torch.Tensor | None,
+    seen: torch.Tensor | None,
     dropout: float,
-    scaling: float | None,
+    scores: Scores,
 ) -> torch.Tensor:
     """Return attention of (count, heads, length, d) tensors.
+
+    `seen` is a bool mask that broadcasts to their scores; None where all tokens are real.
 
     On CPUs scaled_dot_product_attention has no fast kernel for bf16 in training: two products with bf16 matrix units
     were faster by far (experiments/benchmarks.md). The softmax computes in fp32 whatever its inputs are.
     """
-    if query.dtype is torch.float32 or query.is_cuda:
-        return scaled_dot_product_attention(query, key, value, attn_mask=window, dropout_p=dropout, scale=scaling)
-    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    scores = (query * scale) @ key.transpose(-1, -2)
-    if window is not None:
-        scores = scores.masked_fill(~window, float("-inf"))
-    return random_dropout(torch.softmax(scores, dim=-1), dropout) @ value
-
-
-def _window_mask(length: int, reach: int, device: torch.device) -> torch.Tensor:
-    """Return (length, length): whether two tokens are at most `reach` apart."""
-    places = torch.arange(length, device=device)
-    return (places[:, None] - places[None, :]).abs() <= reach
+    fused = scores.softcap is None and (query.dtype is torch.float32 or query.is_cuda)
+    if seen is None and (scores.reach is not None or not fused):
+        seen = scores.mask(query.shape[2], query.device)
+    if fused:
+        causal = scores.causal and seen is None
+        return scaled_dot_product_attention(
+            query, key, value, attn_mask=seen, dropout_p=dropout, is_causal=causal, scale=scores.scaling
+        )
+    scale = query.shape[-1] ** -0.5 if scores.scaling is None else scores.scaling
+    products = (query * scale) @ key.transpose(-1, -2)
+    if scores.softcap is not None:
+        products = torch.tanh(products / scores.softcap) * scores.softcap
+    if seen is not None:
+        products = products.masked_fill(~seen, torch.finfo(products.dtype).min)  # a row of padding may see nothing
+    return random_dropout(torch.softmax(products, dim=-1), dropout) @ value
 
 
 def _mask(attention_mask: torch.Tensor | None = None, **arguments: Any) -> torch.Tensor | None:
-    """Return sdpa's mask for padded batches. Packed ones come without a mask, and need none: it would be (T, T)."""
+    """Return sdpa's bool mask for padded batches. Packed ones come without one, and need none: it would be (T, T)."""
     from transformers.masking_utils import sdpa_mask
 
     if attention_mask is None:
         return None
-    mask: torch.Tensor | None = sdpa_mask(attention_mask=attention_mask, **arguments)
+    mask: torch.Tensor | None = sdpa_mask(
+        attention_mask=attention_mask, **(arguments | {"allow_is_causal_skip": False})
+    )
     return mask
 
 

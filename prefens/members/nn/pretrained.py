@@ -11,34 +11,40 @@ import torch
 
 from prefens.core.errors import BackboneError
 from prefens.members.backbone_config import check_config
+from prefens.members.nn.weight_format import FP32, WeightFormat, hold, limit_layers, quantized_loading
 
 DO = "download the files again, or give another encoder"
 
 
-def load_encoder(directory: Path) -> Any:
-    """Return the encoder, or the causal model without its language head, of a model directory, with fp32 weights.
+def load_encoder(directory: Path, form: WeightFormat = FP32) -> Any:
+    """Return the encoder, or the causal model without its language head, of a model directory.
 
     Parameters
     ----------
     directory : Path
         config.json and safetensors.
+    form : WeightFormat
+        How its weights are held; such as are not in fp32 are never trained.
 
     Raises
     ------
     BackboneError
         Weights are missing; transformers would draw them at random. Those of a pooler may be, since it is never used.
-        Or the files are damaged, or config.json asks for what is fetched from elsewhere.
+        Or the files are damaged, config.json asks for what is fetched from elsewhere, or fp16 can't hold a weight.
+    ConfigError
+        The model has fewer layers, or this machine can't quantize.
     """
     from transformers import AutoModel
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()  # type: ignore[no-untyped-call]
     logging.getLogger("transformers.modeling_utils").addFilter(_is_no_load_report)
-    config = _configured(read_config(directory))
+    config = limit_layers(_configured(read_config(directory)), form.layers)
+    quantized = quantized_loading(form)
     try:
         encoder, report = AutoModel.from_pretrained(
-            directory, config=config, use_safetensors=True, trust_remote_code=False, dtype=torch.float32,
-            output_loading_info=True,
+            directory, config=config, use_safetensors=True, trust_remote_code=False, dtype=form.dtype.torch_dtype,
+            output_loading_info=True, **quantized,
         )  # fmt: skip
     except Exception as error:  # of transformers, safetensors and torch, each for another damage
         came = f"{directory}: {_first_line(error)}"
@@ -50,6 +56,8 @@ def load_encoder(directory: Path) -> Any:
             "weights of the whole encoder that config.json describes",
             "give the directory of a complete model; a config.json of another model may lie there",
         )
+    if not form.exact:
+        hold(encoder, form)
     return encoder
 
 
@@ -142,24 +150,28 @@ def is_causal(directory: Path) -> bool:
     return any(getattr(module, "is_causal", False) is True for module in meta_model(directory).modules())
 
 
-def meta_model(directory: Path) -> Any:
+def meta_model(directory: Path, layers: int | None = None) -> Any:
     """Return the model that a directory's config.json describes, without weights and without memory.
+
+    `layers` is the number of its layers, from the lowest, None for all.
 
     Raises
     ------
     BackboneError
         It describes no encoder and no causal model; an encoder-decoder has no single sequence of states.
+    ConfigError
+        It has fewer layers.
     """
     check_config(directory)
-    return _meta_model(directory, (directory / "config.json").read_bytes())
+    return _meta_model(directory, (directory / "config.json").read_bytes(), layers)
 
 
 @lru_cache(maxsize=100)
-def _meta_model(directory: Path, content: bytes) -> Any:
+def _meta_model(directory: Path, content: bytes, layers: int | None) -> Any:
     """Return the model of a directory whose config.json has this content."""
     from transformers import AutoModel
 
-    config = read_config(directory)
+    config = limit_layers(read_config(directory), layers)
     try:
         with torch.device("meta"):
             model = AutoModel.from_config(config, trust_remote_code=False)  # type: ignore[no-untyped-call]

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
-from prefens.members.nn.lora import LoraSettings, merge_adapters
+from prefens.members.nn.lora import Adapters, LoraSettings, merge_adapters
+from prefens.members.nn.pair_model import PairModel
 
 ENCODER_PREFIX = "encoder."
 
@@ -23,9 +24,14 @@ def trainable_state_dict(model: nn.Module) -> dict[str, torch.Tensor]:
 
 
 def unfrozen_state_dict(model: nn.Module) -> dict[str, torch.Tensor]:
-    """Return a model's state without the parameters that are not trained, which its backbone's files hold."""
+    """Return a model's state without the parameters that are not trained, which its backbone's files hold.
+
+    Where they are quantized, their scales are left out too: layer.weight.absmax beside layer.weight.
+    """
     frozen = {name for name, weight in model.named_parameters() if not weight.requires_grad}
-    return {name: tensor for name, tensor in model.state_dict().items() if name not in frozen}
+    state: dict[str, torch.Tensor] = model.state_dict()
+    weight_of = {name: f"{name.partition('.weight.')[0]}.weight" for name in state if ".weight." in name}
+    return {name: tensor for name, tensor in state.items() if weight_of.get(name, name) not in frozen}
 
 
 def fits(model: nn.Module, state: Mapping[str, torch.Tensor]) -> bool:
@@ -34,8 +40,10 @@ def fits(model: nn.Module, state: Mapping[str, torch.Tensor]) -> bool:
     return own == other
 
 
-def load_trainable_state_dict(model: nn.Module, state: Mapping[str, torch.Tensor], lora: LoraSettings) -> None:
-    """Load `trainable_state_dict` into a pair model on the plain backbone; adapters are merged into the encoder.
+def load_trainable_state_dict(
+    model: PairModel, state: Mapping[str, torch.Tensor], lora: LoraSettings, merge: bool
+) -> None:
+    """Load `trainable_state_dict` into a pair model on the plain backbone.
 
     Parameters
     ----------
@@ -45,6 +53,8 @@ def load_trainable_state_dict(model: nn.Module, state: Mapping[str, torch.Tensor
         What `trainable_state_dict` returned.
     lora : LoraSettings
         Those of the training; they scale the adapters.
+    merge : bool
+        Whether adapters are merged into the encoder's weights, or stand beside them, so that models can share these.
 
     Raises
     ------
@@ -59,5 +69,7 @@ def load_trainable_state_dict(model: nn.Module, state: Mapping[str, torch.Tensor
     if unknown:
         raise ValueError(f"weights of another model: {unknown[:3]}")
     adapters = {name.removeprefix(ENCODER_PREFIX): tensor for name, tensor in state.items() if name not in own}
-    if adapters:
-        merge_adapters(model.get_submodule(ENCODER_PREFIX.rstrip(".")), adapters, lora)
+    if adapters and merge:
+        merge_adapters(model.encoder, adapters, lora)
+    elif adapters:
+        model.adapters = Adapters(model.encoder, adapters, lora)

@@ -12,7 +12,15 @@ if TYPE_CHECKING:
     from prefens.members.training.optimizer import make_optimizer
     from prefens.members.training.precision import Precision
     from prefens.members.training.prior import class_prior
-    from prefens.members.training.settings import GuardSettings, Mode, Save, Schedule, Swap, TrainingSettings
+    from prefens.members.training.settings import (
+        GuardSettings,
+        Mode,
+        OptimizerKind,
+        Save,
+        Schedule,
+        Swap,
+        TrainingSettings,
+    )
     from prefens.members.training.state import TrainingState
 
 __all__ = [
@@ -21,6 +29,7 @@ __all__ = [
     "Examples",
     "GuardSettings",
     "Mode",
+    "OptimizerKind",
     "Precision",
     "Save",
     "Schedule",

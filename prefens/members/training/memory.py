@@ -19,13 +19,17 @@ import torch
 
 from prefens.members.nn.lora import adapted_layers
 from prefens.members.nn.pretrained import meta_model
-from prefens.members.training.settings import Mode, TrainingSettings
+from prefens.members.nn.weight_format import WeightFormat, held_weights
+from prefens.members.training.settings import Mode, OptimizerKind, TrainingSettings
 
 log = logging.getLogger(__name__)
 
 GB = 1e9
 HIDDEN_NUMBERS, INNER_NUMBERS, HEAD_NUMBERS = 11, 4, 3  # kept of a token by a layer
 ADAPTER_HIDDEN, ADAPTER_INNER = 6, 1  # kept beside by adapters on all linear layers
+NF4_BYTES = (
+    0.5 + 0.127 / 8
+)  # of a weight, with its share of the doubly quantized scales (Dettmers et al. 2023, section 3)
 PLAIN_ATTENTION = ("deberta-v2", "mpnet", "gemma2")  # families without a fused one
 
 
@@ -61,7 +65,7 @@ class MemoryEstimate:
         )
 
 
-def estimate_memory(directory: Path, training: TrainingSettings, bf16: bool, longest: int) -> MemoryEstimate:
+def estimate_memory(directory: Path, training: TrainingSettings, form: WeightFormat, longest: int) -> MemoryEstimate:
     """Return what training the backbone in a directory takes; only its config is read.
 
     Parameters
@@ -70,37 +74,50 @@ def estimate_memory(directory: Path, training: TrainingSettings, bf16: bool, lon
         The backbone's files.
     training : TrainingSettings
         Resolved.
-    bf16 : bool
-        Whether matrix products are computed in bf16.
+    form : WeightFormat
+        How the weights are held, which layers are read, and the precision of matrix products.
     longest : int
         Tokens of the longest sequence.
     """
-    model = meta_model(directory)
-    weights = sum(weight.numel() for weight in model.parameters())
-    trained = {Mode.full: weights, Mode.frozen: 0, Mode.lora: _adapter_weights(model, training)}[training.mode]
-    copies = 3 + (training.ema > 0)  # of each trained weight: its gradient, two moments, an average
-    whole = weights if training.mode is Mode.lora and training.ema > 0 else 0  # the average copies the backbone too
-    added = trained if training.mode is Mode.lora else 0
-    activations = _activations(model.config, training, 3 if bf16 else 4, longest)
-    return MemoryEstimate(4.0 * (weights + added), 4.0 * (copies * trained + whole), activations)
+    model = meta_model(directory, form.layers)
+    weights, backbone = sum(weight.numel() for weight in model.parameters()), _weight_bytes(model, form)
+    adapters = _adapter_weights(model, training)
+    trained = {Mode.full: weights, Mode.frozen: 0, Mode.lora: adapters}[training.mode]
+    moments = 2 if training.optimizer is OptimizerKind.adamw_8bit else 8
+    copies = 4.0 + moments + 4.0 * (training.ema > 0)  # bytes of a trained weight: its gradient, moments, an average
+    whole = backbone if training.mode is Mode.lora and training.ema > 0 else 0.0  # the average copies the backbone too
+    activations = _activations(model.config, training, 3 if form.compute_dtype is torch.bfloat16 else 4, longest)
+    return MemoryEstimate(backbone + 4.0 * adapters, copies * trained + whole, activations)
 
 
-def log_memory(directory: Path, training: TrainingSettings, bf16: bool, longest: int, device: torch.device) -> None:
+def _weight_bytes(model: Any, form: WeightFormat) -> float:
+    """Return the bytes of a backbone's weights, as it holds them."""
+    held = held_weights(model)
+    embeddings = model.get_input_embeddings().weight
+    own = form.dtype.torch_dtype.itemsize
+    matrix = own if form.quant is None else NF4_BYTES
+    sizes = {name: own if weight is embeddings else matrix for name, weight in held.items()}
+    return float(sum(sizes.get(name, 4) * weight.numel() for name, weight in model.named_parameters()))
+
+
+def log_memory(
+    directory: Path, training: TrainingSettings, form: WeightFormat, longest: int, device: torch.device
+) -> None:
     """Log what a training takes, and where the device has less, what to change; once a process for equal trainings.
 
     Parameters
     ----------
-    directory, training, bf16, longest
+    directory, training, form, longest
         As in `estimate_memory`.
     device : torch.device
         Where it is trained.
     """
-    estimate = estimate_memory(directory, training, bf16, longest)
+    estimate = estimate_memory(directory, training, form, longest)
     gpu = device.type == "cuda"
     free = torch.cuda.mem_get_info(device)[0] if gpu else psutil.virtual_memory().available
     _log_once(f"{directory.name}: loading and training take {estimate}")
     if estimate.total > free:
-        advice = " or ".join(_advice(training, estimate, free))
+        advice = " or ".join(_advice(training, form, estimate, free))
         place = "GPU" if gpu else "machine"
         log.warning("that is more than the %.3g GB that the %s has left: set %s", free / GB, place, advice)
 
@@ -110,15 +127,19 @@ def _log_once(message: str) -> None:
     log.info(message)
 
 
-def _advice(training: TrainingSettings, estimate: MemoryEstimate, free: float) -> list[str]:
+def _advice(training: TrainingSettings, form: WeightFormat, estimate: MemoryEstimate, free: float) -> list[str]:
     """Return the settings that make a training smaller, the one that changes least first."""
     room = free - estimate.weights - estimate.optimizer
     budget = int(training.token_budget * room / max(estimate.activations, 1.0)) // 256 * 256
     checkpointing = training.mode is not Mode.frozen and not training.gradient_checkpointing
+    halved = training.mode is not Mode.full and form.exact
+    quantized = training.mode is not Mode.full and form.quant is None and torch.cuda.is_available()
     smaller = {Mode.full: ["training=lora"], Mode.lora: ["training=frozen"], Mode.frozen: []}[training.mode]
     return [
         *([f"training.token_budget={budget}"] if budget > 0 else []),
         *(["training.gradient_checkpointing=true"] if checkpointing else []),
+        *(["backbone.dtype=bf16"] if halved else []),
+        *(["backbone.quant=nf4"] if quantized else []),
         *smaller,
         "a smaller backbone",
     ]
@@ -133,7 +154,7 @@ def _adapter_weights(model: Any, training: TrainingSettings) -> int:
 
 def _activations(config: Any, training: TrainingSettings, size: int, longest: int) -> float:
     """Return the bytes that a forward pass keeps for the gradients, or that its largest layer takes without any."""
-    hidden, layers = config.hidden_size, config.num_hidden_layers
+    hidden, layers = config.hidden_size, config.num_hidden_layers  # of those that are read
     inner = getattr(config, "intermediate_size", None) or 4 * hidden
     numbers = HIDDEN_NUMBERS * hidden + INNER_NUMBERS * inner
     if training.mode is Mode.lora:

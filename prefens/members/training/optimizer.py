@@ -7,9 +7,11 @@ from typing import Any
 import torch
 from torch import nn
 
+from prefens.members.nn.lora import LORA_B
 from prefens.members.nn.pair_model import PairModel
 from prefens.members.nn.trainable_state import ENCODER_PREFIX
-from prefens.members.training.settings import TrainingSettings
+from prefens.members.nn.weight_format import require_bitsandbytes
+from prefens.members.training.settings import OptimizerKind, TrainingSettings
 
 
 def trained_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
@@ -21,14 +23,20 @@ def make_optimizer(model: PairModel, settings: TrainingSettings) -> torch.optim.
     """Return AdamW (Loshchilov & Hutter 2019) over the parameters that are trained.
 
     The encoder's learning rate is `lr` at its top layer and lower from layer to layer (Howard & Ruder 2018, section
-    3.1); the head's is `head_lr`. Only matrices are decayed: never biases, norms and scalars.
+    3.1), and `lora.plus_ratio` times that for the matrices B of adapters; the head's is `head_lr`. Only matrices are
+    decayed: never biases, norms and scalars.
 
     Parameters
     ----------
     model : PairModel
         On its device, with adapters where there are any.
     settings : TrainingSettings
-        `lr`, `head_lr`, `layer_decay` and `weight_decay` are read.
+        `lr`, `head_lr`, `layer_decay`, `weight_decay`, `lora.plus_ratio` and `optimizer` are read.
+
+    Raises
+    ------
+    ConfigError
+        This machine has no optimizer in 8 bits.
     """
     depths = layer_depths(model.encoder)
     top = max(depths.values(), default=0)
@@ -37,11 +45,24 @@ def make_optimizer(model: PairModel, settings: TrainingSettings) -> torch.optim.
         lr = settings.head_lr
         if name.startswith(ENCODER_PREFIX):
             lr = settings.lr * settings.layer_decay ** (top - depths[name.removeprefix(ENCODER_PREFIX)])
+            lr *= settings.lora.plus_ratio if name.endswith(LORA_B) else 1.0
         groups.setdefault((lr, weight.ndim > 1), []).append(weight)
-    return torch.optim.AdamW(
-        {"params": weights, "lr": lr, "weight_decay": settings.weight_decay if matrices else 0.0}
-        for (lr, matrices), weights in groups.items()
+    optimizer: torch.optim.Optimizer = _optimizer_class(settings)(
+        [
+            {"params": weights, "lr": lr, "weight_decay": settings.weight_decay if matrices else 0.0}
+            for (lr, matrices), weights in groups.items()
+        ]
     )
+    return optimizer
+
+
+def _optimizer_class(settings: TrainingSettings) -> Any:
+    if settings.optimizer is OptimizerKind.adamw:
+        return torch.optim.AdamW
+    require_bitsandbytes("training.optimizer=adamw_8bit", "set training.optimizer=adamw")
+    from bitsandbytes.optim import AdamW8bit
+
+    return AdamW8bit
 
 
 def layer_depths(encoder: nn.Module) -> dict[str, int]:

@@ -7,11 +7,12 @@ from enum import Enum
 from math import isfinite
 
 from prefens.core.errors import ConfigError
-from prefens.core.hashing import NOT_IDENTITY
+from prefens.core.hashing import NOT_IDENTITY, neutral
 from prefens.members.nn.lora import ALL_LINEAR, LoraSettings
 from prefens.members.training.precision import Precision
 
 CLIP, LOOSE_CLIP = 1.0, 100.0  # the largest gradient norm of encoders, and of causal models
+LARGE = 1_000_000_000  # parameters, from which on activations are recomputed
 
 
 class Mode(Enum):
@@ -77,6 +78,22 @@ class Swap(Enum):
     both = "both"
 
 
+class OptimizerKind(Enum):
+    """The optimizer.
+
+    Attributes
+    ----------
+    adamw
+        AdamW (Loshchilov & Hutter 2019) in fp32.
+    adamw_8bit
+        AdamW with moments in 8 bits (Dettmers et al. 2022, "8-bit optimizers via block-wise quantization"): a quarter
+        of their memory; needs CUDA and bitsandbytes.
+    """
+
+    adamw = "adamw"
+    adamw_8bit = "adamw_8bit"
+
+
 @dataclass
 class GuardSettings:
     """The settings of the group `training.guard`.
@@ -139,8 +156,8 @@ class TrainingSettings:
         Whether pairs are shown with A and B swapped.
     patience : int, at least 1, or None
         Epochs without a lower inner loss that end the training; None for a fixed schedule.
-    gradient_checkpointing : bool
-        Whether activations are recomputed: less memory, more time.
+    gradient_checkpointing : bool or None
+        Whether activations are recomputed: less memory, more time; None for backbones above a billion parameters.
     guard : GuardSettings
         The test for a collapsed training.
     lora : LoraSettings
@@ -153,6 +170,8 @@ class TrainingSettings:
         The precision of the fold model that is kept.
     checkpoint_minutes : float, at least 0
         Minutes between two checkpoints; 0 for one after every step.
+    optimizer : OptimizerKind
+        The optimizer.
 
     Raises
     ------
@@ -176,13 +195,14 @@ class TrainingSettings:
     ema: float = 0.0
     swap: Swap = Swap.none
     patience: int | None = None
-    gradient_checkpointing: bool = field(default=False, metadata=NOT_IDENTITY)
+    gradient_checkpointing: bool | None = field(default=None, metadata=NOT_IDENTITY)
     guard: GuardSettings = field(default_factory=GuardSettings, metadata=NOT_IDENTITY)
     lora: LoraSettings = field(default_factory=LoraSettings)
     precision: Precision = Precision.auto
     compile: bool = False
     save: Save = field(default=Save.fp16, metadata=NOT_IDENTITY)
     checkpoint_minutes: float = field(default=10.0, metadata=NOT_IDENTITY)
+    optimizer: OptimizerKind = field(default=OptimizerKind.adamw, metadata=neutral("adamw"))
 
     def __post_init__(self) -> None:
         for name in ("lr", "head_lr", "epochs", "batch_pairs", "token_budget", "clip"):
@@ -198,14 +218,17 @@ class TrainingSettings:
         positive = self.patience is None or self.patience >= 1
         _check("patience", self.patience, positive, "1 or more epochs, or null for a fixed schedule")
 
-    def resolved(self, causal: bool) -> TrainingSettings:
+    def resolved(self, causal: bool, parameters: int = 0) -> TrainingSettings:
         """Return the settings without None: of a causal backbone all linear layers are adapted, and clipping is loose.
 
-        The losses of its first steps have large gradients, which a norm of 1 would cut to nothing.
+        The losses of its first steps have large gradients, which a norm of 1 would cut to nothing. `parameters` is the
+        number of the backbone's.
         """
+        recompute = parameters > LARGE if self.gradient_checkpointing is None else self.gradient_checkpointing
         clip = self.clip if self.clip is not None else LOOSE_CLIP if causal else CLIP
         targets = [ALL_LINEAR] if causal and self.lora.targets is None else self.lora.targets
-        return replace(self, clip=clip, lora=replace(self.lora, targets=targets))
+        lora = replace(self.lora, targets=targets)
+        return replace(self, clip=clip, lora=lora, gradient_checkpointing=recompute)
 
     @property
     def selects(self) -> bool:

@@ -37,7 +37,7 @@ def bias_section(pairs: Pairs, folds: Folds, predictions: Mapping[str, Floats], 
         tie_table(audit.ties),
         swap_table(audit.votes, audit.predictions, audit.swapped_duplicates, audit.bootstrap),
         effect_table(audit.families, columns, "Model families against all others"),
-        win_rate_table(audit.model_pairs, VOTES, columns, first),
+        win_rate_table(audit.model_pairs, VOTES, columns, first, audit.votes.shape[1]),
     ]
     plots = [
         effects_plot(audit.main, columns),

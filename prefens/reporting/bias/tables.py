@@ -28,7 +28,7 @@ SWAP_NOTE = (
     "votes the share of verdicts that change. Members that are symmetric by construction have 0."
 )
 WIN_RATES_NOTE = (
-    "P(the first wins) + P(tie) / 2 of the models that meet most often; with 95 % intervals. within: whether the "
+    "P(the first wins){} of the models that meet most often; with 95 % intervals. within: whether the "
     "predicted rate lies in the interval of the observed one; nineteen of twenty should."
 )
 
@@ -131,7 +131,9 @@ def swap_table(
     return ReportTable(title, cells, SWAP_NOTE, digits=3)
 
 
-def win_rate_table(estimates: Estimates, votes: str, predictors: Sequence[str], judged: str | None) -> ReportTable:
+def win_rate_table(
+    estimates: Estimates, votes: str, predictors: Sequence[str], judged: str | None, n_outcomes: int = 3
+) -> ReportTable:
     """Return a table of predicted against observed win rates per pair of models.
 
     Parameters
@@ -144,6 +146,8 @@ def win_rate_table(estimates: Estimates, votes: str, predictors: Sequence[str], 
         Those that get a column.
     judged : str or None
         The predictor of which the table says whether it is within the votes' intervals.
+    n_outcomes : int
+        K, which says whether there are ties.
     """
     rows: list[dict[str, Any]] = []
     for index, effect in enumerate(estimates.effects):
@@ -153,7 +157,8 @@ def win_rate_table(estimates: Estimates, votes: str, predictors: Sequence[str], 
             observed, predicted = rates[votes], rates[judged]
             row[f"{judged} within"] = observed and predicted and ("yes" if inside(predicted, observed) else "no")
         rows.append(row)
-    return ReportTable("Win rates per pair of models", rows, WIN_RATES_NOTE, digits=3)
+    note = WIN_RATES_NOTE.format(" + P(tie) / 2" if n_outcomes == 3 else "")
+    return ReportTable("Win rates per pair of models", rows, note, digits=3)
 
 
 def inside(predicted: Estimate, observed: Estimate) -> bool:

@@ -32,21 +32,26 @@ def group_sizes(group: Strings) -> Ints:
     return sizes
 
 
-def expected_leaked_rows(group: Strings, k: int) -> float:
-    """Return how many rows plain stratified folds leak on average: their prompt is also in another fold.
+def expected_leaked_rows(group: Strings, k: int, kept: Strings | None = None) -> float:
+    """Return how many rows random folds leak on average: a row of their group is also in another fold.
 
-    A row with g - 1 others of its prompt is not leaked with probability k ** -(g - 1), if rows fall into k equal folds
-    at random; stratification by label changes little of that.
+    A row whose group has g - 1 other units is not leaked with probability k ** -(g - 1), if units fall into k equal
+    folds at random; stratification by label changes little of that.
 
     Parameters
     ----------
     group : ndarray of str, shape (n,)
-        The prompt group of each row.
+        The prompt group of each row, or a cluster of several.
     k : int
         The number of folds.
+    kept : ndarray of str, shape (n,), or None
+        The units that folds keep together; None for rows.
     """
-    not_leaked = np.power(float(k), 1.0 - group_sizes(group))
-    return float((1.0 - not_leaked).sum())
+    units = np.arange(len(group)).astype(str) if kept is None else kept.astype(str)
+    _, first = np.unique(units, return_index=True)
+    names, index = np.unique(group.astype(str), return_inverse=True)
+    size = np.bincount(index[first], minlength=len(names))[index]
+    return float((1.0 - np.power(float(k), 1.0 - size)).sum())
 
 
 def leaked_rows(group: Strings, fold: NDArray[np.integer[Any]]) -> Mask:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prefens.core.errors import DataError
+from prefens.core.fold_run import is_by_source
 from prefens.core.types import Folds, Ints, Pairs, Strings
 from prefens.reporting.data_profile.duplicates import expected_leaked_rows, find_repeats, group_sizes, leaked_rows
 from prefens.reporting.data_profile.model_record import ModelRecord, model_records
@@ -65,7 +66,9 @@ class DataProfile:
     @property
     def leaked(self) -> int | None:
         """The number of rows that `folds` leak; None without folds."""
-        return None if self.folds is None else int(leaked_rows(self.group, self.folds.fold).sum())
+        if self.folds is None or is_by_source(self.folds):  # then such rows are not trained on
+            return None if self.folds is None else 0
+        return int(leaked_rows(self.group, self.folds.fold).sum())
 
     @property
     def n_prompts(self) -> int:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from prefens.core.metrics import outcome_shares
-from prefens.core.types import Folds, Pairs, Strings
+from prefens.core.types import Folds, Ints, Pairs, Strings
+from prefens.data.folds import prompt_groups
 from prefens.data.loaded import SourceRecord
+from prefens.data.near_duplicates import near_duplicates
 from prefens.reporting.data_profile.duplicates import CONTRADICTORY
 from prefens.reporting.data_profile.plots import language_plot, length_plot, model_plot, outcome_plot
 from prefens.reporting.data_profile.profile import DataProfile, TokenCounter, data_profile
@@ -36,12 +40,15 @@ def data_section(
 ) -> Section:
     """Return the profile of pairs; parameters and errors are those of `data_profile` and `source_tables`."""
     profile = data_profile(pairs, group, folds, repaired, count_tokens)
+    prompts = np.concatenate([pairs.prompt, *(each.prompt for each in extra)])
+    groups = np.concatenate([group, *(prompt_groups(each) for each in extra)])
+    cluster = near_duplicates(prompts, groups) if len(prompts) else np.zeros(0, dtype=np.int64)
     stats, models = profile.stats, profile.models
     tables = [
         overview_table(
             {"pairs": len(pairs), "different prompts": profile.n_prompts, "models": len(models)}, profile.repaired
         ),
-        *source_tables(group, profile.k, metadata or {}, sources, extra),
+        *source_tables(group, profile.k, metadata or {}, sources, extra, cluster),
         outcome_table(pairs),
         problem_table(profile.problems, profile.shared, profile.expected_leak, profile.leaked),
         length_table(stats, profile.tokens),
@@ -54,7 +61,7 @@ def data_section(
     return Section(
         "data",
         "Data profile",
-        summarize(profile),
+        [*summarize(profile), *_near(group, cluster[: len(pairs)])],
         [table for table in tables if table.rows],
         [plot for plot in plots if plot is not None],
     )
@@ -81,6 +88,13 @@ def summarize(profile: DataProfile) -> list[str]:
     if not profile.tokens:
         sentences.append("Tokens were not counted: no tokenizer was at hand.")
     return sentences
+
+
+def _near(group: Strings, cluster: Ints) -> list[str]:
+    """Return a sentence on the rows whose prompt is nearly that of other rows."""
+    _, first = np.unique(group.astype(str), return_index=True)
+    near = int((np.bincount(cluster[first], minlength=1)[cluster] > 1).sum()) if len(cluster) else 0
+    return [f"{near:,} rows have nearly, but not quite, the prompt of another row."] if near else []
 
 
 def _own_folds(profile: DataProfile) -> str:

@@ -9,18 +9,28 @@ from typing import Any
 
 import numpy as np
 
-from prefens.core.types import Pairs, Strings
+from prefens.core.types import Ints, Pairs, Strings
 from prefens.data.folds import prompt_groups
 from prefens.data.loaded import SourceRecord
 from prefens.reporting.data_profile.duplicates import expected_leaked_rows, leaked_rows
 from prefens.reporting.section import ReportTable
 
 MERGED_NOTE = "Left out: pairs whose texts, models and label a source before has too, and ties of two bad responses."
+LEAK_NOTE = (
+    "Rows that share their prompt, or nearly, with rows to train on. Extra rows are left out where their prompt is "
+    "held out, and with folds=source those of other sources too. Near duplicates share at least 80 % of their "
+    "sequences of three words, as hashes estimate it; no rule keeps them together."
+)
 SOURCE = "source"
 
 
 def source_tables(
-    group: Strings, k: int, metadata: Mapping[str, Strings], sources: Sequence[SourceRecord], extra: Sequence[Pairs]
+    group: Strings,
+    k: int,
+    metadata: Mapping[str, Strings],
+    sources: Sequence[SourceRecord],
+    extra: Sequence[Pairs],
+    cluster: Ints | None = None,
 ) -> list[ReportTable]:
     """Return the tables on where n pairs are from; without rows where there is nothing to say.
 
@@ -36,6 +46,8 @@ def source_tables(
         What came of each source.
     extra : sequence of Pairs
         Pairs that are only trained on.
+    cluster : ndarray of int64, shape (n + e,), or None
+        The cluster of near duplicates of each prompt, those of the e extra pairs last.
     """
     rows = [
         {"source": each.name, "format": each.format, "pairs": each.pairs, "in a source before": each.merged}
@@ -48,7 +60,7 @@ def source_tables(
         _overlap_table(group, metadata.get(SOURCE)),
         _count_table("Kinds of ties", "kind", metadata.get("tie")),
         _count_table("Languages that the data names", "language", metadata.get("language")),
-        _leak_table(group, k, metadata.get(SOURCE), extra),
+        _leak_table(group, k, metadata.get(SOURCE), extra, cluster),
     ]
 
 
@@ -72,18 +84,28 @@ def _count_table(title: str, key: str, values: Strings | None) -> ReportTable:
     return ReportTable(title, rows)
 
 
-def _leak_table(group: Strings, k: int, source: Strings | None, extra: Sequence[Pairs]) -> ReportTable:
-    """Return a table of the rows whose prompt would be trained on, by what the rows are split by."""
+def _leak_table(
+    group: Strings, k: int, source: Strings | None, extra: Sequence[Pairs], cluster: Ints | None
+) -> ReportTable:
+    """Return a table of the rows whose prompt, or nearly that, would be trained on, by the rule of the split."""
+    more = np.concatenate([group[:0], *(prompt_groups(pairs) for pairs in extra)])
+    units = {"rows": np.concatenate([group, more]).astype(str)}
+    if cluster is not None:
+        units["or near duplicates"] = cluster.astype(str)
+    n, table = len(group), dict[str, dict[str, int]]()
+    for name, unit in units.items():
+        own, others = unit[:n], unit[n:]
+        counts = {
+            f"stratified_group, k={k} (expected)": expected_leaked_rows(own, k, group),
+            f"stratified, k={k} (expected)": expected_leaked_rows(own, k),
+        }
+        if source is not None and len(set(source)) > 1:
+            _, number = np.unique(source.astype(str), return_inverse=True)
+            counts["source (left out of training)"] = int(leaked_rows(own, number).sum())
+        if extra:
+            counts[f"{len(others):,} extra rows, with those of held-out prompts"] = int(np.isin(others, own).sum())
+        table[name] = {rule: round(count) for rule, count in counts.items()}
     rows: list[dict[str, Any]] = [
-        {"rule": f"stratified_group, k={k}", "rows": 0},
-        {"rule": f"stratified, k={k} (expected)", "rows": round(expected_leaked_rows(group, k))},
+        {"rule": rule, **{name: counts[rule] for name, counts in table.items()}} for rule in table["rows"]
     ]
-    if source is not None and len(set(source)) > 1:
-        _, number = np.unique(source.astype(str), return_inverse=True)
-        rows.append({"rule": "one source held out after the other", "rows": int(leaked_rows(group, number).sum())})
-    if extra:
-        own, more = set(group), np.concatenate([prompt_groups(pairs) for pairs in extra])
-        shared = sum(name in own for name in more)
-        rows.append({"rule": f"{len(more):,} extra rows, with those of held-out prompts", "rows": shared})
-    note = "Rows that share their prompt with rows to train on. Extra rows are left out where their prompt is held out."
-    return ReportTable("Rows that each fold rule would leak", rows, note)
+    return ReportTable("Rows that each fold rule would leak", rows, LEAK_NOTE)

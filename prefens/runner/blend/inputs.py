@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from prefens.data.outcomes import with_outcomes
 from prefens.data.probabilities import read_probabilities
 from prefens.data.sources import Source
 from prefens.ensemble.inputs import BlendInputs, LabelledData
+from prefens.runner.blend.other_split import find_other_split
 from prefens.runner.blend.sources import BlendSources, in_words
 from prefens.store.assemble import common_rows, make_stack
 from prefens.store.external import ExternalMember
@@ -41,7 +43,7 @@ def load_blend_inputs(sources: BlendSources) -> BlendInputs:
     StoreError
         Where members are missing, damaged or not comparable.
     """
-    data = None if sources.source is None else load_data(sources.source)
+    data = None if sources.source is None else load_data(sources.source, sources.fold_settings.source_column)
     digest = None if data is None else data_digest(data.pairs)
     read = {name: read_probabilities(path, sources.columns[name]) for name, path in sources.files.items()}
     external = [ExternalMember.of(name, *columns) for name, columns in read.items()]
@@ -57,12 +59,13 @@ def load_blend_inputs(sources: BlendSources) -> BlendInputs:
     members |= {member.spec(folds).info: member.runs(folds, sources.partial) for member in external}
     keep = common_rows(folds, members) if sources.partial else None
     stacks = make_stack(folds, members, keep)
-    return BlendInputs(folds, *stacks, split, specs, data, missing)
+    other = None if split is None else find_other_split(split, specs)
+    return BlendInputs(folds, *stacks, split, specs, data, missing, other)
 
 
-def load_data(source: Source) -> LabelledData:
-    """Return the labelled pairs of a source, sorted by id as folds are."""
-    loaded = source.load(labelled=True).sort()
+def load_data(source: Source, source_column: str | None = None) -> LabelledData:
+    """Return the labelled pairs of a source, sorted by id as folds are; parameters as in `Source.load`."""
+    loaded = source.load(labelled=True, source_column=source_column).sort()
     extra = [with_outcomes(pairs, loaded.pairs.n_outcomes) for pairs in source.load_extra()]
     return LabelledData(loaded.pairs, loaded.repaired, loaded.metadata, loaded.sources, extra)
 
@@ -83,15 +86,24 @@ def _choose_split(sources: BlendSources, data: str | None) -> SplitStore | None:
     if sources.fold_file is not None:
         raise ConfigError("fold_file= with the folds of the store", "one of them", "add labels= or data.path=")
     data_prefix, fold_prefix = sources.digests
+    fitting = [split for split in store.splits() if fold_prefix is None and not _other_settings(sources, split)]
+    if sources.folds and len(fitting) == 1:  # of several splits, the one with the settings of folds=
+        fold_prefix = fitting[0].folds.digest
     split = store.select(data_prefix or (None if sources.stored else data), fold_prefix)
     check_data(split.folds, data)
-    other = {name: value for name, value in sources.folds.items() if value != split.folds.settings.get(name)}
+    other = _other_settings(sources, split)
     if other:
         came, expected = f"{in_words(other)} with the folds of the store", in_words(split.folds.settings)
         raise ConfigError(came, expected, "leave folds out, or train with those")
     if not sources.stored:
         log.info("labels and folds of the store, %s", split.path)
     return split
+
+
+def _other_settings(sources: BlendSources, split: SplitStore) -> dict[str, Any]:
+    """Return the settings of folds that were given and are not those of a part of the store."""
+    given = {name: value for name, value in sources.folds.items() if name != "source_column"}
+    return {name: value for name, value in given.items() if value != split.folds.settings.get(name)}
 
 
 def _choose_members(split: SplitStore | None, sources: BlendSources) -> tuple[list[MemberSpec], dict[str, str]]:
@@ -107,7 +119,7 @@ def _make_folds(sources: BlendSources, data: LabelledData | None, n_outcomes: in
     if sources.labels is not None:
         rows = read_labels(sources.labels, n_outcomes)
     elif data is not None:
-        rows = labelled_rows(data.pairs)
+        rows = labelled_rows(data.pairs, data.metadata.get("source"))
     else:
         raise ConfigError(
             f"no labels: no store in {sources.root}, no labels=, no data.path=",

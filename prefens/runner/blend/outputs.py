@@ -14,6 +14,7 @@ from prefens.ensemble.files.blend_files import write_blend
 from prefens.ensemble.inputs import BlendInputs
 from prefens.inference.saved_model import save_best
 from prefens.runner.sync import log_blend, open_tracker
+from prefens.store.oof_store import OOFStore
 from prefens.store.split_store import SplitStore
 from prefens.store.tracking.factory import Tracking
 
@@ -40,7 +41,8 @@ def record(blend: Blend, inputs: BlendInputs, tracking: Tracking, out: Path, mod
         log.warning("the store can't be written (%s): predictions go on with the blend that it had", error)
     try:
         with open_tracker(tracking) as tracker:
-            run = tracker.attempt(partial(log_blend, blend, files, saved))
+            best = split is None or OOFStore(split.root).is_best(split)
+            run = tracker.attempt(partial(log_blend, blend, files, saved, best))
         if tracking.mlflow and run is None and not stored:
             log.warning("this blend is not in the store, so it is never logged to MLflow; it is in %s", out)
     except Exception as error:  # likewise

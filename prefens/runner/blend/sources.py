@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from prefens.core.errors import ConfigError
+from prefens.core.fold_run import SOURCE
 from prefens.data.folds import FoldSettings
 from prefens.data.sources import Source
 from prefens.runner import config
@@ -74,7 +75,7 @@ def parse_sources(settings: BlendConfig, root: Path) -> BlendSources:
         labels=_path(settings.labels),
         source=data_source(settings.data),
         folds=folds,
-        fold_settings=config.build(folds, FoldSettings),
+        fold_settings=config.build(({"k": None} if folds.get("scheme") == SOURCE else {}) | folds, FoldSettings),
         fold_file=_path(settings.fold_file),
         digests=(settings.data_digest, settings.fold_digest),
         partial=settings.partial,

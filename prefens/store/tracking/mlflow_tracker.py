@@ -150,6 +150,7 @@ class MlflowTracker:
         tables: Mapping[str, Rows],
         model: Path | None = None,
         folds: Folds | None = None,
+        best: bool = True,
     ) -> str:
         """Log a blend, and return the id of its run.
 
@@ -165,8 +166,8 @@ class MlflowTracker:
             Artifacts.
         tables : mapping of str to rows
             Tables that the run shows, by title.
-        model : Path or None
-            The folder of its saved model, which becomes the best registered version.
+        model, best : Path or None, and bool
+            The folder of its saved model, and whether that becomes the best registered version.
         folds : Folds or None
             The rows that were blended.
         """
@@ -179,7 +180,7 @@ class MlflowTracker:
                 if not runs or runs[0].data.tags.get(CONTENT) != content:
                     self._log_blend(run, metrics, files, tables, folds)
                 if model is not None:
-                    model_registry.register(self.backend, self.registered, model, run, tags)
+                    model_registry.register(self.backend, self.registered, model, run, tags, best)
                 self._end(run, RunStatus.FINISHED, None, content)
         return run
 

@@ -21,8 +21,10 @@ ALIAS = "best"  # of the latest blend's version
 MODEL_ID = re.compile("m-[0-9a-f]{32}")
 
 
-def register(backend: MlflowBackend, name: str, folder: Path, run: str, tags: Mapping[str, str]) -> None:
-    """Log a model folder to its run, and make it the best registered version; what is there already is not doubled."""
+def register(
+    backend: MlflowBackend, name: str, folder: Path, run: str, tags: Mapping[str, str], best: bool = True
+) -> None:
+    """Log a model folder to its run and register it, as the best version where `best`; nothing is doubled."""
     client = backend.client
     model = _logged_model(backend, run)
     if model is None:
@@ -36,7 +38,8 @@ def register(backend: MlflowBackend, name: str, folder: Path, run: str, tags: Ma
             if versions
             else client.create_model_version(name, location, run, dict(tags), model_id=model.model_id)
         )
-        client.set_registered_model_alias(name, ALIAS, version.version)
+        if best:
+            client.set_registered_model_alias(name, ALIAS, version.version)
     link = json.dumps([{"name": name, "version": version.version}])
     client.set_logged_model_tags(model.model_id, {MLFLOW_MODEL_VERSIONS: link})  # the UI shows it there
     outputs = client.get_run(run).outputs

@@ -37,6 +37,9 @@ def test_why_the_kernels_do_not_run_is_logged(
     monkeypatch.setattr(deberta_kernels, "find_spec", lambda name: None)
     assert "pip install 'prefens[gpu]'" in logged_reason(caplog, encoder)
     monkeypatch.setattr(deberta_kernels, "find_spec", lambda name: name)
+    encoder.pooler = torch.nn.Linear(1, 1, dtype=torch.bfloat16)
+    assert "weights in fp32" in logged_reason(caplog, encoder)
+    del encoder.pooler
     assert "not 8" in logged_reason(caplog, encoder)
     encoder.peft_config = {}
     assert "adapters" in logged_reason(caplog, encoder)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from prefens.members.nn import packed_attention
 from prefens.members.nn.encoder_forward import MIN_LENGTH_RATIO, forward_states, length_groups
-from prefens.members.nn.packed_attention import ATTENTION_NAME, MODEL_TYPES, Segments
+from prefens.members.nn.packed_attention import ATTENTION_NAME, MODEL_TYPES, Scores, Segments
 from prefens.members.nn.textcnn import TextCnn
 from tests.helpers.encoders import KINDS, batch_of, gradients, has_types, padded, tiny
 
@@ -82,7 +82,7 @@ def test_nested_tensors_give_what_groups_give(dropout: float) -> None:
     lengths = (7, 4, 4, 2)
     segments = Segments(lengths, torch.tensor([0, 7, 11, 15, 17], dtype=torch.int32))
     parts = [torch.randn(17, 2, 8, requires_grad=True) for _ in range(3)]
-    grouped = packed_attention.grouped_attention(parts, segments, 0.0, 0.3, None)
+    grouped = packed_attention.grouped_attention(parts, segments, 0.0, Scores(0.3))
     nested = packed_attention.nested_attention(parts, segments, dropout, 0.3)
     assert torch.allclose(nested, grouped, atol=1e-5) == (dropout == 0.0)
     (slope,) = torch.autograd.grad(nested.square().sum(), parts[0])
@@ -91,13 +91,14 @@ def test_nested_tensors_give_what_groups_give(dropout: float) -> None:
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("reach", [None, 3])
-def test_the_flash_kernel_gives_what_groups_give(reach: int | None) -> None:
+def test_the_flash_kernel_gives_what_groups_give(reach: int | None, causal: bool) -> None:
     torch.manual_seed(0)
     segments = Segments((70, 41, 41, 2), torch.tensor([0, 70, 111, 152, 154], dtype=torch.int32, device="cuda"))
     parts = [torch.randn(154, 2, 32, device="cuda", dtype=torch.bfloat16) for _ in range(3)]
-    kernel = packed_attention.varlen_attention(parts, segments, 0.3, reach)
-    reference = packed_attention.grouped_attention(parts, segments, 0.0, 0.3, reach)
+    kernel = packed_attention.varlen_attention(parts, segments, Scores(0.3, causal, reach))
+    reference = packed_attention.grouped_attention(parts, segments, 0.0, Scores(0.3, causal, reach))
     torch.testing.assert_close(kernel, reference, atol=2e-2, rtol=2e-2)
 
 

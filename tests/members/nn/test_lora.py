@@ -13,12 +13,15 @@ from safetensors.torch import load_file
 
 from prefens.core.errors import BackboneError, ConfigError
 from prefens.data.text.settings import TextSettings
+from prefens.members import network
 from prefens.members.base import Context
 from prefens.members.encoder import EncoderMember
 from prefens.members.nn.heads import HeadSettings
 from prefens.members.nn.lora import LoraSettings, adapted_layers, add_adapters
+from prefens.members.nn.pair_model import PairModel
 from prefens.members.nn.pretrained import load_encoder
 from prefens.members.textcnn import TextCnnMember
+from prefens.members.training.optimizer import make_optimizer
 from prefens.members.training.precision import Precision
 from prefens.members.training.settings import Mode, Save, TrainingSettings
 from tests.helpers.examples import make_pairs
@@ -51,6 +54,22 @@ def test_what_is_loaded_predicts_what_was_trained(tiny_encoder: Path, tmp_path: 
     again = EncoderMember.load(tmp_path)
     difference = np.abs(again.predict_proba(pairs) - member.predict_proba(pairs)).max()
     assert difference < (1e-6 if save is Save.fp32 else 1e-3)
+
+
+def test_merged_adapters_predict_what_they_do_beside_the_encoder_which_stays_as_it_is(
+    tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pairs, member = make_pairs(40), member_on(tiny_bert)
+    member.fit(pairs, None, CONTEXT)
+    member.save(tmp_path)
+    beside = EncoderMember.load(tmp_path)
+    expected = beside.predict_proba(pairs)
+    monkeypatch.setattr(network, "takes_kernels", lambda *_: True)
+    merged = EncoderMember.load(tmp_path)
+    assert merged.model is not None
+    assert merged.model.adapters is None
+    np.testing.assert_allclose(merged.predict_proba(pairs), expected, atol=1e-6)
+    np.testing.assert_array_equal(beside.predict_proba(pairs), expected)
 
 
 def test_only_adapters_and_head_change(tiny_encoder: Path) -> None:
@@ -104,7 +123,20 @@ def test_a_backbone_that_changed_or_is_gone_is_refused(tiny_bert: Path, tmp_path
     assert EncoderMember.required_backbones(store, [tmp_path / "backbones"]) == {place.name: place}
 
 
-@pytest.mark.parametrize("bad", [{"rank": 0}, {"alpha": 0}, {"dropout": 1.0}])
+def test_the_second_matrix_learns_faster_by_the_ratio(tiny_encoder: Path) -> None:
+    """LoRA+: A at lr, B at plus_ratio times that, the head at its own rate."""
+    settings = LoraSettings(rank=2, plus_ratio=8.0)
+    model = PairModel(load_encoder(tiny_encoder), HeadSettings(hidden=8))
+    add_adapters(model.encoder, settings)
+    optimizer = make_optimizer(model, TrainingSettings(Mode.lora, lr=1.0, head_lr=3.0, lora=settings))
+    names = {id(weight): name for name, weight in model.named_parameters()}
+    rates = {names[id(weight)]: group["lr"] for group in optimizer.param_groups for weight in group["params"]}
+    assert {rate for name, rate in rates.items() if ".lora_A." in name} == {1.0}
+    assert {rate for name, rate in rates.items() if ".lora_B." in name} == {8.0}
+    assert {rate for name, rate in rates.items() if name.startswith("head.")} == {3.0}
+
+
+@pytest.mark.parametrize("bad", [{"rank": 0}, {"alpha": 0}, {"dropout": 1.0}, {"plus_ratio": 0.5}])
 def test_bad_settings(bad: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match=r"training\.lora"):
         LoraSettings(**bad)  # type: ignore[arg-type]

@@ -128,6 +128,26 @@ def test_a_new_head_predicts_the_prior_that_it_is_initialized_to(
 
 @torch.inference_mode()
 @pytest.mark.parametrize("kind", HeadKind)
+@pytest.mark.parametrize("pairing", Pairing)
+def test_two_outcomes(encoder: Any, parts: dict[Pairing, PairTokens], pairing: Pairing, kind: HeadKind) -> None:
+    model = PairModel(encoder, HeadSettings(kind, **SIZES), pairing, n_outcomes=2).eval()  # type: ignore[arg-type]
+    tokens = PairTokens(parts[pairing].a, parts[pairing].b, parts[pairing].audit)
+    model.head.init_to_prior([log(0.5), log(0.5)])
+    np.testing.assert_allclose(model.log_probabilities(pair_batch(tokens, ROWS, 1)).exp(), 0.5, atol=1e-6)
+    torch.manual_seed(0)
+    for weight in model.head.parameters():
+        torch.nn.init.normal_(weight, std=0.8)
+    original = model.log_probabilities(pair_batch(tokens, ROWS, 1)).exp()
+    exchanged = model.log_probabilities(pair_batch(tokens, ROWS, 1, swapped=np.ones(6, dtype=bool))).exp()
+    assert original.shape == (6, 2)
+    assert original.std(dim=0).max() > 1e-4
+    np.testing.assert_allclose(original.sum(dim=1), 1.0, atol=1e-12)
+    np.testing.assert_allclose(original, exchanged.flip(1), atol=1e-6)
+    assert not any("nu" in name for name, _ in model.head.named_parameters())
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("kind", HeadKind)
 def test_cross_learns_from_one_order_unless_its_head_is_symmetric(
     encoder: Any, parts: dict[Pairing, PairTokens], kind: HeadKind
 ) -> None:

@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from prefens.core.errors import BackboneError
+from prefens.members.nn.backbone_checks import check_backbone
 from prefens.members.nn.pretrained import encoder_from_config, load_encoder, load_tokenizer, max_sequence_length
+from tests.helpers.decoders import make_tiny_decoder
 from tests.helpers.examples import FAMILIES, LENGTHS, make_tiny_encoder
 
 SMALL = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32, "vocab_size": 60}
@@ -96,6 +98,19 @@ def test_sentencepiece_files_are_read(tmp_path: Path) -> None:
     ids = tokenizer("ai ia", "bj")["input_ids"]
     assert [ids[0], ids[-1]] == [tokenizer.cls_token_id, tokenizer.sep_token_id]
     assert tokenizer.unk_token_id not in ids
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_shards_are_read_without_the_language_head_tied_to_the_embeddings_or_not(tmp_path: Path, tied: bool) -> None:
+    from transformers import AutoModelForCausalLM
+
+    directory = make_tiny_decoder("llama", tmp_path, tie_word_embeddings=tied)
+    assert len([*directory.glob("model-*.safetensors")]) > 1
+    check_backbone(directory)
+    whole = AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float32).model.state_dict()
+    encoder = load_encoder(directory).state_dict()
+    assert encoder.keys() == whole.keys()
+    assert all(torch.equal(weight, whole[name]) for name, weight in encoder.items())
 
 
 def test_missing_weights_are_an_error_and_not_drawn_at_random(tmp_path: Path) -> None:

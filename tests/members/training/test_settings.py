@@ -1,8 +1,10 @@
 """What a training is told to do: settings, weights and their rates, schedules, swaps, averages."""
 
 import itertools
+import sys
 from collections import defaultdict
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,13 +19,13 @@ from prefens.members.nn.pair_model import PairModel
 from prefens.members.nn.pretrained import load_encoder
 from prefens.members.nn.textcnn import TextCnn
 from prefens.members.textcnn import TextCnnMember
-from prefens.members.training import loop
+from prefens.members.training import loop, optimizer
 from prefens.members.training.batching import plan_steps
 from prefens.members.training.dataset import swapped_rows
 from prefens.members.training.ema import ema_model
 from prefens.members.training.optimizer import layer_depths, make_optimizer
 from prefens.members.training.schedule import LearningRates
-from prefens.members.training.settings import GuardSettings, Schedule, Swap, TrainingSettings
+from prefens.members.training.settings import GuardSettings, OptimizerKind, Schedule, Swap, TrainingSettings
 
 NAN = float("nan")
 
@@ -61,9 +63,9 @@ def test_small_sets_have_more_epochs_and_large_ones_do_not(
 
 def test_rates_fall_from_layer_to_layer_and_only_matrices_decay(tiny_encoder: Path) -> None:
     model = PairModel(load_encoder(tiny_encoder), HeadSettings(hidden=8))
-    optimizer = make_optimizer(model, TrainingSettings(lr=1.0, head_lr=7.0, layer_decay=0.5, weight_decay=0.1))
+    made = make_optimizer(model, TrainingSettings(lr=1.0, head_lr=7.0, layer_decay=0.5, weight_decay=0.1))
     names = {id(weight): name for name, weight in model.named_parameters()}
-    rates = {names[id(weight)]: group["lr"] for group in optimizer.param_groups for weight in group["params"]}
+    rates = {names[id(weight)]: group["lr"] for group in made.param_groups for weight in group["params"]}
     assert set(rates) == set(names.values())
     by_place = defaultdict(set)
     for name, rate in rates.items():
@@ -74,7 +76,7 @@ def test_rates_fall_from_layer_to_layer_and_only_matrices_decay(tiny_encoder: Pa
     assert by_place["1"] == {1.0}
     assert by_place["top"] <= {1.0}
     assert by_place["head"] == {7.0}
-    for group in optimizer.param_groups:
+    for group in made.param_groups:
         assert group["weight_decay"] == (0.1 if group["params"][0].ndim > 1 else 0.0)
         assert len({weight.ndim > 1 for weight in group["params"]}) == 1
 
@@ -82,8 +84,8 @@ def test_rates_fall_from_layer_to_layer_and_only_matrices_decay(tiny_encoder: Pa
 def test_weights_without_gradients_are_left_out(tiny_bert: Path) -> None:
     model = PairModel(load_encoder(tiny_bert), HeadSettings(hidden=8))
     model.encoder.requires_grad_(False)
-    optimizer = make_optimizer(model, TrainingSettings())
-    chosen = {id(weight) for group in optimizer.param_groups for weight in group["params"]}
+    made = make_optimizer(model, TrainingSettings())
+    chosen = {id(weight) for group in made.param_groups for weight in group["params"]}
     assert chosen == {id(weight) for weight in model.head.parameters()}
 
 
@@ -92,11 +94,11 @@ def test_an_encoder_without_layers_is_one_layer() -> None:
 
 
 def rates_of(settings: TrainingSettings, count: int, losses: list[float] | None = None, per_epoch: int = 5) -> list:
-    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
-    schedule, rates = LearningRates(optimizer, settings, count), []
+    sgd = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    schedule, rates = LearningRates(sgd, settings, count), []
     for step in range(count):
-        rates.append(optimizer.param_groups[0]["lr"])
-        optimizer.step()
+        rates.append(sgd.param_groups[0]["lr"])
+        sgd.step()
         schedule.step()
         if losses is not None and (step + 1) % per_epoch == 0:
             schedule.end_epoch(losses[step // per_epoch])
@@ -139,6 +141,26 @@ def test_the_average_follows_the_weights_and_forgets_the_first() -> None:
     for _ in range(200):
         average.update_parameters(model)
     assert average.module.weight.item() == pytest.approx(3.0)
+
+
+def test_activations_are_recomputed_above_a_billion_parameters_unless_the_setting_says_otherwise() -> None:
+    for chosen, small, large in ((None, False, True), (True, True, True), (False, False, False)):
+        settings = TrainingSettings(gradient_checkpointing=chosen)
+        assert settings.resolved(True, 10**9).gradient_checkpointing is small
+        assert settings.resolved(True, 10**9 + 1).gradient_checkpointing is large
+
+
+def test_moments_in_8_bits_are_those_of_bitsandbytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    class AdamW8bit(torch.optim.AdamW):
+        pass
+
+    monkeypatch.setitem(sys.modules, "bitsandbytes", SimpleNamespace())  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "bitsandbytes.optim", SimpleNamespace(AdamW8bit=AdamW8bit))  # type: ignore[arg-type]
+    monkeypatch.setattr(optimizer, "require_bitsandbytes", lambda setting, instead: None)
+    model = PairModel(TextCnn(10, 0, 4, 4, [1, 3], 0.0), HeadSettings(hidden=8))
+    made = optimizer.make_optimizer(model, TrainingSettings(optimizer=OptimizerKind.adamw_8bit))
+    assert type(made) is AdamW8bit
+    assert type(make_optimizer(model, TrainingSettings())) is torch.optim.AdamW
 
 
 def test_a_textcnn_has_no_layers_to_checkpoint() -> None:

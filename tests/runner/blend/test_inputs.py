@@ -204,3 +204,29 @@ def test_contradictions_are_told(pairs: Pairs) -> None:
             gathered(*arguments)
     with pytest.raises(StoreError, match=r"no member m1(.|\n)*\.parquet"):
         gathered("members=[m1]")
+
+
+@pytest.mark.usefixtures("files")
+def test_external_members_are_blended_by_source(tmp_path: Path, pairs: Pairs) -> None:
+    for name, rows in (("a", np.arange(40)), ("b", np.arange(40, 60))):
+        write_csv(tmp_path / f"{name}.csv", pairs.take(rows))
+    inputs = gathered("members=[m1.csv,m2.parquet]", "data.path=[a.csv,b.csv]", "folds.scheme=source")
+    assert inputs.folds.settings["sources"] == ["a", "b"]
+    assert np.bincount(inputs.stack.folds.fold).tolist() == [40, 20]
+    for settings, message in (("labels=labels.csv", "none is named"), ("data.path=train.csv", "of 1 sources: train")):
+        with pytest.raises(ConfigError, match=message):
+            gathered("members=[m1.csv]", settings, "folds.scheme=source")
+    with pytest.raises(ConfigError, match=r"folds\.k=2 with folds\.scheme=source"):
+        gathered("members=[m1.csv]", "data.path=[a.csv,b.csv]", "folds.scheme=source", "folds.k=2")
+
+
+@pytest.mark.usefixtures("files")
+def test_settings_of_folds_choose_among_splits(pairs: Pairs) -> None:
+    for k in (3, 4):
+        split = stored(pairs, k=k)
+        import_member(split, NoTracker(), ExternalMember.of("m", pairs.ids, VALUES[0]))
+    assert gathered("folds.k=4").folds.k == 4
+    with pytest.raises(StoreError, match="2 combinations"):
+        gathered("folds.seed=0")
+    with pytest.raises(StoreError, match="2 combinations"):
+        gathered("folds.k=5")

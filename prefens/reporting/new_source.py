@@ -1,0 +1,120 @@
+"""What a new source costs: scores on sources that were held out whole, beside those on prompts of known sources."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from prefens.core.bootstrap import GroupBootstrap
+from prefens.core.fold_run import is_by_source, training_rows
+from prefens.core.metrics import log_loss, outcome_shares
+from prefens.core.types import Floats, Folds, Ints, Strings
+from prefens.ensemble.blend import Blend
+from prefens.ensemble.calibration import AcrossSources, cross_calibrate
+from prefens.reporting.section import ReportTable, Section
+
+NOTE = (
+    "Log loss in nats. trained on: rows of other sources whose prompt is not in this one, without data.extra's. new "
+    "source: by folds=source, of the method that is best there, cross-fitted over sources. known sources: of the best "
+    "method in the other split, whose members were trained on other prompts of the same source. cost: the difference "
+    "on the same rows, with its 95 % interval by bootstrap over prompts. prior: always the outcome shares of the other "
+    "sources."
+)
+MEMBERS_NOTE = (
+    "The same recipes and seeds in both splits. across sources: with a temperature and a tie rate that were fitted on "
+    "the other sources."
+)
+
+
+def new_source_section(blend: Blend, other: Blend | None, resamples: int = 500) -> Section | None:
+    """Return the section on what a new source costs; None where neither blend has folds that are sources.
+
+    Parameters
+    ----------
+    blend : Blend
+        The blend that is reported.
+    other : Blend or None
+        That of the same data in folds that are sources, or where these are, in others.
+    resamples : int
+        Of prompts, for the intervals.
+    """
+    new, known = (blend, other) if is_by_source(blend.folds) else (other, blend)
+    if new is None or not is_by_source(new.folds):
+        return None
+    folds, names = new.stack.folds, [str(name) for name in new.folds.settings["sources"]]
+    losses, reference = new.losses[new.best.method], _aligned(known, folds.ids)
+    masks = {name: folds.fold == fold for fold, name in enumerate(names)} | {"all": np.ones(len(losses), dtype=bool)}
+    prior = _other_shares(folds)
+    rows: list[dict[str, Any]] = []
+    for name, mask in masks.items():
+        trained_on = None if name == "all" else int(training_rows(folds, mask).sum())
+        row: dict[str, Any] = {"source": name, "pairs": int(mask.sum()), "trained on": trained_on}
+        row["new source"] = float(losses[mask].mean())
+        if reference is not None:
+            row |= {"known sources": float(np.nanmean(reference[mask])), "cost": None}
+            both = mask & ~np.isnan(reference)
+            if len(set(folds.group[both])) > 1:
+                row["cost"] = _interval((losses - reference)[both], folds.group[both], resamples)
+        rows.append(row | {"prior": log_loss(prior[mask], folds.label[mask])})
+    tables = [ReportTable("What a new source costs", rows, NOTE), _members(new, known)]
+    return Section("new-source", "A new source", _summary(new, rows[-1]), [table for table in tables if table.rows])
+
+
+def _summary(new: Blend, row: dict[str, Any]) -> list[str]:
+    sentences = [
+        f"On a source that nothing was trained on, {new.best.method} has a log loss of {row['new source']:.4f} nats; "
+        f"always predicting the outcome shares of the other sources has {row['prior']:.4f}."
+    ]
+    if row.get("cost") is not None:
+        cost, low, high = row["cost"]
+        interval = f"{cost:+.4f} [{low:+.4f}, {high:+.4f}]"
+        sentences.append(f"A new source costs {interval} nats: so much more than new prompts of known sources.")
+    if new.nested is None and len(new.results) > 1:
+        sentences.append(
+            f"{new.best.method} is the best of {len(new.results)} methods on these rows, and {new.folds.k} sources are "
+            "too few to choose without the one that is scored: its figure is somewhat too good."
+        )
+    return sentences
+
+
+def _members(new: Blend, known: Blend | None) -> ReportTable:
+    """Return a table of the members: on new sources, calibrated across sources, and in the other split."""
+    folds, label = new.stack.folds, new.stack.folds.label
+    twins = {} if known is None else {(info.recipe, info.seed): info.name for info in known.stack.members}
+    rows = []
+    for info, own in zip(new.stack.members, new.stack.probabilities, strict=True):
+        calibrated = cross_calibrate(AcrossSources, own, folds)
+        row = {"member": info.name, "new source": log_loss(own, label), "across sources": log_loss(calibrated, label)}
+        twin = twins.get((info.recipe, info.seed)) if info.backbone is not None else None  # not of external ones
+        losses = None if twin is None else _aligned(known, folds.ids, twin)
+        if known is not None:
+            row["known sources"] = None if losses is None else float(np.nanmean(losses))
+        rows.append(row)
+    return ReportTable("Its members", rows, MEMBERS_NOTE)
+
+
+def _aligned(blend: Blend | None, ids: Strings, name: str | None = None) -> Floats | None:
+    """Return the losses of a blend's best method, or of a member, for the rows `ids`, (n,): NaN where it lacks one."""
+    if blend is None:
+        return None
+    place = {id_: row for row, id_ in enumerate(blend.stack.folds.ids)}
+    rows: Ints = np.array([place.get(id_, -1) for id_ in ids])
+    if (rows < 0).all():
+        return None
+    losses = blend.losses[name or blend.best.method]
+    return np.where(rows < 0, np.nan, losses[rows])
+
+
+def _interval(difference: Floats, group: Strings, resamples: int) -> tuple[float, float, float]:
+    ((low, high),) = GroupBootstrap(group, resamples).intervals(difference[None])
+    return float(difference.mean()), float(low), float(high)
+
+
+def _other_shares(folds: Folds) -> Floats:
+    """Return for each row the outcome shares of the sources that are not its own, (n, K)."""
+    shares = np.empty((len(folds.label), folds.n_outcomes))
+    for fold in np.unique(folds.fold):
+        own = folds.fold == fold
+        shares[own] = outcome_shares(folds.label[~own], folds.n_outcomes)
+    return shares
