@@ -1,10 +1,12 @@
 """The benchmark programs: the rivals of training take our optimizer steps, and what runs for hours runs when tiny."""
 
+import contextlib
 import copy
 import importlib.util
 import json
 import subprocess
 import sys
+import time
 from argparse import Namespace
 from pathlib import Path
 
@@ -53,3 +55,58 @@ def test_the_laptop_benchmark_runs_each_of_its_steps(tmp_path: Path) -> None:
     assert all(row["seconds"] > 0 and row["megabytes"] > 30 for row in figures.values())
     assert all(0.3 < row["log_loss"] < 2.0 for row in figures.values() if "log_loss" in row)
     assert "| tfidf |" in printed
+
+
+WITHOUT = "hydra omegaconf mlflow pandas pyarrow orjson optuna rich datasets"  # a machine with a GPU may lack these
+BLOCKED = """
+import runpy, sys
+sys.modules.update(dict.fromkeys({blocked!r}.split()))  # as if they were not installed
+program, sys.argv = sys.argv[1], sys.argv[1:]
+sys.path.insert(0, {folder!r})
+runpy.run_path(program, run_name="__main__")
+"""
+
+
+@pytest.mark.slow
+def test_the_gpu_benchmark_runs_each_of_its_steps_with_torch_and_transformers_alone(tmp_path: Path) -> None:
+    out = tmp_path / "gpu.json"
+    code = BLOCKED.format(blocked=WITHOUT, folder=str(PROGRAM.parent))
+    line = [sys.executable, "-c", code, PROGRAM.with_name("gpu.py"), "--tiny", "--out", out]
+    printed = subprocess.run(line, capture_output=True, text=True, check=True, cwd=tmp_path).stdout
+    rows = json.loads(out.read_text())["rows"]
+    assert [row["error"] for row in rows if "error" in row] == []
+    assert all(row.get("not_run") or min(row.get("pairs_per_second") or row["milliseconds"]) > 0 for row in rows)
+    ran = {row["step"] for row in rows if "not_run" not in row}
+    assert {"train: Trainer", "train: prefens", "predict: prefens", "frozen: features"} <= ran
+    assert all(row["largest_difference"] < 0.1 for row in rows if "milliseconds" in row)  # some are in bf16
+    assert out.with_suffix(".md").read_text() == printed
+    assert "| bert-base | packed, varlen kernel, dropout 0 | not run: it needs a GPU |" in printed
+    assert {(row["model"], row["estimated_gib"] > 0) for row in rows if "estimated_gib" in row} == {
+        ("qwen-0.5b", True), ("qwen-7b", True),
+    }  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_step_of_the_gpu_benchmark_that_fails_is_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(PROGRAM.parent))
+    gpu = importlib.import_module("gpu")
+
+    def fail(error: BaseException) -> dict:
+        raise error
+
+    def wait() -> dict:
+        for _ in range(100):
+            with contextlib.suppress(Exception):  # as libraries do
+                time.sleep(0.1)
+        return {}
+
+    def row(run, seconds: float = 60.0, left: float = 60.0) -> dict:
+        step = gpu.Step("bert-base", "train: x", lambda repeats: run(), seconds)
+        return gpu.run_step(step, time.monotonic() + left, 1)
+
+    assert row(lambda: fail(RuntimeError("no memory\nmore")))["error"] == "RuntimeError: no memory"
+    assert row(lambda: fail(gpu.gpu_steps.NotRun("no kernel")))["not_run"] == "no kernel"
+    assert row(wait, left=1.0)["not_run"] == "no time was left"
+    monkeypatch.setattr(gpu, "LEAST_SECONDS", 0.0)
+    assert row(wait, seconds=0.3)["error"].startswith("it took more than")
+    assert row(lambda: {"pairs_per_second": [1.0]})["pairs_per_second"] == [1.0]

@@ -51,7 +51,17 @@ def sections(folder: Path) -> list[str | None]:
 def test_the_report_has_its_sections_and_no_script_of_the_data(trained: Path) -> None:
     page = (trained / "report.html").read_text("utf-8")
     elements = Elements(page)
-    assert sections(trained) == ["leaderboard", "calibration", "bias", "errors", "data", "style", "leak", "rows"]
+    assert sections(trained) == [
+        "leaderboard",
+        "calibration",
+        "bias",
+        "ratings",
+        "errors",
+        "data",
+        "style",
+        "leak",
+        "rows",
+    ]
     assert len(elements.of("script")) == 1
     assert elements.text.count('document.title = "owned"') >= 6
     assert "changed no probability" in page or "moved probabilities by" in page

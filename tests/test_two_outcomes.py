@@ -116,6 +116,7 @@ def test_nothing_in_the_report_is_about_ties(folder: Path) -> None:
     page, card = ((folder / "report" / name).read_text("utf-8") for name in ("report.html", "model_card.md"))
     text = re.sub(r"<(script|style)\b.*?</\1>|<[^>]+>", " ", page, flags=re.DOTALL)
     assert "of two outcomes" in text
+    assert "by which it was chosen" in text
     said = re.findall(r".{0,60}\b(?:ties?|tied)\b.{0,40}", text) + re.findall(r".*\b(?:tie|winner_tie)\b.*", card)
     assert [line for line in said if "ties of two bad responses" not in line] == []
     assert "P(A wins), P(B wins)." in card

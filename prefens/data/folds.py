@@ -179,7 +179,10 @@ def _split_by_source(rows: LabelledRows, settings: FoldSettings) -> Folds:
     folds = _folds(rows, fold, settings, scheme=Scheme.source.name, k=len(names), sources=names)
     for index, name in enumerate(names):
         held_out = fold == index
-        if not held_out.any() or not training_rows(folds, held_out).any():
+        left, others = int(training_rows(folds, held_out).sum()), int((folds.scored & ~held_out).sum())
+        if 2 * left < others:
+            log.warning("%d of %d rows are left to train on without %s: the others share prompts", left, others, name)
+        if not held_out.any() or not left:
             lacks = "pair outside the hold-out" if not held_out.any() else "other source's prompt that is not its own"
             expected = "sources with pairs to score, and other prompts to train on"
             raise ConfigError(f"the source {name} has no {lacks}", expected, "leave it out, or lower folds.holdout")

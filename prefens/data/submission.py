@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -12,7 +11,7 @@ import pandas as pd
 
 from prefens.core.errors import ConfigError
 from prefens.core.files import atomic_write
-from prefens.core.types import TOLERANCE, Floats, Outcome, Strings, outcomes
+from prefens.core.types import TOLERANCE, Floats, Ints, Outcome, Strings, outcomes
 
 COLUMNS = {Outcome.A_WINS: "winner_model_a", Outcome.B_WINS: "winner_model_b", Outcome.TIE: "winner_tie"}
 WINNERS = ("model_a", "model_b", "tie")  # in the order of `Outcome`
@@ -40,7 +39,7 @@ def write_submission(
     ids: Strings,
     probabilities: Floats,
     out_format: str = "one_hot",
-    decided: Sequence[int] | None = None,
+    decided: Ints | None = None,
 ) -> Path:
     """Write a competition's CSV; return its path.
 
@@ -55,7 +54,7 @@ def write_submission(
     out_format : str
         one_hot: the columns id, winner_model_a, winner_model_b and, for K = 3, winner_tie. winner: id and winner, which
         is model_a, model_b or tie.
-    decided : sequence of n int, or None
+    decided : array of int64, shape (n,), or None
         The outcomes that are written as winners; None for the most probable ones.
 
     Raises

@@ -49,7 +49,8 @@ class Decision:
         """Return (n, K) numbers whose largest is the outcome that is decided."""
         if probabilities.shape[1] == 2:
             return probabilities
-        return probabilities * np.array([1.0, 1.0, self.tie_weight])
+        weighed: Floats = probabilities * np.array([1.0, 1.0, self.tie_weight])
+        return weighed
 
     def decide(self, probabilities: Floats) -> Ints:
         """Return the outcomes, (n,) in the order of `Outcome`, of predictions (n, K); of equals the first."""

@@ -1,4 +1,7 @@
-"""A folder that predicts on a machine without internet: wheels, stored members, backbone files and a notebook."""
+"""A folder that predicts on a machine without internet: wheels, stored members and a notebook.
+
+Backbones that members refer to lie beside it: they are on Kaggle already, or take longer to upload than the rest.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,13 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from prefens.core.errors import ConfigError
 from prefens.core.files import atomic_write, write_json
 from prefens.core.hashing import short
+from prefens.inference.attachments import Attachment
 from prefens.inference.kaggle_inputs import MARKER
 from prefens.inference.predictor import Predictor
 from prefens.store.integrity import write_manifest
@@ -45,12 +50,14 @@ def make_bundle(
     Returns
     -------
     dict
-        The content of the bundle's prefens-bundle.json: members, method, wheels, data_digest, megabytes.
+        The content of the bundle's prefens-bundle.json: members, method, wheels, data_digest, attach, megabytes.
 
     Raises
     ------
     ConfigError
         If `out` holds something else, or if the wheels can't be made.
+    BackboneError
+        If the files of a backbone are missing.
     StoreError
         If there is no blend, no such method, or a member without a stored model, or if one of them is damaged.
     """
@@ -68,7 +75,9 @@ def make_bundle(
         rule = {"tie_weight": predictor.decision.tie_weight} if "tie_weight" in blend else {}
         write_json(store / "blend" / "blend.json", {**blend, **rule, "methods": chosen, "best": predictor.method})
         write_manifest(store / "blend")
-        predictor.link_files(store / "members", tmp / "runs" / "backbones")
+        references = predictor.references()
+        predictor.link_files(store / "members", tmp / "runs" / "backbones", without=references)
+        attach = [Attachment.of(each, each.find(predictor.backbones)) for each in references.values()]
         build_wheels(packages, tmp / "wheels")
         shutil.copyfile(NOTEBOOK, tmp / "prefens-submission.ipynb")
         contents = {
@@ -76,6 +85,7 @@ def make_bundle(
             "method": predictor.method,
             "wheels": sorted(path.name for path in (tmp / "wheels").iterdir()),
             "data_digest": short(blend["data_digest"]),
+            "attach": [asdict(each) for each in attach],
             "megabytes": round(sum(path.stat().st_size for path in tmp.rglob("*") if path.is_file()) / 1e6, 1),
         }
         write_json(tmp / MARKER, contents)

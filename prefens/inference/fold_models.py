@@ -1,15 +1,16 @@
-"""Stored fold models, loaded by the kind of their member."""
+"""Stored fold models: their folders, and how they are loaded by the kind of their member."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from prefens.core.errors import PrefensError, StoreError
+from prefens.core.errors import BackboneError, PrefensError, StoreError
 from prefens.core.tensors import refusal
 from prefens.members.base import Member
 from prefens.members.registry import class_of, kinds
 from prefens.store.member_spec import MemberSpec
+from prefens.store.split_store import SplitStore
 
 
 def load_model(spec: MemberSpec, folder: Path, backbones: Sequence[Path]) -> Member:
@@ -61,3 +62,36 @@ def member_class(spec: MemberSpec) -> type[Member]:
             f"one of {', '.join(kinds())}",
             "install the package that has the kind, or train the member again",
         ) from error
+
+
+def model_folders(split: SplitStore, spec: MemberSpec, k: int) -> list[Path]:
+    """Return the folders of a member's k fold models, whose files are as they were written.
+
+    Raises
+    ------
+    StoreError
+        If a fold has no model, or a damaged one, or if the member is external.
+    """
+    if spec.kind is None:
+        raise StoreError(
+            f"{spec.name} is external: the store has its probabilities and no model",
+            "members trained here; the program that made this one can predict the test pairs",
+            f"give them: blend=blend.json 'members={{{spec.name}: test.csv, ...}}'; or blend without it",
+        )
+    folders = [split.fold_dir(spec.name, fold) / "model" for fold in range(k)]
+    for fold, folder in enumerate(folders):
+        if not split.has_model(spec, fold):
+            raise StoreError(
+                f"{folder}: no stored model",
+                "one per fold",
+                "train the member again (force=true, training.save=fp16)",
+            )
+    return folders
+
+
+def joined(errors: Sequence[BackboneError]) -> BackboneError:
+    """Return one error that names what several name."""
+    came, expected, do = (
+        dict.fromkeys(getattr(error, part) for error in errors) for part in ("came", "expected", "do")
+    )
+    return BackboneError("; ".join(came), "; ".join(expected), "; ".join(do))

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
-from prefens.core.errors import BLEND_AGAIN, StoreError
+from prefens.core.errors import BLEND_AGAIN, BackboneError, StoreError
 from prefens.core.files import link_tree, write_json
 from prefens.core.metrics import outcome_shares
 from prefens.core.types import Floats, Pairs
@@ -18,16 +18,17 @@ from prefens.data.loaded import LoadedPairs
 from prefens.data.submission import submission_format
 from prefens.ensemble.base import Blender
 from prefens.ensemble.decision import ARGMAX, Decision
+from prefens.inference.batches import FoldModel, predict_groups
 from prefens.inference.fitted_blender import read_predictor, stored_blender
-from prefens.inference.fold_models import load_model, member_class
+from prefens.inference.fold_models import joined, load_model, member_class, model_folders
+from prefens.inference.unfinished import Unfinished
 from prefens.members.backbone_files import copy_backbone
+from prefens.members.backbone_ref import BackboneRef
 from prefens.members.base import Member
 from prefens.members.style import all_features
 from prefens.store.integrity import check_manifest, write_manifest
 from prefens.store.member_spec import MemberSpec
 from prefens.store.split_store import SplitStore
-
-log = logging.getLogger(__name__)
 
 FILE_NAME = "predictor.json"
 TRAINING_FILES = ("predictions.parquet", "*.failed.json", ".*")  # of a fold run, what predicting does not need
@@ -132,8 +133,10 @@ class Predictor:
         write_json(folder / FILE_NAME, self.as_dict())
         write_manifest(folder)
 
-    def link_files(self, members: Path, backbones: Path) -> None:
+    def link_files(self, members: Path, backbones: Path, without: Container[str] = ()) -> None:
         """Put the used members' models and their backbone files into two folders, as `save` does.
+
+        `without` has the folders of backbones that are left out.
 
         Raises
         ------
@@ -144,11 +147,24 @@ class Predictor:
         """
         required: dict[str, Path] = {}
         for spec in self.specs():
-            for folder in self.model_folders(spec):  # checks that there is one for each fold
+            for folder in model_folders(self.store, spec, self.k):  # checks that there is one for each fold
                 required |= member_class(spec).required_backbones(folder, self.backbones)
             link_tree(self.store.member_dir(spec.name), members / spec.name, leave_out=TRAINING_FILES)
         for name, directory in required.items():
-            copy_backbone(directory, backbones / name)
+            if name not in without:
+                copy_backbone(directory, backbones / name)
+
+    def references(self) -> dict[str, BackboneRef]:
+        """Return the backbones that the used members' models refer to, by the names of their folders.
+
+        Raises
+        ------
+        StoreError
+            If a member has no stored model, or a damaged one.
+        """
+        folders = [folder for spec in self.specs() for folder in model_folders(self.store, spec, self.k)]
+        references = [BackboneRef.read(folder) for folder in folders]
+        return {backbone.folder: backbone for backbone in references if backbone is not None}
 
     def as_dict(self) -> dict[str, Any]:
         """Return the content of predictor.json."""
@@ -196,17 +212,26 @@ class Predictor:
 
     def load_all(self) -> None:
         """Load all models into memory and keep them there: for a server, which predicts again and again."""
-        self.loaded.update({spec.name: list(self.models(spec)) for spec in self.specs()})
+        for group in self.groups():
+            for model in group:
+                self.loaded.setdefault(model.member, []).append(model.load())
 
-    def predict_rows(self, loaded: LoadedPairs) -> Floats:
+    def predict_rows(self, loaded: LoadedPairs, unfinished: Unfinished | None = None) -> Floats:
         """Return (n, K) probabilities for all rows of the input; malformed ones get the class prior."""
         probabilities = np.tile(self.prior, (len(loaded.ids), 1))
         if len(loaded.pairs):
-            probabilities[loaded.rows] = self.predict_pairs(loaded.pairs)
+            probabilities[loaded.rows] = self.predict_pairs(loaded.pairs, unfinished)
         return probabilities
 
-    def predict_pairs(self, pairs: Pairs) -> Floats:
+    def predict_pairs(self, pairs: Pairs, unfinished: Unfinished | None = None) -> Floats:
         """Return (n, K) probabilities: the blend of the members' means over their fold models.
+
+        Parameters
+        ----------
+        pairs : Pairs
+            n pairs.
+        unfinished : Unfinished or None
+            What a stopped prediction has done, and where this one leaves what it has done when it is stopped.
 
         Raises
         ------
@@ -214,59 +239,48 @@ class Predictor:
             If a member or one of its models is not there.
         BackboneError
             If the files of a backbone are missing.
+        Stopped
+            If the process was asked to stop, or its time budget is spent.
         """
-        specs = self.specs()
-        for spec in specs:
-            if spec.name not in self.loaded:
-                folders = self.model_folders(spec)  # what is missing is named before the first member starts to work
-                member_class(spec).required_backbones(folders[0], self.backbones)
+        sums = predict_groups(self.groups(), pairs, len(self.prior), Unfinished() if unfinished is None else unfinished)
         stacked = np.full((len(self.members), len(pairs), len(self.prior)), 1.0 / len(self.prior))
-        for spec in specs:
-            log.info("predicting with %s", spec.name)
-            stacked[list(self.members).index(spec.name)] = self.member_probabilities(spec, pairs)
+        for name, total in sums.items():
+            stacked[list(self.members).index(name)] = total / self.k
         blended = self.blender.predict(stacked, all_features(pairs) if self.blender.wants_features else None)
         normalized: Floats = blended / blended.sum(axis=1, keepdims=True)
         return normalized
 
-    def member_probabilities(self, spec: MemberSpec, pairs: Pairs) -> Floats:
-        """Return the (n, K) mean of a member's fold models."""
-        total = np.zeros((len(pairs), len(self.prior)))
-        for model in self.models(spec):
-            predicted = model.predict_proba(pairs)
-            if predicted.shape != total.shape:
-                came = f"{spec.name}: a model of {predicted.shape[1]} outcomes"
-                raise StoreError(came, f"{len(self.prior)}, those of the blend", BLEND_AGAIN)
-            total += predicted
-        return total / self.k
-
-    def models(self, spec: MemberSpec) -> Iterator[Member]:
-        """Yield the k fold models of a member; one at a time is in memory, unless `load_all` has loaded them."""
-        if spec.name in self.loaded:
-            yield from self.loaded[spec.name]
-            return
-        for folder in self.model_folders(spec):
-            yield load_model(spec, folder, self.backbones)
-
-    def model_folders(self, spec: MemberSpec) -> list[Path]:
-        """Return the folders of a member's k fold models, whose files are as they were written.
+    def groups(self) -> list[list[FoldModel]]:
+        """Return the fold models of the used members, those of one backbone together, since they share it in memory.
 
         Raises
         ------
         StoreError
-            If a fold has no model, or a damaged one, or if the member is external.
+            If a member or one of its models is not there.
+        BackboneError
+            If the files of backbones are missing; all of them are named.
         """
-        if spec.kind is None:
-            raise StoreError(
-                f"{spec.name} is external: the store has its probabilities and no model",
-                "members trained here; the program that made this one can predict the test pairs",
-                f"give them: blend=blend.json 'members={{{spec.name}: test.csv, ...}}'; or blend without it",
-            )
-        folders = [self.store.fold_dir(spec.name, fold) / "model" for fold in range(self.k)]
-        for fold, folder in enumerate(folders):
-            if not self.store.has_model(spec, fold):
-                raise StoreError(
-                    f"{folder}: no stored model",
-                    "one per fold",
-                    "train the member again (force=true, training.save=fp16)",
-                )
-        return folders
+        groups: dict[Any, list[FoldModel]] = {}
+        missing: dict[str, BackboneError] = {}
+        for spec in self.specs():
+            if spec.name in self.loaded:
+                models = [FoldModel(spec.name, "", partial(_same, model)) for model in self.loaded[spec.name]]
+                groups[spec.name] = models
+                continue
+            folders = model_folders(self.store, spec, self.k)
+            try:
+                required = member_class(spec).required_backbones(folders[0], self.backbones)
+            except BackboneError as error:
+                missing.setdefault(error.came, error)
+                continue
+            for fold, folder in enumerate(folders):
+                key = self.store.record(spec, fold).content
+                model = FoldModel(spec.name, key, partial(load_model, spec, folder, self.backbones))
+                groups.setdefault(tuple(sorted(required)) or (spec.name, fold), []).append(model)
+        if missing:
+            raise joined(list(missing.values()))
+        return list(groups.values())
+
+
+def _same(model: Member) -> Member:
+    return model

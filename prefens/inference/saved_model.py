@@ -16,6 +16,7 @@ from prefens.core.types import Floats
 from prefens.data.frame import load_frame
 from prefens.data.loaded import LoadedPairs
 from prefens.data.submission import submission_columns
+from prefens.inference.fold_models import model_folders
 from prefens.inference.predictor import Predictor
 from prefens.store.oof_store import OOFStore
 from prefens.store.split_store import SplitStore
@@ -107,7 +108,7 @@ def save_best(split: SplitStore) -> Path | None:
     try:
         predictor = Predictor.of_store(split, "best")
         for spec in predictor.specs():
-            predictor.model_folders(spec)  # a missing or damaged model is refused before MLflow is imported
+            model_folders(split, spec, predictor.k)  # a missing or damaged model is refused before MLflow is imported
         from prefens.store.tracking.pyfunc import write_model  # mlflow takes seconds to import
 
         outputs = submission_columns(len(predictor.prior))

@@ -124,6 +124,13 @@ class Member(ABC):
             The member is neither fitted nor loaded.
         """
 
+    def rewards(self, pairs: Pairs) -> Floats | None:
+        """Return the rewards of the responses A, (n,) in natural log odds, whatever B is; None for members without one.
+
+        The log odds of A over B are the difference of two rewards. Their origin is each fitted member's own.
+        """
+        return None
+
     @abstractmethod
     def save(self, directory: Path) -> None:
         """Write what prediction needs into an existing, empty folder, without pickles.

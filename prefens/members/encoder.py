@@ -84,6 +84,11 @@ class EncoderMember(NetworkMember):
     quant: Quantization | None = field(default=None, metadata=neutral(None))
     layers: int | None = field(default=None, metadata=neutral(None))
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.layers is not None and self.layers < 1:
+            raise ConfigError(f"backbone.layers={self.layers}", "1 or more", "correct backbone.layers")
+
     def use_backbones(self, folders: Sequence[Path]) -> None:
         directory = next(find_in_folders(folders, self.name), None)
         if self.path is None and directory is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -12,21 +13,21 @@ import numpy as np
 import torch
 
 from prefens.core.errors import ConfigError
-from prefens.core.types import Floats, Pairs
+from prefens.core.types import Floats, Ints, Pairs
 from prefens.data.text.settings import TextSettings
 from prefens.data.text.tokens import PairTokens
 from prefens.members.backbone_ref import BackboneRef
 from prefens.members.base import Context, FitReport, Member
 from prefens.members.network_files import load_weights, naming_weights, save_weights
 from prefens.members.network_inputs import TokenReader, encoder_features
-from prefens.members.nn.deberta_kernels import install
+from prefens.members.nn.deberta_kernels import install, takes_kernels
 from prefens.members.nn.encoder_features import EncoderFeatures
-from prefens.members.nn.frozen_encoder import FrozenEncoder
+from prefens.members.nn.frozen_encoder import FrozenEncoder, shared_encoder
 from prefens.members.nn.heads import HeadKind, HeadSettings
 from prefens.members.nn.lora import add_adapters
 from prefens.members.nn.pair_model import PairModel
-from prefens.members.nn.pairing import PairingSettings
-from prefens.members.nn.pretrained import load_encoder, load_tokenizer
+from prefens.members.nn.pairing import Pairing, PairingSettings
+from prefens.members.nn.pretrained import load_tokenizer, read_config
 from prefens.members.nn.trainable_state import load_trainable_state_dict
 from prefens.members.nn.weight_format import FP32, WeightFormat
 from prefens.members.serialization import load_settings, save_settings
@@ -36,6 +37,7 @@ from prefens.members.training.checkpoint import Checkpoint
 from prefens.members.training.dataset import Examples
 from prefens.members.training.precision import compute_dtype, dtype_name
 from prefens.members.training.prior import class_prior
+from prefens.members.training.reward import has_reward, read_rewards
 from prefens.members.training.settings import Mode, Save, TrainingSettings
 from prefens.members.training.state import TrainingState
 
@@ -82,7 +84,7 @@ class NetworkMember(Member):
         self.model: PairModel | None = None
         self.reader: TokenReader | None = None
         self._backbone: BackboneRef | None = None
-        self._merged = False  # whether adapters were merged into the encoder's weights, and can't be saved on their own
+        self._apart = False  # whether adapters were loaded, which don't stand in the encoder as `save` expects them
 
     @abstractmethod
     def _make_tokenizer(self, train: Pairs) -> Any:
@@ -140,14 +142,28 @@ class NetworkMember(Member):
     def predict_proba(self, pairs: Pairs) -> Floats:
         if self.model is None or self.reader is None:
             raise ValueError("predict_proba before fit or load")
-        tokens, rows = self.reader.read(pairs)
-        inputs: PairTokens | EncoderFeatures = tokens
-        if self.training.mode is Mode.frozen and (self.reader.cache is not None or not self.head.learns_pooling):
-            inputs = self._encoder_features(self.model, self.reader, pairs, tokens)
+        inputs, rows = self._read_inputs(self.model, self.reader, pairs)
         return loop.predict(self.model, inputs, rows, self.training.token_budget, self.reader.padding)
 
+    def rewards(self, pairs: Pairs) -> Floats | None:
+        if self.model is None or self.reader is None:
+            raise ValueError("rewards before fit or load")
+        if self.pairing.kind is not Pairing.siamese or self.head.style or not has_reward(self.model.head):
+            return None
+        inputs, rows = self._read_inputs(self.model, self.reader, pairs)
+        return read_rewards(self.model, inputs, rows, self.training.token_budget, self.reader.padding)
+
+    def _read_inputs(
+        self, model: PairModel, reader: TokenReader, pairs: Pairs
+    ) -> tuple[PairTokens | EncoderFeatures, Ints]:
+        """Return what a fitted model reads of some pairs, and where each of them is in it."""
+        tokens, rows = reader.read(pairs)
+        if self.training.mode is Mode.frozen and (reader.cache is not None or not self.head.learns_pooling):
+            return self._encoder_features(model, reader, pairs, tokens), rows
+        return tokens, rows
+
     def save(self, directory: Path) -> None:
-        if self.model is None or self.reader is None or self._merged:
+        if self.model is None or self.reader is None or self._apart:
             raise ValueError("save before fit; a loaded model with adapters is saved by copying its folder")
         if self.training.save is Save.none:
             return
@@ -175,12 +191,13 @@ class NetworkMember(Member):
             return member
         frozen = member.training.mode is Mode.frozen
         form = member._weight_format()
-        encoder = FrozenEncoder(source, member.head.learns_pooling, form) if frozen else load_encoder(source, form)
-        member.model = member._pair_model(encoder, reader)
+        merge = not frozen and form.exact and takes_kernels(read_config(source), loop.device())
+        shared = FrozenEncoder(source, member.head.learns_pooling, form) if frozen else shared_encoder(source, form)
+        member.model = member._pair_model(deepcopy(shared) if merge else shared, reader)
         with naming_weights(directory):
-            load_trainable_state_dict(member.model, weights, member.training.lora)
+            load_trainable_state_dict(member.model, weights, member.training.lora, merge)
         member._configure_for_device(member.model)
-        member._merged = member.training.mode is Mode.lora
+        member._apart = member.training.mode is Mode.lora
         return member
 
     @classmethod

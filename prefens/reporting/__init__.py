@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from prefens.reporting.leak_audit import leak_section
     from prefens.reporting.model_card import render_model_card
     from prefens.reporting.plots import calibration_plot, save_plot, to_png
+    from prefens.reporting.ratings.section import ratings_section
     from prefens.reporting.reliability import calibration_section
     from prefens.reporting.report import Report, blend_report, data_report, write_report
     from prefens.reporting.section import Plot, ReportTable, Section, Text
@@ -37,6 +38,7 @@ __all__ = [
     "folds_section",
     "leaderboard_section",
     "leak_section",
+    "ratings_section",
     "render_model_card",
     "render_page",
     "save_plot",

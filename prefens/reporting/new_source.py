@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from prefens.core.bootstrap import GroupBootstrap
-from prefens.core.fold_run import is_by_source
+from prefens.core.fold_run import is_by_source, training_rows
 from prefens.core.metrics import log_loss, outcome_shares
 from prefens.core.types import Floats, Folds, Ints, Strings
 from prefens.ensemble.blend import Blend
@@ -15,10 +15,11 @@ from prefens.ensemble.calibration import AcrossSources, cross_calibrate
 from prefens.reporting.section import ReportTable, Section
 
 NOTE = (
-    "Log loss in nats. new source: by folds=source, of the method that is best there, cross-fitted over sources. known "
-    "sources: of the best method in the other split, whose members were trained on other prompts of the same source. "
-    "cost: the difference on the same rows, with its 95 % interval by bootstrap over prompts. prior: always the "
-    "outcome shares of the other sources."
+    "Log loss in nats. trained on: rows of other sources whose prompt is not in this one, without data.extra's. new "
+    "source: by folds=source, of the method that is best there, cross-fitted over sources. known sources: of the best "
+    "method in the other split, whose members were trained on other prompts of the same source. cost: the difference "
+    "on the same rows, with its 95 % interval by bootstrap over prompts. prior: always the outcome shares of the other "
+    "sources."
 )
 MEMBERS_NOTE = (
     "The same recipes and seeds in both splits. across sources: with a temperature and a tie rate that were fitted on "
@@ -47,7 +48,9 @@ def new_source_section(blend: Blend, other: Blend | None, resamples: int = 500) 
     prior = _other_shares(folds)
     rows: list[dict[str, Any]] = []
     for name, mask in masks.items():
-        row: dict[str, Any] = {"source": name, "pairs": int(mask.sum()), "new source": float(losses[mask].mean())}
+        trained_on = None if name == "all" else int(training_rows(folds, mask).sum())
+        row: dict[str, Any] = {"source": name, "pairs": int(mask.sum()), "trained on": trained_on}
+        row["new source"] = float(losses[mask].mean())
         if reference is not None:
             row |= {"known sources": float(np.nanmean(reference[mask])), "cost": None}
             both = mask & ~np.isnan(reference)

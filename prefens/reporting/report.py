@@ -20,6 +20,9 @@ from prefens.ensemble.blend import Blend
 from prefens.ensemble.calibration import calibrations_for, cross_calibrate
 from prefens.ensemble.files.blend_files import blend_tags
 from prefens.ensemble.inputs import LabelledData
+from prefens.ensemble.ratings.paired_model import Kind
+from prefens.ensemble.ratings.summary import rate_models
+from prefens.reporting.bias.audit import align_pairs
 from prefens.reporting.bias.section import bias_section
 from prefens.reporting.data_profile.section import data_section
 from prefens.reporting.data_profile.token_counts import minilm_counter
@@ -32,6 +35,7 @@ from prefens.reporting.leak_audit import leak_section
 from prefens.reporting.model_card import render_model_card
 from prefens.reporting.new_source import new_source_section
 from prefens.reporting.plots import save_plot
+from prefens.reporting.ratings.section import ratings_section
 from prefens.reporting.reliability import UNCALIBRATED, calibration_section
 from prefens.reporting.section import Section
 from prefens.reporting.style_audit import style_section
@@ -164,6 +168,7 @@ def blend_sections(
     return [
         *sections,
         *_attempt("bias audit", lambda: bias_section(data.pairs, stack.folds, predictions, resamples)),
+        *_ratings(data, stack.folds, {best.method: best.probabilities}, resamples),
         errors_section(stack, best.method, best.probabilities, data.pairs, texts),
         *data_sections(data, folds.data_digest, backbones, folds),
     ]
@@ -181,6 +186,18 @@ def write_report(report: Report, out: Path) -> list[Path]:
     files = [write_text(out / "report.html", page)]
     files += [write_text(out / "model_card.md", report.card)] if report.card else []
     return files + [save_plot(plot, out / "figures") for section in report.page.sections for plot in section.plots]
+
+
+def _ratings(data: LabelledData, folds: Folds, predictions: Mapping[str, Floats], resamples: int) -> list[Section]:
+    """Return the ratings of the models on the blended rows, where the data names them."""
+    if data.pairs.model_a is None or data.pairs.model_b is None:
+        return []
+
+    def section() -> Section:
+        pairs, kinds = align_pairs(data.pairs, folds), (Kind.BRADLEY_TERRY,)
+        return ratings_section(rate_models(pairs, folds.group, predictions, True, resamples, kinds))
+
+    return _attempt("ratings", section)
 
 
 def _attempt(name: str, make_section: Callable[[], Section | None]) -> list[Section]:

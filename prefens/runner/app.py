@@ -26,6 +26,7 @@ from prefens.runner.sweep import Rows as Rows  # the commands' type for what the
 log = logging.getLogger(__name__)
 
 RENAMED = {"race": "early_discard"}  # settings of the version before, refused by name
+GO_ON = ("train", "predict")  # commands that a stop costs nothing
 REASONS = {130: "interrupted", 143: "stopped by SIGTERM", shutdown.BUDGET_SPENT: "the time budget is spent"}
 
 
@@ -107,7 +108,7 @@ def _exit(name: str, outcomes: Sequence[JobOutcome], code: Any, stopped: int | N
         text = f"\nfailed: {' '.join(outcome.overrides)}\n  {error}\n  again:    {again}"
         print(printable(mask(text)), file=sys.stderr)
     if stopped is not None:
-        goes_on = "; the same command goes on from here" if name == "train" else ""
+        goes_on = "; the same command goes on from here" if name in GO_ON else ""
         print(f"\n{REASONS.get(stopped, 'stopped')}{goes_on}", file=sys.stderr)
         sys.exit(stopped)
     left = SweepCallback.sweep.pending() if SweepCallback.sweep is not None and code else []

@@ -265,9 +265,13 @@ TRIAL_CAPTION = (
 
 
 def bundle_table(bundle: Mapping[str, Any], folder: str) -> Table:
-    """What a bundle holds."""
+    """What a bundle holds, and what is to be attached beside it."""
+    from prefens.inference.attachments import Attachment
+
     table = Table(title=escape(f"Wrote {folder} ({bundle['megabytes']} MB)"), show_header=False)
     for name in ("method", "members", "wheels"):
         value = bundle[name]
         table.add_row(name, escape(value if isinstance(value, str) else "\n".join(value)))
+    if bundle["attach"]:
+        table.add_row("attach", escape("\n".join(str(Attachment(**each)) for each in bundle["attach"])))
     return table

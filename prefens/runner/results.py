@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from prefens.core.types import Floats, Strings
 from prefens.ensemble.decision import ARGMAX, Decision
 from prefens.store.member_spec import MemberSpec
 from prefens.store.run_record import RunResult
+
+if TYPE_CHECKING:
+    from prefens.data.loaded import LoadedPairs
+    from prefens.inference.predictor import Predictor
+    from prefens.inference.unfinished import Unfinished
 
 
 @dataclass(frozen=True)
@@ -149,6 +154,13 @@ class Prediction:
     repaired: Mapping[str, int] | None = None
     decision: Decision = ARGMAX
     out_format: str = "one_hot"
+
+    @classmethod
+    def of(cls, predictor: Predictor, loaded: LoadedPairs, unfinished: Unfinished | None = None) -> Self:
+        """Predict all rows of an input; malformed ones get the class prior. `unfinished` is of a stopped prediction."""
+        malformed = [MalformedRow(row + 1, loaded.ids[row], problem) for row, problem in loaded.problems.items()]
+        made = loaded.ids, predictor.predict_rows(loaded, unfinished), predictor.method, predictor.used
+        return cls(*made, malformed, loaded.repaired, predictor.decision, predictor.out_format)
 
     @property
     def predicted(self) -> int:

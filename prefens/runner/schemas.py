@@ -90,6 +90,23 @@ class ReportConfig(StoredConfig):
 
 
 @dataclass
+class RateConfig:
+    """Settings of `python -m prefens.rate`."""
+
+    tracking: Any = MISSING
+    data: Any = MISSING
+    blend: str | None = None
+    predictors: Any = None  # names or a mapping; Hydra takes new keys only in place of null
+    columns: Any = None  # a mapping, likewise
+    style: bool = MISSING
+    resamples: int = MISSING
+    data_digest: str | None = None
+    fold_digest: str | None = None
+    threads: int | None = None
+    out: str = MISSING
+
+
+@dataclass
 class PredictConfig(StoredConfig):
     """Settings of `python -m prefens.predict`."""
 
@@ -98,7 +115,34 @@ class PredictConfig(StoredConfig):
     members: Any = None  # files or a mapping; Hydra takes new keys only in place of null
     columns: Any = None  # a mapping, likewise
     model: str | None = None
+    budget_minutes: float | None = None
     out_format: str | None = None
+
+
+@dataclass
+class ScoreConfig(StoredConfig):
+    """Settings of `python -m prefens.score`."""
+
+    method: str = MISSING
+    member: str | None = None
+    model: str | None = None
+    max_pairs: int = MISSING
+    budget_minutes: float | None = None
+
+
+@dataclass
+class CompareConfig:
+    """Settings of `python -m prefens.compare`."""
+
+    tracking: Any = MISSING
+    data: Any = MISSING
+    method: str = MISSING
+    model: str | None = None
+    data_digest: str | None = None
+    fold_digest: str | None = None
+    backbones: str | None = None
+    threads: int | None = None
+    out: str | None = None
 
 
 @dataclass
@@ -195,7 +239,10 @@ SCHEMAS = {
     "tune": TuneConfig,
     "blend": BlendConfig,
     "report": ReportConfig,
+    "rate": RateConfig,
     "predict": PredictConfig,
+    "score": ScoreConfig,
+    "compare": CompareConfig,
     "import_oof": ImportConfig,
     "convert": ConvertConfig,
     "kaggle": KaggleConfig,

@@ -159,7 +159,8 @@ def _matches(split: SplitStore, data_digest: str, fold_digest: str) -> bool:
 def _described(split: SplitStore) -> str:
     names = ", ".join(split.member_names())
     folds = split.folds
+    outcomes = "" if folds.n_outcomes == 3 else f", {folds.n_outcomes} outcomes"
     return (
         f"data_digest={short(folds.data_digest)} fold_digest={short(folds.digest)} ({len(folds.ids)} pairs, "
-        f"{folds.settings['scheme']}, k={folds.k}, seed={folds.settings['seed']}): {names}"
+        f"{folds.settings['scheme']}, k={folds.k}, seed={folds.settings['seed']}{outcomes}): {names}"
     )

@@ -139,6 +139,18 @@ def test_what_can_be_no_folds_is_refused(tmp_path: Path, files: list[str]) -> No
         corpus_of([copies[0], swapped])
 
 
+def test_sources_of_the_same_prompts_leave_little_to_train_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    asked = make_pairs(40)
+    write_csv(tmp_path / "p.csv", asked)
+    again = make_pairs(20, seed=1)  # prompts of the first one, but for one
+    prompt = again.prompt.copy()
+    prompt[7] = ("another question",)
+    write_csv(tmp_path / "q.csv", replace(again, prompt=prompt))
+    corpus_of([str(tmp_path / "p.csv"), str(tmp_path / "q.csv")])
+    assert "1 of 20 rows are left to train on without p: the others share prompts" in caplog.text
+    assert "without q" not in caplog.text
+
+
 def test_the_hub_has_sources_by_column(tmp_path: Path) -> None:
     (tmp_path / "votes").mkdir()
     frame = arena(make_pairs(12)).assign(site=[f"site{row % 3}" for row in range(12)])

@@ -26,7 +26,7 @@ def test_winners_and_two_outcomes(tmp_path: Path) -> None:
     assert path.read_text().splitlines()[:2] == ["id,winner_model_a,winner_model_b", "7,0.200000000,0.800000000"]
     write_submission(path, ids, two, "winner")
     assert path.read_text() == "id,winner\n7,model_b\n8,model_a\n"
-    write_submission(path, ids, np.full((2, 3), 1 / 3), "winner", decided=[2, 1])
+    write_submission(path, ids, np.full((2, 3), 1 / 3), "winner", decided=np.array([2, 1]))
     assert path.read_text() == "id,winner\n7,tie\n8,model_b\n"
     with pytest.raises(ValueError, match="2 or 3"):
         write_submission(path, ids, np.ones((2, 1)))

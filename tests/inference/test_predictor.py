@@ -51,9 +51,8 @@ def split(tmp_path: Path) -> SplitStore:
 def test_members_without_weight_need_not_be_there(split: SplitStore) -> None:
     (spec,) = split.members()
     pairs = make_pairs(10, seed=1)
-    predictor = predictor_of(split, {"absent": 0.0, spec.name: 1.0})
-    predicted = predictor.predict_pairs(pairs)
-    np.testing.assert_allclose(predicted, predictor.member_probabilities(spec, pairs))
+    predicted = predictor_of(split, {"absent": 0.0, spec.name: 1.0}).predict_pairs(pairs)
+    np.testing.assert_allclose(predicted, predictor_of(split, {spec.name: 1.0}).predict_pairs(pairs))
     with pytest.raises(StoreError, match="absent"):
         predictor_of(split, {"absent": 0.5, spec.name: 0.5}).predict_pairs(pairs)
 
@@ -64,15 +63,16 @@ def test_a_member_is_the_mean_of_its_fold_models(split: SplitStore) -> None:
     models = [StyleMember.load(split.fold_dir(spec.name, fold) / "model") for fold in range(5)]
     expected = np.mean([model.predict_proba(pairs) for model in models], axis=0)
     predictor = predictor_of(split, {spec.name: 1.0})
-    np.testing.assert_allclose(predictor.member_probabilities(spec, pairs), expected)
+    np.testing.assert_allclose(predictor.predict_pairs(pairs), expected)
     predictor.load_all()
-    np.testing.assert_allclose(predictor.member_probabilities(spec, pairs), expected)
+    np.testing.assert_allclose(predictor.predict_pairs(pairs), expected)
 
 
 def test_a_blend_names_its_method(split: SplitStore) -> None:
     blend = make_blend(split, {"a": 1.0}, "seed_average")
-    name, members, blender = stored_blender(split.blend_path, "best")
-    assert (name, members, blender.state()) == ("seed_average", ["a"], blend["methods"][0]["state"])
+    stored = stored_blender(split.blend_path, "best")
+    assert (stored.name, stored.members) == ("seed_average", ["a"])
+    assert stored.blender.state() == blend["methods"][0]["state"]
     with pytest.raises(StoreError, match="greedy"):
         stored_blender(split.blend_path, "greedy")
 

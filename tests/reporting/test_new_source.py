@@ -39,6 +39,7 @@ def test_the_cost_is_the_difference_on_the_same_rows() -> None:
         costs, members = section.tables
         assert [row["source"] for row in costs.rows] == ["a", "b", "all"]
         assert [row["pairs"] for row in costs.rows] == [80, 40, 120]
+        assert [row["trained on"] for row in costs.rows] == [40, 80, None]
         for row in costs.rows:
             cost, low, high = row["cost"]
             assert cost == pytest.approx(row["new source"] - row["known sources"])

@@ -23,6 +23,7 @@ DIGESTS = {
     ("backbone=style-boosting",): "fb69079e444f",
     ("backbone=tfidf",): "d17b9d19393b",
     ("backbone=minilm-l6",): "a53cb852fb85",
+    ("backbone=minilm-l6", "backbone.precision=int8"): "5b44a0b6746a",
     ("backbone=wordllama",): "4e42c7b67aac",
     ("backbone=textcnn",): "d2a802b84520",
     ("backbone=roberta-base",): "eb059f1121ed",

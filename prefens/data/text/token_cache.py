@@ -24,7 +24,7 @@ from prefens.data.text.turns import joined
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1  # of the files; a part of their key
+FORMAT = 2  # of the files and of what is put into them; a part of their key
 PAIRS_AT_ONCE = 2000  # that are tokenized before they are cut: uncut tokens take much more memory
 CONTENT = "content.json"  # the audit, and the digest of each file beside it
 SIDES = ("a", "b")

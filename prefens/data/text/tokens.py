@@ -13,8 +13,8 @@ from prefens.core.errors import ConfigError
 from prefens.core.types import PairFeatures, Pairs, Strings
 from prefens.data.text.frames import Frame, make_frame
 from prefens.data.text.settings import TextSettings
-from prefens.data.text.truncation import NO_MARK, Tokens, TruncationAudit, cut, cut_pair
-from prefens.data.text.turns import joined
+from prefens.data.text.truncation import NO_MARK, NO_TURNS, Text, Tokens, TruncationAudit, cut, cut_pair
+from prefens.data.text.turns import TURN_SEPARATOR, joined
 
 TEXTS_AT_ONCE = 1000  # that the tokenizer gets in one call
 ELLIPSIS = " ... "  # of a template, in place of what is cut out of a part
@@ -100,10 +100,14 @@ def tokenize_pairs(
         As `make_frame`.
     """
     frame, audit = make_frame(tokenizer, settings.template, cross), TruncationAudit({}, {})
-    prompts = _tokenize(tokenizer, pairs.prompt, prompt_prefix)
-    responses = [_tokenize(tokenizer, column, response_prefix) for column in (pairs.response_a, pairs.response_b)]
-    mark = NO_MARK  # an encoder's tokens stay as they were before there were templates
-    if not settings.template.is_default:
+    mark, by_turn = (
+        NO_MARK,
+        not settings.template.is_default,
+    )  # else tokens are as they were before there were templates
+    prompts = _tokenize(tokenizer, pairs.prompt, prompt_prefix, by_turn)
+    columns = (pairs.response_a, pairs.response_b)
+    responses = [_tokenize(tokenizer, column, response_prefix, by_turn) for column in columns]
+    if by_turn:
         mark = np.array(tokenizer(ELLIPSIS, add_special_tokens=False)["input_ids"], dtype=np.int32)
     room = _room(settings, frame.around(3 if cross else 2))
     if cross:
@@ -127,24 +131,31 @@ def _room(settings: TextSettings, around: int) -> int:
     return room
 
 
-def _tokenize(tokenizer: Any, column: Strings, prefix: str) -> list[Tokens]:
+def _tokenize(tokenizer: Any, column: Strings, prefix: str, by_turn: bool) -> list[Text]:
     """Return the tokens of each text. The name of a special token in a text, such as "[SEP]", is plain text."""
-    texts = [prefix + joined(turns) for turns in column]
     unknown = tokenizer.unk_token_id
     reserved = [] if unknown is None else sorted({*tokenizer.all_special_ids} - {unknown})
-    tokens: list[Tokens] = []
-    for start in range(0, len(texts), TEXTS_AT_ONCE):
-        chunk = texts[start : start + TEXTS_AT_ONCE]
+    texts: list[Text] = []
+    for start in range(0, len(column), TEXTS_AT_ONCE):
+        chunk = column[start : start + TEXTS_AT_ONCE]
         encoded = tokenizer(
-            chunk, add_special_tokens=False, split_special_tokens=True, return_attention_mask=False, verbose=False
-        )
-        for ids in encoded["input_ids"]:
-            text_tokens = np.array(ids, dtype=np.int32)
+            [prefix + joined(turns) for turns in chunk], add_special_tokens=False, split_special_tokens=True,
+            return_attention_mask=False, return_offsets_mapping=by_turn, verbose=False,
+        )  # fmt: skip
+        for row, (ids, turns) in enumerate(zip(encoded["input_ids"], chunk, strict=True)):
+            tokens = np.array(ids, dtype=np.int32)
             # Unigram models (XLM-R, DeBERTa-v3) have the names among their pieces, and use these for plain text too.
             if reserved:
-                text_tokens[np.isin(text_tokens, reserved)] = unknown
-            tokens.append(text_tokens)
-    return tokens
+                tokens[np.isin(tokens, reserved)] = unknown
+            offsets = encoded["offset_mapping"][row] if by_turn and len(turns) > 1 else None
+            texts.append(Text(tokens, NO_TURNS if offsets is None else _turn_starts(turns, prefix, offsets)))
+    return texts
+
+
+def _turn_starts(turns: Sequence[str], prefix: str, offsets: Sequence[tuple[int, int]]) -> NDArray[np.int64]:
+    """Return the first token of each turn after the first, by the characters that each token stands for."""
+    starts = len(prefix) + np.cumsum([len(turn) + len(TURN_SEPARATOR) for turn in turns[:-1]])
+    return np.searchsorted([begin for begin, _ in offsets], starts).astype(np.int64)
 
 
 def _assemble(rows: Sequence[tuple[Tokens, ...]], frame: Frame) -> Sequences:

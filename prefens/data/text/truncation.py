@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,22 @@ log = logging.getLogger(__name__)
 Tokens = NDArray[np.int32]
 WARNED_SHARE = 1 / 3  # of the tokens of a part
 NO_MARK: Tokens = np.empty(0, dtype=np.int32)
+NO_TURNS: NDArray[np.int64] = np.empty(0, dtype=np.int64)
+
+
+class Text(NamedTuple):
+    """The tokens of a prompt or a response.
+
+    Attributes
+    ----------
+    tokens : int32 array, shape (t,)
+        Of all its turns.
+    turns : int64 array, shape (m,)
+        Where each turn after the first begins; empty for one turn, and where turns are not told apart.
+    """
+
+    tokens: Tokens
+    turns: NDArray[np.int64]
 
 
 def budgets(prompt: int, response: int, room: int, prompt_share: float) -> tuple[int, int]:
@@ -52,6 +69,30 @@ def head_and_tail(tokens: Tokens, budget: int, head_share: float, mark: Tokens =
     return np.concatenate([tokens[:head], mark, tokens[len(tokens) - (kept - head) :]])
 
 
+def whole_turns(text: Text, budget: int, head_share: float, mark: Tokens) -> Tokens:
+    """Return at most `budget` tokens: whole turns from the end and from the start, and of those between head and tail.
+
+    `mark` stands for what is left out. Where no turn fits as a whole, all of them are cut as one text.
+    """
+    tokens, bounds = text.tokens, [0, *text.turns.tolist(), len(text.tokens)]
+    if len(tokens) <= budget:
+        return tokens
+    first, last, room = 0, len(bounds) - 1, budget - len(mark)
+    fits = True
+    while fits:  # it ends before the two meet, since all turns together don't fit
+        fits = False
+        if (size := bounds[last] - bounds[last - 1]) <= room:
+            last, room, fits = last - 1, room - size, True
+        if (size := bounds[first + 1] - bounds[first]) <= room:
+            first, room, fits = first + 1, room - size, True
+    start, stop = bounds[first], bounds[last]
+    if stop - start == len(tokens):
+        return head_and_tail(tokens, budget, head_share, mark)
+    enough = room > 3 * len(mark)
+    between = head_and_tail(tokens[start:stop], room + len(mark), head_share, mark) if enough else mark
+    return np.concatenate([tokens[:start], between, tokens[stop:]])
+
+
 @dataclass
 class TruncationAudit:
     """What truncation costs.
@@ -82,15 +123,15 @@ def warn_of_losses(audit: TruncationAudit, settings: TextSettings) -> None:
 
 
 def cut(
-    prompt: Tokens,
-    response: Tokens,
+    prompt: Text,
+    response: Text,
     room: int,
     settings: TextSettings,
     audit: TruncationAudit,
     mark: Tokens = NO_MARK,
 ) -> tuple[Tokens, Tokens]:
     """Cut both parts to their budgets, `mark` in place of what is cut out, and count the tokens in the audit."""
-    for_prompt, for_response = budgets(len(prompt), len(response), room, settings.prompt_share)
+    for_prompt, for_response = budgets(len(prompt.tokens), len(response.tokens), room, settings.prompt_share)
     return (
         _shortened("prompt", prompt, for_prompt, settings, audit, mark),
         _shortened("response", response, for_response, settings, audit, mark),
@@ -98,16 +139,17 @@ def cut(
 
 
 def cut_pair(
-    prompt: Tokens,
-    a: Tokens,
-    b: Tokens,
+    prompt: Text,
+    a: Text,
+    b: Text,
     room: int,
     settings: TextSettings,
     audit: TruncationAudit,
     mark: Tokens = NO_MARK,
 ) -> tuple[Tokens, Tokens, Tokens]:
     """Cut a prompt and two responses that share one sequence, as `cut` does."""
-    for_prompt, for_a, for_b = pair_budgets(len(prompt), len(a), len(b), room, settings.prompt_share)
+    n_prompt, n_a, n_b = (len(text.tokens) for text in (prompt, a, b))
+    for_prompt, for_a, for_b = pair_budgets(n_prompt, n_a, n_b, room, settings.prompt_share)
     return (
         _shortened("prompt", prompt, for_prompt, settings, audit, mark),
         _shortened("response", a, for_a, settings, audit, mark),
@@ -117,12 +159,13 @@ def cut_pair(
 
 def _shortened(
     part: str,
-    tokens: Tokens,
+    text: Text,
     budget: int,
     settings: TextSettings,
     audit: TruncationAudit,
     mark: Tokens,
 ) -> Tokens:
-    audit.seen[part] = audit.seen.get(part, 0) + len(tokens)
-    audit.kept[part] = audit.kept.get(part, 0) + budget
-    return head_and_tail(tokens, budget, settings.head_share, mark)
+    kept = whole_turns(text, budget, settings.head_share, mark)
+    audit.seen[part] = audit.seen.get(part, 0) + len(text.tokens)
+    audit.kept[part] = audit.kept.get(part, 0) + len(kept)
+    return kept

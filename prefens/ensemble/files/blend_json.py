@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import AllowInfNan, Field, TypeAdapter
 
@@ -136,7 +136,7 @@ class BlendFile:
     chosen_without_fold: dict[int, str]
     nested: NestedEntry | None
     diagnostics: DiagnosticsEntry
-    metric: Literal["log_loss", "accuracy"] = "log_loss"
+    metric: Annotated[str, Field(pattern="^(log_loss|accuracy)$")] = "log_loss"
     tie_weight: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     decided_accuracy: Number | None = None
     other_split: OtherSplit | None = None

@@ -7,10 +7,10 @@ from prefens.core.lazy import lazy_attribute
 if TYPE_CHECKING:
     from prefens.members.nn.encoder_features import EncoderFeatures
     from prefens.members.nn.encoder_forward import forward_states
-    from prefens.members.nn.frozen_encoder import FrozenEncoder
+    from prefens.members.nn.frozen_encoder import FrozenEncoder, shared_encoder
     from prefens.members.nn.head_kinds import CnnHead, DavidsonHead, EquivariantHead, Head, LinearHead, MlpHead
     from prefens.members.nn.heads import HeadKind, HeadSettings, make_head
-    from prefens.members.nn.lora import LoraSettings, add_adapters
+    from prefens.members.nn.lora import Adapters, LoraSettings, add_adapters
     from prefens.members.nn.pair_model import PairModel, pair_batch
     from prefens.members.nn.pairing import Pairing, PairingSettings
     from prefens.members.nn.pooling import Pooling, PoolingLayer
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from prefens.members.nn.weight_format import Quantization, WeightFormat, WeightType
 
 __all__ = [
+    "Adapters",
     "CnnHead",
     "DavidsonHead",
     "EncoderFeatures",
@@ -45,6 +46,7 @@ __all__ = [
     "load_tokenizer",
     "make_head",
     "pair_batch",
+    "shared_encoder",
 ]
 
 

@@ -39,8 +39,7 @@ def install(encoder: Any, device: torch.device) -> bool:
     bool
         Whether the encoder now has the kernels.
     """
-    config = encoder.config
-    if getattr(config, "model_type", None) != "deberta-v2" or device.type != "cuda" or has_kernels(encoder):
+    if not takes_kernels(encoder.config, device) or has_kernels(encoder):
         return has_kernels(encoder)
     reason = _unsupported_reason(encoder)
     if reason is not None:
@@ -50,6 +49,11 @@ def install(encoder: Any, device: torch.device) -> bool:
 
     optimize_deberta_training(encoder, backend="triton")
     return has_kernels(encoder)
+
+
+def takes_kernels(config: Any, device: torch.device) -> bool:
+    """Return whether `install` replaces the attention of encoders with this config where it can."""
+    return getattr(config, "model_type", None) == "deberta-v2" and device.type == "cuda"
 
 
 def _unsupported_reason(encoder: Any) -> str | None:

@@ -73,15 +73,16 @@ class EncoderFeatures:
         Returns
         -------
         dict of str to torch.Tensor
-            "pooled" (m, d) where the sequences were pooled, else "states" (m, t, d), padded to the longest sequence,
-            and "attention_mask" (m, t).
+            "pooled" (m, d) where the sequences were pooled, else "states" (m, t, d), in the type of `values`,
+            padded to the longest sequence, and "attention_mask" (m, t).
         """
         if self.pooled:
             return {"pooled": torch.from_numpy(np.asarray(self.values[sequences]))}
         lengths = self.starts[sequences + 1] - self.starts[sequences]
-        states = torch.zeros(len(sequences), int(lengths.max()), self.values.shape[1])
+        dtype = torch.float16 if self.values.dtype == np.float16 else torch.float32
+        states = torch.zeros(len(sequences), int(lengths.max()), self.values.shape[1], dtype=dtype)
         mask = torch.zeros(states.shape[:2], dtype=torch.long)
         for row, (start, length) in enumerate(zip(self.starts[sequences], lengths, strict=True)):
-            states[row, :length] = torch.from_numpy(self.values[start : start + length].astype("float32"))
+            states[row, :length] = torch.from_numpy(np.array(self.values[start : start + length]))
             mask[row, :length] = 1
         return {"states": states, "attention_mask": mask}

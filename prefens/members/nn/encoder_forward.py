@@ -18,6 +18,7 @@ from prefens.members.nn.compiled import compiled_last_hidden_states, last_hidden
 from prefens.members.nn.packed_attention import Segments
 
 Forward = Callable[[Any, Mapping[str, Any]], torch.Tensor]
+ORDER = ("order", "lengths")  # of a batch's sequences: what `with_order` adds
 MIN_LENGTH_RATIO = 0.75  # of the shortest to the longest sequence of a padded group
 
 
@@ -35,7 +36,8 @@ def forward_states(
     encoder : transformers model or TextCnn
         The encoder, on the device of the batch.
     batch : dict of str to torch.Tensor, shape (n, t)
-        "input_ids", "attention_mask" and "token_type_ids"; padding is on the right.
+        "input_ids", "attention_mask" and "token_type_ids"; padding is on the right. With what `with_order` adds,
+        nothing is read back from a GPU.
     token_types : bool
         Whether the encoder reads "token_type_ids".
     compute_dtype : torch.dtype
@@ -48,10 +50,10 @@ def forward_states(
     torch.Tensor, shape (n, t, d)
         float32; zeros where there is padding.
     """
-    order, lengths = canonical_order(batch)
+    order, lengths = (batch[name].numpy() for name in ORDER) if ORDER[0] in batch else canonical_order(batch)
     names = ("input_ids", "attention_mask", *(("token_type_ids",) if token_types else ()))
     device = batch["input_ids"].device
-    rows = torch.from_numpy(order).to(device)
+    rows = on_device(torch.from_numpy(order), device)
     ordered = {name: batch[name][rows] for name in names}
     exact = compute_dtype is torch.float32
     with torch.autocast(device.type, torch.bfloat16 if exact else compute_dtype, enabled=not exact):
@@ -86,21 +88,33 @@ def canonical_order(batch: dict[str, torch.Tensor]) -> tuple[Ints, Ints]:
     return order, lengths[order]
 
 
+def with_order(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return a batch, which is on the host, with its `canonical_order`, which stays there."""
+    return {**batch, **dict(zip(ORDER, map(torch.from_numpy, canonical_order(batch)), strict=True))}
+
+
+def on_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Return a tensor of the host's on a device; a GPU goes on with its work while it is copied."""
+    return (tensor.pin_memory() if device.type == "cuda" else tensor).to(device, non_blocking=True)
+
+
 def _packed(encoder: Any, batch: dict[str, torch.Tensor], lengths: Ints, forward: Forward) -> torch.Tensor:
     """Return (n, t, d) states from one pass over the real tokens of all sequences, end to end."""
-    ids, real = batch["input_ids"], batch["attention_mask"].bool()
-    starts = torch.from_numpy(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)).to(ids.device)
-    inputs = {"input_ids": ids[real][None], "position_ids": position_ids(encoder, ids)[real][None]}
+    ids, device = batch["input_ids"], batch["input_ids"].device
+    places = np.flatnonzero(np.arange(ids.shape[1]) < lengths[:, None])  # a mask would be read back from a GPU
+    real = on_device(torch.from_numpy(places), device)
+    starts = on_device(torch.from_numpy(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)), device)
+    inputs = {"input_ids": ids.flatten()[real][None], "position_ids": position_ids(encoder, ids).flatten()[real][None]}
     if "token_type_ids" in batch:
-        inputs["token_type_ids"] = batch["token_type_ids"][real][None]
+        inputs["token_type_ids"] = batch["token_type_ids"].flatten()[real][None]
     segments = Segments(tuple(lengths.tolist()), starts)
     if deberta_kernels.has_kernels(encoder):
         states = deberta_kernels.packed_states(encoder, inputs, segments).float()
     else:
         states = forward(encoder, {**inputs, "segments": segments}).float()
-    padded = states.new_zeros((*ids.shape, states.shape[-1]))
+    padded = states.new_zeros((ids.numel(), states.shape[-1]))
     padded[real] = states[0]
-    return padded
+    return padded.view(*ids.shape, -1)
 
 
 def position_ids(encoder: Any, ids: torch.Tensor) -> torch.Tensor:

@@ -58,7 +58,8 @@ def has_int8_units() -> bool:
     get_capabilities = getattr(torch.cpu, "get_capabilities", dict)  # newer than the oldest torch that is supported
     capabilities: dict[str, object] = get_capabilities()
     units = any(capabilities.get(name) for name in ("avx512_vnni", "avx_vnni", "amx_int8"))
-    return units and torch.backends.mkldnn.is_available() and hasattr(torch, "_int_mm")
+    available = bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
+    return units and available and hasattr(torch, "_int_mm")
 
 
 def quantize(module: nn.Module) -> None:

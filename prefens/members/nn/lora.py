@@ -6,7 +6,8 @@ W x + (alpha / rank) B A x, where A is (rank, in) and B is (out, rank).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -134,11 +135,74 @@ def add_adapters(encoder: nn.Module, settings: LoraSettings) -> None:
             weight.data = weight.data.float()
 
 
+class Adapters(nn.Module):
+    """Adapters of one model, apart from an encoder that other models share: they work while `on` is open.
+
+    They compute what peft does in training, and need no peft.
+
+    Parameters
+    ----------
+    encoder : nn.Module
+        The plain encoder, which is not changed.
+    weights : mapping of str to torch.Tensor
+        A and B by their names in the encoder with adapters.
+    settings : LoraSettings
+        Those of the training.
+
+    Raises
+    ------
+    ValueError
+        Other weights are among the adapters, or such as don't fit the encoder's layers.
+    """
+
+    def __init__(self, encoder: nn.Module, weights: Mapping[str, torch.Tensor], settings: LoraSettings) -> None:
+        super().__init__()
+        self.layers = [name for name, _, _ in layer_adapters(encoder, weights)]
+        pairs = [(a.float(), b.float()) for _, a, b in layer_adapters(encoder, weights)]
+        self.a, self.b = (nn.ParameterList([nn.Parameter(pair[i], False) for pair in pairs]) for i in (0, 1))
+        self.scale = settings.alpha / settings.rank
+
+    @contextmanager
+    def on(self, encoder: nn.Module) -> Iterator[None]:
+        """Have the layers of the encoder add what these adapters give, within the block."""
+        hooks = [
+            encoder.get_submodule(name).register_forward_hook(self._adding(a, b))
+            for name, a, b in zip(self.layers, self.a, self.b, strict=True)
+        ]
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    def _adding(self, a: torch.Tensor, b: torch.Tensor) -> Any:
+        def add(_: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> torch.Tensor:
+            low = nn.functional.linear(inputs[0].to(a.dtype), a)
+            return (output + nn.functional.linear(low, b) * self.scale).to(output.dtype)
+
+        return add
+
+
+def layer_adapters(
+    encoder: nn.Module, weights: Mapping[str, torch.Tensor]
+) -> list[tuple[str, torch.Tensor, torch.Tensor]]:
+    """Return the name of each adapted layer, with its A and B; ValueError where they don't fit the encoder."""
+    names = [name.removesuffix(LORA_A) for name in weights if name.endswith(LORA_A)]
+    others = weights.keys() - {name + end for name in names for end in (LORA_A, LORA_B)}
+    if others:
+        raise ValueError(f"not weights of adapters: {sorted(others)[:3]}")
+    adapters = [(name, weights[name + LORA_A], weights[name + LORA_B]) for name in names]
+    for name, a, b in adapters:
+        layer: Any = encoder.get_submodule(name)
+        if (a.shape[1], b.shape[0], a.shape[0]) != (layer.in_features, layer.out_features, b.shape[1]):
+            raise ValueError(f"adapters of the shapes {tuple(a.shape)} and {tuple(b.shape)} for {name}, {layer}")
+    return adapters
+
+
 def merge_adapters(encoder: nn.Module, adapters: Mapping[str, torch.Tensor], settings: LoraSettings) -> None:
     """Add adapters to the weights of the plain encoder that they were trained on, in place and in fp32.
 
-    The result predicts what the encoder with its adapters did, at the speed of one without, and needs no peft. Beside
-    weights that are held in fewer bits adapters stay apart: rounding the sum would move probabilities.
+    The result predicts what the encoder with its adapters did, to rounding, by kernels that read the weights directly.
 
     Parameters
     ----------
@@ -152,47 +216,9 @@ def merge_adapters(encoder: nn.Module, adapters: Mapping[str, torch.Tensor], set
     Raises
     ------
     ValueError
-        Other weights are among the adapters.
+        As `Adapters`.
     """
-    others = {name for name in adapters if not name.endswith((LORA_A, LORA_B))}
-    if others:
-        raise ValueError(f"not weights of adapters: {sorted(others)[:3]}")
-    for name in [name for name in adapters if name.endswith(LORA_A)]:
-        place = name.removesuffix(LORA_A)
-        layer: Any = encoder.get_submodule(place)
-        a, b = adapters[name].float(), adapters[place + LORA_B].float()
-        scale = settings.alpha / settings.rank
-        if layer.weight.dtype is not torch.float32:
-            encoder.set_submodule(place, AdaptedLinear(layer, a, b, scale))
-            continue
+    for name, a, b in layer_adapters(encoder, adapters):
+        layer: Any = encoder.get_submodule(name)
         with torch.no_grad():
-            layer.weight += scale * (b @ a)
-
-
-class AdaptedLinear(nn.Module):
-    """A linear layer with an adapter beside it, for prediction.
-
-    Parameters
-    ----------
-    layer : nn.Module
-        A linear layer, with (out, in) weights however they are held.
-    a, b : torch.Tensor, shapes (rank, in) and (out, rank)
-        The adapter, in fp32.
-    scale : float
-        alpha / rank.
-    """
-
-    a: torch.Tensor
-    b: torch.Tensor
-
-    def __init__(self, layer: nn.Module, a: torch.Tensor, b: torch.Tensor, scale: float) -> None:
-        super().__init__()
-        self.layer, self.scale = layer, scale
-        self.register_buffer("a", a, persistent=False)
-        self.register_buffer("b", b, persistent=False)
-
-    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Return (..., out) products of (..., in) inputs."""
-        added = nn.functional.linear(nn.functional.linear(inputs, self.a), self.b)
-        product: torch.Tensor = self.layer(inputs) + self.scale * added
-        return product
+            layer.weight += (settings.alpha / settings.rank) * (b.float() @ a.float())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from math import log
 from typing import Any
 
@@ -19,6 +20,7 @@ from prefens.members.nn.encoder_features import EncoderFeatures
 from prefens.members.nn.encoder_forward import forward_states
 from prefens.members.nn.frozen_encoder import FrozenEncoder
 from prefens.members.nn.heads import HeadSettings, make_head
+from prefens.members.nn.lora import Adapters
 from prefens.members.nn.pairing import Pairing
 
 Batch = dict[str, torch.Tensor]
@@ -56,6 +58,8 @@ class PairModel(nn.Module):
         As in `PairingSettings`.
     compiled : bool
         Whether training runs the encoder through torch.compile.
+    adapters : Adapters or None
+        Of a stored model, beside an encoder that it shares with others.
     """
 
     compute_dtype: torch.dtype = torch.float32
@@ -72,6 +76,7 @@ class PairModel(nn.Module):
     ) -> None:
         super().__init__()
         self.encoder = encoder
+        self.adapters: Adapters | None = None
         self.settings = settings
         self.head = make_head(settings, encoder.config.hidden_size, sum(style), pairing, n_outcomes)
         self.needs_both = pairing is Pairing.siamese or self.head.symmetric
@@ -120,12 +125,13 @@ class PairModel(nn.Module):
             In float16, a state is too large for it.
         """
         if "states" in batch:
-            return batch["states"]
+            return batch["states"].float()
         frozen = isinstance(self.encoder, FrozenEncoder)
         encoder = self.encoder.on(batch["input_ids"].device) if frozen else self.encoder
         half = self.compute_dtype is torch.float16
         dtype = torch.float32 if half and self.training else self.compute_dtype
-        states = forward_states(encoder, batch, self.token_types, dtype, self.compiled and self.training)
+        with nullcontext() if self.adapters is None else self.adapters.on(encoder):
+            states = forward_states(encoder, batch, self.token_types, dtype, self.compiled and self.training)
         if half and not states.isfinite().all():
             expected = "states that fp16 can hold, at most 65504"
             raise TrainingError("a state of the backbone that is not finite", expected, "set training.precision=fp32")

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
-from prefens.members.nn.lora import LoraSettings, merge_adapters
+from prefens.members.nn.lora import Adapters, LoraSettings, merge_adapters
+from prefens.members.nn.pair_model import PairModel
 
 ENCODER_PREFIX = "encoder."
 
@@ -39,8 +40,10 @@ def fits(model: nn.Module, state: Mapping[str, torch.Tensor]) -> bool:
     return own == other
 
 
-def load_trainable_state_dict(model: nn.Module, state: Mapping[str, torch.Tensor], lora: LoraSettings) -> None:
-    """Load `trainable_state_dict` into a pair model on the plain backbone; adapters are merged into the encoder.
+def load_trainable_state_dict(
+    model: PairModel, state: Mapping[str, torch.Tensor], lora: LoraSettings, merge: bool
+) -> None:
+    """Load `trainable_state_dict` into a pair model on the plain backbone.
 
     Parameters
     ----------
@@ -50,6 +53,8 @@ def load_trainable_state_dict(model: nn.Module, state: Mapping[str, torch.Tensor
         What `trainable_state_dict` returned.
     lora : LoraSettings
         Those of the training; they scale the adapters.
+    merge : bool
+        Whether adapters are merged into the encoder's weights, or stand beside them, so that models can share these.
 
     Raises
     ------
@@ -64,5 +69,7 @@ def load_trainable_state_dict(model: nn.Module, state: Mapping[str, torch.Tensor
     if unknown:
         raise ValueError(f"weights of another model: {unknown[:3]}")
     adapters = {name.removeprefix(ENCODER_PREFIX): tensor for name, tensor in state.items() if name not in own}
-    if adapters:
-        merge_adapters(model.get_submodule(ENCODER_PREFIX.rstrip(".")), adapters, lora)
+    if adapters and merge:
+        merge_adapters(model.encoder, adapters, lora)
+    elif adapters:
+        model.adapters = Adapters(model.encoder, adapters, lora)

@@ -18,6 +18,7 @@ from prefens.core.shutdown import Stopped
 from prefens.core.types import Floats, Ints, Outcome
 from prefens.data.text.tokens import PairTokens
 from prefens.members.nn.encoder_features import EncoderFeatures
+from prefens.members.nn.encoder_forward import ORDER, on_device, with_order
 from prefens.members.nn.pair_model import Batch, PairModel, pair_batch
 from prefens.members.training import distributed
 from prefens.members.training.batching import content_order, micro_batches, plan_steps, steps_per_epoch
@@ -141,14 +142,14 @@ def _optimizer_step(
 ) -> float:
     """Take one step on the pairs at `places`; return their mean unsmoothed loss, in nats."""
     state.model.train()
-    losses: list[float] = []
+    losses: list[torch.Tensor] = []
 
     both = settings.swap is Swap.both and not cast(PairModel, state.model).head.symmetric
     orders = (swapped, ~swapped) if both else (swapped,)
+    shown = len(orders) * len(places)
 
     def backward(part: Ints) -> None:
         for order in orders:
-            shown = len(orders) * len(places)
             losses.append(_backward(state.model, examples, part, order, settings.label_smoothing, shown))
 
     def undo() -> None:
@@ -156,12 +157,13 @@ def _optimizer_step(
         state.optimizer.zero_grad(set_to_none=True)
 
     state.budget.run(backward, _rank_share(places, examples), examples.lengths, undo, distributed.all_min)
-    loss = distributed.all_sum(sum(losses))
-    check_finite(loss, "a training loss", name)
     parameters = trained_parameters(state.model).values()
     distributed.sum_gradients(parameters)
-    max_norm = CLIP if settings.clip is None else settings.clip
-    check_finite(float(nn.utils.clip_grad_norm_(parameters, max_norm)), "a gradient", name)
+    norm = nn.utils.clip_grad_norm_(parameters, CLIP if settings.clip is None else settings.clip)
+    *sums, gradient = torch.stack([*losses, norm]).tolist()  # the one time in a step that the host waits for the GPU
+    loss = distributed.all_sum(sum(value / shown for value in sums))
+    check_finite(loss, "a training loss", name)
+    check_finite(gradient, "a gradient", name)
     state.optimizer.step()
     state.learning_rates.step()
     state.optimizer.zero_grad(set_to_none=True)
@@ -172,14 +174,14 @@ def _optimizer_step(
 
 def _backward(
     model: Any, examples: Examples, part: Ints, swapped: NDArray[np.bool_], smoothing: float, step_pairs: int
-) -> float:
-    """Add the gradient of a micro-batch of a step of `step_pairs` pairs; return its share of the unsmoothed loss."""
+) -> torch.Tensor:
+    """Add the gradient of a micro-batch of a step of `step_pairs` pairs; return the sum of its unsmoothed losses."""
     batch = pair_batch(examples.inputs, examples.rows[part], examples.padding, swapped[part], model.needs_both)
+    targets = on_device(examples.targets(part, swapped), device())
     logits = model(to_device(batch))
-    targets = examples.targets(part, swapped).to(logits.device)
     loss = cross_entropy(logits, targets, reduction="sum", label_smoothing=smoothing) / step_pairs
     loss.backward()  # type: ignore[no-untyped-call]
-    return float(cross_entropy(logits.detach(), targets, reduction="sum")) / step_pairs
+    return cross_entropy(logits.detach(), targets, reduction="sum")
 
 
 def _rank_share(places: Ints, examples: Examples) -> Ints:
@@ -271,23 +273,28 @@ def _predict(
     `swapped` is a bool array, shape (n,), of whether a pair's second sequence is the one that is read.
     """
     lengths = (inputs.a.lengths + (inputs.b.lengths if swapped is None else 0))[rows]
-    probabilities = np.empty((len(rows), model.head.n_outcomes))
+    parts: list[Ints] = []
+    results: list[torch.Tensor] = []  # read at the end, so that the host never waits for the GPU between two parts
 
     def fill(part: Ints) -> None:
         if swapped is None:
-            logs = model.log_probabilities(to_device(pair_batch(inputs, rows[part], padding)))
-            probabilities[part] = logs.exp().cpu().numpy()
-            return
-        logits = model(to_device(pair_batch(inputs, rows[part], padding, swapped[part], both=False)))
-        shown = logits.double().softmax(dim=1).cpu().numpy()
-        probabilities[part] = np.where(swapped[part, None], swap_outcomes(shown), shown)
+            result = model.log_probabilities(to_device(pair_batch(inputs, rows[part], padding))).exp()
+        else:
+            logits = model(to_device(pair_batch(inputs, rows[part], padding, swapped[part], both=False)))
+            result = logits.double().softmax(dim=1)
+        parts.append(part)
+        results.append(result)
 
     budget = TokenBudget(token_budget)
     for part in progress(list(micro_batches(np.arange(len(rows)), lengths, token_budget)), "predicting"):
         budget.run(fill, part, lengths)
-    return probabilities
+    probabilities = np.empty((len(rows), model.head.n_outcomes))
+    if parts:
+        probabilities[np.concatenate(parts)] = torch.cat(results).cpu().numpy()
+    return probabilities if swapped is None else np.where(swapped[:, None], swap_outcomes(probabilities), probabilities)
 
 
 def to_device(batch: Batch) -> Batch:
-    """Return a batch on this process's device."""
-    return {name: tensor.to(device(), non_blocking=True) for name, tensor in batch.items()}
+    """Return a batch on this process's device; the order of its sequences stays on the host, which needs it there."""
+    ordered = with_order(batch) if "input_ids" in batch else batch
+    return {name: tensor if name in ORDER else on_device(tensor, device()) for name, tensor in ordered.items()}

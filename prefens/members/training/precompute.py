@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -112,18 +113,44 @@ def fill_features(
     n = len(tokens.a)
     lengths = np.concatenate([tokens.a.lengths, tokens.b.lengths])
     model.to(device()).eval()
+    pooled = not model.settings.learns_pooling
     batches = list(micro_batches(np.arange(2 * n), lengths, token_budget))
+    before: tuple[Ints, Callable[[], FeatureArray]] | None = None  # is written while the GPU reads the next
     for part in progress(batches, "encoder features"):
         shutdown.check()
         sides = [(tokens.a if row < n else tokens.b, row % n) for row in part.tolist()]
-        batch = pad([(side[row], int(side.firsts[row])) for side, row in sides], padding)
+        batch = to_device(pad([(side[row], int(side.firsts[row])) for side, row in sides], padding))
         with torch.no_grad():
-            if not model.settings.learns_pooling:
-                values[part] = model.pooled(to_device(batch)).float().cpu().numpy()
-                continue
-            states = model.states(to_device(batch)).half().cpu().numpy()
-        for row, padded in zip(part, states, strict=True):
-            values[starts[row] : starts[row + 1]] = padded[: lengths[row]]
+            copy = read_back(model.pooled(batch).float() if pooled else model.states(batch).half())
+        if before is not None:
+            _write(values, starts, before[0], before[1](), pooled)
+        before = part, copy
+    if before is not None:
+        _write(values, starts, before[0], before[1](), pooled)
+
+
+def read_back(tensor: torch.Tensor) -> Callable[[], FeatureArray]:
+    """Begin to copy a tensor to the host; return what waits for the copy and returns it."""
+    if tensor.device.type != "cuda":
+        return tensor.numpy
+    host, copied = tensor.to("cpu", non_blocking=True), torch.cuda.Event()  # type: ignore[no-untyped-call]
+    copied.record()
+
+    def wait() -> FeatureArray:
+        copied.synchronize()
+        array: FeatureArray = host.numpy()
+        return array
+
+    return wait
+
+
+def _write(values: FeatureArray, starts: Ints, part: Ints, features: FeatureArray, pooled: bool) -> None:
+    """Write the features of the sequences of a part where they belong."""
+    if pooled:
+        values[part] = features
+        return
+    for row, padded in zip(part, features, strict=True):
+        values[starts[row] : starts[row + 1]] = padded[: starts[row + 1] - starts[row]]
 
 
 def _token_digest(tokens: PairTokens) -> str:

@@ -1,4 +1,4 @@
-"""The scale and the tie parameter of a reward model, fitted on training pairs.
+"""The rewards of answers, and the scale and the tie parameter of a reward model, fitted on training pairs.
 
 Rewards are overconfident out of the box, since their scale is arbitrary. With a scale that is fitted on the training
 folds, a zero-shot reward model is a calibrated member.
@@ -14,12 +14,15 @@ from scipy.special import log_softmax
 
 from prefens.core.errors import TrainingError
 from prefens.core.metrics import one_hot
-from prefens.core.types import Floats, Outcome, outcomes
-from prefens.members.nn.head_kinds import RewardHead
+from prefens.core.types import Floats, Ints, Outcome, outcomes
+from prefens.data.text.tokens import PairTokens
+from prefens.members.nn.encoder_features import EncoderFeatures
+from prefens.members.nn.head_kinds import DavidsonHead, Head, RewardHead
 from prefens.members.nn.pair_model import PairModel, pair_batch
 from prefens.members.training.batching import micro_batches
 from prefens.members.training.dataset import Examples
 from prefens.members.training.loop import device, to_device
+from prefens.members.training.oom import TokenBudget
 from prefens.members.training.settings import Mode, TrainingSettings
 
 SAMPLE = 512  # training pairs that a start is fitted on where more is trained than the scale
@@ -65,6 +68,50 @@ def _rewards(model: PairModel, head: RewardHead, examples: Examples, places: NDA
         batch = to_device(pair_batch(examples.inputs, examples.rows[places[part]], examples.padding))
         scores = [head.score(vector)[:, 0].double().cpu().numpy() for vector in model.vectors(batch)]
         rewards[part] = np.column_stack(scores)
+    return rewards
+
+
+def has_reward(head: Head) -> bool:
+    """Whether a head gives each response a number of its own, whose differences are the log odds."""
+    return isinstance(head, DavidsonHead | RewardHead)
+
+
+@torch.no_grad()
+def read_rewards(
+    model: PairModel, inputs: PairTokens | EncoderFeatures, rows: Ints, token_budget: int, padding: int
+) -> Floats:
+    """Return the rewards of the first responses of some pairs, (n,) in natural log odds; the second are not read.
+
+    Parameters
+    ----------
+    model : PairModel
+        Siamese, with a head that `has_reward`.
+    inputs : PairTokens or EncoderFeatures
+        Of these pairs and others.
+    rows : int64 array, shape (n,)
+        The places of the pairs in `inputs`.
+    token_budget : int
+        Real tokens in a forward pass; halved where memory runs out.
+    padding : int
+        The id of the padding token.
+
+    Raises
+    ------
+    TrainingError
+        One response does not fit into memory.
+    """
+    model.to(device()).eval()
+    head, rewards, first = model.head, np.empty(len(rows)), np.zeros(len(rows), dtype=bool)
+    lengths = inputs.a.lengths[rows]
+
+    def fill(part: Ints) -> None:
+        (vector,) = model.vectors(to_device(pair_batch(inputs, rows[part], padding, first[part], both=False)))
+        values = head.scale * head.score(vector) if isinstance(head, RewardHead) else head.body(vector)
+        rewards[part] = values[:, 0].double().cpu().numpy()
+
+    budget = TokenBudget(token_budget)
+    for part in micro_batches(np.arange(len(rows)), lengths, token_budget):
+        budget.run(fill, part, lengths)
     return rewards
 
 

@@ -122,8 +122,9 @@ def _differences(leaderboard: Rows) -> ReportTable:
 def _summarize(blend: Blend, leaderboard: Rows, swap_gaps: Mapping[str, float]) -> list[str]:
     name = blend.best.method
     scores = next(row.scores for row in leaderboard if row.kind == "blend" and row.name == name)
+    by_accuracy = "" if blend.metric == "log_loss" else f"accuracy {scores.accuracy:.1%}, by which it was chosen, and "
     sentence = (
-        f"{name} predicts best: honest log loss {scores.log_loss:.4f} ± {scores.log_loss_se:.4f} nats, "
+        f"{name} predicts best: {by_accuracy}honest log loss {scores.log_loss:.4f} ± {scores.log_loss_se:.4f} nats, "
         f"{scores.below_prior:.4f} below the class prior"
     )
     if scores.above_symmetric_bayes is not None:

@@ -156,10 +156,8 @@ class MlflowTracker:
 
         Parameters
         ----------
-        name : str
-            The name of the run.
-        content : str
-            The digest of its predictions.
+        name, content : str
+            The name of the run, and the digest of its predictions.
         metrics, tags : mapping
             Its scores, and what it is found by.
         files : sequence of Path
@@ -202,19 +200,20 @@ class MlflowTracker:
                 self.backend.check_artifact(run, f"tables/{title}.json")
                 self.client.log_table(run, table_columns(rows), f"tables/{title}.json")
 
-    def log_report(self, name: str, tags: Mapping[str, str], files: Sequence[Path]) -> str:
-        """Log the files of a report to the latest blend with these tags, or else to a new run; return the run's id."""
+    def log_report(
+        self, name: str, tags: Mapping[str, str], files: Sequence[Path], metrics: Mapping[str, float] | None = None
+    ) -> str:
+        """Log files and metrics to the latest blend with these tags, or else to a new run; return the run's id."""
         blend_tags = {"prefens.role": "blend", **tags}
         condition = " and ".join(f"tags.`{tag}` = '{value}'" for tag, value in blend_tags.items())
-        runs = self.backend.find(condition, latest=True)
-        if runs:
-            self._log(str(runs[0].info.run_id), {}, time.time(), files)
+        if runs := self.backend.find(condition, latest=True):
+            self._log(str(runs[0].info.run_id), metrics or {}, time.time(), files)
             return str(runs[0].info.run_id)
         lease = run_lease(self.root, f"report-{uuid4().hex[:16]}")
         with acquire(lease, {"report": name}):
             run = self._create(name, {**tags, "prefens.role": "report", LEASE: lease.name})
             with ending(self.backend, run):
-                self._log(run, {}, time.time(), files)
+                self._log(run, metrics or {}, time.time(), files)
             self.client.set_terminated(run)
         return run
 

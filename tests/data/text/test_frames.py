@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from prefens.core.errors import BackboneError, ConfigError
+from prefens.core.types import Pairs
 from prefens.data.text.frames import make_frame
 from prefens.data.text.settings import PLAIN, TemplateSettings, TextSettings
 from prefens.data.text.tokens import tokenize_pairs
@@ -58,6 +59,27 @@ def test_cut_sequences_fill_the_length_share_it_by_the_budgets_and_say_what_is_c
     texts = [tokenizer.decode(tokens.a[row]) for row in range(20)]
     assert max(text.count(" ... ") for text in texts) == 2  # in both responses
     assert all(text.endswith("The better response:" + LLAMA.eos) for text in texts)
+
+
+@pytest.mark.parametrize("kind", [QWEN, LLAMA, GEMMA], ids=["qwen", "llama", "gemma"])
+@pytest.mark.parametrize("cross", [False, True])
+def test_whole_turns_are_kept_before_one_is_cut(kind: TokenizerKind, cross: bool) -> None:
+    tokenizer, long = make_tokenizer(kind), "A long turn with \u00e4\u4e2d, which is cut. " * 30
+    prompt, a, b = (
+        ("First question?", long, "Last question?"),
+        ("First.", long, "Last \u4e2d\ud800."),
+        ("Left as it is.",),
+    )
+    pairs = Pairs(column(["x"]), column([prompt]), column([a]), column([b]))
+    room = 520 if cross else 420
+    tokens = tokenize_pairs(tokenizer, pairs, TextSettings(max_length=room, template=PLAIN), "Q: ", "A: ", cross)
+    assert 0 <= room - tokens.a.lengths[0] <= 12
+    text = tokenizer.decode(tokens.a[0])
+    for start, end in (("Q: First question?", "\n\nLast question?"), ("A: First.", "\n\nLast \u4e2d?.")):
+        place = text.index(f"{start}\n\nA long")
+        assert " ... " in text[place : text.index(end, place)]
+    assert not cross or "A: Left as it is.\n" in text
+    assert tokens.audit.lost()["prompt"] > 0.1
 
 
 def test_a_template_that_leaves_no_room_is_refused() -> None:

@@ -1,5 +1,6 @@
 """Tokens: budgets keep head and tail of every part, and the pattern is the tokenizer's own."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,15 @@ from prefens.core.types import Pairs
 from prefens.data.text.frames import learn_pattern
 from prefens.data.text.settings import TextSettings
 from prefens.data.text.tokens import tokenize_pairs
-from prefens.data.text.truncation import TruncationAudit, budgets, head_and_tail, pair_budgets, warn_of_losses
+from prefens.data.text.truncation import (
+    Text,
+    TruncationAudit,
+    budgets,
+    head_and_tail,
+    pair_budgets,
+    warn_of_losses,
+    whole_turns,
+)
 from prefens.members.nn.pretrained import load_tokenizer
 from tests.helpers.examples import column, make_pairs
 
@@ -165,3 +174,28 @@ def test_half_a_surrogate_pair_crashes_no_tokenizer(tiny_encoder: Path) -> None:
 def test_bad_settings(bad: dict[str, float]) -> None:
     with pytest.raises(ConfigError):
         TextSettings(**bad)  # type: ignore[arg-type]
+
+
+MARK = np.array([-1, -2], dtype=np.int32)
+
+
+@given(st.lists(st.integers(0, 30), min_size=1, max_size=6), st.integers(0, 60), st.floats(0.05, 0.95))
+def test_turns_are_kept_whole_from_both_ends_before_one_is_cut(sizes: list[int], budget: int, share: float) -> None:
+    bounds = [0, *np.cumsum(sizes).tolist()]
+    text = Text(np.arange(bounds[-1], dtype=np.int32), np.array(bounds[1:-1], dtype=np.int64))
+    kept = whole_turns(text, budget, share, MARK).tolist()
+    assert len(kept) <= budget or len(kept) == bounds[-1]
+    tokens = [token for token in kept if token >= 0]
+    assert tokens == sorted(tokens)
+    if bounds[-1] <= budget:
+        assert kept == list(range(bounds[-1]))
+        return
+    marks = len(kept) - len(tokens)
+    assert marks in ((2,) if budget > 4 * len(MARK) else (0, 2))
+    assert len(kept) > budget - 4 * len(MARK)
+    turns = [range(start, stop) for start, stop in pairwise(bounds)]
+    whole = [turn for turn in turns if len(turn) and set(turn) <= set(tokens)]
+    at_an_end = [turn for turn in (turns[0], turns[-1]) if 0 < len(turn) <= budget - len(MARK)]
+    assert not at_an_end or any(turn in whole for turn in at_an_end)
+    if len(sizes) == 1:
+        assert kept == head_and_tail(text.tokens, budget, share, MARK).tolist()

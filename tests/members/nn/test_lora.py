@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 from prefens.core.errors import BackboneError, ConfigError
 from prefens.data.text.settings import TextSettings
+from prefens.members import network
 from prefens.members.base import Context
 from prefens.members.encoder import EncoderMember
 from prefens.members.nn.heads import HeadSettings
@@ -53,6 +54,22 @@ def test_what_is_loaded_predicts_what_was_trained(tiny_encoder: Path, tmp_path: 
     again = EncoderMember.load(tmp_path)
     difference = np.abs(again.predict_proba(pairs) - member.predict_proba(pairs)).max()
     assert difference < (1e-6 if save is Save.fp32 else 1e-3)
+
+
+def test_merged_adapters_predict_what_they_do_beside_the_encoder_which_stays_as_it_is(
+    tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pairs, member = make_pairs(40), member_on(tiny_bert)
+    member.fit(pairs, None, CONTEXT)
+    member.save(tmp_path)
+    beside = EncoderMember.load(tmp_path)
+    expected = beside.predict_proba(pairs)
+    monkeypatch.setattr(network, "takes_kernels", lambda *_: True)
+    merged = EncoderMember.load(tmp_path)
+    assert merged.model is not None
+    assert merged.model.adapters is None
+    np.testing.assert_allclose(merged.predict_proba(pairs), expected, atol=1e-6)
+    np.testing.assert_array_equal(beside.predict_proba(pairs), expected)
 
 
 def test_only_adapters_and_head_change(tiny_encoder: Path) -> None:

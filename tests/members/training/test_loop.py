@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from prefens.core.errors import BackboneError, ConfigError, TrainingError
 from prefens.core.types import SWAP
@@ -165,3 +166,35 @@ def test_both_orders_in_a_step_teach_the_same_whichever_response_is_called_a(tin
             predictions.append(member.predict_proba(make_pairs(12, seed=1)))
         gaps[swap] = float(np.abs(predictions[0] - predictions[1]).max())
     assert gaps[Swap.both] < 1e-5 < 1e-3 < gaps[Swap.none]
+
+
+class Reads(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts what makes the host wait for a GPU: numbers that are read, and masks that are counted."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func.overloadpacket.__name__
+        indices = args[1] if name in ("index", "index_put", "index_put_", "_index_put_impl_") else ()
+        masked = any(index is not None and index.dtype is torch.bool for index in indices)
+        self.count += masked or name in ("_local_scalar_dense", "item", "nonzero", "masked_select", "equal")
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("pairing", [Pairing.siamese, Pairing.cross])
+def test_micro_batches_are_not_waited_for(pairing: Pairing, tiny_bert: Path) -> None:
+    """As many numbers are read in a step of many micro-batches as in a step of one, and in a prediction."""
+    reads: list[list[int]] = []
+    for budget in (100_000, 60):
+        training = TrainingSettings(epochs=1, batch_pairs=8, token_budget=budget, precision=Precision.fp32)
+        text, pairs = TextSettings(max_length=64), make_pairs(8)
+        member = EncoderMember("bert", text, PairingSettings(pairing), training=training, path=str(tiny_bert))
+        with Reads() as training_reads:
+            member.fit(pairs, None, Context(1, np.zeros(8, dtype=np.int8)))
+        with Reads() as prediction_reads:
+            member.predict_proba(pairs)
+        reads.append([training_reads.count, prediction_reads.count])
+    assert reads[0] == reads[1]
+    assert reads[0][1] == 0

@@ -1,0 +1,86 @@
+"""A file of candidates is scored row by row: refused rows are named, and a stopped run goes on to the same bits."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from prefens.core.shutdown import Stopped
+from prefens.core.types import Floats, Pairs
+from prefens.data.candidates import Candidates, make_candidates
+from prefens.inference.score_file import UNFINISHED, ScoredRow, score_file
+from prefens.inference.scorer import Scorer
+
+
+class Judge(SimpleNamespace):
+    """Prefers the longer answer, and stops a run at its `stop`-th call."""
+
+    used = ("one", "other")
+    calls = 0
+
+    def predict_pairs(self, pairs: Pairs) -> Floats:
+        self.calls += 1
+        if self.calls == getattr(self, "stop", None):
+            raise Stopped("asked to stop", 143)
+        sizes = [[len(side[row][0]) for side in (pairs.response_a, pairs.response_b)] for row in range(len(pairs))]
+        d = 0.01 * np.subtract(*np.array(sizes).T)
+        weights = np.stack([np.exp(d / 2), np.exp(-d / 2), np.ones(len(d))], axis=1)
+        probabilities: Floats = weights / weights.sum(axis=1, keepdims=True)
+        return probabilities
+
+
+def rows(count: int = 9) -> list[Candidates]:
+    made: list[Candidates] = []
+    for row in range(count):
+        answers: Any = [] if row == 2 else ["x" * (row + place) for place in range(100)]
+        made.append(make_candidates(f"r{row}", "Why?", answers, 50 if row == 3 else None))
+    return made
+
+
+def scored(judge: Judge, out: Path, key: Any = "k") -> list[ScoredRow]:
+    return score_file(Scorer(judge, 300), rows(), out, key)  # type: ignore[arg-type]
+
+
+def test_every_row_is_scored_or_refused(tmp_path: Path) -> None:
+    done = scored(Judge(), tmp_path)
+    assert [row.id for row in done] == [f"r{row}" for row in range(9)]
+    assert [row.id for row in done if row.problem] == ["r2"]
+    assert done[2].rewards is None
+    assert {row.best for row in done if not row.problem} == {99}
+    assert [row.chosen for row in done[:5]] == [None, None, None, False, None]
+    lines = [json.loads(line) for line in (tmp_path / "scores.jsonl").read_text().splitlines()]
+    assert [ScoredRow(**line) for line in lines] == done
+    table = pq.read_table(tmp_path / "scores.parquet")
+    assert table.num_rows == 800
+    assert sum(table["best"].to_pylist()) == 8
+    assert not (tmp_path / UNFINISHED).exists()
+
+
+@pytest.mark.parametrize("cut", [0, 7])
+def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path, cut: int) -> None:
+    (tmp_path / "whole").mkdir()
+    whole = scored(Judge(), tmp_path / "whole")
+    with pytest.raises(Stopped):
+        scored(Judge(stop=3), tmp_path)
+    path = tmp_path / UNFINISHED
+    content = path.read_text()
+    path.write_text(content[: len(content) - cut])
+    again = Judge()
+    assert scored(again, tmp_path) == whole
+    fresh = Judge()
+    assert scored(fresh, tmp_path) == whole
+    assert again.calls < fresh.calls
+
+
+def test_what_another_model_scored_is_not_taken_over(tmp_path: Path) -> None:
+    with pytest.raises(Stopped):
+        scored(Judge(stop=3), tmp_path)
+    judge = Judge()
+    scored(judge, tmp_path, "another key")
+    fresh = Judge()
+    scored(fresh, tmp_path)
+    assert judge.calls == fresh.calls

@@ -1,0 +1,161 @@
+"""Scores of answers: the order of candidates changes nothing, the best of two is the favourite, rewards stand alone."""
+
+import hashlib
+from collections import Counter
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from prefens.core.errors import DataError, StoreError
+from prefens.core.types import Floats, Outcome, Pairs
+from prefens.data.corpus import make_corpus
+from prefens.data.folds import FoldSettings
+from prefens.data.sources import FileSource
+from prefens.data.text.settings import TextSettings
+from prefens.inference.predictor import Predictor
+from prefens.inference.scorer import Scorer, member_predictor, round_robin
+from prefens.members.nn.heads import HeadKind, HeadSettings
+from prefens.members.nn.pairing import PairingSettings
+from prefens.members.textcnn import TextCnnMember
+from prefens.members.training.settings import Save, TrainingSettings
+from prefens.runner.trainer import Trainer
+from prefens.store.member_spec import MemberSpec
+from prefens.store.oof_store import OOFStore
+from prefens.store.tracking.tracker import NoTracker
+from tests.helpers.examples import column, make_pairs, write_csv
+
+PROMPT = "Name a prime number."
+
+
+class Judge(SimpleNamespace):
+    """A predictor of two members, symmetric and moody: its verdict on a pair is drawn from the texts."""
+
+    used = ("one", "other")
+
+    def predict_pairs(self, pairs: Pairs) -> Floats:
+        self.asked = getattr(self, "asked", 0) + len(pairs)
+        rows = []
+        for a, b in zip(pairs.response_a, pairs.response_b, strict=True):
+            first, second = sorted((a, b))
+            seed = int.from_bytes(hashlib.sha256(repr((first, second)).encode()).digest()[:4], "big")
+            shares = np.random.default_rng(seed).dirichlet([1.0, 1.0, 0.5])
+            rows.append(shares if (a, b) == (first, second) else shares[[1, 0, 2]])
+        return np.array(rows)
+
+
+def scorer(most: int = 200) -> Scorer:
+    return Scorer(Judge(), most)  # type: ignore[arg-type]
+
+
+@given(st.lists(st.text(max_size=8), min_size=1, max_size=9), st.randoms(), st.integers(1, 40))
+@settings(max_examples=10, deadline=None)
+def test_the_order_of_the_candidates_changes_no_score(answers: list[str], random: Any, most: int) -> None:
+    order = list(range(len(answers)))
+    random.shuffle(order)
+    scores = scorer(most).score(PROMPT, answers)
+    shuffled = scorer(most).score(PROMPT, [answers[place] for place in order])
+    np.testing.assert_allclose(shuffled.rewards, scores.rewards[order], atol=1e-6)
+    assert (shuffled.pairs, shuffled.ties, shuffled.cycles) == (scores.pairs, scores.ties, scores.cycles)
+
+
+@given(st.text(max_size=5), st.text(max_size=5))
+@settings(max_examples=10, deadline=None)
+def test_the_best_of_two_is_the_favorite_of_the_pair(a: str, b: str) -> None:
+    scores, odds = scorer().score(PROMPT, [a, b]), scorer().compare(PROMPT, a, b)
+    if a == b:
+        assert scores.rewards[0] == scores.rewards[1]
+        return
+    gap = np.log(odds[Outcome.A_WINS] / odds[Outcome.B_WINS])
+    assert scores.rewards[0] - scores.rewards[1] == pytest.approx(gap, abs=1e-3)
+    assert scores.best == int(odds[Outcome.B_WINS] > odds[Outcome.A_WINS])
+
+
+@given(st.integers(1, 60), st.integers(1, 300))
+def test_a_round_robin_meets_each_pair_once_and_each_answer_as_often(n: int, most: int) -> None:
+    first, second = round_robin(n, most)
+    pairs = [frozenset(pair) for pair in zip(first.tolist(), second.tolist(), strict=True)]
+    assert len(set(pairs)) == len(pairs)
+    assert all(len(pair) == 2 for pair in pairs)
+    assert len(pairs) <= max(most, n)
+    if most >= n * (n - 1) // 2:
+        assert len(pairs) == n * (n - 1) // 2
+    met = Counter(answer for pair in pairs for answer in pair)
+    assert n == 1 or set(met) == {*range(n)}
+    assert len(set(met.values())) <= 1
+
+
+def test_hostile_candidates_are_answered_or_refused() -> None:
+    assert scorer().score(PROMPT, ["alone"]).rewards.tolist() == [0.0]
+    same = scorer().score(PROMPT, ["same"] * 5)
+    assert (same.rewards.tolist(), same.pairs, same.best) == ([0.0] * 5, 0, 0)
+    many = scorer(500).score(PROMPT, [f"answer {row}" for row in range(1000)])
+    assert (many.pairs, len(many.rewards)) == (1000, 1000)
+    assert np.isfinite(many.rewards).all()
+    long = scorer().score(PROMPT, ["x" * 100_000, "", "\ud800 half", "\x00"])
+    assert np.isfinite(long.rewards).all()
+    for answers, said in (([], "0 answers"), ([3], "answer 1 of 1"), (["a", ["b", "c"]], "answer 2 of 2")):
+        with pytest.raises(DataError, match=said):
+            scorer().score(PROMPT, answers)
+    with pytest.raises(DataError, match="prompt"):
+        scorer().score(3, ["a"])  # type: ignore[arg-type]
+
+
+def test_ties_and_cycles_are_counted() -> None:
+    class Cyclic(Judge):
+        def predict_pairs(self, pairs: Pairs) -> Floats:
+            texts = [(a[0], b[0]) for a, b in zip(pairs.response_a, pairs.response_b, strict=True)]
+            beats = {("a", "b"), ("b", "c"), ("c", "a")}
+            return np.array([
+                [0.2, 0.2, 0.6] if "d" in pair else [0.7, 0.2, 0.1] if pair in beats else [0.2, 0.7, 0.1]
+                for pair in texts
+            ])  # fmt: skip
+
+    scores = Scorer(Cyclic()).score(PROMPT, ["a", "b", "c", "d"])  # type: ignore[arg-type]
+    assert (scores.pairs, scores.ties, scores.cycles) == (6, 3, 1)
+    np.testing.assert_allclose(scores.rewards, 0.0, atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def predictor(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
+    """A stored siamese network with a reward, of two folds, as a blend of its own."""
+    folder = tmp_path_factory.mktemp("rewards")
+    source = FileSource(path=str(write_csv(folder / "train.csv", make_pairs(40))))
+    corpus = make_corpus(source, FoldSettings(k=2))
+    stored = OOFStore(folder).put_folds(corpus.folds)
+    spec = MemberSpec("textcnn", "textcnn", {}, 0, corpus.folds.data_digest, corpus.folds.digest)
+    training = TrainingSettings(lr=1e-2, head_lr=1e-2, epochs=1, batch_pairs=8, token_budget=2000, save=Save.fp32)
+    head = HeadSettings(HeadKind.davidson, hidden=0, style=False)
+
+    def make() -> TextCnnMember:
+        return TextCnnMember("textcnn", TextSettings(max_length=64), PairingSettings(), head, training)
+
+    Trainer(corpus, stored, NoTracker(), folder).train_member(spec, make, range(2))
+    base = Predictor(stored, "soft_vote", ["absent"], None, 2, np.full(3, 1 / 3), ())  # type: ignore[arg-type]
+    return member_predictor(base, spec.name)
+
+
+def test_a_member_with_a_reward_reads_each_answer_alone(predictor: Predictor) -> None:
+    answers = ["good red", "bad green things", "no", "good red"]
+    scores = Scorer(predictor).score(PROMPT, answers)
+    assert scores.pairs == 0
+    assert scores.rewards[0] == scores.rewards[3]
+    assert np.ptp(scores.rewards) > 1e-6
+    more = Scorer(predictor).score(PROMPT, ["a very long list of things", *answers[::-1]])
+    np.testing.assert_allclose(more.rewards[1:], scores.rewards[::-1], atol=1e-6)
+    folders = predictor.model_folders(predictor.specs()[0])
+    odds = [TextCnnMember.load(folder).predict_proba(pair_of(*answers[:2])) for folder in folders]
+    gaps = [np.log(own[0, Outcome.A_WINS] / own[0, Outcome.B_WINS]) for own in odds]
+    assert scores.rewards[0] - scores.rewards[1] == pytest.approx(np.mean(gaps), abs=1e-5)
+
+
+def test_a_member_that_is_not_there_is_refused(predictor: Predictor) -> None:
+    with pytest.raises(StoreError, match="no member gpt"):
+        member_predictor(predictor, "gpt")
+
+
+def pair_of(a: str, b: str) -> Pairs:
+    return Pairs(column(["1"]), column([(PROMPT,)]), column([(a,)]), column([(b,)]))
