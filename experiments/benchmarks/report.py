@@ -28,7 +28,7 @@ from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import OOFStore
 from prefens.store.run_record import RunResult
 
-TARGET = "target: at most 60 s on 2 cores, a page under 15 MB"
+TARGET = "target: at most 45 s on 2 cores, a page under 15 MB"
 RECIPES = 12  # with as many seeds each as give the number of members
 STEPS = 700  # of a training curve
 
