@@ -17,10 +17,9 @@ from numpy.typing import NDArray
 from prefens.core.errors import ConfigError
 from prefens.core.feature_cache import cached_features
 from prefens.core.feature_scaling import Block
-from prefens.core.files import atomic_write
 from prefens.core.hashing import digest, short
 from prefens.core.metrics import one_hot
-from prefens.core.tensors import cached_npy
+from prefens.core.tensors import cached_npy, save_npy
 from prefens.core.types import Floats, Pairs
 from prefens.data.text.turns import joined
 from prefens.members.backbone_files import MINILM_SHA256, find_minilm
@@ -152,8 +151,7 @@ class MiniLmMember(Member):
             if embeddings is None:
                 pieces = path.with_suffix(".pieces")
                 embeddings = compute(pieces)
-                with atomic_write(path) as tmp, tmp.open("wb") as stream:
-                    np.save(stream, embeddings)
+                save_npy(path, embeddings)
                 shutil.rmtree(pieces, ignore_errors=True)
         return embeddings
 

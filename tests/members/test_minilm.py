@@ -13,6 +13,7 @@ from prefens.members.base import Context
 from prefens.members.minilm import DIMENSION, MiniLmMember
 from prefens.members.nn.sentence_embeddings import EmbeddingPrecision
 from tests.helpers.examples import make_pairs
+from tests.helpers.stores import damage
 
 
 @pytest.fixture(autouse=True)
@@ -43,12 +44,13 @@ def write_archive(path: Path) -> None:
         lambda path: path.write_bytes(b""),
         lambda path: path.write_bytes(b"junk" * 100),
         lambda path: path.write_bytes(path.read_bytes()[:12] + b"(" * 64),
+        lambda path: damage(path, "flipped"),
         lambda path: np.save(path, np.ones((1, 3), np.float32)),
         lambda path: np.save(path, np.load(path).astype(np.float64)),
         lambda path: np.save(path, np.array([{}]), allow_pickle=True),
         write_archive,
     ],
-    ids=["cut", "empty", "junk", "header", "shape", "type", "pickle", "archive"],
+    ids=["cut", "empty", "junk", "header", "flipped", "shape", "type", "pickle", "archive"],
 )
 def test_damaged_embeddings_are_computed_again(
     tmp_path: Path, harm: Callable[[Path], object], caplog: pytest.LogCaptureFixture
