@@ -49,7 +49,7 @@ def decoders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(params=[*FAMILIES, *REAL])
 def decoder(request: pytest.FixtureRequest, decoders: dict[str, Path]) -> Path:
-    """A causal model of each architecture, or of those that a test names, and real ones where PREFENS_TEST_MODELS has."""
+    """A causal model of each architecture, and real ones where PREFENS_TEST_MODELS has them; see `one_of`."""
     if request.param in FAMILIES:
         return decoders[request.param]
     folder = os.environ.get("PREFENS_TEST_MODELS")
