@@ -108,8 +108,9 @@ class EncoderMember(NetworkMember):
     def _check_weights(self) -> None:
         """Refuse weights in fewer bits that are trained, and what this machine can't do."""
         if self.training.mode is Mode.full and not self._weight_format().exact:
+            quant = "null" if self.quant is None else self.quant.name
             raise ConfigError(
-                f"backbone.dtype={self.dtype.name} backbone.quant={self.quant.name if self.quant else 'null'} with training=full",
+                f"backbone.dtype={self.dtype.name} backbone.quant={quant} with training=full",
                 "trained weights in fp32: updates in bf16 are lost in its rounding",
                 "set training=lora, or backbone.dtype=fp32 backbone.quant=null",
             )
