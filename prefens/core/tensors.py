@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,10 +12,12 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from prefens.core.errors import StoreError
+from prefens.core.files import atomic_write
 
 log = logging.getLogger(__name__)
 
 DO = "train the member again"
+DIGEST_BYTES = hashlib.sha256().digest_size
 
 Shape = tuple[int | None, ...]  # None: of any length
 
@@ -95,3 +98,23 @@ def cached_npy(path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[
     except (OSError, ValueError) as error:
         log.warning("%s is damaged (%s); making it again", path, error)
         return None
+
+
+def write_checked_npy(path: Path, values: NDArray[Any]) -> None:
+    """Write an array in the .npy format, and the sha256 of these bytes after them, for `cached_checked_npy`."""
+    with atomic_write(path) as tmp, tmp.open("w+b") as stream:
+        np.save(stream, values)
+        stream.seek(0)
+        stream.write(hashlib.file_digest(stream, "sha256").digest())
+
+
+def cached_checked_npy(path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any] | None:
+    """Return what `write_checked_npy` wrote, or None where there is none, or what has changed, which is logged."""
+    values = cached_npy(path, shape, dtype)
+    if values is None:
+        return None
+    content = np.memmap(path, np.uint8, "r")
+    if hashlib.sha256(content[:-DIGEST_BYTES]).digest() == content[-DIGEST_BYTES:].tobytes():
+        return values
+    log.warning("%s is damaged, or of an older version (its digest is another); making it again", path)
+    return None
