@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,6 @@ from prefens.core.files import atomic_write
 log = logging.getLogger(__name__)
 
 DO = "train the member again"
-DIGEST_BYTES = hashlib.sha256().digest_size
 
 Shape = tuple[int | None, ...]  # None: of any length
 
@@ -89,32 +89,44 @@ def read_npy(path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[An
     return values
 
 
+def save_npy(path: Path, values: NDArray[Any]) -> None:
+    """Write an array as a .npy file with a seal, for `cached_npy`; atomically."""
+    with atomic_write(path) as tmp:
+        with tmp.open("wb") as stream:
+            np.save(stream, values)
+        seal(tmp)
+
+
+def seal(path: Path) -> None:
+    """Append the sha256 of its content to a .npy file, whose readers ignore what follows the array."""
+    with path.open("r+b") as stream:
+        sha256 = hashlib.file_digest(stream, "sha256").digest()
+        stream.seek(0, os.SEEK_END)
+        stream.write(sha256)
+
+
+def _is_sealed(path: Path) -> bool:
+    """Return whether a file ends with the sha256 of what stands before."""
+    sha256, left = hashlib.sha256(), path.stat().st_size - hashlib.sha256().digest_size
+    with path.open("rb") as stream:
+        while left > 0 and (block := stream.read(min(left, 1 << 20))):
+            sha256.update(block)
+            left -= len(block)
+        return stream.read() == sha256.digest()
+
+
 def cached_npy(path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any] | None:
-    """Return the array in a .npy file, or None where there is none, or a damaged one, of which a warning is logged."""
+    """Return the array in a sealed .npy file; None where there is none, or a damaged one, of which a warning is logged.
+
+    A file without a seal counts as damaged.
+    """
     if not path.exists():
         return None
     try:
-        return read_npy(path, shape, dtype)
+        values = read_npy(path, shape, dtype)
+        if not _is_sealed(path):
+            raise ValueError("its content is not what was written")
+        return values
     except (OSError, ValueError) as error:
         log.warning("%s is damaged (%s); making it again", path, error)
         return None
-
-
-def write_checked_npy(path: Path, values: NDArray[Any]) -> None:
-    """Write an array in the .npy format, and the sha256 of these bytes after them, for `cached_checked_npy`."""
-    with atomic_write(path) as tmp, tmp.open("w+b") as stream:
-        np.save(stream, values)
-        stream.seek(0)
-        stream.write(hashlib.file_digest(stream, "sha256").digest())
-
-
-def cached_checked_npy(path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any] | None:
-    """Return what `write_checked_npy` wrote, or None where there is none, or what has changed, which is logged."""
-    values = cached_npy(path, shape, dtype)
-    if values is None:
-        return None
-    content = np.memmap(path, np.uint8, "r")
-    if hashlib.sha256(content[:-DIGEST_BYTES]).digest() == content[-DIGEST_BYTES:].tobytes():
-        return values
-    log.warning("%s is damaged, or of an older version (its digest is another); making it again", path)
-    return None

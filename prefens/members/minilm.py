@@ -19,7 +19,7 @@ from prefens.core.feature_cache import cached_features
 from prefens.core.feature_scaling import Block
 from prefens.core.hashing import digest, short
 from prefens.core.metrics import one_hot
-from prefens.core.tensors import cached_checked_npy, write_checked_npy
+from prefens.core.tensors import cached_npy, save_npy
 from prefens.core.types import Floats, Pairs
 from prefens.data.text.turns import joined
 from prefens.members.backbone_files import MINILM_SHA256, find_minilm
@@ -149,11 +149,11 @@ class MiniLmMember(Member):
         path = self._cache / "embeddings" / f"{short(digest([*settings, *rounding, content]))}.npy"
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")):
-            embeddings = cached_checked_npy(path, (len(texts), DIMENSION), np.float32)
+            embeddings = cached_npy(path, (len(texts), DIMENSION), np.float32)
             if embeddings is None:
                 pieces = path.with_suffix(".pieces")
                 embeddings = compute(pieces)
-                write_checked_npy(path, embeddings)
+                save_npy(path, embeddings)
                 shutil.rmtree(pieces, ignore_errors=True)
         return embeddings
 

@@ -14,6 +14,7 @@ from prefens.members.base import Context
 from prefens.members.minilm import DIMENSION, MiniLmMember
 from prefens.members.nn.sentence_embeddings import EmbeddingPrecision
 from tests.helpers.examples import make_pairs
+from tests.helpers.stores import damage
 
 
 @pytest.fixture(autouse=True)
@@ -32,12 +33,6 @@ def fit_and_predict(cache: Path, precision: EmbeddingPrecision = EmbeddingPrecis
     return member.predict_proba(pairs)
 
 
-def flip_a_bit(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[-1000] ^= 1
-    path.write_bytes(content)
-
-
 def write_archive(path: Path) -> None:
     with path.open("wb") as stream:
         np.savez(stream, np.ones(3))
@@ -50,15 +45,15 @@ def write_archive(path: Path) -> None:
         lambda path: path.write_bytes(b""),
         lambda path: path.write_bytes(b"junk" * 100),
         lambda path: path.write_bytes(path.read_bytes()[:12] + b"(" * 64),
+        lambda path: damage(path, "flipped"),
         lambda path: np.save(path, np.ones((1, 3), np.float32)),
         lambda path: np.save(path, np.load(path).astype(np.float64)),
         lambda path: np.save(path, np.array([{}]), allow_pickle=True),
         write_archive,
-        flip_a_bit,
         lambda path: path.write_bytes(path.read_bytes()[:-1]),
         lambda path: np.save(path, np.load(path)),
     ],
-    ids=["cut", "empty", "junk", "header", "shape", "type", "pickle", "archive", "bit", "digest", "without a digest"],
+    ids=["cut", "empty", "junk", "header", "flipped", "shape", "type", "pickle", "archive", "digest", "no seal"],
 )
 def test_damaged_embeddings_are_computed_again(
     tmp_path: Path, harm: Callable[[Path], object], caplog: pytest.LogCaptureFixture

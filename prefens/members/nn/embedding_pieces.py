@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prefens.core.hashing import digest, short
-from prefens.core.tensors import cached_checked_npy, write_checked_npy
+from prefens.core.tensors import cached_npy, save_npy
 
 PIECE_TOKENS = 200_000  # about a minute without fast units
 
@@ -32,7 +32,7 @@ class Piece:
 
     @property
     def path(self) -> Path | None:
-        """The file, named by the batches: one of a version that cuts them elsewhere is never taken for it."""
+        """The file, which is named by the rows in it: another version may cut other pieces."""
         return None if self.folder is None else self.folder / f"{short(digest(self.batches))}.npy"
 
     @property
@@ -42,19 +42,17 @@ class Piece:
 
     def restore(self, embeddings: NDArray[np.float32]) -> bool:
         """Fill the piece's rows of (n, d) embeddings from its file; return whether there is a sound one."""
-        path = self.path
-        if path is None:
+        if (path := self.path) is None:
             return False
-        stored = cached_checked_npy(path, (len(self.rows), embeddings.shape[1]), np.float32)
+        stored = cached_npy(path, (len(self.rows), embeddings.shape[1]), np.float32)
         if stored is not None:
             embeddings[self.rows] = stored
         return stored is not None
 
     def save(self, embeddings: NDArray[np.float32]) -> None:
         """Write the piece's rows of (n, d) embeddings."""
-        path = self.path
-        if path is not None:
-            write_checked_npy(path, embeddings[self.rows])
+        if (path := self.path) is not None:
+            save_npy(path, embeddings[self.rows])
 
 
 def cut_pieces(batches: Sequence[list[int]], tokens: Sequence[int], folder: Path | None) -> list[Piece]:
