@@ -16,9 +16,9 @@ from prefens.ensemble.judging.benchmark import Benchmark
 from prefens.ensemble.judging.scores import JudgeScore
 from prefens.runner.console import escape
 
-TITLE = "Judges: scores ± half of the 95 % interval by prompt"
-JUDGES = 4  # in one table: 100 columns
-WIDTHS = (26, 13)  # of the first column, and of a judge's
+TITLE = "Judges ± half of 95 % intervals"
+JUDGES = 3  # in one table: 100 columns
+WIDTHS = (24, 21)  # of the first column, and of a judge's
 
 
 def write_scores(benchmark: Benchmark, scores: Sequence[JudgeScore], notes: Sequence[str], out: Path) -> list[Path]:
@@ -36,7 +36,7 @@ def write_scores(benchmark: Benchmark, scores: Sequence[JudgeScore], notes: Sequ
 
 
 def judge_tables(scores: Sequence[JudgeScore]) -> Iterator[Table]:
-    """Yield tables with a row for each score and a column for each judge, four judges at a time."""
+    """Yield tables with a row for each score and a column for each judge, three judges at a time."""
     judges = list(dict.fromkeys(score.judge for score in scores))
     order = list(dict.fromkeys((score.metric, score.subset) for score in scores))
     cells = {(score.judge, score.metric, score.subset): score for score in scores}
@@ -52,7 +52,7 @@ def judge_tables(scores: Sequence[JudgeScore]) -> Iterator[Table]:
             if any(row):
                 count = max(each.count for each in row if each is not None)
                 name = escape(f"  {subset}" if subset else metric)
-                table.add_row(name, *map(_cell, row), f"{count:,}")
+                table.add_row(name, *map(_cell, row), str(count))
         yield table
 
 
