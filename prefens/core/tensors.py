@@ -114,7 +114,7 @@ def cached_checked_npy(path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> 
     if values is None:
         return None
     content = np.memmap(path, np.uint8, "r")
-    if hashlib.sha256(content[:-DIGEST_BYTES]).digest() == content[-DIGEST_BYTES:].tobytes():
+    if hashlib.sha256(content[:-DIGEST_BYTES].data).digest() == content[-DIGEST_BYTES:].tobytes():
         return values
     log.warning("%s is damaged, or of an older version (its digest is another); making it again", path)
     return None
