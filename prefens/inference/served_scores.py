@@ -51,8 +51,9 @@ class TurnTaking:
 
     def groups(self) -> list[list[FoldModel]]:
         """Return the predictor's fold models; their rewards take turns too."""
+        load: Callable[[FoldModel], Any] = partial(_Rewards, in_turns=self.in_turns)
         return [
-            [FoldModel(model.member, model.key, partial(_Rewards, model, self.in_turns)) for model in group]
+            [FoldModel(model.member, model.key, partial(load, model)) for model in group]
             for group in self.predictor.groups()
         ]
 
