@@ -17,16 +17,16 @@ tags: [reward-model, prefens]
 
 # $title
 
-A reward model: one number for each answer to a prompt, in natural log odds. The difference of two rewards is the log odds
-of the first answer being preferred to the second; rewards of different prompts are not comparable.
+A reward model: one number for each answer to a prompt, in natural log odds. The difference of two rewards is the log
+odds of the first answer being preferred to the second. The origin is arbitrary.
 
 It is $source of the member `$name` that prefens $version trained on the backbone `$backbone`, as transformers'
 `$kind`, with all weights in fp32. It loads without prefens.
 
 ## Scores as prefens computes them
 
-prefens tokenizes the prompt and the answer on their own, and puts the same tokens around them each time. Run this in the
-folder of this file:
+prefens tokenizes the prompt and the answer on their own, and puts the same tokens around them each time. Run this in
+the folder of this file:
 
 ```python
 import torch
@@ -57,18 +57,21 @@ print(rewards("Name a prime number.", ["7", "Four."]))
 ```
 
 - Several turns are joined by a blank line: all of the prompt, then all of the answer.
-- The model was trained on sequences of at most $max_length tokens. prefens cuts longer texts in their middle; this code reads
-  them whole.
-- The chat template of the tokenizer prints the same text: `tokenizer.apply_chat_template([{"role": "user", "content": ...},
-  {"role": "assistant", "content": ...}])`. It is tokenized as one text then, so the tokens where two parts meet can be
-  others, and the reward differs a little.
-- The padding token is `$padding`. The class takes it for padding wherever it stands, so don't set one that ends a sequence.
+- The model was trained on sequences of at most $max_length tokens. prefens cuts longer texts in their middle; this code
+  reads them whole.
+- On machines that multiply bf16 fast, prefens itself may round to bf16; these scores are those of
+  training.precision=fp32.
+- The chat template of the tokenizer prints the same text:
+  `tokenizer.apply_chat_template([{"role": "user", "content": ...}, {"role": "assistant", "content": ...}])`.
+  It is tokenized as one text then, so the tokens where two parts meet can be others, and the reward differs a little.
+- The padding token is `$padding`. The class takes it for padding wherever it stands: set none that ends a sequence.
 
 ## Probabilities
 
 $probabilities
 """)
-TIES = """With rewards a and b, the logits of "A wins", "B wins" and "tie" are a, b and (a + b) / 2 + $log_nu (Davidson 1970)."""
+TIES = """With rewards a and b, the logits of "A wins", "B wins" and "tie" are a, b and (a + b) / 2 + $log_nu
+(Davidson 1970)."""
 NO_TIES = "With rewards a and b, A wins with the probability 1 / (1 + exp(b - a)); the data had no ties."
 
 
