@@ -102,7 +102,7 @@ def render_card(
         That of prefens.
     """
     unknown = tokenizer.unk_token_id
-    reserved = {*()} if unknown is None else {*tokenizer.all_special_ids} - {unknown}
+    reserved = set() if unknown is None else {*tokenizer.all_special_ids} - {unknown}
     probabilities = NO_TIES if model.log_nu is None else Template(TIES).substitute(log_nu=f"{model.log_nu:.6g}")
     return CARD.substitute(
         title=f"Reward model {name}",
