@@ -46,8 +46,7 @@ def _chat_template(tokenizer: Any, text: TextSettings, prefixes: tuple[str, str]
         parts = [{"role": "user", "content": "0"}, {"role": "assistant", "content": "1"}]
         printed = tokenizer(tokenizer.apply_chat_template(parts, tokenize=False), add_special_tokens=False)["input_ids"]
         has_bos = tuple(printed[: len(frame.before)]) == frame.before
-        lead = "" if has_bos else _literal(tokenizer.bos_token or "")
-        return lead + str(tokenizer.chat_template)
+        return ("" if has_bos else _literal(tokenizer.bos_token or "")) + str(tokenizer.chat_template)
     before, between, after = PLACEHOLDER.split(text.template.siamese or "{prompt}{response}")
     sizes = [len(tokenizer(literal, add_special_tokens=False)["input_ids"]) for literal in (before, after)]
     lead, trail = frame.before[: len(frame.before) - sizes[0]], frame.after[sizes[1] :]
@@ -78,14 +77,10 @@ def _padding(tokenizer: Any, frame: Frame, vectors: int) -> int:
     inside = {*frame.before, *frame.between, *frame.after}
     ends = (frame.after or frame.between or frame.before or (None,))[-1]
     named = {number: str(token) for number, token in tokenizer.added_tokens_decoder.items() if token.special}
-    ids = [number for number in {tokenizer.pad_token_id, *named} if number != ends and number < vectors]
+    own = int(tokenizer.pad_token_id)
+    ids = [number for number in {own, *named} if number != ends and number < vectors]
     return min(
         ids,
-        key=lambda number: (
-            number != tokenizer.pad_token_id,
-            number in inside,
-            "pad" not in named.get(number, ""),
-            number,
-        ),
-        default=tokenizer.pad_token_id,
+        key=lambda number: (number != own, number in inside, "pad" not in named.get(number, ""), number),
+        default=own,
     )

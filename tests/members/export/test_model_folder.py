@@ -163,6 +163,7 @@ def test_kinds_without_such_a_class_are_refused(tiny_bert: Path, tmp_path: Path)
         export_model(encoder, "name", "", tmp_path / "out")
 
 
+@pytest.mark.filterwarnings("ignore")  # TRL's own
 @pytest.mark.slow  # TRL's imports take 10 s
 def test_trl_trains_an_exported_model_further(members: dict[str, EncoderMember], tmp_path: Path) -> None:
     trl = pytest.importorskip("trl", "1.16", reason="trl is not installed: pip install 'prefens[dev]'")
@@ -176,8 +177,8 @@ def test_trl_trains_an_exported_model_further(members: dict[str, EncoderMember],
         for prompt, a, b in zip(pairs.prompt, pairs.response_a, pairs.response_b, strict=True)
     ]  # fmt: skip
     settings = trl.RewardConfig(
-        str(tmp_path / "trl"), max_steps=2, per_device_train_batch_size=4, report_to="none", use_cpu=True, bf16=False,
-        learning_rate=1e-2, gradient_checkpointing=False, logging_steps=1, save_strategy="no",
+        output_dir=str(tmp_path / "trl"), max_steps=2, per_device_train_batch_size=4, report_to="none", use_cpu=True, bf16=False,
+        learning_rate=1e-2, activation_checkpointing=False, logging_steps=1, save_strategy="no",
     )  # fmt: skip
     trainer = trl.RewardTrainer(str(out), args=settings, train_dataset=Dataset.from_list(chats))
     before = trainer.model.score.weight.detach().clone()
