@@ -121,8 +121,8 @@ def read_csv(body: bytes) -> PairsRequest:
 READERS: dict[str, Callable[[bytes], PairsRequest]] = {"application/json": read_json, "text/csv": read_csv}
 
 
-def read_request(body: bytes, content_type: str, max_rows: int) -> PairsRequest:
-    """Read a body by its Content-Type; refuse malformed rows where it says strict.
+def read_request(body: bytes, content_type: str, max_rows: int, plain: bool = False) -> PairsRequest:
+    """Read a body by its Content-Type; refuse malformed rows where it says strict. `plain` as in `load_frame`.
 
     Raises
     ------
@@ -140,7 +140,7 @@ def read_request(body: bytes, content_type: str, max_rows: int) -> PairsRequest:
     if rows > max_rows:
         raise too_large(f"{rows} rows", f"{max_rows} or fewer", "max_rows")
     if request.strict:
-        problems = load_frame(as_frame(request.columns)).problems
+        problems = load_frame(as_frame(request.columns), plain=plain).problems
         _refuse(problems, rows, "a JSON list of strings per text, with equal turn counts")
     return request
 

@@ -182,6 +182,11 @@ class Predictor:
         }
 
     @property
+    def reads_plain(self) -> bool:
+        """Whether the texts of its data were no JSON lists, so that those of a request need not be."""
+        return self.out_format == "winner"
+
+    @property
     def used(self) -> list[str]:
         """Names of the members whose probabilities change a prediction."""
         return [name for name, is_used in zip(self.members, self.blender.used, strict=True) if is_used]
