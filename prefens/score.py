@@ -20,8 +20,8 @@ def score(settings: ScoreConfig) -> app.Rows:
     """Score the candidates of a file, write scores.jsonl and scores.parquet, print a summary."""
     from prefens.core.errors import ConfigError
     from prefens.data.candidates import read_candidates
+    from prefens.inference.candidate_scores import score_file
     from prefens.inference.saved_model import find_predictor
-    from prefens.inference.score_file import score_file
     from prefens.inference.scorer import Scorer, member_predictor
 
     if settings.data.path is None or settings.max_pairs < 1:

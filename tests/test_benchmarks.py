@@ -57,6 +57,19 @@ def test_the_laptop_benchmark_runs_each_of_its_steps(tmp_path: Path) -> None:
     assert "| tfidf |" in printed
 
 
+def test_the_laptop_table_says_what_misses_its_aim(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(PROGRAM.parent))
+    laptop = importlib.import_module("laptop")
+    rows = {"read_csv": (1.0, 100.0), "load": (4.1, 100.0), "scikit-learn": (400.0, 9000.0), "tfidf": (350.0, 3000.0)}
+    rows |= {"style": (900.0, 100.0), "blend": (100.0, 4001.0)}
+    keys = ("seconds", "megabytes")
+    steps = {name: {**dict(zip(keys, row, strict=True)), "processor": 1.0} for name, row in rows.items()}
+    verdicts = {line.split(" | ")[0]: line.split(" | ")[-1] for line in laptop.table(steps).splitlines()[2:]}
+    missed = {name.strip("| ") for name, verdict in verdicts.items() if verdict == "no |"}
+    assert missed == {"load", "blend", "the members together"}
+    assert verdicts["| tfidf"] == "yes |"
+
+
 WITHOUT = "hydra omegaconf mlflow pandas pyarrow orjson optuna rich datasets"  # a machine with a GPU may lack these
 BLOCKED = """
 import runpy, sys

@@ -14,6 +14,7 @@ from prefens.data.frame import load_frame
 from prefens.inference import bundle
 from prefens.inference.predictor import Predictor
 from prefens.inference.saved_model import _load_pyfunc
+from prefens.inference.scorer import member_predictor
 from prefens.inference.serving import ServedModel
 from prefens.store.oof_store import OOFStore
 from tests.helpers.commands import prefens
@@ -106,6 +107,8 @@ def test_the_saved_model_and_the_server_answer_with_two_columns(folder: Path) ->
     swapped = frame.assign(response_a=frame.response_b, response_b=frame.response_a)
     again = predictor.predict_rows(load_frame(swapped))
     np.testing.assert_allclose(again[:, ::-1], predicted.iloc[:, 1:], atol=1e-6)
+    alone = member_predictor(predictor, predictor.used[0])
+    assert alone.predict_rows(load_frame(frame)).shape == (12, 2)
 
 
 def test_a_bundle_predicts_winners(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

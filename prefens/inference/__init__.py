@@ -9,13 +9,13 @@ from prefens.core.lazy import lazy_attribute
 if TYPE_CHECKING:
     from prefens.inference.attachments import link_backbones
     from prefens.inference.bundle import make_bundle
+    from prefens.inference.candidate_scores import ScoredRow, score_file
     from prefens.inference.checks import check_predictions, swap_gaps
     from prefens.inference.comparison import Comparison, compare_rows, read_comparisons
     from prefens.inference.from_files import predict_files
     from prefens.inference.kaggle_inputs import choose_test, list_test_files
     from prefens.inference.predictor import Predictor
     from prefens.inference.saved_model import PreferenceModel, find_predictor
-    from prefens.inference.score_file import ScoredRow, score_file
     from prefens.inference.scorer import Scorer, Scores, member_predictor
     from prefens.inference.serving import Limits, ServedModel, serve
     from prefens.inference.unfinished import Unfinished

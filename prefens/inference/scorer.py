@@ -137,7 +137,8 @@ def member_predictor(predictor: Predictor, name: str) -> Predictor:
     names = predictor.store.member_names()
     if name not in names:
         raise StoreError(f"no member {name}", f"one of {', '.join(names)}", "correct member=")
-    blender = restore({"method": "soft_vote", "members": 1, "weights": [1.0]}, 1)
+    state = {"method": "soft_vote", "members": 1, "outcomes": len(predictor.prior), "weights": [1.0]}
+    blender = restore(state, 1)
     return replace(predictor, method=name, members=[name], blender=blender)
 
 

@@ -107,6 +107,16 @@ class RateConfig:
 
 
 @dataclass
+class JudgeConfig(StoredConfig):
+    """Settings of `python -m prefens.judge`."""
+
+    predictors: Any = None  # names or a mapping; Hydra takes new keys only in place of null
+    columns: Any = None  # a mapping, likewise
+    model: str | None = None
+    subset_column: str | None = None
+
+
+@dataclass
 class PredictConfig(StoredConfig):
     """Settings of `python -m prefens.predict`."""
 
@@ -240,6 +250,7 @@ SCHEMAS = {
     "blend": BlendConfig,
     "report": ReportConfig,
     "rate": RateConfig,
+    "judge": JudgeConfig,
     "predict": PredictConfig,
     "score": ScoreConfig,
     "compare": CompareConfig,

@@ -16,6 +16,7 @@ from prefens.data.corpus import make_corpus
 from prefens.data.folds import FoldSettings
 from prefens.data.sources import FileSource
 from prefens.data.text.settings import TextSettings
+from prefens.inference.fold_models import model_folders
 from prefens.inference.predictor import Predictor
 from prefens.inference.scorer import Scorer, member_predictor, round_robin
 from prefens.members.nn.heads import HeadKind, HeadSettings
@@ -146,7 +147,7 @@ def test_a_member_with_a_reward_reads_each_answer_alone(predictor: Predictor) ->
     assert np.ptp(scores.rewards) > 1e-6
     more = Scorer(predictor).score(PROMPT, ["a very long list of things", *answers[::-1]])
     np.testing.assert_allclose(more.rewards[1:], scores.rewards[::-1], atol=1e-6)
-    folders = predictor.model_folders(predictor.specs()[0])
+    folders = model_folders(predictor.store, predictor.specs()[0], predictor.k)
     odds = [TextCnnMember.load(folder).predict_proba(pair_of(*answers[:2])) for folder in folders]
     gaps = [np.log(own[0, Outcome.A_WINS] / own[0, Outcome.B_WINS]) for own in odds]
     assert scores.rewards[0] - scores.rewards[1] == pytest.approx(np.mean(gaps), abs=1e-5)

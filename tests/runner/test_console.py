@@ -123,7 +123,8 @@ def status_of_a_stranger() -> None:
 
 
 def runs_of_a_stranger() -> None:
-    show(bundle_table({"megabytes": 1, "method": EVIL, "members": [EVIL], "wheels": []}, EVIL))
+    attached = {"name": "a\x1b[31m", "commit": None, "fingerprint": "f" * 64, "files": {}}
+    show(bundle_table({"megabytes": 1, "method": EVIL, "members": [EVIL], "wheels": [], "attach": [attached]}, EVIL))
     show(fold_table([FoldResult(EVIL, EVIL, 0, 0, False, log_loss=0.95, accuracy=0.5, seconds=1.0, trained=True)]))
 
 

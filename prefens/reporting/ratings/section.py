@@ -25,9 +25,9 @@ def ratings_section(summary: RatingSummary) -> Section:
     """Return the ratings by votes and predictors, their agreement, and what style is worth."""
     kind = Kind.BRADLEY_TERRY
     plain, styled = summary.find(kind), summary.find(kind, styled=True)
-    agreement = summary.agreement(kind)
+    agreement, tied = summary.agreement(kind), "; a tie is half a win" if summary.find(Kind.DAVIDSON) else ""
     tables = [
-        ratings_table(plain, "Ratings (Bradley-Terry; a tie is half a win)"),
+        ratings_table(plain, f"Ratings (Bradley-Terry{tied})"),
         ratings_table(styled, "Ratings at equal length and formatting"),
         ratings_table(summary.find(Kind.DAVIDSON), "Ratings with ties (Davidson)"),
         ratings_table(summary.find(Kind.DAVIDSON, styled=True), "Ratings with ties, at equal length and formatting"),

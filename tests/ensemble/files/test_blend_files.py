@@ -155,7 +155,7 @@ def test_the_stored_blend_has_the_same_files_and_its_run_is_made_of_them(tmp_pat
         assert (split.blend_dir / name).read_bytes() == (tmp_path / "out" / name).read_bytes()
     tracker = Noted()
     assert sync_blend(split, tracker) == 1
-    ((title, content, metrics, tags, files, tables, model, folds),) = tracker.calls
+    ((title, content, metrics, tags, files, tables, model, folds, _best),) = tracker.calls
     assert content == tags["prefens.blend"]
     assert (title, tags, model, folds.digest) == ("blend of 3", blend_tags(blend), None, blend.folds.digest)
     assert metrics["oof_log_loss"] == pytest.approx(describe(blend)["best_honest"], abs=1e-12)

@@ -136,7 +136,7 @@ def test_two_outcomes(encoder: Any, parts: dict[Pairing, PairTokens], pairing: P
     np.testing.assert_allclose(model.log_probabilities(pair_batch(tokens, ROWS, 1)).exp(), 0.5, atol=1e-6)
     torch.manual_seed(0)
     for weight in model.head.parameters():
-        torch.nn.init.normal_(weight, std=0.8)
+        torch.nn.init.normal_(weight, std=0.2)  # with larger ones, both orders of the cnn are sure of one side
     original = model.log_probabilities(pair_batch(tokens, ROWS, 1)).exp()
     exchanged = model.log_probabilities(pair_batch(tokens, ROWS, 1, swapped=np.ones(6, dtype=bool))).exp()
     assert original.shape == (6, 2)

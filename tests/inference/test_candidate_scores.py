@@ -12,7 +12,7 @@ import pytest
 from prefens.core.shutdown import Stopped
 from prefens.core.types import Floats, Pairs
 from prefens.data.candidates import Candidates, make_candidates
-from prefens.inference.score_file import UNFINISHED, ScoredRow, score_file
+from prefens.inference.candidate_scores import UNFINISHED, ScoredRow, score_file
 from prefens.inference.scorer import Scorer
 
 
