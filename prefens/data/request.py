@@ -1,4 +1,4 @@
-"""The body of a request to a served model: JSON or CSV, read as columns of raw pairs."""
+"""The body of a request to a served model: JSON or CSV, read as columns of raw pairs or of candidates."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from prefens.core.errors import DataError
+from prefens.data.candidates import Candidates, as_list, make_candidates
 from prefens.data.frame import load_frame
 from prefens.data.loaded import TEXT
 
 if TYPE_CHECKING:
     import pandas as pd
 
-NAMES = ("id", *TEXT)  # the columns that are read; others are ignored
+RESPONSES = "responses"  # the column of candidates: a request that has it asks for their scores
+NAMES = ("id", *TEXT, RESPONSES)  # the columns that are read; others are ignored
 FORMS = "dataframe_records, dataframe_split, inputs or instances"
 LISTED_ROWS = 100  # malformed rows that one refusal names
 LARGEST_CELL = 2**31 - 1  # characters; the csv module stops at 131,072 otherwise
@@ -27,13 +29,13 @@ LARGEST_CELL = 2**31 - 1  # characters; the csv module stops at 131,072 otherwis
 
 @dataclass(frozen=True, eq=False)
 class PairsRequest:
-    """What a client asks to predict.
+    """What a client asks to predict, or to score.
 
     Attributes
     ----------
     columns : dict of str to list of n values
-        prompt, response_a and response_b, as JSON texts or lists of turns, and id where the client sent it: text, an
-        integer, a finite number or None.
+        prompt, response_a and response_b, as JSON texts or lists of turns; or prompt and responses, lists of answers.
+        And id where the client sent it: text, an integer, a finite number or None.
     strict : bool
         Whether malformed rows are refused.
     """
@@ -121,8 +123,8 @@ def read_csv(body: bytes) -> PairsRequest:
 READERS: dict[str, Callable[[bytes], PairsRequest]] = {"application/json": read_json, "text/csv": read_csv}
 
 
-def read_request(body: bytes, content_type: str, max_rows: int) -> PairsRequest:
-    """Read a body by its Content-Type; refuse malformed rows where it says strict.
+def read_request(body: bytes, content_type: str, max_rows: int, plain: bool = False) -> PairsRequest:
+    """Read a body by its Content-Type; refuse malformed rows where it says strict. `plain` as in `load_frame`.
 
     Raises
     ------
@@ -136,13 +138,27 @@ def read_request(body: bytes, content_type: str, max_rows: int) -> PairsRequest:
             f"Content-Type: {content_type[:200]}", f"{' or '.join(READERS)}, in UTF-8", "correct the header", status=415
         )
     request = READERS[media_type](body)
-    rows = len(request.columns[TEXT[0]])
+    rows, responses = len(request.columns[TEXT[0]]), request.columns.get(RESPONSES)
     if rows > max_rows:
         raise too_large(f"{rows} rows", f"{max_rows} or fewer", "max_rows")
-    if request.strict:
-        problems = load_frame(as_frame(request.columns)).problems
+    if responses is not None:
+        answers = sum(len(as_list(cell) or ()) for cell in responses)
+        if answers > max_rows:
+            raise too_large(f"{answers} responses", f"{max_rows} or fewer", "max_rows")
+        if request.strict:
+            own = read_candidate_rows(request.columns)
+            problems = {row: each.problem for row, each in enumerate(own) if each.problem}
+            _refuse(problems, rows, "a prompt, and one or more responses with as many turns")
+    elif request.strict:
+        problems = load_frame(as_frame(request.columns), plain=plain).problems
         _refuse(problems, rows, "a JSON list of strings per text, with equal turn counts")
     return request
+
+
+def read_candidate_rows(columns: Mapping[str, list[Any]]) -> list[Candidates]:
+    """Return the candidates of each row of a request; those that can't be scored have a `problem`."""
+    rows = zip(columns[TEXT[0]], columns[RESPONSES], strict=True)
+    return [make_candidates(str(row), prompt, as_list(cell)) for row, (prompt, cell) in enumerate(rows)]
 
 
 def too_large(came: str, expected: str, setting: str) -> RequestError:
@@ -213,16 +229,17 @@ _FORMS: dict[str, Callable[[Any], dict[str, list[Any]]]] = {
 
 def _checked(columns: Mapping[str, list[Any]], strict: bool) -> PairsRequest:
     """Return the request; RequestError where a text column is missing, or where an id can't stand in the answer."""
-    missing = [name for name in TEXT if name not in columns]
+    required = (TEXT[0], RESPONSES) if RESPONSES in columns else TEXT
+    missing = [name for name in required if name not in columns]
     if missing:
         raise RequestError(
             f"no column {', '.join(missing)} (columns: {', '.join(columns)[:500] or 'none'})",
-            f"columns {', '.join(TEXT)}",
+            f"columns {', '.join(required)}",
             "rename or add the columns",
         )
     wrong = {row: f"id: {str(id_)[:60]}" for row, id_ in enumerate(columns.get("id", ())) if not _is_id(id_)}
     _refuse(wrong, len(columns[TEXT[0]]), "an id that is text, a finite number or null")
-    return PairsRequest({name: columns[name] for name in NAMES if name in columns}, strict)
+    return PairsRequest({name: columns[name] for name in ("id", *required) if name in columns}, strict)
 
 
 def _is_id(value: Any) -> bool:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from prefens.core.errors import BlendError
+from prefens.core.fold_run import training_rows
 from prefens.core.metrics import CLIP, accuracy
 from prefens.core.types import Floats, Folds, Ints, Outcome
 
 METRICS = ("log_loss", "accuracy")
-MOST = 1e6  # of a tie's weight, where all rows should be ties
+MOST = 1e6  # of what a row needs to be a tie; a tie's weight is at most twice as much, or half of the least
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,7 @@ class Decision:
 
     Attributes
     ----------
-    tie_weight : float above 0
+    tie_weight : float in [1 / (2 * MOST), 2 * MOST]
         Above 1, ties are decided more often than where they are the most probable outcome.
     """
 
@@ -59,6 +62,7 @@ class Decision:
 
 
 ARGMAX = Decision()
+TieWeight = Annotated[float, Field(ge=1 / (2 * MOST), le=2 * MOST, allow_inf_nan=False)]  # of whatever origin
 
 
 def _credit(wins: Floats, label: NDArray[np.int8]) -> Floats:
@@ -72,6 +76,8 @@ def _credit(wins: Floats, label: NDArray[np.int8]) -> Floats:
 def decided_accuracy(probabilities: Floats, folds: Folds) -> float:
     """Return the accuracy, in [0, 1], of decisions whose rule was fitted on the other folds of the n rows.
 
+    Where folds are sources, it was fitted without the prompts of the scored source too.
+
     Raises
     ------
     BlendError
@@ -83,6 +89,7 @@ def decided_accuracy(probabilities: Floats, folds: Folds) -> float:
     weighed: Floats = np.empty_like(probabilities, dtype=np.float64)
     for index in numbers:
         held_out = folds.fold == index
-        rule = Decision.fit(probabilities[~held_out], folds.label[~held_out])
+        rows = training_rows(folds, held_out)
+        rule = Decision.fit(probabilities[rows], folds.label[rows])
         weighed[held_out] = rule.weigh(probabilities[held_out])
     return accuracy(weighed, folds.label)

@@ -8,7 +8,7 @@ import logging
 import signal
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -23,11 +23,12 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from prefens.core.errors import ConfigError
-from prefens.core.types import Floats, Pairs
+from prefens.core.types import Pairs
 from prefens.data.frame import load_frame
-from prefens.data.request import RequestError, as_frame, read_request, too_large
+from prefens.data.request import RESPONSES, RequestError, as_frame, read_request, too_large
 from prefens.inference.predictor import Predictor
 from prefens.inference.saved_model import answer, log_malformed
+from prefens.inference.served_scores import TurnTaking, answer_candidates
 from prefens.store.tracking.scoring import scoring_app
 
 log = logging.getLogger(__name__)
@@ -67,12 +68,12 @@ class ServedModel:
     """
 
     def __init__(self, predictor: Predictor) -> None:
-        self._predictor = predictor
+        self._predictor, self.reads_plain = predictor, predictor.reads_plain
         self._turns = ThreadPoolExecutor(1, "predict")  # its queue is first come, first served
         self.closed = False
 
     def predict(self, columns: Mapping[str, list[Any]], params: Mapping[str, Any]) -> pd.DataFrame:
-        """Return what `PreferenceModel.predict` does.
+        """Return what `PreferenceModel.predict` does; of candidates, what `answer_candidates` does.
 
         Parameters
         ----------
@@ -86,27 +87,31 @@ class ServedModel:
         TimeoutError
             After this moment, or where the model was closed.
         """
+        predictor: Any = TurnTaking(self._predictor, partial(self._turn, params["until"]), TURN)
         try:
+            if RESPONSES in columns:
+                return answer_candidates(columns, predictor)
             frame = as_frame(columns)
-            loaded = load_frame(frame)
+            loaded = load_frame(frame, plain=self.reads_plain)
             log_malformed(loaded)
             probabilities = np.tile(self._predictor.prior, (len(frame), 1))
-            for start in range(0, len(loaded.pairs), TURN):
-                part = np.arange(start, min(start + TURN, len(loaded.pairs)))
-                turn = self._turns.submit(self._predict, loaded.pairs.take(part), params["until"])
-                probabilities[loaded.rows[part]] = turn.result()
+            if len(loaded.pairs):
+                probabilities[loaded.rows] = predictor.predict_pairs(loaded.pairs)
             return answer(frame, probabilities)
         except TimeoutError:
-            log.warning("a request of %d rows was given up", len(frame))
+            log.warning("a request of %d rows was given up", len(columns["prompt"]))
             raise
         except Exception:
             log.exception("a request failed")  # MLflow would tell the client alone
             raise
 
-    def _predict(self, pairs: Pairs, until: float) -> Floats:
+    def _turn(self, until: float, function: Callable[[Pairs], Any], pairs: Pairs) -> Any:
+        return self._turns.submit(self._in_time, until, function, pairs).result()
+
+    def _in_time(self, until: float, function: Callable[[Pairs], Any], pairs: Pairs) -> Any:
         if self.closed or time.monotonic() > until:
             raise TimeoutError
-        return self._predictor.predict_pairs(pairs)
+        return function(pairs)
 
     def close(self) -> None:
         """Give no more turns: requests that wait for one fail."""
@@ -167,7 +172,8 @@ class Gate:
                 body += chunk
         if size > most:
             raise above
-        check = partial(_check, bytes(body), request.headers.get("content-type", ""), self._limits.rows)
+        content_type, plain = request.headers.get("content-type", ""), self._model.reads_plain
+        check = partial(_check, bytes(body), content_type, self._limits.rows, plain)
         return await asyncio.get_running_loop().run_in_executor(self._readers, check)
 
     async def _forward(self, body: bytes, scope: Scope, receive: Receive, send: Send) -> None:
@@ -197,9 +203,9 @@ class Gate:
         return RequestError("the server failed", "an answer", "look into the server's log", status=500)
 
 
-def _check(body: bytes, content_type: str, max_rows: int) -> bytes:
+def _check(body: bytes, content_type: str, max_rows: int, plain: bool) -> bytes:
     """Return a request's columns as JSON."""
-    return json.dumps(read_request(body, content_type, max_rows).columns).encode()
+    return json.dumps(read_request(body, content_type, max_rows, plain).columns).encode()
 
 
 def _with_deadline(columns: bytes, seconds: int) -> bytes:

@@ -24,7 +24,7 @@ from prefens.core.types import Floats, Pairs
 from prefens.data.text.turns import joined
 from prefens.members.backbone_files import MINILM_SHA256, find_minilm
 from prefens.members.base import Context, FitReport, Member
-from prefens.members.nn.sentence_embeddings import EmbeddingPrecision, embed
+from prefens.members.nn.sentence_embeddings import EmbeddingPrecision, embed, reading_device
 from prefens.members.serialization import load_settings, save_settings
 from prefens.members.strengths import ScaledLogistic, check_strengths
 
@@ -144,7 +144,9 @@ class MiniLmMember(Member):
         if self._cache is None:
             return compute(None)
         content = hashlib.sha256("\0".join(f"{len(text)}:{text}" for text in texts).encode()).hexdigest()
-        path = self._cache / "embeddings" / f"{short(digest([*settings, content]))}.npy"
+        device = reading_device().type
+        rounding = [] if device == "cpu" else [device]  # another device has other last bits
+        path = self._cache / "embeddings" / f"{short(digest([*settings, *rounding, content]))}.npy"
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")):
             embeddings = cached_npy(path, (len(texts), DIMENSION), np.float32)

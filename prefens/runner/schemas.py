@@ -107,6 +107,16 @@ class RateConfig:
 
 
 @dataclass
+class JudgeConfig(StoredConfig):
+    """Settings of `python -m prefens.judge`."""
+
+    predictors: Any = None  # names or a mapping; Hydra takes new keys only in place of null
+    columns: Any = None  # a mapping, likewise
+    model: str | None = None
+    subset_column: str | None = None
+
+
+@dataclass
 class PredictConfig(StoredConfig):
     """Settings of `python -m prefens.predict`."""
 
@@ -143,6 +153,20 @@ class CompareConfig:
     backbones: str | None = None
     threads: int | None = None
     out: str | None = None
+
+
+@dataclass
+class ExportConfig:
+    """Settings of `python -m prefens.export`."""
+
+    tracking: Any = MISSING
+    member: str | None = None
+    fold: int = MISSING
+    data_digest: str | None = None
+    fold_digest: str | None = None
+    backbones: str | None = None
+    threads: int | None = None
+    out: str = MISSING
 
 
 @dataclass
@@ -240,9 +264,11 @@ SCHEMAS = {
     "blend": BlendConfig,
     "report": ReportConfig,
     "rate": RateConfig,
+    "judge": JudgeConfig,
     "predict": PredictConfig,
     "score": ScoreConfig,
     "compare": CompareConfig,
+    "export": ExportConfig,
     "import_oof": ImportConfig,
     "convert": ConvertConfig,
     "kaggle": KaggleConfig,

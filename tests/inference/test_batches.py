@@ -92,7 +92,7 @@ def test_switched_adapters_and_heads_predict_what_separate_models_do(
         for key, folder in folders.items():
             fresh = make_pairs(8, seed=1)  # for which no features are cached
             separate[key] = load_model(specs[key[0]], folder, ()).predict_proba(fresh)
-            assert backbones_in_memory() == 0
+        assert backbones_in_memory() == 0
         assert len(caplog.records) == len(folders) == 2 * len(SHARING)  # alone, each loads its own
         caplog.clear()
         together = {key: load_model(specs[key[0]], folder, ()) for key, folder in folders.items()}

@@ -78,6 +78,17 @@ def test_a_stopped_pass_goes_on_and_gives_the_same_bits(
     assert 0 < sum(read) < len(TEXTS)
 
 
+def test_a_piece_that_was_cut_elsewhere_is_not_taken(
+    embed_tiny: Embed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by a version with another budget: a piece of as many texts may hold others."""
+    monkeypatch.setattr(embedding_pieces, "PIECE_TOKENS", 1)
+    whole = embed_tiny(TEXTS, INT8)
+    for budget in (1, 60):  # texts one by one, then some together
+        np.testing.assert_array_equal(embed_tiny(TEXTS[::-1], INT8, tmp_path / "other", budget)[::-1], whole)
+        np.testing.assert_array_equal(embed_tiny(TEXTS, INT8, tmp_path, budget), whole)
+
+
 def test_a_long_pass_is_announced_with_what_is_faster(
     embed_tiny: Embed, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,0 +1,43 @@
+"""python -m prefens.judge: how good judges are on a benchmark of pairs. See --help."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+from prefens.runner import app, config
+from prefens.runner.schemas import JudgeConfig
+from prefens.store.tracking.factory import Tracking
+
+
+def main() -> None:
+    app.run("judge", judge)
+
+
+def judge(settings: JudgeConfig) -> app.Rows:
+    """Score the judges, write judge.json and judge.csv, and print the table."""
+    from prefens.core.errors import printable
+    from prefens.ensemble.judging.scores import score_judge, score_votes
+    from prefens.runner.console import show
+    from prefens.runner.judge.inputs import load_judge_inputs
+    from prefens.runner.judge.outputs import judge_tables, write_scores
+
+    out = Path(settings.out)
+    out.mkdir(parents=True, exist_ok=True)  # before the work, not after it
+    inputs = load_judge_inputs(settings, config.build(settings.tracking, Tracking))
+    scores = [
+        score
+        for name, own in inputs.verdicts.items()
+        for score in score_judge(inputs.benchmark, name, own.probabilities, own.swapped)
+    ]
+    scores += score_votes(inputs.benchmark)
+    write_scores(inputs.benchmark, scores, inputs.notes, out)
+    for table in judge_tables(scores):
+        show(table)
+    count, decided = len(inputs.benchmark.pairs), len(inputs.benchmark.decided)
+    print(printable("\n".join([*inputs.notes, f"{count} pairs, {decided} with a winner; see {out / 'judge.json'}"])))
+    return [asdict(score) for score in scores]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What judges are measured on and by, and what that leaves behind: benchmarks, verdicts, files and tables."""

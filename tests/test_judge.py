@@ -1,0 +1,131 @@
+"""The command that scores judges: a blend and its member on a new benchmark, files, and honest predictions."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hydra import compose, initialize_config_dir
+
+from prefens.core.errors import ConfigError, DataError, StoreError
+from prefens.core.metrics import one_hot, swap_outcomes
+from prefens.core.types import MemberInfo, OOFStack
+from prefens.data.corpus import make_corpus
+from prefens.data.folds import FoldSettings
+from prefens.data.load import load_pairs
+from prefens.data.sources import FileSource
+from prefens.ensemble.blend import make_blend as blend_of
+from prefens.ensemble.files.blend_files import write_blend
+from prefens.ensemble.inputs import BlendInputs
+from prefens.ensemble.soft_vote import SoftVote
+from prefens.judge import judge
+from prefens.members.style import StyleMember
+from prefens.runner import config
+from prefens.runner.trainer import Trainer
+from prefens.store.member_spec import MemberSpec
+from prefens.store.oof_store import OOFStore
+from prefens.store.tracking.tracker import NoTracker
+from tests.helpers.benchmarks import write_reward_bench
+from tests.helpers.examples import make_blend, make_pairs, write_csv, write_probabilities
+from tests.helpers.formats import judgebench
+
+Scores = dict[tuple[str, str, str], dict[str, Any]]
+
+
+def judged(*overrides: str) -> Scores:
+    with initialize_config_dir(str(config.CONF_DIR), version_base="1.3"):
+        rows = judge(compose("judge", overrides=["tracking=none", *overrides]))  # type: ignore[arg-type]
+    return {(row["judge"], row["metric"], row["subset"]): row for row in rows}
+
+
+@pytest.fixture(scope="module")
+def member(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A folder with training pairs, a store with a blend of one member, and benchmarks; and the member's name."""
+    folder = tmp_path_factory.mktemp("judge")
+    corpus = make_corpus(FileSource(path=str(write_csv(folder / "train.csv", make_pairs(60)))), FoldSettings(k=2))
+    split = OOFStore(folder / "runs").put_folds(corpus.folds)
+    spec = MemberSpec("style", "style", {}, 0, corpus.folds.data_digest, corpus.folds.digest)
+    trainer = Trainer(corpus, split, NoTracker(), folder / "runs")
+    trainer.train_member(spec, lambda: StyleMember("style", strengths=[0.01]), range(2))
+    make_blend(split, {spec.name: 1.0}, "soft_vote")
+    write_reward_bench(folder / "bench.jsonl")
+    pairs = load_pairs(folder / "bench.jsonl").pairs
+    sure = one_hot(pairs.labels, 3) * 0.98 + 0.01
+    sure /= sure.sum(axis=1, keepdims=True)
+    write_probabilities(folder / "oracle.csv", pairs.ids[::-1], sure[::-1])
+    ids, both = [*pairs.ids, *(f"{id_}-swapped" for id_ in pairs.ids)], np.concatenate([sure, sure])
+    write_probabilities(folder / "first.csv", ids, both)  # in the other order it says the opposite
+    both[len(sure) :] = swap_outcomes(sure)
+    write_probabilities(folder / "fair.csv", ids, both)
+    write_probabilities(folder / "gaps.csv", ids[:-1], both[:-1])
+    return folder, spec.name
+
+
+@pytest.fixture(autouse=True)
+def inside(member: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(member[0])
+
+
+def test_a_blend_its_member_and_files_are_in_one_table(
+    member: tuple[Path, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, name = member
+    which = f"predictors=[best,{name},oracle.csv,first.csv,fair.csv]"
+    scores = judged("data.path=bench.jsonl", which, "out=all")
+    assert scores["oracle", "accuracy", ""]["value"] == 1.0  # joined by id, not by position
+    assert scores["oracle", "best of 4", "Math"]["count"] == 20
+    assert scores["oracle", "mean of subsets", ""]["value"] == scores["fair", "ties", ""]["value"] == 1.0
+    assert ("oracle", "position consistency", "") not in scores
+    assert scores["fair", "position consistency", ""]["value"] == 1.0
+    assert scores["first", "position consistency", ""]["value"] == 0.0
+    assert scores["first", "best of 4", ""]["value"] == 0.25
+    for metric in ("accuracy", "best of 4", "ties"):
+        assert scores["soft_vote", metric, ""]["value"] == scores[name, metric, ""]["value"]
+    content = json.loads(Path("all/judge.json").read_text())
+    assert (content["pairs"], content["prompts"], len(content["scores"])) == (245, 50, len(scores))
+    with Path("all/judge.csv").open() as stream:
+        assert [float(row["value"]) for row in csv.DictReader(stream)] == [row["value"] for row in scores.values()]
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 100
+    assert any(line.startswith("best of 4") for line in lines)
+
+
+def test_pairs_that_were_blended_are_judged_by_their_honest_predictions(capsys: pytest.CaptureFixture[str]) -> None:
+    corpus = make_corpus(FileSource(path="train.csv"), FoldSettings(k=2, seed=1))
+    sure = one_hot(corpus.pairs.labels, 3)
+    members = (MemberInfo("truth", None, None), MemberInfo("reverse", None, None))
+    stack = OOFStack(members, np.stack([sure, swap_outcomes(sure)]), corpus.folds)
+    blend = blend_of(BlendInputs(corpus.folds, stack, None, None), [SoftVote()], resamples=10)
+    OOFStore(Path("other")).put_folds(corpus.folds).put_blend(lambda folder: write_blend(blend, folder))
+    scores = judged("data.path=train.csv", "out=train", "tracking.root=other", "predictors=[truth,reverse]")
+    assert scores["truth", "accuracy", ""]["value"] == 1.0
+    assert scores["reverse", "accuracy", ""]["value"] == 0.0
+    assert "honest predictions" in capsys.readouterr().out
+
+
+def test_other_benchmarks_are_judged_by_source_and_shared_prompts_are_counted(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pairs = make_pairs(30, seed=3, classes=2)
+    judgebench(pairs).assign(source=["mmlu", "code", "math"] * 10).to_parquet("judge-bench.parquet")
+    scores = judged("data.path=judge-bench.parquet", "out=jb")
+    assert {subset for _, metric, subset in scores if metric == "accuracy"} == {"", "code", "math", "mmlu"}
+    assert scores["soft_vote", "accuracy", ""]["value"] > 0.5  # longer answers win here too
+    assert "30 of 30 pairs have a prompt that the members were trained on" in capsys.readouterr().out
+    pd.read_parquet("judge-bench.parquet").assign(source=["mmlu", ""] * 15).to_parquet("gaps.parquet")
+    gaps = judged("data.path=gaps.parquet", "out=jb")
+    assert {subset for _, _, subset in gaps} == {""}
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"data\.path"):
+        judged()
+    with pytest.raises(DataError, match="244 of 245 ids again"):
+        judged("data.path=bench.jsonl", "predictors=gaps.csv")
+    with pytest.raises(DataError, match="no probabilities of"):
+        judged("data.path=train.csv", "predictors=oracle.csv")
+    with pytest.raises(StoreError, match="nobody"):
+        judged("data.path=bench.jsonl", "predictors=nobody")
