@@ -21,7 +21,9 @@ def predict(settings: PredictConfig) -> app.Rows:
     from prefens.runner.prediction import UNFINISHED, make_prediction
 
     check_submission_format(settings.out_format)
-    unfinished = Unfinished((out := Path(settings.out)) / UNFINISHED)
+    out = Path(settings.out)
+    # Files are blended at once, and a stopped prediction by models in the same folder stays as it is.
+    unfinished = Unfinished(None if settings.members or settings.blend else out / UNFINISHED)
     prediction = make_prediction(settings, unfinished)
     path = prediction.write(out / "submission.csv", settings.out_format)
     write_json(out / "predict.json", prediction.as_dict(path))

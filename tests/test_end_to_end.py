@@ -74,6 +74,25 @@ def test_predict_writes_the_submission_in_the_order_of_the_input(trained: Path, 
     assert "30 (30 predicted, 0 got the class prior)" in done.stdout
 
 
+def test_a_prediction_whose_budget_is_spent_goes_on_to_the_same_bits(trained: Path, tmp_path: Path) -> None:
+    arguments = [f"data.path={trained}/test.csv", f"tracking.root={trained}/runs"]
+    prefens("predict", *arguments, "out=whole", cwd=tmp_path)
+    spent = prefens("predict", *arguments, "out=parts", "budget_minutes=1e-9", cwd=tmp_path, fails=True)
+    assert spent.returncode == 75
+    assert "the time budget is spent; the same command goes on" in spent.stderr
+    assert [path.name for path in (tmp_path / "parts").iterdir()] == ["predict.unfinished"]
+    names = [member["member"] for member in json.loads((trained / "blend.json").read_text())["members"]]
+    files = ", ".join(f"{name}: whole/submission.csv" for name in names)
+    prefens("predict", f"blend={trained}/blend.json", f"members={{{files}}}", "out=parts", cwd=tmp_path)
+    assert (tmp_path / "parts" / "predict.unfinished").is_dir()  # a blend of files leaves it alone
+    done = prefens("predict", *arguments, "out=parts", cwd=tmp_path)
+    assert "going on from what parts/predict.unfinished has" in done.stderr
+    assert not (tmp_path / "parts" / "predict.unfinished").exists()
+    for name in ("submission.csv", "predict.json"):
+        whole, parts = ((tmp_path / out / name).read_text() for out in ("whole", "parts"))
+        assert parts == whole.replace("whole/", "parts/")
+
+
 def test_predictions_do_not_depend_on_the_other_rows(trained: Path, tmp_path: Path) -> None:
     frame = pd.read_csv(trained / "test.csv")
     frame.iloc[::-2].to_csv(tmp_path / "part.csv", index=False)

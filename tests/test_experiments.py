@@ -14,7 +14,7 @@ from hydra import compose, initialize_config_dir
 from prefens.runner import config
 from tests.helpers.commands import COLUMNS, prefens
 from tests.helpers.decoders import make_tiny_decoder
-from tests.helpers.examples import make_tiny_encoder
+from tests.helpers.examples import make_pairs, make_tiny_encoder, write_csv
 
 FAMILY_OF = {
     "bert-base-uncased": "bert", "roberta-base": "roberta", "multilingual-e5-small": "xlm-roberta",
@@ -22,6 +22,7 @@ FAMILY_OF = {
 }  # fmt: skip
 DECODERS = {"qwen2.5-0.5b": "qwen2", "gemma-2-9b": "gemma2", "llama-3.1-8b": "llama"}
 WITHOUT_CUDA = {"decoder-9b": ["backbone.quant=null"]}  # what a CPU needs
+OF_FILES = ("group3", "decoder-small")  # that are run as their first lines say
 LONGEST = 128  # tokens
 EXPERIMENTS = {path.stem: yaml.safe_load(path.read_text("utf-8")) for path in config.CONF_DIR.glob("experiment/*.yaml")}
 
@@ -49,7 +50,11 @@ def make_model(backbone: str, folder: Path) -> None:
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", sorted(EXPERIMENTS))
 def test_an_experiment_trains_and_its_members_blend(name: str, tmp_path: Path) -> None:
-    small = ["data=synthetic", "data.rows=60", "folds.k=2", "training.epochs=1", f"text.max_length={LONGEST}"]
+    source = ["data=synthetic", "data.rows=60"]
+    if name in OF_FILES:
+        write_csv(tmp_path / "train.csv", make_pairs(60))
+        source = ["data.path=train.csv"]
+    small = [*source, "folds.k=2", "training.epochs=1", f"text.max_length={LONGEST}"]
     stored = ["tracking=none", "tracking.root=runs"]
     (tmp_path / "models").mkdir()
     for backbone in backbones_of(EXPERIMENTS[name]):

@@ -75,6 +75,16 @@ def set_deadline(moment: float | None) -> None:
 
 
 @contextmanager
+def without_deadline() -> Iterator[None]:
+    """Have the time budget stop nothing within the block: it is finished in any case."""
+    deadline, _state.deadline = _state.deadline, None
+    try:
+        yield
+    finally:
+        _state.deadline = deadline
+
+
+@contextmanager
 def defer() -> Iterator[None]:
     """Keep signals from interrupting the block; it calls `check` where it can stop. A second Ctrl-C interrupts it."""
     _state.deferrals += 1

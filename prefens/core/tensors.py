@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from prefens.core.errors import StoreError
+from prefens.core.files import atomic_write
 
 log = logging.getLogger(__name__)
 
@@ -86,12 +89,44 @@ def read_npy(path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[An
     return values
 
 
+def save_npy(path: Path, values: NDArray[Any]) -> None:
+    """Write an array as a .npy file with a seal, for `cached_npy`; atomically."""
+    with atomic_write(path) as tmp:
+        with tmp.open("wb") as stream:
+            np.save(stream, values)
+        seal(tmp)
+
+
+def seal(path: Path) -> None:
+    """Append the sha256 of its content to a .npy file, whose readers ignore what follows the array."""
+    with path.open("r+b") as stream:
+        sha256 = hashlib.file_digest(stream, "sha256").digest()
+        stream.seek(0, os.SEEK_END)
+        stream.write(sha256)
+
+
+def _is_sealed(path: Path) -> bool:
+    """Return whether a file ends with the sha256 of what stands before."""
+    sha256, left = hashlib.sha256(), path.stat().st_size - hashlib.sha256().digest_size
+    with path.open("rb") as stream:
+        while left > 0 and (block := stream.read(min(left, 1 << 20))):
+            sha256.update(block)
+            left -= len(block)
+        return stream.read() == sha256.digest()
+
+
 def cached_npy(path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any] | None:
-    """Return the array in a .npy file, or None where there is none, or a damaged one, of which a warning is logged."""
+    """Return the array in a sealed .npy file; None where there is none, or a damaged one, of which a warning is logged.
+
+    A file without a seal counts as damaged.
+    """
     if not path.exists():
         return None
     try:
-        return read_npy(path, shape, dtype)
+        values = read_npy(path, shape, dtype)
+        if not _is_sealed(path):
+            raise ValueError("its content is not what was written")
+        return values
     except (OSError, ValueError) as error:
         log.warning("%s is damaged (%s); making it again", path, error)
         return None

@@ -245,12 +245,13 @@ def _select_nested(
     fold, label = stack.folds.fold, stack.folds.label
     numbers = [int(number) for number in np.unique(fold)]
     summed = {number: dict.fromkeys(honest, 0.0) for number in numbers}  # outer fold -> method -> nats, on the others
+    usable = {number: training_rows(stack.folds, fold == number) for number in numbers}
     for pair in combinations(numbers, 2):
         for name, rows, predicted in _predict_folds(blenders, calibrations, stack, pair):
             losses = row_costs(predicted, label[rows], metric)
             for outer, inner in (pair, pair[::-1]):
-                summed[outer][name] += float(losses[fold[rows] == inner].sum())
-    method_by_fold = {outer: best_method(losses, int((fold != outer).sum())) for outer, losses in summed.items()}
+                summed[outer][name] += float(losses[(fold[rows] == inner) & usable[outer][rows]].sum())
+    method_by_fold = {outer: best_method(losses, int(usable[outer].sum())) for outer, losses in summed.items()}
     probabilities = np.empty_like(next(iter(honest.values())))
     for outer, name in method_by_fold.items():
         probabilities[fold == outer] = honest[name][fold == outer]

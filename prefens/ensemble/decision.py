@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prefens.core.errors import BlendError
+from prefens.core.fold_run import training_rows
 from prefens.core.metrics import CLIP, accuracy
 from prefens.core.types import Floats, Folds, Ints, Outcome
 
@@ -72,6 +73,8 @@ def _credit(wins: Floats, label: NDArray[np.int8]) -> Floats:
 def decided_accuracy(probabilities: Floats, folds: Folds) -> float:
     """Return the accuracy, in [0, 1], of decisions whose rule was fitted on the other folds of the n rows.
 
+    Where folds are sources, it was fitted without the prompts of the scored source too.
+
     Raises
     ------
     BlendError
@@ -83,6 +86,7 @@ def decided_accuracy(probabilities: Floats, folds: Folds) -> float:
     weighed: Floats = np.empty_like(probabilities, dtype=np.float64)
     for index in numbers:
         held_out = folds.fold == index
-        rule = Decision.fit(probabilities[~held_out], folds.label[~held_out])
+        rows = training_rows(folds, held_out)
+        rule = Decision.fit(probabilities[rows], folds.label[rows])
         weighed[held_out] = rule.weigh(probabilities[held_out])
     return accuracy(weighed, folds.label)

@@ -91,23 +91,29 @@ def predict_groups(
     parts = length_sorted(pairs, lengths)
     totals = {model.member: np.zeros((len(pairs), n_outcomes)) for group in groups for model in group}
     estimated: set[str] = set()
+
+    def is_stored(model: FoldModel, part: Part) -> bool:
+        return unfinished.has(_key(model, part), (len(part.rows), n_outcomes))
+
     try:
         for place, group in enumerate(groups):
-            todo = [part for part in parts if not all(_stored(unfinished, model, part) for model in group)]
+            todo = [part for part in parts if not all(is_stored(model, part) for model in group)]
             name = _name(group)
             if todo:
                 log.info("predicting with %s", name)
             members = [model.load() for model in group] if todo else []
             if todo and name not in estimated:
                 remaining = sum(len(other) for other in groups[place:] if _name(other) == name)
-                log_estimate(name, members, remaining, pairs, lengths, np.concatenate([part.rows for part in todo]))
+                with shutdown.without_deadline():
+                    log_estimate(name, members, remaining, pairs, lengths, np.concatenate([part.rows for part in todo]))
                 estimated.add(name)
             for part in progress(parts, f"predicting with {name}"):
                 for index, model in enumerate(group):
-                    if not _stored(unfinished, model, part):
+                    if not is_stored(model, part):
                         if unfinished.added:  # else a time budget that ends before models are loaded would never do
                             shutdown.check()
-                        unfinished.put(_key(model, part), _predict(model, members[index], part, n_outcomes))
+                        with shutdown.without_deadline():  # what is begun is finished
+                            unfinished.put(_key(model, part), _predict(model, members[index], part, n_outcomes))
                     totals[model.member][part.rows] += unfinished.take(_key(model, part))
             members.clear()  # before the next group is loaded
     except BaseException:
@@ -135,10 +141,6 @@ def length_sorted(pairs: Pairs, lengths: Ints) -> list[Part]:
     order = np.argsort(-lengths, kind="stable")
     places = (order[start : start + PART] for start in range(0, len(order), PART))
     return [Part(rows, pairs.take(rows).unlabelled()) for rows in places]
-
-
-def _stored(unfinished: Unfinished, model: FoldModel, part: Part) -> bool:
-    return unfinished.has(_key(model, part), len(part.rows))
 
 
 def _key(model: FoldModel, part: Part) -> str:

@@ -111,7 +111,7 @@ class Predictor:
         path = folder / FILE_NAME
         if not path.is_file():
             raise StoreError(f"no {path}", "a model that a blend saved", BLEND_AGAIN)
-        check_manifest(folder, BLEND_AGAIN)
+        check_manifest(folder, BLEND_AGAIN, FILE_NAME)
         content, blender = read_predictor(path)
         prior, folders = np.array(content.prior, dtype=np.float64), [*backbones, folder / "backbones"]
         parts = content.method, content.members, blender, content.k, prior, folders

@@ -47,9 +47,9 @@ class Unfinished:
         """Return the number of keys."""
         return len(self._values)
 
-    def has(self, key: str, rows: int) -> bool:
-        """Return whether there are probabilities of so many rows for a key."""
-        return key in self._values and len(self._values[key]) == rows
+    def has(self, key: str, shape: tuple[int, int]) -> bool:
+        """Return whether there are probabilities of this shape, (n, K), for a key."""
+        return key in self._values and self._values[key].shape == shape
 
     def put(self, key: str, values: Floats) -> None:
         """Keep the (n, K) probabilities of a key; the folder is written where it is a minute old."""
@@ -92,7 +92,7 @@ def _read(folder: Path) -> dict[str, Floats]:
     if not folder.exists():
         return {}
     try:
-        check_manifest(folder, "")
+        check_manifest(folder, "", FILE_NAME)
         values: dict[str, Floats] = load_file(folder / FILE_NAME)
     except (StoreError, SafetensorError, OSError, TypeError, AttributeError) as error:
         came = error.came if isinstance(error, StoreError) else str(error)

@@ -108,8 +108,9 @@ class EncoderMember(NetworkMember):
     def _check_weights(self) -> None:
         """Refuse weights in fewer bits that are trained, and what this machine can't do."""
         if self.training.mode is Mode.full and not self._weight_format().exact:
+            quant = "null" if self.quant is None else self.quant.name
             raise ConfigError(
-                f"backbone.dtype={self.dtype.name} backbone.quant={self.quant and self.quant.name} with training=full",
+                f"backbone.dtype={self.dtype.name} backbone.quant={quant} with training=full",
                 "trained weights in fp32: updates in bf16 are lost in its rounding",
                 "set training=lora, or backbone.dtype=fp32 backbone.quant=null",
             )
@@ -190,6 +191,10 @@ class EncoderMember(NetworkMember):
             with torch.no_grad():
                 model.head.score.weight.copy_(load_score(self._directory()))
             calibrate(model, examples, self.training)
+
+    def _finish_head(self, model: PairModel, examples: Examples) -> None:
+        if isinstance(model.head, RewardHead) and self.training.mode is Mode.frozen:
+            calibrate(model, examples, self.training)  # steps of a fixed length miss the scale of large scores
 
     def _make_encoder(self, reader: TokenReader) -> Any:
         form = self._weight_format()

@@ -17,15 +17,14 @@ from numpy.typing import NDArray
 from prefens.core.errors import ConfigError
 from prefens.core.feature_cache import cached_features
 from prefens.core.feature_scaling import Block
-from prefens.core.files import atomic_write
 from prefens.core.hashing import digest, short
 from prefens.core.metrics import one_hot
-from prefens.core.tensors import cached_npy
+from prefens.core.tensors import cached_npy, save_npy
 from prefens.core.types import Floats, Pairs
 from prefens.data.text.turns import joined
 from prefens.members.backbone_files import MINILM_SHA256, find_minilm
 from prefens.members.base import Context, FitReport, Member
-from prefens.members.nn.sentence_embeddings import EmbeddingPrecision, embed
+from prefens.members.nn.sentence_embeddings import EmbeddingPrecision, embed, reading_device
 from prefens.members.serialization import load_settings, save_settings
 from prefens.members.strengths import ScaledLogistic, check_strengths
 
@@ -145,15 +144,16 @@ class MiniLmMember(Member):
         if self._cache is None:
             return compute(None)
         content = hashlib.sha256("\0".join(f"{len(text)}:{text}" for text in texts).encode()).hexdigest()
-        path = self._cache / "embeddings" / f"{short(digest([*settings, content]))}.npy"
+        device = reading_device().type
+        rounding = [] if device == "cpu" else [device]  # another device has other last bits
+        path = self._cache / "embeddings" / f"{short(digest([*settings, *rounding, content]))}.npy"
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")):
             embeddings = cached_npy(path, (len(texts), DIMENSION), np.float32)
             if embeddings is None:
                 pieces = path.with_suffix(".pieces")
                 embeddings = compute(pieces)
-                with atomic_write(path) as tmp, tmp.open("wb") as stream:
-                    np.save(stream, embeddings)
+                save_npy(path, embeddings)
                 shutil.rmtree(pieces, ignore_errors=True)
         return embeddings
 

@@ -109,6 +109,9 @@ class NetworkMember(Member):
     def _start_head(self, model: PairModel, examples: Examples) -> None:
         """Give a new head what it starts from beyond the class prior."""
 
+    def _finish_head(self, model: PairModel, examples: Examples) -> None:
+        """Give a trained head what is fitted better than by steps."""
+
     @abstractmethod
     def _save_config(self, directory: Path) -> None:
         """Write what `_encoder_from_config` needs."""
@@ -137,6 +140,7 @@ class NetworkMember(Member):
             examples = Examples(inputs, rows, train.labels, reader.padding, model.needs_both)
             self._start_head(model, examples)
             state = loop.train(model, examples, self.training, context.seed, self._checkpoint(context), context.inner)
+            self._finish_head(model, examples)
         return FitReport(state.curves(), self._metrics(model, state, tokens), state.seconds, loop.device().type)
 
     def predict_proba(self, pairs: Pairs) -> Floats:

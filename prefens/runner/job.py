@@ -56,7 +56,8 @@ def _guarded(task: Callable[[Any], Rows], config: Any, overrides: list[str], sta
             remove_leftovers(Path(root))
         budget = config.get("budget_minutes")
         shutdown.set_deadline(None if budget is None else started + 60 * budget)
-        shutdown.check()
+        if HydraConfig.get().mode is RunMode.MULTIRUN:  # else a budget that is too small would never do anything
+            shutdown.check()
         for setting, folder in (("tracking.root", root), ("out", config.get("out"))):
             files.check_folder(folder, setting)
         return JobOutcome(overrides, task(config))

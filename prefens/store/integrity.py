@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -68,10 +69,14 @@ def find_mismatch(folder: Path, files: Mapping[str, FileRecord], contents: bool 
     """
     for name, recorded in files.items():
         path = folder / name
+        if Path(name).is_absolute() or ".." in Path(name).parts:  # the record may be a stranger's
+            return f"{path}: a path that leads out of {folder}"
         try:
-            size = path.stat().st_size
-            if size != recorded.size:
-                return f"{path}: {size} bytes of {recorded.size}"
+            status = path.stat()
+            if not stat.S_ISREG(status.st_mode):  # reading a pipe or a device may never end
+                return f"{path}: no regular file"
+            if status.st_size != recorded.size:
+                return f"{path}: {status.st_size} bytes of {recorded.size}"
             if contents and file_digest(path) != recorded.sha256:
                 return f"{path}: its content is not what was written"
         except FileNotFoundError:
@@ -88,7 +93,7 @@ def write_manifest(folder: Path) -> None:
     write_json(folder / MANIFEST, asdict(Manifest(record_files(folder))))
 
 
-def check_manifest(folder: Path, do: str) -> None:
+def check_manifest(folder: Path, do: str, *required: str) -> None:
     """Refuse a folder whose files are not as its manifest.json records them.
 
     Parameters
@@ -97,13 +102,18 @@ def check_manifest(folder: Path, do: str) -> None:
         What `write_manifest` was called for.
     do : str
         The command that makes the folder again, for the error.
+    required : str
+        Files that the manifest must record.
 
     Raises
     ------
     StoreError
-        Where the manifest can't be read, or where a file is missing or damaged; it is named.
+        Where the manifest can't be read or lacks a file, or where a file is missing or damaged; it is named.
     """
     manifest = read_typed(folder / MANIFEST, Manifest, "the record of the files beside it", do)
+    unrecorded = next((name for name in required if name not in manifest.files), None)
+    if unrecorded is not None:
+        raise StoreError(f"{folder / MANIFEST}: no record of {unrecorded}", "the record of the files beside it", do)
     mismatch = find_mismatch(folder, manifest.files)
     if mismatch is not None:
         raise StoreError(mismatch, "the file as it was written", do)

@@ -156,7 +156,7 @@ class SplitStore:
         """
         if not self.has_blend():
             raise StoreError(f"no blend in {self.path}", "blend weights", "blend first: python -m prefens.blend")
-        check_manifest(self.blend_dir, BLEND_AGAIN)
+        check_manifest(self.blend_dir, BLEND_AGAIN, self.blend_path.name)
         return self.blend_path
 
     def blend(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from prefens.core.errors import BlendError, ConfigError
+from prefens.core.fold_run import training_rows
 from prefens.core.metrics import log_loss, row_losses
 from prefens.core.symmetric_logistic import probabilities_of
 from prefens.core.types import Floats, OOFStack, PairFeatures
@@ -18,7 +19,7 @@ from prefens.ensemble.log_pool import LogPool
 from prefens.ensemble.registry import BLENDERS
 from prefens.ensemble.soft_vote import SoftVote
 from prefens.ensemble.stacking import Stacking
-from tests.helpers.examples import make_stack, random_stack
+from tests.helpers.examples import column, make_stack, random_stack
 
 KIND = [KINDS["temperature"], KINDS["vector"]]
 
@@ -75,6 +76,26 @@ def test_the_selection_never_sees_the_labels_of_its_fold() -> None:
     assert after is not None
     assert before.method_by_fold[1] == after.method_by_fold[1]
     np.testing.assert_array_equal(before.probabilities[changed], after.probabilities[changed])
+
+
+def test_the_selection_for_a_new_source_sees_no_labels_of_its_prompts() -> None:
+    stack = random_stack(4, 120, seed=5)
+    settings = {"scheme": "source", "k": 3, "seed": 0, "holdout": 0.0, "sources": ["a", "b", "c"]}
+    fold = (np.arange(120) % 3).astype(np.int8)
+    group = column([f"g{row // 3 if row % 2 else row}" for row in range(120)])  # half of the prompts are in all three
+    blenders = [kind() for kind in BLENDERS]
+    for seed in range(4):
+        label = stack.folds.label.copy()
+        folds = replace(stack.folds, group=group, fold=fold, settings=settings)
+        changed = ~training_rows(folds, fold == 1) & (fold != 1)
+        label[changed] = np.random.default_rng(seed).integers(0, 3, changed.sum())
+        before, after = (
+            evaluate(blenders, replace(stack, folds=each))[1] for each in (folds, replace(folds, label=label))
+        )
+        assert before is not None
+        assert after is not None
+        assert before.method_by_fold[1] == after.method_by_fold[1]
+        np.testing.assert_array_equal(before.probabilities[fold == 1], after.probabilities[fold == 1])
 
 
 class Failing(SoftVote):

@@ -1,5 +1,7 @@
 """Decisions: swap-symmetric, the best of their kind on the rows they saw, and scored without these rows."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,7 +14,7 @@ from prefens.ensemble.blend import make_blend
 from prefens.ensemble.decision import Decision, decided_accuracy
 from prefens.ensemble.inputs import BlendInputs
 from prefens.ensemble.registry import METHODS
-from tests.helpers.examples import make_stack, random_stack
+from tests.helpers.examples import column, make_stack, random_stack
 
 stacks = st.builds(random_stack, st.just(1), st.sampled_from([5, 40, 300]), st.integers(0, 1000), st.floats(0.2, 3.0))
 
@@ -71,3 +73,14 @@ def test_accuracy_ranks_and_chooses_and_log_loss_fits() -> None:
     assert by_accuracy.decided_accuracy == decided_accuracy(by_accuracy.best.probabilities, stack.folds)
     with pytest.raises(ConfigError, match="metric=auc"):
         make_blend(inputs, blenders, metric="auc")
+
+
+def test_a_rule_for_a_new_source_sees_no_row_with_its_prompts() -> None:
+    """Each source has 15 ties with a prompt that both share, and 10 wins of A with one of its own."""
+    probabilities, label = np.tile([0.5, 0.1, 0.4], (50, 1)), np.tile([2] * 15 + [0] * 10, 2)
+    stack = make_stack(probabilities[None], label, folds=2)
+    own = ["shared"] * 15 + ["first"] * 10 + ["shared"] * 15 + ["second"] * 10
+    settings = {"scheme": "source", "k": 2, "seed": 0, "holdout": 0.0, "sources": ["first", "second"]}
+    fold = np.repeat([0, 1], 25).astype(np.int8)
+    folds = replace(stack.folds, group=column(own), fold=fold, settings=settings)
+    assert decided_accuracy(probabilities, folds) == 10 / 25

@@ -4,7 +4,8 @@ import gc
 import logging
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from prefens.core import shutdown
 from prefens.core.shutdown import BUDGET_SPENT, Stopped
 from prefens.core.types import Floats, Pairs
 from prefens.data.corpus import make_corpus
@@ -44,8 +46,8 @@ SHARING = {
 }
 
 
-def predictor_of(split: SplitStore) -> Predictor:
-    names = split.member_names()
+def predictor_of(split: SplitStore, backbone: str = "") -> Predictor:
+    names = [name for name in split.member_names() if name.startswith(backbone)]
     weights = [1 / len(names)] * len(names)
     blender = restore({"method": "soft_vote", "members": len(names), "weights": weights})
     return Predictor(split, "soft_vote", names, blender, split.folds.k, np.full(3, 1 / 3), ())
@@ -90,7 +92,7 @@ def test_switched_adapters_and_heads_predict_what_separate_models_do(
         for key, folder in folders.items():
             fresh = make_pairs(8, seed=1)  # for which no features are cached
             separate[key] = load_model(specs[key[0]], folder, ()).predict_proba(fresh)
-            assert backbones_in_memory() == 0
+        assert backbones_in_memory() == 0
         assert len(caplog.records) == len(folders) == 2 * len(SHARING)  # alone, each loads its own
         caplog.clear()
         together = {key: load_model(specs[key[0]], folder, ()) for key, folder in folders.items()}
@@ -124,13 +126,13 @@ def test_a_stopped_prediction_goes_on_to_the_same_bits(
     stops, done = [1, 17, 30], 0
     for stop in stops:
         calls = iter(range(stop - done - 1))  # it does not ask before the first
-        monkeypatch.setattr(batches, "shutdown", SimpleNamespace(check=partial(stop_after, calls)))
+        monkeypatch.setattr(batches, "shutdown", asking(partial(stop_after, calls)))
         with pytest.raises(Stopped):
             predictor.predict_pairs(pairs, Unfinished(folder))
         done = stop
         assert len(Unfinished(folder)) == stop
     left: list[int] = []
-    monkeypatch.setattr(batches, "shutdown", SimpleNamespace(check=lambda: left.append(1)))
+    monkeypatch.setattr(batches, "shutdown", asking(lambda: left.append(1)))
     unfinished = Unfinished(folder)
     np.testing.assert_array_equal(predictor.predict_pairs(pairs, unfinished), whole)
     assert len(left) == 10 * 5 - stops[-1] - 1  # ten fold models, five parts
@@ -138,9 +140,31 @@ def test_a_stopped_prediction_goes_on_to_the_same_bits(
     assert not folder.exists()
 
 
+def asking(check: Callable[[], None]) -> SimpleNamespace:
+    return SimpleNamespace(check=check, without_deadline=nullcontext)
+
+
 def stop_after(calls: Iterator[int]) -> None:
     if next(calls, None) is None:
         raise Stopped("the time budget is spent", BUDGET_SPENT)
+
+
+def test_a_budget_that_is_always_spent_ends_all_the_same(
+    split: SplitStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command that loads models for longer than its budget does a part each time, whatever a member asks within."""
+    monkeypatch.setattr(batches, "PART", 20)
+    pairs, predictor, folder = make_pairs(40, seed=1), predictor_of(split, "frozen-0"), tmp_path / "unfinished"
+    shutdown.set_deadline(time.time() - 1)
+    try:
+        for done in (1, 2, 3):
+            with pytest.raises(Stopped):
+                predictor.predict_pairs(pairs, Unfinished(folder))
+            assert len(Unfinished(folder)) == done
+        last = predictor.predict_pairs(pairs, Unfinished(folder))
+    finally:
+        shutdown.set_deadline(None)
+    np.testing.assert_array_equal(last, predictor.predict_pairs(pairs))
 
 
 class Constant:
@@ -155,7 +179,7 @@ class Constant:
 
 
 def predict(model: Constant, pairs: Pairs, unfinished: Unfinished, key: str = "a") -> Floats:
-    return predict_groups([[FoldModel("m", key, lambda: model)]], pairs, 3, unfinished)["m"]  # type: ignore[arg-type, return-value]
+    return predict_groups([[FoldModel("m", key, lambda: model)]], pairs, len(model.row), unfinished)["m"]  # type: ignore[arg-type, return-value]
 
 
 def test_other_models_and_other_texts_take_nothing_from_a_stopped_prediction(tmp_path: Path) -> None:
@@ -167,9 +191,12 @@ def test_other_models_and_other_texts_take_nothing_from_a_stopped_prediction(tmp
     predict(other, make_pairs(10), Unfinished(tmp_path / "u"), key="b")
     predict(texts, make_pairs(10, seed=1), Unfinished(tmp_path / "u"))
     assert (same.predicted, other.predicted, texts.predicted) == (0, 10, 10)
+    for outcomes in (Constant(1.0), Constant(0.4, 0.6)):  # of one column, numpy would make three
+        assert predict(outcomes, make_pairs(10), Unfinished(tmp_path / "u"))[0].tolist() == outcomes.row.tolist()
+        assert outcomes.predicted == 10
 
 
-@pytest.mark.parametrize("damage", ["cut", "changed", "gone", "no manifest", "no folder"])
+@pytest.mark.parametrize("damage", ["cut", "changed", "gone", "no manifest", "no record", "no folder"])
 def test_a_damaged_folder_is_predicted_again(tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str) -> None:
     folder, model = tmp_path / "u", Constant(0.2, 0.3, 0.5)
     first = Unfinished(folder)
@@ -182,6 +209,9 @@ def test_a_damaged_folder_is_predicted_again(tmp_path: Path, caplog: pytest.LogC
         path.write_bytes(path.read_bytes()[:-1] + b"\x00")
     elif damage == "gone":
         path.unlink()
+    elif damage == "no record":
+        path.write_bytes(path.read_bytes()[:-1] + b"\x00")
+        (folder / "manifest.json").write_text('{"files": {}}')
     elif damage == "no manifest":
         (folder / "manifest.json").unlink()
     else:

@@ -49,13 +49,18 @@ def decoders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(params=[*FAMILIES, *REAL])
 def decoder(request: pytest.FixtureRequest, decoders: dict[str, Path]) -> Path:
-    """A causal model of each architecture, and real ones where PREFENS_TEST_MODELS has them."""
+    """A causal model of each architecture, and real ones where PREFENS_TEST_MODELS has them; see `one_of`."""
     if request.param in FAMILIES:
         return decoders[request.param]
     folder = os.environ.get("PREFENS_TEST_MODELS")
     if folder is None or not (Path(folder) / request.param).is_dir():
         pytest.skip(f"PREFENS_TEST_MODELS={folder} has no {request.param}")
     return Path(folder) / request.param
+
+
+def one_of(*families: str) -> pytest.MarkDecorator:
+    """Run a test on models of some architectures, and on the real ones."""
+    return pytest.mark.parametrize("decoder", [*families, *REAL], indirect=True)
 
 
 def member_of(path: Path, kind: HeadKind = HeadKind.mlp, pairing: Pairing = Pairing.cross, **given: Any) -> Any:
@@ -94,15 +99,15 @@ def test_causal_models_train_swap_and_come_back(decoder: Path, tmp_path: Path, m
 @pytest.mark.parametrize(
     ("pairing", "kind", "hidden"), [*product(Pairing, HeadKind, (8,)), (Pairing.siamese, HeadKind.davidson, 0)]
 )
-def test_every_pairing_and_head_is_symmetric(
-    decoders: dict[str, Path], pairing: Pairing, kind: HeadKind, hidden: int
-) -> None:
-    assert_symmetric(fit(member_of(decoders["qwen2"], kind, pairing, mode=Mode.frozen, hidden=hidden)))
+@one_of("qwen2")
+def test_every_pairing_and_head_is_symmetric(decoder: Path, pairing: Pairing, kind: HeadKind, hidden: int) -> None:
+    assert_symmetric(fit(member_of(decoder, kind, pairing, mode=Mode.frozen, hidden=hidden)))
 
 
-def test_one_order_by_content_is_symmetric_too(decoders: dict[str, Path]) -> None:
+@one_of("llama")
+def test_one_order_by_content_is_symmetric_too(decoder: Path) -> None:
     for kind in (HeadKind.linear, HeadKind.mlp):
-        member = member_of(decoders["llama"], kind, mode=Mode.lora)
+        member = member_of(decoder, kind, mode=Mode.lora)
         member.pairing = PairingSettings(Pairing.cross, 0.05)
         assert_symmetric(fit(member))
 
@@ -175,8 +180,9 @@ def test_packed_sequences_have_the_states_and_gradients_of_padded_ones(decoder: 
         torch.testing.assert_close(alone[0], expected[5], atol=2e-5 * scale, rtol=1e-4)
 
 
-def test_a_sequence_is_pooled_at_its_end_where_padding_is_a_token_of_the_text(decoders: dict[str, Path]) -> None:
-    member = fit(member_of(decoders["qwen2"], mode=Mode.frozen))  # padding = EOS, which ends every sequence
+@pytest.mark.parametrize("decoder", ["qwen2", "smollm2-6l", "smollm2-135m"], indirect=True)
+def test_a_sequence_is_pooled_at_its_end_where_padding_is_a_token_of_the_text(decoder: Path) -> None:
+    member = fit(member_of(decoder, mode=Mode.frozen))  # padding = EOS, which ends every sequence
     assert member.reader is not None
     assert member.reader.padding == member.reader.tokenizer.eos_token_id
     tokens = member.reader.read(FRESH)[0]
@@ -214,8 +220,38 @@ def test_gemma_2_keeps_its_softcap(decoders: dict[str, Path]) -> None:
     assert encoder.config._attn_implementation == "eager"
 
 
-def test_a_new_process_predicts_the_same(decoders: dict[str, Path], tmp_path: Path) -> None:
-    member = fit(member_of(decoders["qwen3"], mode=Mode.lora))
+@one_of("gemma3")
+@pytest.mark.parametrize("pairing", Pairing)
+def test_bos_begins_a_sequence_once_where_a_model_has_one(decoder: Path, pairing: Pairing) -> None:
+    tokenizer, member = load_tokenizer(decoder), member_of(decoder, pairing=pairing)
+    member.resolve()
+    tokens = tokenize_pairs(tokenizer, FRESH, member.text, "", "", cross=pairing is Pairing.cross)
+    bos = tokenizer.bos_token_id if tokenizer("a")["input_ids"][0] == tokenizer.bos_token_id else None
+    assert ("gemma" in decoder.name) <= (bos is not None)
+    for row in range(len(FRESH)):
+        assert tokens.a[row].tolist().count(bos) == (bos is not None)
+        assert bos in (None, tokens.a[row][0])
+
+
+@pytest.mark.parametrize("decoder", REAL, indirect=True)  # tiny ones: tests/inference/test_batches.py
+def test_switched_adapters_predict_what_separate_models_do(decoder: Path, tmp_path: Path) -> None:
+    members = [fit(member_of(decoder, mode=Mode.lora, lr=rate)) for rate in (1e-3, 1e-2)]
+    expected = [member.predict_proba(FRESH) for member in members]
+    assert np.abs(expected[0] - expected[1]).max() > 1e-3
+    for number, member in enumerate(members):
+        (tmp_path / str(number)).mkdir()
+        member.save(tmp_path / str(number))
+    first, second = loaded = [EncoderMember.load(tmp_path / str(number)) for number in range(2)]
+    assert first.model is not None
+    assert second.model is not None
+    assert first.model.encoder is second.model.encoder
+    for number in (0, 1, 1, 0):
+        np.testing.assert_allclose(loaded[number].predict_proba(FRESH), expected[number], atol=1e-6)
+
+
+@one_of("qwen3")
+def test_a_new_process_predicts_the_same(decoder: Path, tmp_path: Path) -> None:
+    member = fit(member_of(decoder, mode=Mode.lora))
     member.save(tmp_path)
     code = (
         "import json, sys; from pathlib import Path; from prefens.members.encoder import EncoderMember\n"

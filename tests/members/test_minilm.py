@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from prefens.core.types import Floats
@@ -13,6 +14,7 @@ from prefens.members.base import Context
 from prefens.members.minilm import DIMENSION, MiniLmMember
 from prefens.members.nn.sentence_embeddings import EmbeddingPrecision
 from tests.helpers.examples import make_pairs
+from tests.helpers.stores import damage
 
 
 @pytest.fixture(autouse=True)
@@ -43,12 +45,15 @@ def write_archive(path: Path) -> None:
         lambda path: path.write_bytes(b""),
         lambda path: path.write_bytes(b"junk" * 100),
         lambda path: path.write_bytes(path.read_bytes()[:12] + b"(" * 64),
+        lambda path: damage(path, "flipped"),
         lambda path: np.save(path, np.ones((1, 3), np.float32)),
         lambda path: np.save(path, np.load(path).astype(np.float64)),
         lambda path: np.save(path, np.array([{}]), allow_pickle=True),
         write_archive,
+        lambda path: path.write_bytes(path.read_bytes()[:-1]),
+        lambda path: np.save(path, np.load(path)),
     ],
-    ids=["cut", "empty", "junk", "header", "shape", "type", "pickle", "archive"],
+    ids=["cut", "empty", "junk", "header", "flipped", "shape", "type", "pickle", "archive", "digest", "no seal"],
 )
 def test_damaged_embeddings_are_computed_again(
     tmp_path: Path, harm: Callable[[Path], object], caplog: pytest.LogCaptureFixture
@@ -67,3 +72,11 @@ def test_each_precision_has_embeddings_of_its_own(tmp_path: Path) -> None:
         fit_and_predict(tmp_path, precision)
         assert len(list((tmp_path / "embeddings").glob("*.npy"))) == count
     assert not list((tmp_path / "embeddings").glob("*.pieces"))
+
+
+def test_embeddings_of_another_device_are_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPU rounds otherwise: neither its file nor the pieces that it left are mixed with a CPU's."""
+    for count, device in enumerate(["cpu", "cuda"], 1):
+        monkeypatch.setattr(minilm, "reading_device", lambda device=device: torch.device(device))
+        fit_and_predict(tmp_path)
+        assert len(list((tmp_path / "embeddings").glob("*.npy"))) == count

@@ -27,6 +27,7 @@ from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import OOFStore
 from prefens.store.tracking.tracker import NoTracker
 from tests.helpers.examples import make_pairs
+from tests.helpers.stores import damage
 
 COUNT = 60
 HEADS = [
@@ -170,10 +171,13 @@ def test_two_processes_at_once_leave_one_file(tiny_bert: Path, tmp_path: Path) -
     assert len(list((tmp_path / "encoder_features").glob("*.npy"))) == 1
 
 
-def test_a_damaged_file_is_made_again(tiny_bert: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("how", ["truncated", "flipped"])
+def test_a_damaged_file_is_made_again(
+    tiny_bert: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, how: str
+) -> None:
     first = fit_and_predict(tiny_bert, tmp_path)
     (path,) = (tmp_path / "encoder_features").glob("*.npy")
-    path.write_bytes(path.read_bytes()[:1000])
+    damage(path, how)
     np.testing.assert_array_equal(fit_and_predict(tiny_bert, tmp_path), first)
     assert "is damaged" in caplog.text
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from prefens.core.errors import StoreError
-from prefens.store.integrity import MANIFEST, check_manifest, find_mismatch, record_files, write_manifest
+from prefens.store.integrity import MANIFEST, FileRecord, check_manifest, find_mismatch, record_files, write_manifest
 from tests.helpers.stores import damage
 
 
@@ -28,6 +28,23 @@ def test_what_is_damaged_is_named(folder: Path, name: str, how: str) -> None:
     (folder / "another").write_text("which the record does not have")
     assert str(find_mismatch(folder, files)).startswith(f"{folder / name}: ")
     assert (find_mismatch(folder, files, contents=False) is None) == (how == "flipped")
+
+
+@pytest.mark.parametrize("name", ["../outside", "{absolute}", "pipe", "model", ""])
+def test_a_record_leads_to_regular_files_of_its_folder_alone(folder: Path, name: str) -> None:
+    os.mkfifo(folder / "pipe")  # reading it would never end
+    outside = folder.parent / "outside"
+    outside.write_bytes(b"")
+    record = {name.format(absolute=outside): FileRecord((folder / name).stat().st_size if name == "model" else 0, "")}
+    assert find_mismatch(folder, record, contents=False) is not None
+    assert find_mismatch(folder, record) is not None
+
+
+def test_a_manifest_records_what_is_required_of_it(folder: Path) -> None:
+    write_manifest(folder)
+    check_manifest(folder, "make it again", "a", "model/b")
+    with pytest.raises(StoreError, match="no record of c"):
+        check_manifest(folder, "make it again", "a", "c")
 
 
 @pytest.mark.parametrize("name", ["a", MANIFEST])

@@ -15,6 +15,7 @@ from prefens.core.errors import BackboneError, ConfigError
 from prefens.data.text.settings import PLACEHOLDER, TemplateSettings
 
 PARTS = ("\ue000", "\ue001", "\ue002")  # private characters that stand for the parts while a chat template is filled
+TODAY, SOME_DAY = "strftime_now", "26 Jul 2024"  # what Llama-3.2's template prints; a model reads the same every day
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,12 @@ def _chat_literals(tokenizer: Any, text: str, cross: bool) -> list[str]:
         messages = [{"role": "user", "content": filled}]
     else:
         messages = [{"role": "user", "content": PARTS[0]}, {"role": "assistant", "content": PARTS[1]}]
-    printed = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=cross)
+    template = tokenizer.get_chat_template()
+    if TODAY in template:
+        template = f"{{% macro {TODAY}(format) %}}{SOME_DAY}{{% endmacro %}}{template}"
+    printed = tokenizer.apply_chat_template(
+        messages, tokenize=False, add_generation_prompt=cross, chat_template=template
+    )
     literals = re.split("|".join(PARTS), printed)
     if len(literals) != (4 if cross else 3):
         raise BackboneError("a chat template that repeats or drops the chat's texts", "each once", "set text=plain")

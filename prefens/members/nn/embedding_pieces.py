@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from prefens.core.files import atomic_write
-from prefens.core.tensors import cached_npy
+from prefens.core.hashing import digest, short
+from prefens.core.tensors import cached_npy, save_npy
 
 PIECE_TOKENS = 200_000  # about a minute without fast units
 
@@ -23,12 +23,17 @@ class Piece:
     ----------
     batches : list of list of int
         The rows of the texts in each batch.
-    path : Path or None
-        The file of their embeddings, or None to keep none.
+    folder : Path or None
+        Where the file of their embeddings lies, or None to keep none.
     """
 
     batches: list[list[int]]
-    path: Path | None
+    folder: Path | None
+
+    @property
+    def path(self) -> Path | None:
+        """The file, which is named by the rows in it: another version may cut other pieces."""
+        return None if self.folder is None else self.folder / f"{short(digest(self.batches))}.npy"
 
     @property
     def rows(self) -> list[int]:
@@ -37,18 +42,17 @@ class Piece:
 
     def restore(self, embeddings: NDArray[np.float32]) -> bool:
         """Fill the piece's rows of (n, d) embeddings from its file; return whether there is a sound one."""
-        if self.path is None:
+        if (path := self.path) is None:
             return False
-        stored = cached_npy(self.path, (len(self.rows), embeddings.shape[1]), np.float32)
+        stored = cached_npy(path, (len(self.rows), embeddings.shape[1]), np.float32)
         if stored is not None:
             embeddings[self.rows] = stored
         return stored is not None
 
     def save(self, embeddings: NDArray[np.float32]) -> None:
         """Write the piece's rows of (n, d) embeddings."""
-        if self.path is not None:
-            with atomic_write(self.path) as tmp, tmp.open("wb") as stream:
-                np.save(stream, embeddings[self.rows])
+        if (path := self.path) is not None:
+            save_npy(path, embeddings[self.rows])
 
 
 def cut_pieces(batches: Sequence[list[int]], tokens: Sequence[int], folder: Path | None) -> list[Piece]:
@@ -67,8 +71,7 @@ def cut_pieces(batches: Sequence[list[int]], tokens: Sequence[int], folder: Path
     size = PIECE_TOKENS
     for batch, count in zip(batches, tokens, strict=True):
         if size >= PIECE_TOKENS:
-            path = None if folder is None else folder / f"{len(pieces):05d}.npy"
-            pieces.append(Piece([], path))
+            pieces.append(Piece([], folder))
             size = 0
         pieces[-1].batches.append(batch)
         size += count

@@ -49,6 +49,11 @@ class EmbeddingPrecision(Enum):
     int8 = "int8"
 
 
+def reading_device() -> torch.device:
+    """Return the device that reads texts: a GPU where there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 class _Reader:
     """A frozen encoder that gives one vector for each text.
 
@@ -65,7 +70,7 @@ class _Reader:
     """
 
     def __init__(self, directory: Path, layer: int, precision: EmbeddingPrecision, padding: int) -> None:
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.device = reading_device()
         self.encoder = load_encoder(directory).eval()
         self.encoder.encoder.layer = self.encoder.encoder.layer[:layer]
         self.encoder.to(self.device)

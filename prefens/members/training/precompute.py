@@ -18,7 +18,7 @@ from prefens.core.errors import ConfigError
 from prefens.core.files import atomic_write, remove_stale_tmp
 from prefens.core.hashing import digest, short
 from prefens.core.progress import progress
-from prefens.core.tensors import cached_npy
+from prefens.core.tensors import cached_npy, seal
 from prefens.core.types import Ints
 from prefens.data.text.tokens import PairTokens
 from prefens.members.nn.encoder_features import EncoderFeatures, FeatureArray
@@ -91,6 +91,7 @@ def precompute(
             try:
                 with atomic_write(path) as tmp:
                     compute(_create(tmp, shape, dtype)).flush()  # type: ignore[attr-defined]
+                    seal(tmp)
             except OSError as error:
                 log.warning("features are not kept on disk (%s); the next process computes them again", error)
         values = cached_npy(path, shape, dtype)

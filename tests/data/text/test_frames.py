@@ -47,6 +47,13 @@ def test_bos_is_there_once_and_the_parts_in_their_frame(
         assert text == tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=cross)
 
 
+def test_a_chat_template_that_prints_the_date_prints_the_same_every_day() -> None:
+    tokenizer = make_tokenizer(QWEN)
+    tokenizer.chat_template = "Today: {{ strftime_now('%d %b %Y') }}\n" + str(QWEN.chat)
+    frame = make_frame(tokenizer, CHAT, cross=True)
+    assert tokenizer.decode(frame.before) == "Today: 26 Jul 2024\n<|im_start|>user\n"
+
+
 def test_cut_sequences_fill_the_length_share_it_by_the_budgets_and_say_what_is_cut() -> None:
     tokenizer, pairs = make_tokenizer(LLAMA), make_pairs(20)
     settings = TextSettings(max_length=110, prompt_share=0.2, template=PLAIN)

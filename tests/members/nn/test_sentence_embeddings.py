@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from prefens.core import progress
 from prefens.members.nn import embedding_pieces, sentence_embeddings
 from prefens.members.nn.sentence_embeddings import EmbeddingPrecision, embed
+from tests.helpers.stores import damage
 
 FP32, INT8 = EmbeddingPrecision.fp32, EmbeddingPrecision.int8
 TEXTS = [" ".join(["yes", "no", "maybe"][i % 3] for i in range(n)) for n in (3, 40, 7, 0, 200, 12, 12, 25, 60, 1, 41)]
@@ -71,10 +72,21 @@ def test_a_stopped_pass_goes_on_and_gives_the_same_bits(
     np.testing.assert_array_equal(embed_tiny(TEXTS, precision, tmp_path), whole)
     assert 0 < sum(read) <= len(TEXTS) - len(stored)
 
-    stored[0].write_bytes(b"damaged")
+    damage(stored[0], "flipped")
     stop_after(100)
     np.testing.assert_array_equal(embed_tiny(TEXTS, precision, tmp_path), whole)
     assert 0 < sum(read) < len(TEXTS)
+
+
+def test_a_piece_that_was_cut_elsewhere_is_not_taken(
+    embed_tiny: Embed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by a version with another budget: a piece of as many texts may hold others."""
+    monkeypatch.setattr(embedding_pieces, "PIECE_TOKENS", 1)
+    whole = embed_tiny(TEXTS, INT8)
+    for budget in (1, 60):  # texts one by one, then some together
+        np.testing.assert_array_equal(embed_tiny(TEXTS[::-1], INT8, tmp_path / "other", budget)[::-1], whole)
+        np.testing.assert_array_equal(embed_tiny(TEXTS, INT8, tmp_path, budget), whole)
 
 
 def test_a_long_pass_is_announced_with_what_is_faster(

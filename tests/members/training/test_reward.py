@@ -87,6 +87,17 @@ def test_a_frozen_reward_model_is_its_own_scores_with_a_fitted_scale(reward_mode
     assert log_loss(member.predict_proba(TRAIN), TRAIN.labels) <= log_loss(np.tile(prior, (40, 1)), TRAIN.labels) + 1e-3
 
 
+def test_the_scale_of_a_frozen_reward_is_the_fitted_one_whatever_the_steps(reward_model: Path) -> None:
+    member = member_of(reward_model)
+    member.training = replace(QUICK, head_lr=1e-2, epochs=3)  # a scale of about 0.01
+    fit(member)
+    assert member.model is not None
+    scores = own_scores(reward_model, TRAIN)
+    expected = fit_scale(scores, TRAIN.labels)
+    values = member.model.head.scale.item(), member.model.head.log_nu.item()
+    np.testing.assert_allclose(values, expected, rtol=1e-3)
+
+
 @pytest.mark.parametrize("mode", Mode)
 def test_reward_models_are_symmetric_and_come_back(reward_model: Path, tmp_path: Path, mode: Mode) -> None:
     member = fit(member_of(reward_model, mode))
