@@ -347,7 +347,7 @@ def test_mlflow_holds_the_members(trained: Path, tmp_path: Path) -> None:
 
 COMMANDS = [
     *("train", "tune", "status", "blend", "predict", "report", "import_oof", "ui", "kaggle", "serve", "server"),
-    *("sync", "rate", "score", "compare"),
+    *("sync", "rate", "score", "compare", "export"),
 ]
 
 

@@ -72,21 +72,25 @@ def model_folders(split: SplitStore, spec: MemberSpec, k: int) -> list[Path]:
     StoreError
         If a fold has no model, or a damaged one, or if the member is external.
     """
+    return [model_folder(split, spec, fold) for fold in range(k)]
+
+
+def model_folder(split: SplitStore, spec: MemberSpec, fold: int) -> Path:
+    """Return the folder of one fold model, whose files are as they were written; StoreError as in `model_folders`."""
     if spec.kind is None:
         raise StoreError(
             f"{spec.name} is external: the store has its probabilities and no model",
             "members trained here; the program that made this one can predict the test pairs",
             f"give them: blend=blend.json 'members={{{spec.name}: test.csv, ...}}'; or blend without it",
         )
-    folders = [split.fold_dir(spec.name, fold) / "model" for fold in range(k)]
-    for fold, folder in enumerate(folders):
-        if not split.has_model(spec, fold):
-            raise StoreError(
-                f"{folder}: no stored model",
-                "one per fold",
-                "train the member again (force=true, training.save=fp16)",
-            )
-    return folders
+    folder = split.fold_dir(spec.name, fold) / "model"
+    if not split.has_model(spec, fold):
+        raise StoreError(
+            f"{folder}: no stored model",
+            "one per fold",
+            "train the member again (force=true, training.save=fp16)",
+        )
+    return folder
 
 
 def joined(errors: Sequence[BackboneError]) -> BackboneError:

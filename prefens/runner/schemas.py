@@ -156,6 +156,20 @@ class CompareConfig:
 
 
 @dataclass
+class ExportConfig:
+    """Settings of `python -m prefens.export`."""
+
+    tracking: Any = MISSING
+    member: str | None = None
+    fold: int = MISSING
+    data_digest: str | None = None
+    fold_digest: str | None = None
+    backbones: str | None = None
+    threads: int | None = None
+    out: str = MISSING
+
+
+@dataclass
 class ImportConfig:
     """Settings of `python -m prefens.import_oof`."""
 
@@ -254,6 +268,7 @@ SCHEMAS = {
     "predict": PredictConfig,
     "score": ScoreConfig,
     "compare": CompareConfig,
+    "export": ExportConfig,
     "import_oof": ImportConfig,
     "convert": ConvertConfig,
     "kaggle": KaggleConfig,
