@@ -38,7 +38,7 @@ Scores = dict[tuple[str, str, str], dict[str, Any]]
 def judged(*overrides: str) -> Scores:
     with initialize_config_dir(str(config.CONF_DIR), version_base="1.3"):
         rows = judge(compose("judge", overrides=["tracking=none", *overrides]))  # type: ignore[arg-type]
-    return {(row["judge"], row["metric"], row["subset"]): row for row in rows}  # type: ignore[misc, index]
+    return {(row["judge"], row["metric"], row["subset"]): row for row in rows}
 
 
 @pytest.fixture(scope="module")

@@ -100,6 +100,10 @@ def test_the_saved_model_and_the_server_answer_with_two_columns(folder: Path) ->
     columns = {name: frame[name].tolist() for name in frame}
     served = ServedModel(predictor).predict(columns, {"until": float("inf")})
     np.testing.assert_allclose(served.iloc[:, 1:], predicted.iloc[:, 1:], atol=1e-6)
+    plain = pd.read_parquet(folder / "test.parquet").drop(columns="scored")  # as the competition has them
+    pd.testing.assert_frame_equal(_load_pyfunc(str(model / "data")).predict(plain, {"strict": True}), predicted)
+    own = ServedModel(predictor).predict({name: plain[name].tolist() for name in plain}, {"until": float("inf")})
+    np.testing.assert_array_equal(own.iloc[:, 1:], served.iloc[:, 1:])
     swapped = frame.assign(response_a=frame.response_b, response_b=frame.response_a)
     again = predictor.predict_rows(load_frame(swapped))
     np.testing.assert_allclose(again[:, ::-1], predicted.iloc[:, 1:], atol=1e-6)

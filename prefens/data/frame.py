@@ -12,12 +12,13 @@ from prefens.core.errors import DataError
 from prefens.data.loaded import TEXT, LoadedPairs
 from prefens.data.raw.table import RawTable
 from prefens.data.readers import one_hot
+from prefens.data.readers.json_cells import LIST
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def load_frame(frame: pd.DataFrame, strict: bool = False) -> LoadedPairs:
+def load_frame(frame: pd.DataFrame, strict: bool = False, plain: bool = False) -> LoadedPairs:
     """Read test pairs from a frame.
 
     Parameters
@@ -27,6 +28,8 @@ def load_frame(frame: pd.DataFrame, strict: bool = False) -> LoadedPairs:
         strings. Other columns are ignored. The ids of the pairs are the numbers of the rows, from 1.
     strict : bool
         False leaves malformed rows out and lists them; True refuses them.
+    plain : bool
+        Whether the texts may be plain, as in the WSDM Cup's files: they are where no response begins as a JSON list.
 
     Raises
     ------
@@ -40,6 +43,9 @@ def load_frame(frame: pd.DataFrame, strict: bool = False) -> LoadedPairs:
             f"columns {', '.join(TEXT)}",
             "rename or add the columns",
         )
+    if plain and not any(isinstance(cell, str) and LIST.match(cell) for name in TEXT[1:] for cell in frame[name]):
+        turns = {name: [[cell] if isinstance(cell, str) else cell for cell in frame[name]] for name in TEXT}
+        frame = frame.assign(**turns)
     columns = {name: _column(frame[name]) for name in TEXT}
     columns["id"] = [pa.array(map(str, range(1, len(frame) + 1)), pa.string())]
     return one_hot.read_some(RawTable("the frame", columns, len(frame), tuple(columns)), labelled=False, strict=strict)

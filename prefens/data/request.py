@@ -123,8 +123,8 @@ def read_csv(body: bytes) -> PairsRequest:
 READERS: dict[str, Callable[[bytes], PairsRequest]] = {"application/json": read_json, "text/csv": read_csv}
 
 
-def read_request(body: bytes, content_type: str, max_rows: int) -> PairsRequest:
-    """Read a body by its Content-Type; refuse malformed rows where it says strict.
+def read_request(body: bytes, content_type: str, max_rows: int, plain: bool = False) -> PairsRequest:
+    """Read a body by its Content-Type; refuse malformed rows where it says strict. `plain` as in `load_frame`.
 
     Raises
     ------
@@ -150,7 +150,7 @@ def read_request(body: bytes, content_type: str, max_rows: int) -> PairsRequest:
             problems = {row: each.problem for row, each in enumerate(own) if each.problem}
             _refuse(problems, rows, "a prompt, and one or more responses with as many turns")
     elif request.strict:
-        problems = load_frame(as_frame(request.columns)).problems
+        problems = load_frame(as_frame(request.columns), plain=plain).problems
         _refuse(problems, rows, "a JSON list of strings per text, with equal turn counts")
     return request
 

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from prefens.core.errors import BlendError
+from prefens.core.errors import BLEND_AGAIN, BlendError
 from prefens.core.fold_run import is_by_source, training_rows
-from prefens.core.metrics import one_hot, row_losses
+from prefens.core.metrics import CLIP, one_hot, row_losses
 from prefens.core.newton import KKT_ACCEPTED, kkt_violation
 from prefens.core.symmetric_logistic import Odds, fit_newton, log_odds, probabilities_of
 from prefens.core.types import Floats, Folds, OOFStack, PairFeatures
@@ -79,6 +79,11 @@ class Calibration(ABC):
     def apply(self, probabilities: Floats) -> Floats:
         """Return (n, K) calibrated probabilities for (n, K) predictions."""
         return probabilities_of(*(self.coefficients @ part for part in self._inputs(*log_odds(probabilities))))
+
+    def check(self) -> None:
+        """Check coefficients that were read from a file; BlendError where no fit has them."""
+        if self.NONNEGATIVE:
+            check_weights("coefficients", self.coefficients)
 
     @staticmethod
     @abstractmethod
@@ -158,6 +163,14 @@ class AcrossSources(Calibration):
         coefficients: Floats = fitted.x
         return coefficients
 
+    def check(self) -> None:
+        # The fit lowers loss and penalty from a loss of at most -log(CLIP), so that the penalty bounds the distance.
+        reach = float(np.sqrt(-2 * np.log(CLIP) / self.RIDGE))
+        moved = np.abs(self.coefficients - self.IDENTITY[: len(self.coefficients)])
+        if self.coefficients[0] < 0 or (moved > reach).any():
+            came = f"state.coefficients is {self.coefficients.tolist()!r:.60}"
+            raise BlendError(came, f"a power of 0 or more, and no number beyond {reach:.0f}", BLEND_AGAIN)
+
     @staticmethod
     def _inputs(s: Floats, t: Floats | None = None) -> Odds:
         if t is None:
@@ -218,8 +231,7 @@ class Calibrated(Blender):
         coefficients = read_value(state, "coefficients")
         check_length("coefficients", coefficients, n_coefficients(type(self.calibration), self._n_outcomes))
         self.calibration.coefficients = np.asarray(coefficients)
-        if self.calibration.NONNEGATIVE:
-            check_weights("coefficients", self.calibration.coefficients)
+        self.calibration.check()
         return self
 
     def _fit(self, stack: OOFStack) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from prefens.core.errors import BlendError
 from prefens.core.fold_run import training_rows
@@ -13,7 +15,7 @@ from prefens.core.metrics import CLIP, accuracy
 from prefens.core.types import Floats, Folds, Ints, Outcome
 
 METRICS = ("log_loss", "accuracy")
-MOST = 1e6  # of a tie's weight, where all rows should be ties
+MOST = 1e6  # of what a row needs to be a tie; a tie's weight is at most twice as much, or half of the least
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Decision:
 
     Attributes
     ----------
-    tie_weight : float above 0
+    tie_weight : float in [1 / (2 * MOST), 2 * MOST]
         Above 1, ties are decided more often than where they are the most probable outcome.
     """
 
@@ -60,6 +62,7 @@ class Decision:
 
 
 ARGMAX = Decision()
+TieWeight = Annotated[float, Field(ge=1 / (2 * MOST), le=2 * MOST, allow_inf_nan=False)]  # of whatever origin
 
 
 def _credit(wins: Floats, label: NDArray[np.int8]) -> Floats:

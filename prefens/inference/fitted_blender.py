@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
-
-from pydantic import Field
+from typing import Any, Literal
 
 from prefens.core.errors import BLEND_AGAIN, BlendError, StoreError
 from prefens.core.typed_json import read_typed
 from prefens.ensemble.base import Blender
-from prefens.ensemble.decision import Decision
+from prefens.ensemble.decision import Decision, TieWeight
 from prefens.ensemble.files.blend_json import read_json
 from prefens.ensemble.registry import restore
 from prefens.store.folds_table import MOST_FOLDS
@@ -26,7 +24,7 @@ class PredictorFile:
     state: dict[str, Any]
     k: int
     prior: list[float]
-    tie_weight: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    tie_weight: TieWeight = 1.0
     out_format: Literal["one_hot", "winner"] = "one_hot"
 
 

@@ -18,6 +18,7 @@ from prefens.data.loaded import LoadedPairs
 from prefens.data.submission import submission_format
 from prefens.ensemble.base import Blender
 from prefens.ensemble.decision import ARGMAX, Decision
+from prefens.ensemble.files.blend_json import check_outcomes
 from prefens.inference.batches import FoldModel, predict_groups
 from prefens.inference.fitted_blender import read_predictor, stored_blender
 from prefens.inference.fold_models import joined, load_model, member_class, model_folders
@@ -94,6 +95,7 @@ class Predictor:
         stored = stored_blender(split.find_blend(), method)
         folders = [*backbones, split.path.parents[1] / "backbones"]
         folds = split.folds
+        check_outcomes(split.blend_path, stored.blender.n_outcomes, folds)
         prior = outcome_shares(folds.label[folds.scored], folds.n_outcomes)
         out_format = submission_format(folds.format, folds.n_outcomes)
         parts = stored.name, stored.members, stored.blender, folds.k, prior, folders, stored.decision, out_format
@@ -178,6 +180,11 @@ class Predictor:
             **decision,
             **({} if self.out_format == "one_hot" else {"out_format": self.out_format}),
         }
+
+    @property
+    def reads_plain(self) -> bool:
+        """Whether the texts of its data were no JSON lists, so that those of a request need not be."""
+        return self.out_format == "winner"
 
     @property
     def used(self) -> list[str]:

@@ -68,7 +68,7 @@ class PreferenceModel:
         DataError
             If columns are missing, or if rows are malformed and `strict` is set.
         """
-        loaded = load_frame(frame, strict=bool((params or {}).get("strict", False)))
+        loaded = load_frame(frame, bool((params or {}).get("strict", False)), self._predictor.reads_plain)
         log_malformed(loaded)
         with self._lock:
             probabilities = self._predictor.predict_rows(loaded)

@@ -51,11 +51,11 @@ class TurnTaking:
 
     def groups(self) -> list[list[FoldModel]]:
         """Return the predictor's fold models; their rewards take turns too."""
-        return [[self._taking_turns(model) for model in group] for group in self.predictor.groups()]
-
-    def _taking_turns(self, model: FoldModel) -> FoldModel:
-        load: Any = partial(_Rewards, model, self.in_turns)
-        return FoldModel(model.member, model.key, load)
+        load: Callable[[FoldModel], Any] = partial(_Rewards, in_turns=self.in_turns)
+        return [
+            [FoldModel(model.member, model.key, partial(load, model)) for model in group]
+            for group in self.predictor.groups()
+        ]
 
     def in_turns(self, function: Callable[[Pairs], Any], pairs: Pairs) -> Any:
         """Return what a function returns of all pairs; None where it returns that of the first ones."""

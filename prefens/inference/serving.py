@@ -68,7 +68,7 @@ class ServedModel:
     """
 
     def __init__(self, predictor: Predictor) -> None:
-        self._predictor = predictor
+        self._predictor, self.reads_plain = predictor, predictor.reads_plain
         self._turns = ThreadPoolExecutor(1, "predict")  # its queue is first come, first served
         self.closed = False
 
@@ -92,7 +92,7 @@ class ServedModel:
             if RESPONSES in columns:
                 return answer_candidates(columns, predictor)
             frame = as_frame(columns)
-            loaded = load_frame(frame)
+            loaded = load_frame(frame, plain=self.reads_plain)
             log_malformed(loaded)
             probabilities = np.tile(self._predictor.prior, (len(frame), 1))
             if len(loaded.pairs):
@@ -172,7 +172,8 @@ class Gate:
                 body += chunk
         if size > most:
             raise above
-        check = partial(_check, bytes(body), request.headers.get("content-type", ""), self._limits.rows)
+        content_type, plain = request.headers.get("content-type", ""), self._model.reads_plain
+        check = partial(_check, bytes(body), content_type, self._limits.rows, plain)
         return await asyncio.get_running_loop().run_in_executor(self._readers, check)
 
     async def _forward(self, body: bytes, scope: Scope, receive: Receive, send: Send) -> None:
@@ -202,9 +203,9 @@ class Gate:
         return RequestError("the server failed", "an answer", "look into the server's log", status=500)
 
 
-def _check(body: bytes, content_type: str, max_rows: int) -> bytes:
+def _check(body: bytes, content_type: str, max_rows: int, plain: bool) -> bytes:
     """Return a request's columns as JSON."""
-    return json.dumps(read_request(body, content_type, max_rows).columns).encode()
+    return json.dumps(read_request(body, content_type, max_rows, plain).columns).encode()
 
 
 def _with_deadline(columns: bytes, seconds: int) -> bytes:

@@ -53,6 +53,22 @@ def test_what_is_malformed_is_listed_or_refused(frame: pd.DataFrame) -> None:
         load_frame(broken, strict=True)
 
 
+def test_plain_texts_are_texts_where_they_may_be(frame: pd.DataFrame) -> None:
+    plain = frame.assign(**{name: [json.loads(cell)[0] for cell in frame[name]] for name in TEXT})
+    plain.loc[3, "prompt"] = '["a", "list"]'  # prompts may be about JSON
+    plain.loc[4, "response_a"] = None
+    loaded = load_frame(plain, plain=True)
+    assert not loaded.problems
+    for name in TEXT:
+        np.testing.assert_array_equal(
+            [turns for (turns,) in getattr(loaded.pairs, name)], plain[name].fillna("").tolist()
+        )
+    assert len(load_frame(plain).problems) == 8
+    for name in TEXT:
+        both = (getattr(load_frame(frame, plain=each).pairs, name).tolist() for each in (True, False))
+        assert len({str(turns) for turns in both}) == 1
+
+
 def test_missing_columns_and_empty_frames(frame: pd.DataFrame) -> None:
     for name in TEXT:
         with pytest.raises(DataError, match=f"no column {name}"):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from prefens.core.errors import BackboneError, StoreError
+from prefens.core.files import write_json
 from prefens.data.corpus import make_corpus
 from prefens.data.folds import FoldSettings
 from prefens.data.sources import FileSource
@@ -83,7 +84,10 @@ def test_a_blend_names_its_method(split: SplitStore) -> None:
         ("method", 1), ("members", []), ("members", ["a", "a"]), ("members", "a"), ("k", 0), ("k", 1.5), ("k", True),
         ("prior", [0.5, 0.5, 0.5]), ("prior", [1.0]), ("prior", [1.5, -0.5, 0.0]), ("prior", [float("nan")] * 3),
         ("prior", "x"), ("state", None), ("state", {"method": "os.system"}), ("state", voted(0.5, 0.5).state()),
-        ("state", {"method": "soft_vote", "members": 1, "weights": [float("inf")]}),
+        ("state", {"method": "soft_vote", "members": 1, "weights": [float("inf")]}), ("tie_weight", 1e300),
+        ("tie_weight", 0), ("tie_weight", None), ("out_format", "csv"), ("out_format", ["winner"]),
+        ("state", voted(1.0).state() | {"outcomes": 2}),
+        ("state", {"base": voted(1.0).state(), "calibration": "sources", "coefficients": [-1.0, 0.0]}),
     ],
 )  # fmt: skip
 def test_a_saved_predictor_of_another_form_is_refused_by_name(tmp_path: Path, field: str, value: Any) -> None:
@@ -94,6 +98,15 @@ def test_a_saved_predictor_of_another_form_is_refused_by_name(tmp_path: Path, fi
     path.write_text(json.dumps(content | {field: value}))
     with pytest.raises(StoreError, match=str(path)):
         read_predictor(path)
+
+
+def test_a_blend_of_other_outcomes_than_its_data_is_refused_by_name(split: SplitStore) -> None:
+    (spec,) = split.members()
+    blend = make_blend(split, {spec.name: 1.0})
+    blend["methods"][0]["state"]["outcomes"] = 2
+    split.put_blend(lambda folder: write_json(folder / "blend.json", blend))
+    with pytest.raises(StoreError, match=f"{split.blend_path}: methods of 2 outcomes"):
+        Predictor.of_store(split, "best")
 
 
 def test_a_saved_predictor_needs_no_store(split: SplitStore, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ PROMPT = "Name a prime number."
 class Longest:
     """A predictor of two members that prefers longer answers, and says how many pairs each turn had."""
 
-    used = ("one", "other")
+    used: tuple[str, ...] = ("one", "other")
     k = 1
 
     def __init__(self) -> None:

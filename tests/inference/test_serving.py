@@ -36,6 +36,7 @@ class Recorded:
     """A predictor that says how many pairs each turn had, and does what a test wants before it answers."""
 
     prior = np.array([0.5, 0.25, 0.25])
+    reads_plain = False
 
     def __init__(self, act: Callable[[int], None] = lambda count: None) -> None:
         self.turns: list[int] = []

@@ -32,9 +32,11 @@ from prefens.ensemble.files.blend_json import (
     MethodEntry,
     NestedEntry,
     as_json,
+    check_outcomes,
     read_json,
 )
 from prefens.ensemble.leaderboard import named_weights
+from prefens.ensemble.registry import restore
 from prefens.ensemble.results import BlendResult, Diagnosis, NestedSelection
 from prefens.store.folds_table import folds_columns, folds_of
 from prefens.store.parquet import read_table, write_table
@@ -82,6 +84,7 @@ def read_blend(path: Path) -> Blend:
     folds = folds_of(table, metadata, predictions_path, BLEND_AGAIN)
     _check_digest(predictions_path, path, "data", folds.data_digest, content.data_digest)
     _check_digest(predictions_path, path, "folds", folds.digest, content.fold_digest)
+    check_outcomes(path, restore(content.methods[0].state).n_outcomes, folds)
     rows, predictions = _read_predictions(content, folds, table, predictions_path)
     predictions_came = predictions_digest(rows, predictions)
     _check_digest(predictions_path, path, "predictions", predictions_came, content.predictions_digest)

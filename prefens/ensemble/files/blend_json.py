@@ -10,6 +10,8 @@ from pydantic import AllowInfNan, Field, TypeAdapter
 
 from prefens.core.errors import BLEND_AGAIN, BlendError, StoreError
 from prefens.core.typed_json import read_typed
+from prefens.core.types import Folds
+from prefens.ensemble.decision import TieWeight
 from prefens.ensemble.registry import restore
 from prefens.ensemble.results import MemberDiagnosis, OtherSplit
 
@@ -137,8 +139,8 @@ class BlendFile:
     nested: NestedEntry | None
     diagnostics: DiagnosticsEntry
     metric: Annotated[str, Field(pattern="^(log_loss|accuracy)$")] = "log_loss"
-    tie_weight: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
-    decided_accuracy: Number | None = None
+    tie_weight: TieWeight = 1.0
+    decided_accuracy: Annotated[float, Field(ge=0, le=1)] | None = None
     other_split: OtherSplit | None = None
 
 
@@ -156,7 +158,8 @@ def read_json(path: Path) -> BlendFile:
     ------
     StoreError
         If the file can't be read, if fields are missing, of another type or not finite (the message names each of
-        them), if names are there twice, or if the state of a method is not that of one fitted on these members.
+        them), if names are there twice, or if the state of a method is not that of one fitted on these members, or on
+        other outcomes than the others.
     """
     content = read_typed(path, BlendFile, EXPECTED, BLEND_AGAIN)
     for field_, names in (
@@ -167,6 +170,7 @@ def read_json(path: Path) -> BlendFile:
             raise StoreError(
                 f"{path}: {field_} are {', '.join(names) or 'none'}"[:300], "one or more, once each", BLEND_AGAIN
             )
+    outcomes: set[int] = set()
     for entry in content.methods:
         try:
             blender = restore(entry.state, len(content.members))
@@ -174,6 +178,17 @@ def read_json(path: Path) -> BlendFile:
             raise StoreError(f"{path}: {entry.method}: {error.came}", error.expected, BLEND_AGAIN) from error
         if blender.name != entry.method:
             raise StoreError(f"{path}: {entry.method} has the state of {blender.name}"[:300], "its own", BLEND_AGAIN)
+        outcomes.add(blender.n_outcomes)
+    if len(outcomes) > 1:
+        raise StoreError(f"{path}: methods of 2 and of 3 outcomes", "all of one number", BLEND_AGAIN)
     if content.best not in [entry.method for entry in content.methods]:
         raise StoreError(f"{path}: best is {content.best:.60}", "one of its methods", BLEND_AGAIN)
     return content
+
+
+def check_outcomes(path: Path, n_outcomes: int, folds: Folds) -> None:
+    """Refuse methods of another number of outcomes than the folds beside them have, with a StoreError."""
+    if n_outcomes != folds.n_outcomes:
+        raise StoreError(
+            f"{path}: methods of {n_outcomes} outcomes", f"{folds.n_outcomes}, as in the data", BLEND_AGAIN
+        )

@@ -111,3 +111,33 @@ def test_a_method_is_a_registered_word(tmp_path: Path, method: str) -> None:
     file.write_text(json.dumps(content))
     with pytest.raises(StoreError, match="one of soft_vote"):
         read_json(file)
+
+
+def across_sources(*coefficients: float) -> Any:
+    """Return the content with a method that is calibrated across sources."""
+    entry = CONTENT["methods"][0]
+    state = {"base": entry["state"], "calibration": "sources", "coefficients": [*coefficients]}
+    return CONTENT | {"methods": [entry | {"method": "soft_vote+sources", "state": state}], "best": "soft_vote+sources"}
+
+
+TWO = copy.deepcopy(CONTENT["methods"][0]["state"]) | {"outcomes": 2}
+ABSURD = {
+    "power that exchanges A and B": (across_sources(-1.0, 0.0), "state.coefficients"),
+    "power that no fit reaches": (across_sources(1e3, 0.0), "state.coefficients"),
+    "factor that no fit reaches": (across_sources(1.0, -1e3), "state.coefficients"),
+    "ties alone": (CONTENT | {"tie_weight": 1e300}, "tie_weight"),
+    "no ties": (CONTENT | {"tie_weight": 1e-300}, "tie_weight"),
+    "accuracy": (CONTENT | {"decided_accuracy": 1.5}, "decided_accuracy"),
+    "outcomes of one method": (changed(("methods", 0, "state"), TWO), "methods of 2 and of 3 outcomes"),
+}
+
+
+@pytest.mark.parametrize("name", ABSURD)
+def test_what_no_fit_gives_is_refused(tmp_path: Path, name: str) -> None:
+    file = tmp_path / "blend.json"
+    content, message = ABSURD[name]
+    file.write_text(json.dumps(content))
+    with pytest.raises(StoreError, match=f"{file}: .*{message}"):
+        read_json(file)
+    file.write_text(json.dumps(across_sources(0.0, 3.0)))
+    assert read_json(file).best == "soft_vote+sources"
