@@ -20,6 +20,7 @@ class Longest:
 
     used: tuple[str, ...] = ("one", "other")
     k = 1
+    reads_plain = False
 
     def __init__(self) -> None:
         self.turns: list[int] = []

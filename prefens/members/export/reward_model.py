@@ -81,7 +81,7 @@ def classifier_class(config: Any, name: str) -> Any:
     from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING
     from transformers.modeling_layers import GenericForSequenceClassification
 
-    kind = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING.get(type(config), None)
+    kind: Any = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING.get(type(config), None)
     if kind is None:
         raise _refused(f"{name}, a {config.model_type}", "a model for which transformers has a sequence classifier")
     if not issubclass(kind, GenericForSequenceClassification):

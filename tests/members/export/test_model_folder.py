@@ -177,8 +177,8 @@ def test_trl_trains_an_exported_model_further(members: dict[str, EncoderMember],
         for prompt, a, b in zip(pairs.prompt, pairs.response_a, pairs.response_b, strict=True)
     ]  # fmt: skip
     settings = trl.RewardConfig(
-        output_dir=str(tmp_path / "trl"), max_steps=2, per_device_train_batch_size=4, report_to="none", use_cpu=True, bf16=False,
-        learning_rate=1e-2, activation_checkpointing=False, logging_steps=1, save_strategy="no",
+        output_dir=str(tmp_path / "trl"), max_steps=2, per_device_train_batch_size=4, report_to="none", use_cpu=True,
+        bf16=False, learning_rate=1e-2, activation_checkpointing=False, logging_steps=1, save_strategy="no",
     )  # fmt: skip
     trainer = trl.RewardTrainer(str(out), args=settings, train_dataset=Dataset.from_list(chats))
     before = trainer.model.score.weight.detach().clone()
