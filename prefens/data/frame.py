@@ -44,7 +44,9 @@ def load_frame(frame: pd.DataFrame, strict: bool = False, plain: bool = False) -
             "rename or add the columns",
         )
     if plain and not any(isinstance(cell, str) and LIST.match(cell) for name in TEXT[1:] for cell in frame[name]):
-        turns = {name: [[cell] if isinstance(cell, str) else cell for cell in frame[name]] for name in TEXT}
+        turns: dict[str, Any] = {
+            name: [[cell] if isinstance(cell, str) else cell for cell in frame[name]] for name in TEXT
+        }
         frame = frame.assign(**turns)
     columns = {name: _column(frame[name]) for name in TEXT}
     columns["id"] = [pa.array(map(str, range(1, len(frame) + 1)), pa.string())]
