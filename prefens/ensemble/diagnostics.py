@@ -8,14 +8,14 @@ from itertools import permutations
 import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
-from scipy.special import entr
 from threadpoolctl import threadpool_limits
 
 from prefens.core import metrics
 from prefens.core.bootstrap import GroupBootstrap, interval
-from prefens.core.metrics import clustered_error, outcome_shares, row_losses
+from prefens.core.metrics import clustered_error, log_loss, row_losses
 from prefens.core.resources import release_memory
 from prefens.core.types import Floats, OOFStack
+from prefens.ensemble.leaderboard import prior_predictions
 from prefens.ensemble.results import DUPLICATE, Diagnosis, duplicate_pairs
 from prefens.ensemble.simplex_solver import Problem, best_single, minimize_log_loss, normalize
 
@@ -188,7 +188,7 @@ def score_alarms(stack: OOFStack) -> list[str]:
     folds = stack.folds
     losses = row_losses(stack.probabilities, folds.label)
     means = losses.mean(axis=1)
-    prior = float(entr(outcome_shares(folds.label, folds.n_outcomes)).sum())
+    prior = log_loss(prior_predictions(folds), folds.label)
     errors = [clustered_error(own, folds.group) for own in losses]
     leaks = [False] * len(losses)  # members whose loss is lower than the true probabilities', where these are known
     if folds.truth is not None:

@@ -10,7 +10,16 @@ import numpy as np
 from scipy.special import entr
 
 from prefens.core.bootstrap import GroupBootstrap
-from prefens.core.metrics import accuracy, calibration_error, clustered_error, log_loss, outcome_shares, row_losses
+from prefens.core.fold_run import is_by_source, training_rows
+from prefens.core.metrics import (
+    accuracy,
+    calibration_error,
+    clustered_error,
+    log_loss,
+    outcome_counts,
+    outcome_shares,
+    row_losses,
+)
 from prefens.core.types import Floats, Folds, OOFStack
 from prefens.ensemble.results import BlendResult, Differences, NestedSelection, OtherSplit
 
@@ -30,7 +39,7 @@ class Scores:
     calibration_error : float in [0, 1]
         Classwise expected calibration error.
     below_prior : float
-        Nats gained over always predicting the outcome shares.
+        Nats gained over always predicting the outcome shares (see `prior_predictions`).
     above_bayes : float or None
         Nats lost against the true probabilities on the same rows; None where they are not known.
     above_symmetric_bayes : float or None
@@ -204,8 +213,19 @@ def scores(probabilities: Floats, folds: Folds) -> Scores:
 
 
 def prior_predictions(folds: Folds) -> Floats:
-    """Return the class prior as (n, K) predictions: the outcome shares of these rows, for each of them."""
-    return np.tile(outcome_shares(folds.label, folds.n_outcomes), (len(folds.label), 1))
+    """Return the class prior as (n, K) predictions: the outcome shares of these rows, for each of them.
+
+    Where folds are sources, those of a row are of the rows that its fold may be fitted on: nobody knows the shares of a
+    new source. Each outcome counts once more there, as the others may lack one that the source has.
+    """
+    if not is_by_source(folds):
+        return np.tile(outcome_shares(folds.label, folds.n_outcomes), (len(folds.label), 1))
+    shares = np.empty((len(folds.label), folds.n_outcomes))
+    for number in np.unique(folds.fold):
+        held_out = folds.fold == number
+        counts = outcome_counts(folds.label[training_rows(folds, held_out)], folds.n_outcomes) + 1
+        shares[held_out] = counts / counts.sum()
+    return shares
 
 
 def with_differences(

@@ -8,18 +8,19 @@ import numpy as np
 
 from prefens.core.bootstrap import GroupBootstrap
 from prefens.core.fold_run import is_by_source, training_rows
-from prefens.core.metrics import log_loss, outcome_shares
-from prefens.core.types import Floats, Folds, Ints, Strings
+from prefens.core.metrics import log_loss
+from prefens.core.types import Floats, Ints, Strings
 from prefens.ensemble.blend import Blend
 from prefens.ensemble.calibration import AcrossSources, cross_calibrate
+from prefens.ensemble.leaderboard import prior_predictions
 from prefens.reporting.section import ReportTable, Section
 
 NOTE = (
     "Log loss in nats. trained on: rows of other sources whose prompt is not in this one, without data.extra's. new "
     "source: by folds=source, of the method that is best there, cross-fitted over sources. known sources: of the best "
     "method in the other split, whose members were trained on other prompts of the same source. cost: the difference "
-    "on the same rows, with its 95 % interval by bootstrap over prompts. prior: always the outcome shares of the other "
-    "sources."
+    "on the same rows, with its 95 % interval by bootstrap over prompts. prior: always the outcome shares of the rows "
+    "trained on, each outcome counted once more."
 )
 MEMBERS_NOTE = (
     "The same recipes and seeds in both splits. across sources: with a temperature and a tie rate that were fitted on "
@@ -45,7 +46,7 @@ def new_source_section(blend: Blend, other: Blend | None, resamples: int = 500) 
     folds, names = new.stack.folds, [str(name) for name in new.folds.settings["sources"]]
     losses, reference = new.losses[new.best.method], _aligned(known, folds.ids)
     masks = {name: folds.fold == fold for fold, name in enumerate(names)} | {"all": np.ones(len(losses), dtype=bool)}
-    prior = _other_shares(folds)
+    prior = prior_predictions(folds)
     rows: list[dict[str, Any]] = []
     for name, mask in masks.items():
         trained_on = None if name == "all" else int(training_rows(folds, mask).sum())
@@ -109,12 +110,3 @@ def _aligned(blend: Blend | None, ids: Strings, name: str | None = None) -> Floa
 def _interval(difference: Floats, group: Strings, resamples: int) -> tuple[float, float, float]:
     ((low, high),) = GroupBootstrap(group, resamples).intervals(difference[None])
     return float(difference.mean()), float(low), float(high)
-
-
-def _other_shares(folds: Folds) -> Floats:
-    """Return for each row the outcome shares of the sources that are not its own, (n, K)."""
-    shares = np.empty((len(folds.label), folds.n_outcomes))
-    for fold in np.unique(folds.fold):
-        own = folds.fold == fold
-        shares[own] = outcome_shares(folds.label[~own], folds.n_outcomes)
-    return shares

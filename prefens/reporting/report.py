@@ -13,6 +13,7 @@ import numpy as np
 from prefens import __version__
 from prefens.core.errors import PrefensError
 from prefens.core.files import write_text
+from prefens.core.fold_run import is_by_source
 from prefens.core.hashing import short
 from prefens.core.types import Floats, Folds
 from prefens.data.folds import data_digest, prompt_groups
@@ -246,10 +247,11 @@ def _tiles(blend: Blend) -> list[Tile]:
     member = min(blend.members, key=lambda row: row.log_loss)
     scores = {(row.kind, row.name): row.scores for row in blend.leaderboard}
     own, prior = scores["blend", best.method], scores["reference", "class prior"]
+    shares = "outcome shares of the other sources" if is_by_source(folds) else "outcome shares"
     return [
         honest,
         *holdout,
-        Tile("Class prior", f"{prior.log_loss:.4f}", "always the outcome shares"),
+        Tile("Class prior", f"{prior.log_loss:.4f}", f"always the {shares}"),
         Tile("Best member", f"{member.log_loss:.4f}", member.member),
         Tile("Accuracy", f"{own.accuracy:.1%}", f"of {'three' if folds.n_outcomes == 3 else 'two'} outcomes"),
         *decided,

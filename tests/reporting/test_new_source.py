@@ -46,6 +46,8 @@ def test_the_cost_is_the_difference_on_the_same_rows() -> None:
             assert low <= cost <= high
         assert costs.rows[-1]["new source"] == pytest.approx(new.best.honest)
         assert "A new source costs" in section.summary[1]
+        (reference,) = (row for row in new.leaderboard if row.kind == "reference")
+        assert costs.rows[-1]["prior"] == pytest.approx(reference.scores.log_loss)  # the report's one class prior
         label = KNOWN.folds.label
         for row, mine, its in zip(members.rows, over_sure().probabilities, KNOWN.probabilities, strict=True):
             assert row["new source"] == pytest.approx(log_loss(mine, label))

@@ -19,10 +19,10 @@ BY_CONSTRUCTION = 0  # an int is shown without decimals, unlike a gap that was m
 SCORES_NOTE = (
     "Log loss in nats, lower is better; se: standard error clustered by prompt. honest: out of fold, blends "
     "cross-fitted on the members' folds; the only column to call a result. fitted: on rows that the weights saw. "
-    "calibration: classwise expected calibration error. to prior: gain over always predicting the outcome shares; to "
-    "floor: distance to the best predictor that cannot see which response is first (synthetic data alone). swap gap: "
-    "largest change of a probability when A and B change places, measured on a sample of pairs; 0 without decimals: "
-    "none, by construction. seconds: of all folds, prediction included; "
+    "calibration: classwise expected calibration error. to prior: gain over always predicting the outcome shares (by "
+    "source: those of the rows trained on); to floor: distance to the best predictor that cannot see which response "
+    "is first (synthetic data alone). swap gap: largest change of a probability when A and B change places, measured "
+    "on a sample of pairs; 0 without decimals: none, by construction. seconds: of all folds, prediction included; "
     "pairs/s: training pairs in that time. parameters: of one model, where they are counted."
 )
 WEIGHTS_NOTE = (
@@ -125,7 +125,7 @@ def _summarize(blend: Blend, leaderboard: Rows, swap_gaps: Mapping[str, float]) 
     by_accuracy = "" if blend.metric == "log_loss" else f"accuracy {scores.accuracy:.1%}, by which it was chosen, and "
     sentence = (
         f"{name} predicts best: {by_accuracy}honest log loss {scores.log_loss:.4f} ± {scores.log_loss_se:.4f} nats, "
-        f"{scores.below_prior:.4f} below the class prior"
+        f"{abs(scores.below_prior):.4f} {'below' if scores.below_prior >= 0 else 'above'} the class prior"
     )
     if scores.above_symmetric_bayes is not None:
         sentence += f" and {scores.above_symmetric_bayes:.4f} above the floor of this synthetic data"

@@ -1,5 +1,8 @@
 """The section on the leaderboard: what it says follows from the scores."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from prefens.ensemble.blend import Blend, make_blend
@@ -36,3 +39,12 @@ def test_the_leaderboard_shows_what_is_known_and_leaves_the_rest_blank(blend: Bl
     assert section.summary[0].startswith(f"{blend.best.method} predicts best")
     assert section.summary[-1] == "Suspicious: m2 is too good"
     assert [plot.name for plot in section.plots] == ["folds", "curves", "weights", "forward", "correlation"]
+
+
+def test_what_is_worse_than_the_class_prior_is_above_it() -> None:
+    stack = random_stack(members=1, rows=120, seed=0)
+    wrong = np.roll(stack.probabilities, 1, axis=2)  # sure of another outcome
+    blend = make_blend(BlendInputs(stack.folds, replace(stack, probabilities=wrong), None, None), [SoftVote()])
+    loss, prior = blend.best.honest, next(row.scores.log_loss for row in blend.leaderboard if row.kind == "reference")
+    assert loss > prior
+    assert f"{loss - prior:.4f} above the class prior" in leaderboard_section(blend, {}, {}).summary[0]
