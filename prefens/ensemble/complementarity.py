@@ -9,6 +9,7 @@ import numpy as np
 from prefens.core import metrics
 from prefens.core.bootstrap import GroupBootstrap, interval
 from prefens.core.errors import BlendError
+from prefens.core.fold_run import training_rows
 from prefens.core.types import Floats, OOFStack
 from prefens.ensemble.base import weighted_mean
 from prefens.ensemble.simplex_solver import minimize_log_loss
@@ -40,9 +41,9 @@ class MarginalGain:
 def marginal_gain(stack: OOFStack, candidate: Floats, fold: int, resamples: int = 200) -> MarginalGain:
     """Return what a member adds, on one fold, to the fitted blend of other members.
 
-    The blend is fitted without the fold. The candidate's share in the mixture is fitted on the fold, anew for each
-    resample of its prompt groups. So the gain is never negative and somewhat too large: a member is discarded only
-    where even this gain is small.
+    The blend is fitted without the fold, and where folds are sources, without its prompts. The candidate's share in the
+    mixture is fitted on the fold, anew for each resample of its prompt groups. So the gain is never negative and
+    somewhat too large: a member is discarded only where even this gain is small.
 
     Parameters
     ----------
@@ -68,7 +69,7 @@ def marginal_gain(stack: OOFStack, candidate: Floats, fold: int, resamples: int 
             f"{expected}: one row for each of fold {fold}",
             "give the fold's predictions",
         )
-    others, rows = stack.rows(~held_out), stack.rows(held_out)
+    others, rows = stack.rows(training_rows(stack.folds, held_out)), stack.rows(held_out)
     weights = minimize_log_loss(metrics.p_true(others.probabilities, others.folds.label))
     blended = weighted_mean(rows.probabilities, weights)
     p_true = metrics.p_true(np.stack([blended, candidate]), rows.folds.label)

@@ -12,9 +12,10 @@ from threadpoolctl import threadpool_limits
 
 from prefens.core import metrics
 from prefens.core.bootstrap import GroupBootstrap, interval
+from prefens.core.fold_run import training_rows
 from prefens.core.metrics import clustered_error, log_loss, row_losses
 from prefens.core.resources import release_memory
-from prefens.core.types import Floats, OOFStack
+from prefens.core.types import Floats, Folds, OOFStack
 from prefens.ensemble.leaderboard import prior_predictions
 from prefens.ensemble.results import DUPLICATE, Diagnosis, duplicate_pairs
 from prefens.ensemble.simplex_solver import Problem, best_single, minimize_log_loss, normalize
@@ -41,13 +42,13 @@ def diagnose(stack: OOFStack, resamples: int = 1000, jobs: int = 1) -> Diagnosis
     p_true = metrics.p_true(stack.probabilities, stack.folds.label)
     weights = minimize_log_loss(p_true)
     correlation = error_correlation(stack, p_true)
-    fold, bootstrap = stack.folds.fold, GroupBootstrap(stack.folds.group, resamples)
+    bootstrap = GroupBootstrap(stack.folds.group, resamples)
     with threadpool_limits(1 if jobs > 1 else None):  # each thread has its own algebra, and would start `jobs` more
         intervals = weight_intervals(p_true, weights, bootstrap, jobs)
         release_memory()
-        gain = loo_gain(p_true, fold, jobs)
+        gain = loo_gain(p_true, stack.folds, jobs)
         release_memory()
-        forward = forward_curve(p_true, fold, jobs)
+        forward = forward_curve(p_true, stack.folds, jobs)
     alarms = [*score_alarms(stack), *_duplicate_alarms(stack, correlation)]
     return Diagnosis(weights, intervals, correlation, gain, forward, alarms)
 
@@ -102,15 +103,15 @@ def error_correlation(stack: OOFStack, p_true: Floats) -> Floats:
     return correlation
 
 
-def loo_gain(p_true: Floats, fold: NDArray[np.int8], jobs: int = 1) -> Floats:
+def loo_gain(p_true: Floats, folds: Folds, jobs: int = 1) -> Floats:
     """Return what each member adds to the fitted blend, by leave one out.
 
     Parameters
     ----------
     p_true : ndarray of shape (M, n)
         Probability that each member gave to the true outcome of each row, in (0, 1].
-    fold : ndarray of shape (n,)
-        Fold of each row.
+    folds : Folds
+        Folds of the n rows.
     jobs : int
         Threads that share the work.
 
@@ -125,7 +126,7 @@ def loo_gain(p_true: Floats, fold: NDArray[np.int8], jobs: int = 1) -> Floats:
 
     def loss_without(out: int) -> Floats:
         losses = np.zeros(members)
-        train, test = (np.compress(rows, p_true, axis=1) for rows in (fold != out, fold == out))
+        train, test = _split(p_true, folds, out)
         weights = minimize_log_loss(train)
         whole = float(np.log(weights @ test).sum())
         for place in np.flatnonzero(weights):  # the others change nothing when they go
@@ -136,12 +137,12 @@ def loo_gain(p_true: Floats, fold: NDArray[np.int8], jobs: int = 1) -> Floats:
             losses[place] = whole - float(np.log(without @ test).sum())
         return losses
 
-    losses = Parallel(n_jobs=jobs, prefer="threads")(delayed(loss_without)(out) for out in np.unique(fold))
+    losses = Parallel(n_jobs=jobs, prefer="threads")(delayed(loss_without)(out) for out in np.unique(folds.fold))
     gain: Floats = np.sum(list(losses), axis=0) / rows
     return gain
 
 
-def forward_curve(p_true: Floats, fold: NDArray[np.int8], jobs: int = 1) -> list[float]:
+def forward_curve(p_true: Floats, folds: Folds, jobs: int = 1) -> list[float]:
     """Return the honest log loss of fitted blends of 1, 2, ... members.
 
     Without each fold in turn, members are added one by one, the one with the steepest descent first, and all weights
@@ -152,8 +153,8 @@ def forward_curve(p_true: Floats, fold: NDArray[np.int8], jobs: int = 1) -> list
     ----------
     p_true : ndarray of shape (M, n)
         Probability that each member gave to the true outcome of each row, in (0, 1].
-    fold : ndarray of shape (n,)
-        Fold of each row.
+    folds : Folds
+        Folds of the n rows.
     jobs : int
         Threads that share the work.
 
@@ -164,7 +165,7 @@ def forward_curve(p_true: Floats, fold: NDArray[np.int8], jobs: int = 1) -> list
     """
 
     def losses_on(out: int) -> list[float]:
-        train, test = (np.compress(rows, p_true, axis=1) for rows in (fold != out, fold == out))
+        train, test = _split(p_true, folds, out)
         problem = Problem(train)
         weights = np.eye(len(train))[best_single(train)]
         losses = [-float(np.log(weights @ test).sum())]
@@ -177,10 +178,16 @@ def forward_curve(p_true: Floats, fold: NDArray[np.int8], jobs: int = 1) -> list
             losses.append(-float(np.log(weights @ test).sum()))
         return losses
 
-    curves = list(Parallel(n_jobs=jobs, prefer="threads")(delayed(losses_on)(out) for out in np.unique(fold)))
+    curves = list(Parallel(n_jobs=jobs, prefer="threads")(delayed(losses_on)(out) for out in np.unique(folds.fold)))
     longest = max(map(len, curves))
     padded = [losses + losses[-1:] * (longest - len(losses)) for losses in curves]
-    return [float(total) for total in np.sum(padded, axis=0) / len(fold)]
+    return [float(total) for total in np.sum(padded, axis=0) / p_true.shape[1]]
+
+
+def _split(p_true: Floats, folds: Folds, out: int) -> tuple[Floats, Floats]:
+    """Return the columns of (M, n) probabilities to fit on without a fold, and the columns of the fold."""
+    held_out = folds.fold == out
+    return np.compress(training_rows(folds, held_out), p_true, axis=1), np.compress(held_out, p_true, axis=1)
 
 
 def score_alarms(stack: OOFStack) -> list[str]:

@@ -1,5 +1,7 @@
 """The marginal gain tells members that add nothing from those that know something else."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -52,3 +54,17 @@ def test_the_gain_repeats_and_needs_the_whole_fold() -> None:
     assert marginal_gain(stack, seen[2][rows], 3) == marginal_gain(stack, seen[2][rows], 3)
     with pytest.raises(BlendError, match="fold 3"):
         marginal_gain(stack, seen[2][:5], 3)
+
+
+def test_rows_that_ask_what_a_held_out_source_asks_tell_nothing() -> None:
+    seen, label = views(3, rows=400)
+    rows, source = np.arange(400), {"scheme": "source", "k": 2}
+    group = np.where(rows >= 300, rows - 300, rows)  # prompts of the first source, in the second
+    stack = stack_of(seen[:2], label)
+    folds = replace(stack.folds, fold=(rows >= 200).astype(np.int8), group=group, settings=source)
+    relabelled = np.where(rows >= 300, 2 - label, label).astype(np.int8)
+    gains = [
+        marginal_gain(replace(stack, folds=replace(folds, label=each)), seen[2][:200], 0, 20)
+        for each in (label.astype(np.int8), relabelled)
+    ]
+    assert gains[0] == gains[1]

@@ -1,5 +1,6 @@
 """What the diagnostics claim of members, checked by hand."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -19,11 +20,21 @@ def honest(stack: OOFStack) -> Floats:
     return cross_fit([LogLossWeights()], stack)["log_loss"]
 
 
-def test_the_gain_is_what_blending_without_the_member_costs() -> None:
-    stack = random_stack(5, 300, seed=1)
+def by_source(stack: OOFStack) -> OOFStack:
+    """The same stack in two folds that are sources; half of the prompts of the first are in the second, too."""
+    rows = len(stack.folds.fold)
+    fold, prompt = (np.arange(rows) >= rows // 3).astype(np.int8), np.arange(rows)
+    prompt[-(rows // 6) :] = np.arange(rows // 6)
+    group = np.array([f"g{number}" for number in prompt], dtype=object)
+    return replace(stack, folds=replace(stack.folds, fold=fold, group=group, settings={"scheme": "source", "k": 2}))
+
+
+@pytest.mark.parametrize("split", [lambda stack: stack, by_source], ids=["prompt", "source"])
+def test_the_gain_is_what_blending_without_the_member_costs(split: Callable[[OOFStack], OOFStack]) -> None:
+    stack = split(random_stack(5, 300, seed=1))
     label = stack.folds.label
     whole = log_loss(honest(stack), label)
-    gain = loo_gain(metrics.p_true(stack.probabilities, stack.folds.label), stack.folds.fold)
+    gain = loo_gain(metrics.p_true(stack.probabilities, stack.folds.label), stack.folds)
     for place in range(5):
         rest = np.arange(5) != place
         infos = tuple(info for info, kept in zip(stack.members, rest, strict=True) if kept)
@@ -39,9 +50,10 @@ def test_a_single_member_has_no_gain_to_measure() -> None:
     np.testing.assert_allclose(diagnosis.intervals, [[1.0, 1.0]])
 
 
-def test_the_forward_curve_ends_at_the_blend_of_all() -> None:
-    stack = random_stack(8, 400, seed=2)
-    curve = forward_curve(metrics.p_true(stack.probabilities, stack.folds.label), stack.folds.fold)
+@pytest.mark.parametrize("split", [lambda stack: stack, by_source], ids=["prompt", "source"])
+def test_the_forward_curve_ends_at_the_blend_of_all(split: Callable[[OOFStack], OOFStack]) -> None:
+    stack = split(random_stack(8, 400, seed=2))
+    curve = forward_curve(metrics.p_true(stack.probabilities, stack.folds.label), stack.folds)
     assert curve[-1] == pytest.approx(log_loss(honest(stack), stack.folds.label), abs=1e-4)
     assert curve[0] >= min(log_loss(each, stack.folds.label) for each in stack.probabilities) - 1e-12
     assert 1 < len(curve) <= 8
