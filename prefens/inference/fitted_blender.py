@@ -17,7 +17,10 @@ from prefens.store.folds_table import MOST_FOLDS
 
 @dataclass(frozen=True)
 class PredictorFile:
-    """The content of predictor.json: the attributes of `Predictor` of the same names, and the blender's state."""
+    """The content of predictor.json: the attributes of `Predictor` of the same names, and the blender's state.
+
+    `texts` is "plain" where the texts of a request may be plain.
+    """
 
     method: str
     members: list[str]
@@ -26,6 +29,7 @@ class PredictorFile:
     prior: list[float]
     tie_weight: TieWeight = 1.0
     out_format: Literal["one_hot", "winner"] = "one_hot"
+    texts: Literal["plain", "json"] = "json"
 
 
 def read_predictor(path: Path) -> tuple[PredictorFile, Blender]:

@@ -59,6 +59,8 @@ class Predictor:
         From probabilities to one outcome, where that is asked for.
     out_format : str
         What predictions are written as where nothing else is asked for: "one_hot" or "winner".
+    reads_plain : bool
+        Whether its data was no JSON lists of turns alone, so that the texts of a request may be plain.
     loaded : dict of str to list of Member
         From a member to its fold models that are in memory; other members are read at each prediction.
     """
@@ -72,6 +74,7 @@ class Predictor:
     backbones: Sequence[Path]
     decision: Decision = ARGMAX
     out_format: str = "one_hot"
+    reads_plain: bool = False
     loaded: dict[str, list[Member]] = field(default_factory=dict)
 
     @classmethod
@@ -99,7 +102,7 @@ class Predictor:
         prior = outcome_shares(folds.label[folds.scored], folds.n_outcomes)
         out_format = submission_format(folds.format, folds.n_outcomes)
         parts = stored.name, stored.members, stored.blender, folds.k, prior, folders, stored.decision, out_format
-        return cls(split, *parts)
+        return cls(split, *parts, folds.format not in ("", "one_hot"))
 
     @classmethod
     def load(cls, folder: Path, backbones: Sequence[Path] = ()) -> Self:
@@ -117,7 +120,8 @@ class Predictor:
         content, blender = read_predictor(path)
         prior, folders = np.array(content.prior, dtype=np.float64), [*backbones, folder / "backbones"]
         parts = content.method, content.members, blender, content.k, prior, folders
-        return cls(SplitStore(folder), *parts, Decision(content.tie_weight), content.out_format)
+        reads_plain = content.texts == "plain" or content.out_format == "winner"  # files of before say the latter alone
+        return cls(SplitStore(folder), *parts, Decision(content.tie_weight), content.out_format, reads_plain)
 
     def save(self, folder: Path) -> None:
         """Write predictor.json, the members' models and the backbone files they need; no labels, ids or texts.
@@ -179,12 +183,8 @@ class Predictor:
             "prior": self.prior.tolist(),
             **decision,
             **({} if self.out_format == "one_hot" else {"out_format": self.out_format}),
+            **({"texts": "plain"} if self.reads_plain else {}),
         }
-
-    @property
-    def reads_plain(self) -> bool:
-        """Whether the texts of its data were no JSON lists, so that those of a request need not be."""
-        return self.out_format == "winner"
 
     @property
     def used(self) -> list[str]:

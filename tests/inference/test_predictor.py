@@ -3,10 +3,12 @@
 import json
 import logging
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from prefens.core.errors import BackboneError, StoreError
@@ -14,11 +16,13 @@ from prefens.core.files import write_json
 from prefens.data.corpus import make_corpus
 from prefens.data.folds import FoldSettings
 from prefens.data.sources import FileSource
+from prefens.data.submission import submission_columns
 from prefens.data.text.settings import TextSettings
 from prefens.ensemble.base import Blender
 from prefens.ensemble.registry import restore
 from prefens.inference.fitted_blender import read_predictor, stored_blender
 from prefens.inference.predictor import Predictor
+from prefens.inference.saved_model import PreferenceModel
 from prefens.members.encoder import EncoderMember
 from prefens.members.style import StyleMember
 from prefens.members.training.settings import Mode, Save, TrainingSettings
@@ -27,7 +31,7 @@ from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import OOFStore
 from prefens.store.split_store import SplitStore
 from prefens.store.tracking.tracker import NoTracker
-from tests.helpers.examples import make_blend, make_pairs, write_csv
+from tests.helpers.examples import make_blend, make_pairs, write_csv, write_frame
 
 
 def voted(*weights: float) -> Blender:
@@ -41,7 +45,11 @@ def predictor_of(split: SplitStore, weights: dict[str, float]) -> Predictor:
 
 @pytest.fixture
 def split(tmp_path: Path) -> SplitStore:
-    corpus = make_corpus(FileSource(path=str(write_csv(tmp_path / "train.csv", make_pairs(60)))), FoldSettings())
+    return trained_on(write_csv(tmp_path / "train.csv", make_pairs(60)), tmp_path)
+
+
+def trained_on(data: Path, tmp_path: Path) -> SplitStore:
+    corpus = make_corpus(FileSource(path=str(data)), FoldSettings())
     stored = OOFStore(tmp_path).put_folds(corpus.folds)
     spec = MemberSpec("style", "style", {}, 0, corpus.folds.data_digest, corpus.folds.digest)
     make = lambda: StyleMember("style", strengths=[0.01])  # noqa: E731
@@ -85,7 +93,7 @@ def test_a_blend_names_its_method(split: SplitStore) -> None:
         ("prior", [0.5, 0.5, 0.5]), ("prior", [1.0]), ("prior", [1.5, -0.5, 0.0]), ("prior", [float("nan")] * 3),
         ("prior", "x"), ("state", None), ("state", {"method": "os.system"}), ("state", voted(0.5, 0.5).state()),
         ("state", {"method": "soft_vote", "members": 1, "weights": [float("inf")]}), ("tie_weight", 1e300),
-        ("tie_weight", 0), ("tie_weight", None), ("out_format", "csv"), ("out_format", ["winner"]),
+        ("tie_weight", 0), ("tie_weight", None), ("out_format", "csv"), ("out_format", ["winner"]), ("texts", "html"),
         ("state", voted(1.0).state() | {"outcomes": 2}),
         ("state", {"base": voted(1.0).state(), "calibration": "sources", "coefficients": [-1.0, 0.0]}),
     ],
@@ -122,6 +130,32 @@ def test_a_saved_predictor_needs_no_store(split: SplitStore, tmp_path: Path) -> 
     np.testing.assert_array_equal(moved.predict_pairs(pairs), expected)
     files = {path.name for path in (tmp_path / "moved").rglob("*") if path.is_file()}
     assert not files & {"predictions.parquet", "folds.parquet"}
+
+
+def test_a_model_of_votes_reads_plain_texts(tmp_path: Path) -> None:
+    pairs = make_pairs(60)
+    texts = {name: [turns[0] for turns in getattr(pairs, name)] for name in ("prompt", "response_a", "response_b")}
+    frame = pd.DataFrame({"id": pairs.ids, **texts, "winner": np.array(["model_a", "model_b", "tie"])[pairs.labels]})
+    split = trained_on(write_frame(tmp_path / "votes.csv", frame), tmp_path)
+    make_blend(split, {split.member_names()[0]: 1.0})
+    predictor = Predictor.of_store(split, "best")
+    assert predictor.out_format == "one_hot"  # three outcomes
+    predictor.save(tmp_path / "saved")
+    saved = Predictor.load(tmp_path / "saved")
+    assert saved.as_dict() == predictor.as_dict()
+    answer = PreferenceModel(saved).predict(frame, {"strict": True})
+    np.testing.assert_allclose(answer[submission_columns(3)], predictor.predict_pairs(pairs))
+
+
+def test_json_lists_are_not_noted_and_winners_of_before_are_plain(split: SplitStore, tmp_path: Path) -> None:
+    (spec,) = split.members()
+    make_blend(split, {spec.name: 1.0})
+    predictor = Predictor.of_store(split, "best")
+    assert not predictor.reads_plain
+    assert "texts" not in predictor.as_dict()
+    replace(predictor, out_format="winner").save(tmp_path / "saved")
+    assert "texts" not in json.loads((tmp_path / "saved/predictor.json").read_text())
+    assert Predictor.load(tmp_path / "saved").reads_plain
 
 
 @pytest.mark.parametrize("mode", [Mode.lora, Mode.frozen])
