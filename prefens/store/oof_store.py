@@ -107,7 +107,8 @@ class OOFStore:
     def predicting(self, data_digest: str | None = None, fold_digest: str | None = None) -> SplitStore:
         """Return the part that predicts new pairs: the one that the digests name, else the one whose folds are sources.
 
-        A line of the log says which, where the store has several.
+        Where that one has no blend and a single other one has, the other one predicts. A line of the log says which,
+        where the store has several.
 
         Raises
         ------
@@ -119,6 +120,10 @@ class OOFStore:
         if len(splits) < 2 or len(by_source) != 1 or len({split.folds.data_digest for split in splits}) > 1:
             return self.select(data_digest, fold_digest)
         (chosen,) = by_source
+        blended = [split for split in splits if split.has_blend()]
+        if len(blended) == 1 and blended != by_source:
+            log.warning("the split by source, %s, has no blend: %s predicts", chosen.path, blended[0].path)
+            return blended[0]
         log.info("of %d splits, that by source predicts: %s (fold_digest= names another)", len(splits), chosen.path)
         return chosen
 

@@ -16,7 +16,7 @@ from prefens.data.folds import make_folds
 from prefens.store.oof_store import OOFStore
 from prefens.store.parquet import read_table, write_table
 from prefens.store.split_store import SplitStore
-from tests.helpers.examples import folds_of
+from tests.helpers.examples import folds_of, make_blend
 from tests.helpers.stores import damage, fill, spec_of
 
 
@@ -125,6 +125,11 @@ def test_the_split_by_source_predicts_and_has_the_best_model(
     assert store.predicting().path == store.predicting(by_source.folds.data_digest[:6]).path == by_source.path
     assert "that by source predicts" in caplog.text
     assert store.predicting(fold_digest=by_prompt.folds.digest[:8]).path == by_prompt.path
+    make_blend(by_prompt, {"a": 1.0})
+    assert store.predicting().path == by_prompt.path  # the one that can
+    assert f"has no blend: {by_prompt.path} predicts" in caplog.text
+    make_blend(by_source, {"a": 1.0})
+    assert store.predicting().path == by_source.path
     assert (store.is_best(by_prompt), store.is_best(by_source)) == (False, True)
     others = make_folds(pairs.take(np.arange(len(pairs) - 5)), FoldSettings(k=3))
     other = store.put_folds(others)
