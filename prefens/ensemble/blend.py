@@ -144,7 +144,12 @@ class Blend:
         """The rows of the leaderboard: members, methods, the nested selection, references."""
         shown = [result for result in self.results if "+" not in result.method or result is self.best]
         nested = self.nested if len(self.results) > 1 else None
-        return leaderboard(self.stack, shown, self.holdout, nested, self.calibrated, self.metric, self.other)
+        rows = leaderboard(self.stack, shown, self.holdout, nested, self.calibrated, self.metric, self.other)
+        if self.decided_accuracy is None or self.folds.n_outcomes == 2:  # there the likelier one is decided
+            return rows
+        place = next(place for place, row in enumerate(rows) if (row.kind, row.name) == ("blend", self.best.method))
+        rows[place] = replace(rows[place], decided_accuracy=self.decided_accuracy)
+        return rows
 
     @cached_property
     def members(self) -> list[MemberDiagnosis]:

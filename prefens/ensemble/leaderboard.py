@@ -87,6 +87,8 @@ class LeaderboardRow:
         Of references: the log loss in nats that they expect of themselves.
     other_split : dict of str to float
         Of members: from the title of another split of the data to the log loss there, in nats.
+    decided_accuracy : float in [0, 1], or None
+        Of the method that was chosen by accuracy of three outcomes: of what its rule decides, cross-fitted.
     """
 
     name: str
@@ -100,6 +102,7 @@ class LeaderboardRow:
     calibrated: Mapping[str, float] = field(default_factory=dict)
     expected: float | None = None
     other_split: Mapping[str, float] = field(default_factory=dict)
+    decided_accuracy: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the row as JSON values, without what is not known; a blend's weights are null where it has none."""

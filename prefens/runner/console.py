@@ -121,7 +121,11 @@ def _leaderboard_caption(rows: Sequence[LeaderboardRow], compared: bool) -> str:
         caption += " +: calibrated."
     if any(row.kind == "choice" for row in rows):
         caption += " nested selection: what to expect" + ("." if calibrated else " of the best.")
-    return caption
+    decided = [f"{row.name} {row.decided_accuracy:.1%}" for row in rows if row.decided_accuracy is not None]
+    if decided:
+        caption += "\nacc.: of the likeliest outcome, which ranks."
+        caption += f"\ndecided accuracy, by the rule for ties that predict uses, cross-fitted: {decided[0]}."
+    return escape(caption)
 
 
 def show_status(status: SweepStatus, clear: bool) -> None:

@@ -71,6 +71,9 @@ def test_accuracy_ranks_and_chooses_and_log_loss_fits() -> None:
     assert best[by_accuracy.best.method] == max(best.values())
     assert by_loss.decision == Decision()
     assert by_accuracy.decided_accuracy == decided_accuracy(by_accuracy.best.probabilities, stack.folds)
+    decided = {row.name: row.as_dict().get("decided_accuracy") for row in by_accuracy.leaderboard}
+    assert decided.pop(by_accuracy.best.method) == by_accuracy.decided_accuracy
+    assert {*decided.values(), *(row.decided_accuracy for row in by_loss.leaderboard)} == {None}
     with pytest.raises(ConfigError, match="metric=auc"):
         make_blend(inputs, blenders, metric="auc")
 

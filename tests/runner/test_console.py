@@ -65,6 +65,15 @@ def test_a_leaderboard_of_four_members_fits(
     assert any(line.startswith("nested selection ") and "[-0.017,-0.004]" in line for line in lines)
 
 
+def test_what_a_method_decides_is_told_from_the_likeliest_outcome(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = leaderboard()
+    assert "decided" not in "\n".join(printed(leaderboard_table(rows, "2000 pairs"), capsys))
+    rows[0] = replace(rows[0], decided_accuracy=0.5432)
+    lines = printed(leaderboard_table(rows, "2000 pairs"), capsys)
+    assert max(map(len, lines)) <= 90
+    assert "cross-fitted: log_loss 54.3%." in " ".join(line.strip() for line in lines)
+
+
 @pytest.mark.parametrize("holdout", [{}, {"holdout": 0.94}])
 def test_a_leaderboard_of_calibrated_blends_fits(holdout: dict[str, float], capsys: pytest.CaptureFixture[str]) -> None:
     both = {"temperature": 0.95, "vector": 0.96}
