@@ -6,10 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
 
 from prefens.core.errors import DataError
+from prefens.core.types import Pairs
 from prefens.data.load import load_pairs
 from prefens.data.loaded import LoadedPairs
+from prefens.members.style import all_features
 from tests.helpers.examples import make_pairs
 from tests.helpers.formats import conversation, trl, verdicts
 
@@ -98,6 +102,28 @@ def test_sides_are_drawn_by_the_id_and_tell_nothing(tmp_path: Path) -> None:
     trl(pairs).iloc[100:].to_parquet(tmp_path / "y")
     part = load_pairs(tmp_path / "y").pairs
     assert [*part.response_a] == [*loaded.response_a[100:]]
+
+
+def position_effect(pairs: Pairs) -> tuple[float, float]:
+    """Train a learner that may tell A from B; return by how much it prefers a response as A, and its accuracy."""
+    features = all_features(pairs)
+    odd, even = (StandardScaler().fit_transform(each) for each in (features.odd, features.even))
+    is_a = pairs.labels == 0
+    learner = LogisticRegression(max_iter=300).fit(np.hstack([odd, even]), is_a)
+    as_given, exchanged = (learner.predict_proba(np.hstack([sign * odd, even]))[:, 1] for sign in (1, -1))
+    return float((as_given + exchanged - 1).mean()), float(((as_given > 0.5) == is_a).mean())
+
+
+def test_a_learner_has_no_position_effect(tmp_path: Path) -> None:
+    trl(make_pairs(1000, classes=2)).to_parquet(tmp_path / "x")
+    pairs = load_pairs(tmp_path / "x").pairs
+    effect, right = position_effect(pairs)
+    assert abs(effect) < 4 / np.sqrt(len(pairs))  # four standard errors
+    assert right > 0.7
+    # Where all but every twentieth chosen response come first, it learns the position.
+    moved = (np.arange(1000) % 20 == 0) == (pairs.labels == 0)
+    ordered = Pairs.concatenate([pairs.take(np.flatnonzero(~moved)), pairs.swapped().take(np.flatnonzero(moved))])
+    assert position_effect(ordered)[0] > 0.5
 
 
 def test_ids_are_made_of_the_content_and_numbered_where_rows_are_equal(tmp_path: Path) -> None:
