@@ -281,8 +281,8 @@ class Predictor:
                 missing.setdefault(error.came, error)
                 continue
             for fold, folder in enumerate(folders):
-                key = self.store.record(spec, fold).content
-                model = FoldModel(spec.name, key, partial(load_model, spec, folder, self.backbones))
+                run = self.store.record(spec, fold)
+                model = FoldModel(spec.name, run.content, partial(load_model, spec, folder, self.backbones), run)
                 groups.setdefault(tuple(sorted(required)) or (spec.name, fold), []).append(model)
         if missing:
             raise joined(list(missing.values()))

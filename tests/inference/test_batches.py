@@ -33,6 +33,7 @@ from prefens.members.training.settings import Mode, Save, TrainingSettings
 from prefens.runner.trainer import Trainer
 from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import OOFStore
+from prefens.store.run_record import RunResult
 from prefens.store.split_store import SplitStore
 from prefens.store.tracking.tracker import NoTracker
 from tests.helpers.decoders import make_tiny_decoder
@@ -239,3 +240,32 @@ def test_an_estimate_is_logged_where_there_is_much_to_do(caplog: pytest.LogCaptu
     assert line.endswith(f"s for {len(pairs)} pairs x 3 fold models")
     assert 0.2 * seconds < float(line.split()[2]) < 5 * seconds
     assert [duration(value) for value in (0.1, 40, 720, 12600)] == ["1 s", "40 s", "12 min", "3.5 h"]
+
+
+def test_the_whole_time_is_estimated_before_anything_is_loaded(caplog: pytest.LogCaptureFixture) -> None:
+    n, lines = MIN_PAIRS, list[list[str]]()
+
+    def load() -> Constant:
+        lines.append([record.getMessage() for record in caplog.records])
+        return Constant(1, 0, 0)
+
+    def group(member: str, seconds: float) -> list[FoldModel]:
+        run = RunResult(log_loss=1, accuracy=0, seconds=seconds, valid_rows=n, train_rows=n, threads=3)
+        return [FoldModel(member, f"{member}{fold}", load, run) for fold in range(2)]  # type: ignore[arg-type]
+
+    with caplog.at_level(logging.INFO):
+        predict_groups([group("a", 240.0), group("b", 3600.0)], make_pairs(n), 3, Unfinished())
+        (total,) = lines[0][:1]
+        assert total.startswith(f"in all: about 64 min for {n} pairs x 4 fold models, an estimate")
+        assert "on cpu with 3 threads" in total
+        (first, last) = (line for line in (r.getMessage() for r in caplog.records) if "s for 256 pairs x 2" in line)
+        assert first.endswith("x 2 fold models; 60 min in all")
+        assert last.endswith("x 2 fold models")
+        caplog.clear()
+        predict_groups([group("a", 240.0)], make_pairs(n - 1), 3, Unfinished())
+    assert "in all" not in caplog.text
+
+
+def test_stored_fold_runs_tell_what_they_took(split: SplitStore) -> None:
+    models = [model for group in predictor_of(split).groups() for model in group]
+    assert all(model.run is not None and model.run.seconds > 0 for model in models)
