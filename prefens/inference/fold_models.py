@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from prefens.core.errors import BackboneError, PrefensError, StoreError
@@ -93,7 +93,38 @@ def model_folder(split: SplitStore, spec: MemberSpec, fold: int) -> Path:
     return folder
 
 
-def joined(errors: Sequence[BackboneError]) -> BackboneError:
+def required_backbones(
+    members: Iterable[tuple[MemberSpec, Sequence[Path]]], backbones: Sequence[Path]
+) -> list[dict[str, Path]]:
+    """Return of each member the directories of the backbones that its fold models need, by the names of their folders.
+
+    Parameters
+    ----------
+    members : iterable of tuple of MemberSpec and sequence of Path
+        The members, each with folders of fold models.
+    backbones : sequence of Path
+        Folders of backbone files that go before the installed ones.
+
+    Raises
+    ------
+    BackboneError
+        If the files of backbones are missing; all of them are named.
+    """
+    required: list[dict[str, Path]] = []
+    missing: dict[str, BackboneError] = {}
+    for spec, models in members:
+        required.append({})
+        try:
+            for model in models:
+                required[-1] |= member_class(spec).required_backbones(model, backbones)
+        except BackboneError as error:
+            missing.setdefault(error.came, error)
+    if missing:
+        raise _joined(list(missing.values()))
+    return required
+
+
+def _joined(errors: Sequence[BackboneError]) -> BackboneError:
     """Return one error that names what several name."""
     came, expected, do = (
         dict.fromkeys(getattr(error, part) for error in errors) for part in ("came", "expected", "do")
