@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
-from prefens.core import shutdown
+from prefens.core import resources, shutdown
 from prefens.core.errors import BLEND_AGAIN, StoreError
 from prefens.core.hashing import digest
 from prefens.core.progress import progress
@@ -96,8 +96,13 @@ def predict_groups(
     totals = {model.member: np.zeros((len(pairs), n_outcomes)) for group in groups for model in group}
     estimated: set[str] = set()
 
+    rounding = resources.rounding()  # once: it must not change while models are loaded, which may import torch
+
+    def key_of(model: FoldModel, part: Part) -> str:
+        return digest([model.key, part.digest, rounding])
+
     def is_stored(model: FoldModel, part: Part) -> bool:
-        return unfinished.has(_key(model, part), (len(part.rows), n_outcomes))
+        return unfinished.has(key_of(model, part), (len(part.rows), n_outcomes))
 
     todos = [[part for part in parts if not all(is_stored(model, part) for model in group)] for group in groups]
     expected = _log_total(groups, todos, len(pairs))
@@ -121,8 +126,8 @@ def predict_groups(
                         if unfinished.added:  # else a time budget that ends before models are loaded would never do
                             shutdown.check()
                         with shutdown.without_deadline():  # what is begun is finished
-                            unfinished.put(_key(model, part), _predict(model, members[index], part, n_outcomes))
-                    totals[model.member][part.rows] += unfinished.take(_key(model, part))
+                            unfinished.put(key_of(model, part), _predict(model, members[index], part, n_outcomes))
+                    totals[model.member][part.rows] += unfinished.take(key_of(model, part))
             members.clear()  # before the next group is loaded
     except BaseException:
         unfinished.save()
@@ -158,10 +163,6 @@ def length_sorted(pairs: Pairs, lengths: Ints) -> list[Part]:
     order = np.argsort(-lengths, kind="stable")
     places = (order[start : start + PART] for start in range(0, len(order), PART))
     return [Part(rows, pairs.take(rows).unlabelled()) for rows in places]
-
-
-def _key(model: FoldModel, part: Part) -> str:
-    return digest([model.key, part.digest])
 
 
 def _name(group: Sequence[FoldModel]) -> str:

@@ -197,6 +197,31 @@ def test_other_models_and_other_texts_take_nothing_from_a_stopped_prediction(tmp
         assert outcomes.predicted == 10
 
 
+def test_another_device_or_thread_count_takes_nothing_from_a_stopped_prediction(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file of predictions has one rounding: it is the same wherever they were stopped."""
+    import torch
+
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    first = Unfinished(tmp_path / "u")
+    predict(Constant(0.2, 0.3, 0.5), make_pairs(10), first)
+    first.save()
+
+    def predicted() -> int:
+        model = Constant(1, 0, 0)
+        predict(model, make_pairs(10), Unfinished(tmp_path / "u"))
+        return model.predicted
+
+    assert predicted() == 0
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    assert predicted() == 10
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "T4")
+    assert predicted() == 10
+
+
 @pytest.mark.parametrize("damage", ["cut", "changed", "gone", "no manifest", "no record", "no folder"])
 def test_a_damaged_folder_is_predicted_again(tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str) -> None:
     folder, model = tmp_path / "u", Constant(0.2, 0.3, 0.5)
