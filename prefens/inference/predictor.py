@@ -21,7 +21,7 @@ from prefens.ensemble.decision import ARGMAX, Decision
 from prefens.ensemble.files.blend_json import check_outcomes
 from prefens.inference.batches import FoldModel, predict_groups
 from prefens.inference.fitted_blender import read_predictor, stored_blender
-from prefens.inference.fold_models import load_model, model_folders, required_backbones
+from prefens.inference.fold_models import load_model, model_folders, required_backbones, warn_of_size
 from prefens.inference.unfinished import Unfinished
 from prefens.members.backbone_files import copy_backbone
 from prefens.members.backbone_ref import BackboneRef
@@ -151,9 +151,10 @@ class Predictor:
         required = required_backbones(models, self.backbones)
         for spec, _ in models:
             link_tree(self.store.member_dir(spec.name), members / spec.name, leave_out=TRAINING_FILES)
-        for name, directory in {name: path for each in required for name, path in each.items()}.items():
-            if name not in without:
-                copy_backbone(directory, backbones / name)
+        copied = {name: path for each in required for name, path in each.items() if name not in without}
+        warn_of_size(copied)
+        for name, directory in copied.items():
+            copy_backbone(directory, backbones / name)
 
     def references(self) -> dict[str, BackboneRef]:
         """Return the backbones that the used members' models refer to, by the names of their folders.
