@@ -374,6 +374,7 @@ def test_probabilities_score_as_the_table_says(trained: Path) -> None:
         )
 
 
+@pytest.mark.slow
 def test_unreachable_hub_is_told_in_time(trained: Path, tmp_path: Path) -> None:
     environment = {**os.environ, "HF_HUB_OFFLINE": "0", "HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path)}
     line = [

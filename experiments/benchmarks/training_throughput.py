@@ -236,7 +236,12 @@ def make_task(arguments: argparse.Namespace, model: PairModel) -> Task:
         tokens, label = read(arguments.data, arguments.backbone, count, arguments.max_length)
     else:
         tokens, label = generated(count, arguments.max_length, model.encoder.config.vocab_size)
-    settings = TrainingSettings(epochs=1, batch_pairs=arguments.batch, token_budget=arguments.token_budget)
+    settings = TrainingSettings(
+        epochs=1,
+        batch_pairs=arguments.batch,
+        token_budget=arguments.token_budget,
+        precision=Precision(arguments.precision),
+    )
     return Task(tokens, label, len(label) - arguments.held_out, settings, int(model.encoder.config.pad_token_id or 0))
 
 
@@ -273,6 +278,8 @@ def main() -> None:
     parser.add_argument("--token-budget", type=int, default=16384)
     parser.add_argument("--repeat", type=int, default=1)
     parser.add_argument("--threads", type=int)
+    parser.add_argument("--precision", choices=[each.value for each in Precision], default="auto", help="of ours")
+    parser.add_argument("--profile", action="store_true", help="the operations of ours that take longest, instead")
     parser.add_argument("--peak-tflops", type=float, help="of the GPU in bf16, for its utilisation")
     arguments = parser.parse_args()
     count = resources.limit_threads(threads=arguments.threads)
@@ -280,7 +287,12 @@ def main() -> None:
     transformers.utils.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     model = make_model(arguments)
     task = make_task(arguments, model)
-    ours = dtype_name(compute_dtype(Precision.auto, loop.device()))
+    if arguments.profile:
+        with torch.profiler.profile() as profile:
+            train_ours(model.to(loop.device()), task)
+        print(profile.key_averages().table(sort_by="self_cpu_time_total", row_limit=15, max_name_column_width=50))
+        return
+    ours = dtype_name(compute_dtype(task.settings.precision, loop.device()))
     ways: dict[str, Callable[[PairModel, Task], list[float]]] = {
         "Trainer, its default precision": lambda model, task: train_rival(model, task, bf16=False),
         "Trainer, bf16": lambda model, task: train_rival(model, task, bf16=True),

@@ -93,6 +93,7 @@ TEXTS = [
 ]
 
 
+@pytest.mark.slow
 def test_a_process_without_prefens_scores_as_the_member_does(members: dict[str, EncoderMember], tmp_path: Path) -> None:
     for name, member in members.items():
         assert export_model(member, name, "fold model 0 of 5", tmp_path / name) == tmp_path / name
