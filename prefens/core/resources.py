@@ -71,6 +71,13 @@ def thread_count() -> int:
     return int(value) if value.isdigit() else cores()
 
 
+def rounding() -> list[str | int]:
+    """Return what moves the last bits of equal computations: the GPU's name, or "cpu", and the thread count."""
+    torch = sys.modules.get("torch")
+    has_gpu = torch is not None and torch.cuda.is_available()
+    return [torch.cuda.get_device_name() if torch is not None and has_gpu else "cpu", thread_count()]
+
+
 def assign_gpu() -> None:
     """In a worker of joblib's, leave one GPU visible: the first worker's is the first, and so on around.
 

@@ -9,15 +9,16 @@ from functools import cached_property
 
 import numpy as np
 
-from prefens.core import shutdown
+from prefens.core import resources, shutdown
 from prefens.core.errors import BLEND_AGAIN, StoreError
 from prefens.core.hashing import digest
 from prefens.core.progress import progress
 from prefens.core.types import Floats, Ints, Pairs
 from prefens.data.text.token_cache import texts_digest
-from prefens.inference.estimate import log_estimate
+from prefens.inference.estimate import expected_seconds, log_estimate, log_total
 from prefens.inference.unfinished import Unfinished
 from prefens.members.base import Member
+from prefens.store.run_record import RunResult
 
 log = logging.getLogger(__name__)
 
@@ -36,11 +37,14 @@ class FoldModel:
         Digest of its files, and of what else decides its predictions.
     load : callable
         Returns it in memory.
+    run : RunResult or None
+        What its fold run took, where the time of a prediction is to be estimated.
     """
 
     member: str
     key: str
     load: Callable[[], Member]
+    run: RunResult | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,20 +96,29 @@ def predict_groups(
     totals = {model.member: np.zeros((len(pairs), n_outcomes)) for group in groups for model in group}
     estimated: set[str] = set()
 
-    def is_stored(model: FoldModel, part: Part) -> bool:
-        return unfinished.has(_key(model, part), (len(part.rows), n_outcomes))
+    rounding = resources.rounding()  # once: it must not change while models are loaded, which may import torch
 
+    def key_of(model: FoldModel, part: Part) -> str:
+        return digest([model.key, part.digest, rounding])
+
+    def is_stored(model: FoldModel, part: Part) -> bool:
+        return unfinished.has(key_of(model, part), (len(part.rows), n_outcomes))
+
+    todos = [[part for part in parts if not all(is_stored(model, part) for model in group)] for group in groups]
+    expected = _log_total(groups, todos, len(pairs))
     try:
-        for place, group in enumerate(groups):
-            todo = [part for part in parts if not all(is_stored(model, part) for model in group)]
+        for place, (group, todo) in enumerate(zip(groups, todos, strict=True)):
             name = _name(group)
             if todo:
                 log.info("predicting with %s", name)
             members = [model.load() for model in group] if todo else []
             if todo and name not in estimated:
-                remaining = sum(len(other) for other in groups[place:] if _name(other) == name)
+                later = list(zip(groups, expected, strict=True))[place:]
+                remaining = sum(len(other) for other, _ in later if _name(other) == name)
+                others = sum(seconds for other, seconds in later if _name(other) != name)
+                rows = np.concatenate([part.rows for part in todo])
                 with shutdown.without_deadline():
-                    log_estimate(name, members, remaining, pairs, lengths, np.concatenate([part.rows for part in todo]))
+                    log_estimate(name, members, remaining, pairs, lengths, rows, others)
                 estimated.add(name)
             for part in progress(parts, f"predicting with {name}"):
                 for index, model in enumerate(group):
@@ -113,13 +126,22 @@ def predict_groups(
                         if unfinished.added:  # else a time budget that ends before models are loaded would never do
                             shutdown.check()
                         with shutdown.without_deadline():  # what is begun is finished
-                            unfinished.put(_key(model, part), _predict(model, members[index], part, n_outcomes))
-                    totals[model.member][part.rows] += unfinished.take(_key(model, part))
+                            unfinished.put(key_of(model, part), _predict(model, members[index], part, n_outcomes))
+                    totals[model.member][part.rows] += unfinished.take(key_of(model, part))
             members.clear()  # before the next group is loaded
     except BaseException:
         unfinished.save()
         raise
     return totals
+
+
+def _log_total(groups: Sequence[Sequence[FoldModel]], todos: Sequence[Sequence[Part]], n_pairs: int) -> list[float]:
+    """Log what the whole prediction is expected to take; return the seconds of each group."""
+    rows = [sum(len(part.rows) for part in todo) for todo in todos]
+    runs = [[model.run for model in group] for group in groups]
+    expected = [expected_seconds(group, n) for group, n in zip(runs, rows, strict=True)]
+    log_total([run for group, n in zip(runs, rows, strict=True) if n for run in group], sum(expected), n_pairs)
+    return expected
 
 
 def _predict(model: FoldModel, loaded: Member, part: Part, n_outcomes: int) -> Floats:
@@ -141,10 +163,6 @@ def length_sorted(pairs: Pairs, lengths: Ints) -> list[Part]:
     order = np.argsort(-lengths, kind="stable")
     places = (order[start : start + PART] for start in range(0, len(order), PART))
     return [Part(rows, pairs.take(rows).unlabelled()) for rows in places]
-
-
-def _key(model: FoldModel, part: Part) -> str:
-    return digest([model.key, part.digest])
 
 
 def _name(group: Sequence[FoldModel]) -> str:

@@ -1,4 +1,4 @@
-"""How long a prediction will take, measured on a few of its pairs before it starts."""
+"""How long a prediction will take: first by what the fold runs took, then by a few pairs for each backbone."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from prefens.core import resources
 from prefens.core.types import Ints, Pairs
 from prefens.members.base import Member
+from prefens.store.run_record import RunResult
 
 log = logging.getLogger(__name__)
 
@@ -17,7 +19,41 @@ SAMPLE = 8  # pairs that are predicted twice: the time of the first pass counts 
 MIN_PAIRS = 256  # that are worth an estimate
 
 
-def log_estimate(name: str, models: Sequence[Member], remaining: int, pairs: Pairs, lengths: Ints, rows: Ints) -> None:
+def expected_seconds(runs: Sequence[RunResult | None], n_pairs: int) -> float:
+    """Return about how long fold models will take for some pairs; 0 where nothing is known of them.
+
+    It is the time per row of the fold run. Where weights are trained it is too long rather than too short: an epoch
+    takes about three times as long as a prediction. It is too short where the fold run found the features of a frozen
+    backbone on disk.
+    """
+    return sum(run.seconds / max(1, run.train_rows + run.valid_rows) for run in runs if run is not None) * n_pairs
+
+
+def log_total(runs: Sequence[RunResult | None], seconds: float, n_pairs: int) -> None:
+    """Log about how long a whole prediction will take, before it starts; nothing where it is short or not known.
+
+    Parameters
+    ----------
+    runs : sequence of RunResult or None
+        The fold runs of the models that will predict.
+    seconds : float
+        The sum of their `expected_seconds`.
+    n_pairs : int
+        The number of pairs of the file.
+    """
+    if n_pairs < MIN_PAIRS or not seconds:
+        return
+    places = sorted({f"{run.device} with {run.threads} threads" for run in runs if run is not None})
+    log.info(
+        "in all: about %s for %s pairs x %d fold models, an estimate from the time per row of their training "
+        "(on %s; %d here); better ones follow as each backbone is loaded",
+        *(duration(seconds), f"{n_pairs:,}", len(runs), " and ".join(places), resources.thread_count()),
+    )
+
+
+def log_estimate(
+    name: str, models: Sequence[Member], remaining: int, pairs: Pairs, lengths: Ints, rows: Ints, others: float = 0.0
+) -> None:
     """Log about how long fold models will take for some pairs, by the time that a sample of these takes.
 
     Parameters
@@ -34,6 +70,8 @@ def log_estimate(name: str, models: Sequence[Member], remaining: int, pairs: Pai
         Their lengths; time is taken to be in proportion to them.
     rows : int64 array, shape (m,)
         The places of the pairs that are to be predicted, in the order of their lengths.
+    others : float, seconds
+        What models of other kinds are expected to take after these.
     """
     if len(rows) < MIN_PAIRS:
         return
@@ -44,7 +82,8 @@ def log_estimate(name: str, models: Sequence[Member], remaining: int, pairs: Pai
         model.predict_proba(part)
     seconds = (time.monotonic() - started) * remaining / len(models)
     total = seconds * int(lengths[rows].sum()) / max(1, int(lengths[sample].sum()))
-    log.info("%s: about %s for %s pairs x %d fold models", name, duration(total), f"{len(rows):,}", remaining)
+    rest = f"; {duration(total + others)} in all" if others else ""
+    log.info("%s: about %s for %s pairs x %d fold models%s", name, duration(total), f"{len(rows):,}", remaining, rest)
 
 
 def duration(seconds: float) -> str:

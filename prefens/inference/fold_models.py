@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from prefens.core.errors import BackboneError, PrefensError, StoreError
 from prefens.core.tensors import refusal
+from prefens.members.backbone_files import backbone_files
 from prefens.members.base import Member
 from prefens.members.registry import class_of, kinds
 from prefens.store.member_spec import MemberSpec
 from prefens.store.split_store import SplitStore
+
+log = logging.getLogger(__name__)
+
+LARGE_COPY = 1e9  # bytes of backbones in a saved model that a warning is worth
 
 
 def load_model(spec: MemberSpec, folder: Path, backbones: Sequence[Path]) -> Member:
@@ -93,7 +99,49 @@ def model_folder(split: SplitStore, spec: MemberSpec, fold: int) -> Path:
     return folder
 
 
-def joined(errors: Sequence[BackboneError]) -> BackboneError:
+def required_backbones(
+    members: Iterable[tuple[MemberSpec, Sequence[Path]]], backbones: Sequence[Path]
+) -> list[dict[str, Path]]:
+    """Return of each member the directories of the backbones that its fold models need, by the names of their folders.
+
+    Parameters
+    ----------
+    members : iterable of tuple of MemberSpec and sequence of Path
+        The members, each with folders of fold models.
+    backbones : sequence of Path
+        Folders of backbone files that go before the installed ones.
+
+    Raises
+    ------
+    BackboneError
+        If the files of backbones are missing; all of them are named.
+    """
+    required: list[dict[str, Path]] = []
+    missing: dict[str, BackboneError] = {}
+    for spec, models in members:
+        required.append({})
+        try:
+            for model in models:
+                required[-1] |= member_class(spec).required_backbones(model, backbones)
+        except BackboneError as error:
+            missing.setdefault(error.came, error)
+    if missing:
+        raise _joined(list(missing.values()))
+    return required
+
+
+def warn_of_size(backbones: Mapping[str, Path]) -> None:
+    """Log a warning where the files of backbones, by the names of their folders, are large for a copy."""
+    size = sum(path.stat().st_size for directory in backbones.values() for path in backbone_files(directory))
+    if size > LARGE_COPY:
+        log.warning(
+            "the saved model holds a copy of the backbones that its members refer to: %.1f GB (%s); blend with "
+            "model=false where predict from the store is enough",
+            *(size / 1e9, ", ".join(backbones)),
+        )
+
+
+def _joined(errors: Sequence[BackboneError]) -> BackboneError:
     """Return one error that names what several name."""
     came, expected, do = (
         dict.fromkeys(getattr(error, part) for error in errors) for part in ("came", "expected", "do")

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from prefens.core.errors import BLEND_AGAIN, BackboneError, StoreError
+from prefens.core.errors import BLEND_AGAIN, StoreError
 from prefens.core.files import link_tree, write_json
 from prefens.core.metrics import outcome_shares
 from prefens.core.types import Floats, Pairs
@@ -21,7 +21,7 @@ from prefens.ensemble.decision import ARGMAX, Decision
 from prefens.ensemble.files.blend_json import check_outcomes
 from prefens.inference.batches import FoldModel, predict_groups
 from prefens.inference.fitted_blender import read_predictor, stored_blender
-from prefens.inference.fold_models import joined, load_model, member_class, model_folders
+from prefens.inference.fold_models import load_model, model_folders, required_backbones, warn_of_size
 from prefens.inference.unfinished import Unfinished
 from prefens.members.backbone_files import copy_backbone
 from prefens.members.backbone_ref import BackboneRef
@@ -149,16 +149,16 @@ class Predictor:
         StoreError
             If a member has no stored model, or a damaged one.
         BackboneError
-            If the files of a backbone are missing, or links that lead out of its folder.
+            If the files of backbones are missing, all of which are named, or links that lead out of their folder.
         """
-        required: dict[str, Path] = {}
-        for spec in self.specs():
-            for folder in model_folders(self.store, spec, self.k):  # checks that there is one for each fold
-                required |= member_class(spec).required_backbones(folder, self.backbones)
+        models = [(spec, model_folders(self.store, spec, self.k)) for spec in self.specs()]
+        required = required_backbones(models, self.backbones)
+        for spec, _ in models:
             link_tree(self.store.member_dir(spec.name), members / spec.name, leave_out=TRAINING_FILES)
-        for name, directory in required.items():
-            if name not in without:
-                copy_backbone(directory, backbones / name)
+        copied = {name: path for each in required for name, path in each.items() if name not in without}
+        warn_of_size(copied)
+        for name, directory in copied.items():
+            copy_backbone(directory, backbones / name)
 
     def references(self) -> dict[str, BackboneRef]:
         """Return the backbones that the used members' models refer to, by the names of their folders.
@@ -267,25 +267,18 @@ class Predictor:
         BackboneError
             If the files of backbones are missing; all of them are named.
         """
-        groups: dict[Any, list[FoldModel]] = {}
-        missing: dict[str, BackboneError] = {}
-        for spec in self.specs():
-            if spec.name in self.loaded:
-                models = [FoldModel(spec.name, "", partial(_same, model)) for model in self.loaded[spec.name]]
-                groups[spec.name] = models
-                continue
-            folders = model_folders(self.store, spec, self.k)
-            try:
-                required = member_class(spec).required_backbones(folders[0], self.backbones)
-            except BackboneError as error:
-                missing.setdefault(error.came, error)
-                continue
+        groups: dict[Any, list[FoldModel]] = {
+            name: [FoldModel(name, "", partial(_same, model)) for model in self.loaded[name]]
+            for name in self.used
+            if name in self.loaded
+        }
+        members = [(s, model_folders(self.store, s, self.k)) for s in self.specs() if s.name not in self.loaded]
+        required = required_backbones([(spec, folders[:1]) for spec, folders in members], self.backbones)
+        for (spec, folders), names in zip(members, required, strict=True):
             for fold, folder in enumerate(folders):
-                key = self.store.record(spec, fold).content
-                model = FoldModel(spec.name, key, partial(load_model, spec, folder, self.backbones))
-                groups.setdefault(tuple(sorted(required)) or (spec.name, fold), []).append(model)
-        if missing:
-            raise joined(list(missing.values()))
+                run = self.store.record(spec, fold)
+                model = FoldModel(spec.name, run.content, partial(load_model, spec, folder, self.backbones), run)
+                groups.setdefault(tuple(sorted(names)) or (spec.name, fold), []).append(model)
         return list(groups.values())
 
 

@@ -138,7 +138,8 @@ class MiniLmMember(Member):
         """Return (n, d) embeddings of texts, from the cache where it has them; other processes that need them wait."""
 
         def compute(pieces: Path | None) -> NDArray[np.float32]:
-            log.info("embedding %d texts with %s", len(texts), self.name)
+            if self._cache is not None:  # a prediction keeps nothing, and asks for each part of its pairs
+                log.info("embedding %d texts with %s", len(texts), self.name)
             return embed(texts, find_minilm(self._backbones), self.max_length, self.layer, self.precision, pieces)
 
         if self._cache is None:

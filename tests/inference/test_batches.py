@@ -33,6 +33,7 @@ from prefens.members.training.settings import Mode, Save, TrainingSettings
 from prefens.runner.trainer import Trainer
 from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import OOFStore
+from prefens.store.run_record import RunResult
 from prefens.store.split_store import SplitStore
 from prefens.store.tracking.tracker import NoTracker
 from tests.helpers.decoders import make_tiny_decoder
@@ -106,9 +107,10 @@ def test_switched_adapters_and_heads_predict_what_separate_models_do(
 def test_a_backbone_is_loaded_once_for_all_members_on_it(split: SplitStore, caplog: pytest.LogCaptureFixture) -> None:
     pairs, predictor = make_pairs(150, seed=1), predictor_of(split)
     assert len(predictor.groups()) == 1 + 2  # style has no backbone: its models come one at a time
-    with caplog.at_level(logging.INFO, "prefens.members.nn.frozen_encoder"):
+    with caplog.at_level(logging.INFO):
         predicted = predictor.predict_pairs(pairs)
-    assert len(caplog.records) == 1
+    lines = [record.getMessage() for record in caplog.records if record.name.startswith("prefens.members")]
+    assert [line.split()[0] for line in lines] == ["loading"]  # and no line for each part, of which there are three
     assert backbones_in_memory() == 0
     predictor.load_all()
     assert backbones_in_memory() == 1
@@ -196,6 +198,31 @@ def test_other_models_and_other_texts_take_nothing_from_a_stopped_prediction(tmp
         assert outcomes.predicted == 10
 
 
+def test_another_device_or_thread_count_takes_nothing_from_a_stopped_prediction(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file of predictions has one rounding: it is the same wherever they were stopped."""
+    import torch
+
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    first = Unfinished(tmp_path / "u")
+    predict(Constant(0.2, 0.3, 0.5), make_pairs(10), first)
+    first.save()
+
+    def predicted() -> int:
+        model = Constant(1, 0, 0)
+        predict(model, make_pairs(10), Unfinished(tmp_path / "u"))
+        return model.predicted
+
+    assert predicted() == 0
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    assert predicted() == 10
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "T4")
+    assert predicted() == 10
+
+
 @pytest.mark.parametrize("damage", ["cut", "changed", "gone", "no manifest", "no record", "no folder"])
 def test_a_damaged_folder_is_predicted_again(tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str) -> None:
     folder, model = tmp_path / "u", Constant(0.2, 0.3, 0.5)
@@ -239,3 +266,32 @@ def test_an_estimate_is_logged_where_there_is_much_to_do(caplog: pytest.LogCaptu
     assert line.endswith(f"s for {len(pairs)} pairs x 3 fold models")
     assert 0.2 * seconds < float(line.split()[2]) < 5 * seconds
     assert [duration(value) for value in (0.1, 40, 720, 12600)] == ["1 s", "40 s", "12 min", "3.5 h"]
+
+
+def test_the_whole_time_is_estimated_before_anything_is_loaded(caplog: pytest.LogCaptureFixture) -> None:
+    n, lines = MIN_PAIRS, list[list[str]]()
+
+    def load() -> Constant:
+        lines.append([record.getMessage() for record in caplog.records])
+        return Constant(1, 0, 0)
+
+    def group(member: str, seconds: float) -> list[FoldModel]:
+        run = RunResult(log_loss=1, accuracy=0, seconds=seconds, valid_rows=n, train_rows=n, threads=3)
+        return [FoldModel(member, f"{member}{fold}", load, run) for fold in range(2)]  # type: ignore[arg-type]
+
+    with caplog.at_level(logging.INFO):
+        predict_groups([group("a", 240.0), group("b", 3600.0)], make_pairs(n), 3, Unfinished())
+        (total,) = lines[0][:1]
+        assert total.startswith(f"in all: about 64 min for {n} pairs x 4 fold models, an estimate")
+        assert "on cpu with 3 threads" in total
+        (first, last) = (line for line in (r.getMessage() for r in caplog.records) if "s for 256 pairs x 2" in line)
+        assert first.endswith("x 2 fold models; 60 min in all")
+        assert last.endswith("x 2 fold models")
+        caplog.clear()
+        predict_groups([group("a", 240.0)], make_pairs(n - 1), 3, Unfinished())
+    assert "in all" not in caplog.text
+
+
+def test_stored_fold_runs_tell_what_they_took(split: SplitStore) -> None:
+    models = [model for group in predictor_of(split).groups() for model in group]
+    assert all(model.run is not None and model.run.seconds > 0 for model in models)

@@ -95,6 +95,10 @@ def test_a_bundle_without_backbones_predicts_what_the_store_does(
             predictor_of(made, tmp_path / "nothing").predict_pairs(pairs)
         assert "hub/llama" in both.value.came
         assert "hub/qwen2" in both.value.came
+        with pytest.raises(BackboneError) as both:
+            bundle.make_bundle(trained, "best", [], tmp_path / "second")
+        assert "hub/llama" in both.value.came
+        assert "hub/qwen2" in both.value.came
     finally:
         hidden.rename(original)
 

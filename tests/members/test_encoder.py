@@ -121,6 +121,7 @@ def test_null_settings_resolve_by_the_kind_of_backbone(decoders: dict[str, Path]
     assert (causal.training.clip, encoder.training.clip) == (LOOSE_CLIP, 1.0)
     assert (causal.training.lora.targets, encoder.training.lora.targets) == (["all-linear"], None)
     assert (causal.text.template, encoder.text.template.is_default) == (PLAIN, True)
+    assert (causal.text.prompt_share, encoder.text.prompt_share) == (0.2, 0.35)
     explicit = member_of(decoders["llama"], pooling=Pooling.mean, clip=2.0, lora=LoraSettings(targets=["q_proj"]))
     explicit.resolve()
     assert (explicit.head.pooling, explicit.training.clip, explicit.training.lora.targets) == (

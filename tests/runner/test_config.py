@@ -63,6 +63,10 @@ def test_a_causal_backbone_brings_its_training_pairing_and_text_and_the_command_
     given = ["training=frozen", "pairing=siamese", "text=default", f"backbone={name}"]
     wanted = composed(*given, name=command)
     assert (wanted.training.mode, wanted.pairing.kind, wanted.text.max_length) == ("frozen", "siamese", 512)
+    default = config.build(wanted.text, TextSettings)
+    assert [default.resolved(causal).prompt_share for causal in (True, False)] == [0.2, 0.35]
+    chosen = config.build(composed(*given, "text.prompt_share=0.35", name=command).text, TextSettings)
+    assert chosen.resolved(causal=True).prompt_share == 0.35
     assert composed("experiment=keras-starter", f"backbone={name}", name=command).head.kind == "linear"
 
 

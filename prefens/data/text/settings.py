@@ -53,6 +53,7 @@ PLAIN = TemplateSettings(
     "Prompt:\n{prompt}\n\nResponse A:\n{first}\n\nResponse B:\n{second}\n\nThe better response:",
 )
 REWARD = TemplateSettings("{prompt}{response}", None, chat=True)
+PROMPT_SHARE, CAUSAL_PROMPT_SHARE = 0.35, 0.2  # of encoders and of causal models
 
 
 @dataclass
@@ -63,8 +64,9 @@ class TextSettings:
     ----------
     max_length : int
         Tokens of a sequence, at least 16.
-    prompt_share : float
-        The share of the room that a prompt gets where the responses need the rest, in (0, 1).
+    prompt_share : float or None
+        The share of the room that a prompt gets where the responses need the rest, in (0, 1); None for 0.2 where the
+        backbone is causal, else 0.35.
     head_share : float
         The share of a cut text that is kept from its beginning, in (0, 1).
     template : TemplateSettings
@@ -77,7 +79,7 @@ class TextSettings:
     """
 
     max_length: int = 512
-    prompt_share: float = 0.35
+    prompt_share: float | None = None
     head_share: float = 0.6
     template: TemplateSettings = field(
         default_factory=TemplateSettings, metadata=neutral({"siamese": None, "cross": None, "chat": False})
@@ -86,14 +88,21 @@ class TextSettings:
     def __post_init__(self) -> None:
         if self.max_length < 16:
             raise ConfigError(f"text.max_length={self.max_length}", "at least 16 tokens", "set text.max_length=512")
-        for name in ("prompt_share", "head_share"):
-            if not 0.0 < getattr(self, name) < 1.0:
-                raise ConfigError(
-                    f"text.{name}={getattr(self, name)}", "a share between 0 and 1", f"correct text.{name}"
-                )
+        for name, share in (("prompt_share", self.share_of_prompt), ("head_share", self.head_share)):
+            if not 0.0 < share < 1.0:
+                raise ConfigError(f"text.{name}={share}", "a share between 0 and 1", f"correct text.{name}")
+
+    @property
+    def share_of_prompt(self) -> float:
+        """`prompt_share`, or that of encoders where it is None."""
+        return PROMPT_SHARE if self.prompt_share is None else self.prompt_share
 
     def resolved(self, causal: bool, reward: bool = False) -> "TextSettings":
-        """Return the settings with a template where the backbone is causal: its tokenizer has no pattern for pairs."""
-        if not causal or not self.template.is_default:
-            return self
-        return replace(self, template=REWARD if reward else PLAIN)
+        """Return the settings without None, and with a template where the backbone is causal.
+
+        The tokenizer of a causal backbone has no pattern for pairs.
+        """
+        share = CAUSAL_PROMPT_SHARE if causal and self.prompt_share is None else self.share_of_prompt
+        needs_template = causal and self.template.is_default
+        template = (REWARD if reward else PLAIN) if needs_template else self.template
+        return replace(self, prompt_share=share, template=template)

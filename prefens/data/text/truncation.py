@@ -131,7 +131,7 @@ def cut(
     mark: Tokens = NO_MARK,
 ) -> tuple[Tokens, Tokens]:
     """Cut both parts to their budgets, `mark` in place of what is cut out, and count the tokens in the audit."""
-    for_prompt, for_response = budgets(len(prompt.tokens), len(response.tokens), room, settings.prompt_share)
+    for_prompt, for_response = budgets(len(prompt.tokens), len(response.tokens), room, settings.share_of_prompt)
     return (
         _shortened("prompt", prompt, for_prompt, settings, audit, mark),
         _shortened("response", response, for_response, settings, audit, mark),
@@ -149,7 +149,7 @@ def cut_pair(
 ) -> tuple[Tokens, Tokens, Tokens]:
     """Cut a prompt and two responses that share one sequence, as `cut` does."""
     n_prompt, n_a, n_b = (len(text.tokens) for text in (prompt, a, b))
-    for_prompt, for_a, for_b = pair_budgets(n_prompt, n_a, n_b, room, settings.prompt_share)
+    for_prompt, for_a, for_b = pair_budgets(n_prompt, n_a, n_b, room, settings.share_of_prompt)
     return (
         _shortened("prompt", prompt, for_prompt, settings, audit, mark),
         _shortened("response", a, for_a, settings, audit, mark),

@@ -70,7 +70,8 @@ def precompute(
         _check_size(2 * shape[0] * shape[1], model)
 
     def compute(values: FeatureArray) -> FeatureArray:
-        log.info("reading %d sequences with the frozen encoder", len(lengths))
+        if cache is not None:  # a prediction keeps nothing, and asks for the features of each part of its pairs
+            log.info("reading %d sequences with the frozen encoder", len(lengths))
         fill_features(values, starts, model, tokens, padding, token_budget)
         return values
 
