@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -11,7 +10,7 @@ from typing import Self
 from prefens.core.errors import BackboneError
 from prefens.core.hashing import short
 from prefens.core.typed_json import read_typed
-from prefens.inference.kaggle_inputs import MARKER
+from prefens.inference.kaggle_inputs import MARKER, walk_inputs
 from prefens.members.backbone_files import backbone_files, fingerprint
 from prefens.members.backbone_ref import BackboneRef
 
@@ -86,7 +85,7 @@ def link_backbones(bundle: Path, inputs: Path, to: Path) -> None:
         prefens-bundle.json is damaged.
     """
     wanted = read_typed(bundle / MARKER, _Marker, "what `make kaggle` wrote", "make the bundle again").attach
-    folders = list(_model_folders(inputs)) if wanted else []
+    folders = [path for path, files in walk_inputs(inputs) if "config.json" in files] if wanted else []
     to.mkdir(parents=True, exist_ok=True)
     missing = []
     for each in wanted:
@@ -102,19 +101,6 @@ def link_backbones(bundle: Path, inputs: Path, to: Path) -> None:
             "the backbones that the bundle's members were trained on, file by file",
             "attach them as models or data sets",
         )
-
-
-def _model_folders(inputs: Path) -> Iterator[Path]:
-    """Yield the folders of models; links are followed, each folder is visited once."""
-    visited: set[str] = set()
-    for path, folders, files in os.walk(inputs, followlinks=True):
-        folders.sort()
-        if os.path.realpath(path) in visited or MARKER in files:
-            folders.clear()
-            continue
-        visited.add(os.path.realpath(path))
-        if "config.json" in files:
-            yield Path(path)
 
 
 def _sizes(directory: Path) -> dict[str, int]:

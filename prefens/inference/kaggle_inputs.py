@@ -53,8 +53,11 @@ def choose_test(files: Mapping[Path, str]) -> Path:
     )
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    """Yield the files of NAMES that are in no bundle; of several paths to one folder or file the first."""
+def walk_inputs(folder: Path) -> Iterator[tuple[Path, list[str]]]:
+    """Yield each folder below `folder` with the names of its files; links are followed, bundles are left out.
+
+    Of several paths to one folder the first counts.
+    """
     visited: set[str] = set()
     for path, folders, files in os.walk(folder, followlinks=True):
         folders.sort()
@@ -62,7 +65,14 @@ def _walk(folder: Path) -> Iterator[Path]:
             folders.clear()
             continue
         visited.add(os.path.realpath(path))
-        for file in (Path(path, name) for name in NAMES if name in files):
+        yield Path(path), files
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """Yield the files of NAMES that are in no bundle; of several paths to one file the first."""
+    visited: set[str] = set()
+    for path, files in walk_inputs(folder):
+        for file in (path / name for name in NAMES if name in files):
             if os.path.realpath(file) not in visited:
                 visited.add(os.path.realpath(file))
                 yield file
