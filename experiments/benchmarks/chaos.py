@@ -26,6 +26,7 @@ from pathlib import Path
 
 import numpy as np
 
+from prefens.core.files import FRESH_SECONDS, remove_stale_tmp
 from prefens.core.leases.leases import holder_of
 from prefens.runner.sync import member_stack
 from prefens.store.oof_store import OOFStore
@@ -228,7 +229,15 @@ def out_of_fold(root: Path) -> dict[str, np.ndarray]:
 
 
 def check_leftovers(store: Store, counts: Counts) -> None:
-    """Look for what no process works on: hidden files, checkpoints, leases."""
+    """Look for what no process works on: hidden files, checkpoints, leases.
+
+    A scratch folder without a lock may be one that is being made, for FRESH_SECONDS. Where its writer was killed in that
+    moment, the first command after them removes it.
+    """
+    if any(folder.is_dir() and not any(folder.iterdir()) for folder in scratch_folders(store)):
+        time.sleep(FRESH_SECONDS)
+        for folder in {path.parent for path in scratch_folders(store)}:
+            remove_stale_tmp(folder)
     hidden = [path for path in store.folder.rglob(".*") if path.name != ".hydra"]
     for path in [*hidden, *store.root.glob("checkpoints/*"), *store.root.glob("locks/*.json")]:
         counts.note("leftovers", path)
