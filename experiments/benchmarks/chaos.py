@@ -231,8 +231,8 @@ def out_of_fold(root: Path) -> dict[str, np.ndarray]:
 def check_leftovers(store: Store, counts: Counts) -> None:
     """Look for what no process works on: hidden files, checkpoints, leases.
 
-    A scratch folder without a lock may be one that is being made, for FRESH_SECONDS. Where its writer was killed in that
-    moment, the first command after them removes it.
+    A scratch folder without a lock may be one that is being made, for FRESH_SECONDS. Where its writer was killed then,
+    the first command after them removes it.
     """
     if any(folder.is_dir() and not any(folder.iterdir()) for folder in scratch_folders(store)):
         time.sleep(FRESH_SECONDS)
