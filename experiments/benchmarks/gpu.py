@@ -156,10 +156,10 @@ def machine(peak: float | None) -> dict[str, Any]:
     """Return what the figures depend on."""
     cuda = torch.cuda.is_available()
     device = torch.cuda.get_device_name() if cuda else platform.processor() or platform.machine()
-    known = next((each for name, each in PEAK_TFLOPS.items() if name in device), None)
+    data_sheet = next((each for name, each in PEAK_TFLOPS.items() if name in device), None)
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     return {
-        "device": device, "peak_tflops": known if peak is None else peak, "commit": commit.stdout.strip() or None,
+        "device": device, "peak_tflops": data_sheet if peak is None else peak, "commit": commit.stdout.strip() or None,
         "versions": {name: version(name) for name in ("torch", "transformers", "peft", "numpy")},
         "cuda": torch.version.cuda if cuda else None, "python": platform.python_version(),
     }  # fmt: skip

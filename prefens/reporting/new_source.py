@@ -40,11 +40,11 @@ def new_source_section(blend: Blend, other: Blend | None, resamples: int = 500) 
     resamples : int
         Of prompts, for the intervals.
     """
-    new, known = (blend, other) if is_by_source(blend.folds) else (other, blend)
-    if new is None or not is_by_source(new.folds):
+    by_source, by_prompt = (blend, other) if is_by_source(blend.folds) else (other, blend)
+    if by_source is None or not is_by_source(by_source.folds):
         return None
-    folds, names = new.stack.folds, [str(name) for name in new.folds.settings["sources"]]
-    losses, reference = new.losses[new.best.method], _aligned(known, folds.ids)
+    folds, names = by_source.stack.folds, [str(name) for name in by_source.folds.settings["sources"]]
+    losses, reference = by_source.losses[by_source.best.method], _aligned(by_prompt, folds.ids)
     masks = {name: folds.fold == fold for fold, name in enumerate(names)} | {"all": np.ones(len(losses), dtype=bool)}
     prior = prior_predictions(folds)
     rows: list[dict[str, Any]] = []
@@ -58,38 +58,42 @@ def new_source_section(blend: Blend, other: Blend | None, resamples: int = 500) 
             if len(set(folds.group[both])) > 1:
                 row["cost"] = _interval((losses - reference)[both], folds.group[both], resamples)
         rows.append(row | {"prior": log_loss(prior[mask], folds.label[mask])})
-    tables = [ReportTable("What a new source costs", rows, NOTE), _members(new, known)]
-    return Section("new-source", "A new source", _summary(new, rows[-1]), [table for table in tables if table.rows])
+    tables = [ReportTable("What a new source costs", rows, NOTE), _members(by_source, by_prompt)]
+    return Section(
+        "new-source", "A new source", _summary(by_source, rows[-1]), [table for table in tables if table.rows]
+    )
 
 
-def _summary(new: Blend, row: dict[str, Any]) -> list[str]:
+def _summary(by_source: Blend, row: dict[str, Any]) -> list[str]:
     sentences = [
-        f"On a source that nothing was trained on, {new.best.method} has a log loss of {row['new source']:.4f} nats; "
+        f"On a source that nothing was trained on, {by_source.best.method} has a log loss of "
+        f"{row['new source']:.4f} nats; "
         f"always predicting the outcome shares of the other sources has {row['prior']:.4f}."
     ]
     if row.get("cost") is not None:
         cost, low, high = row["cost"]
         interval = f"{cost:+.4f} [{low:+.4f}, {high:+.4f}]"
         sentences.append(f"A new source costs {interval} nats: so much more than new prompts of known sources.")
-    if new.nested is None and len(new.results) > 1:
+    if by_source.nested is None and len(by_source.results) > 1:
         sentences.append(
-            f"{new.best.method} is the best of {len(new.results)} methods on these rows, and {new.folds.k} sources are "
-            "too few to choose without the one that is scored: its figure is somewhat too good."
+            f"{by_source.best.method} is the best of {len(by_source.results)} methods on these rows, and "
+            f"{by_source.folds.k} sources are too few to choose without the one that is scored: "
+            "its figure is somewhat too good."
         )
     return sentences
 
 
-def _members(new: Blend, known: Blend | None) -> ReportTable:
+def _members(by_source: Blend, by_prompt: Blend | None) -> ReportTable:
     """Return a table of the members: on new sources, calibrated across sources, and in the other split."""
-    folds, label = new.stack.folds, new.stack.folds.label
-    twins = {} if known is None else {(info.recipe, info.seed): info.name for info in known.stack.members}
+    folds, label = by_source.stack.folds, by_source.stack.folds.label
+    twins = {} if by_prompt is None else {(info.recipe, info.seed): info.name for info in by_prompt.stack.members}
     rows = []
-    for info, own in zip(new.stack.members, new.stack.probabilities, strict=True):
+    for info, own in zip(by_source.stack.members, by_source.stack.probabilities, strict=True):
         calibrated = cross_calibrate(AcrossSources, own, folds)
         row = {"member": info.name, "new source": log_loss(own, label), "across sources": log_loss(calibrated, label)}
         twin = twins.get((info.recipe, info.seed)) if info.backbone is not None else None  # not of external ones
-        losses = None if twin is None else _aligned(known, folds.ids, twin)
-        if known is not None:
+        losses = None if twin is None else _aligned(by_prompt, folds.ids, twin)
+        if by_prompt is not None:
             row["known sources"] = None if losses is None else float(np.nanmean(losses))
         rows.append(row)
     return ReportTable("Its members", rows, MEMBERS_NOTE)

@@ -125,15 +125,15 @@ def _best_of(chosen: Floats, rejected: Floats) -> float:
 
 def _ties(judge: str, benchmark: Benchmark, probabilities: Floats) -> list[JudgeScore]:
     """Return the score of RewardBench 2's subset Ties: `process_single_model`, kept in [0, 1]."""
-    found: dict[str, dict[str, AnswerList]] = {"ref": {}, "tied": {}}
+    lists: dict[str, dict[str, AnswerList]] = {"ref": {}, "tied": {}}
     for each in benchmark.lists:
         if each.tie is not None:
             kind, question = each.tie
-            found[kind][question] = each
-    both = [question for question in found["tied"] if question in found["ref"]]
-    scored = [[answer_scores(found[kind][each], probabilities, benchmark) for kind in ("ref", "tied")] for each in both]
+            lists[kind][question] = each
+    both = [question for question in lists["tied"] if question in lists["ref"]]
+    scored = [[answer_scores(lists[kind][each], probabilities, benchmark) for kind in ("ref", "tied")] for each in both]
     values = np.array([_tie_score(*ref, *tied) for ref, tied in scored])
-    scores = _mean(judge, "ties", benchmark, _first([found["tied"][question] for question in both]), values)
+    scores = _mean(judge, "ties", benchmark, _first([lists["tied"][question] for question in both]), values)
     return [JudgeScore(s.judge, s.metric, "", min(max(s.value, 0.0), 1.0), s.low, s.high, s.count) for s in scores]
 
 

@@ -45,21 +45,21 @@ def ratings_section(summary: RatingSummary) -> Section:
 
 
 def sentences(summary: RatingSummary) -> list[str]:
-    """Return what was found, in sentences."""
+    """Return the first and the last model, and how well each prediction agrees with the votes, in sentences."""
     voted, *_ = summary.find(Kind.BRADLEY_TERRY)
     best, *_, worst = voted.rows
     gap = best.rating - worst.rating
-    found = [
+    lines = [
         f"{len(voted.models)} models are rated by {len(summary.votes.rows):,} votes: {best.model} is first, "
         f"{gap:.0f} points ahead of {worst.model}, which is last."
     ]
     for each in summary.agreement(Kind.BRADLEY_TERRY):
         clear = sum(reversal.clear for reversal in each.reversals)
-        found.append(
+        lines.append(
             f"Ratings by {each.source} have a rank correlation of {in_words(each.spearman)} with those by the votes; "
             f"{len(each.reversals)} pairs of models change their order, {clear} of them where the votes are sure."
         )
-    return found
+    return lines
 
 
 def in_words(estimate: Estimate, digits: int = 2) -> str:

@@ -102,8 +102,8 @@ def _choose_split(sources: BlendSources, data: str | None) -> SplitStore | None:
 
 def _other_settings(sources: BlendSources, split: SplitStore) -> dict[str, Any]:
     """Return the settings of folds that were given and are not those of a part of the store."""
-    given = {name: value for name, value in sources.folds.items() if name != "source_column"}
-    return {name: value for name, value in given.items() if value != split.folds.settings.get(name)}
+    settings = {name: value for name, value in sources.folds.items() if name != "source_column"}
+    return {name: value for name, value in settings.items() if value != split.folds.settings.get(name)}
 
 
 def _choose_members(split: SplitStore | None, sources: BlendSources) -> tuple[list[MemberSpec], dict[str, str]]:

@@ -29,9 +29,9 @@ def find_other_split(split: SplitStore, specs: Sequence[MemberSpec]) -> OtherSpl
 
     They are joined by recipe and seed. What is damaged or not complete there is left out, with a warning.
     """
-    found = [_figures(split.folds, other, specs) for other in _others(OOFStore(split.root), split.folds)]
-    found = [each for each in found if each.losses]
-    return max(found, key=lambda each: (len(each.losses), each.fold_digest), default=None)
+    figures = [_figures(split.folds, other, specs) for other in _others(OOFStore(split.root), split.folds)]
+    figures = [each for each in figures if each.losses]
+    return max(figures, key=lambda each: (len(each.losses), each.fold_digest), default=None)
 
 
 def read_blends(root: Path, path: str | None, digests: tuple[str | None, str | None]) -> tuple[Blend, Blend | None]:
