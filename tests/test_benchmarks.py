@@ -35,7 +35,8 @@ def test_the_trainer_takes_our_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     encoder = transformers.BertModel(transformers.BertConfig(**SIZES, **CALM))
     model = PairModel(encoder, HeadSettings(dropout=0.0))
     task = program.make_task(
-        Namespace(pairs=32, held_out=4, batch=8, max_length=40, token_budget=200, data=None), model
+        Namespace(pairs=32, held_out=4, batch=8, max_length=40, token_budget=200, precision="auto", data=None),
+        model,
     )
     rival = program.train_rival(copy.deepcopy(model), task, bf16=False)
     ours = program.train_ours(copy.deepcopy(model), task)
