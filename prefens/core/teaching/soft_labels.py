@@ -18,7 +18,6 @@ from prefens.core.metrics import one_hot
 from prefens.core.teaching.targets import Targets
 from prefens.core.types import Floats, Ints
 
-
 OF_UNLABELLED = ("unlabelled_share", "min_confidence")  # settings that decide nothing where all pairs have votes
 
 

@@ -1,7 +1,5 @@
 """Soft labels: who may be learned from in which fold, and with what weight."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
