@@ -24,12 +24,14 @@ from prefens.inference.fold_models import load_model
 from prefens.members.base import Member
 from prefens.members.style import StyleMember, all_features
 from prefens.members.tfidf import TfidfMember
+from prefens.runner.import_member import import_member
 from prefens.runner.sweep_status import split_statuses
 from prefens.runner.teaching import pseudo_labels
 from prefens.runner.teaching.pseudo_labels import predict_unlabelled
 from prefens.runner.teaching.unlabelled import unlabelled_digest
 from prefens.runner.trainer import Trainer
 from prefens.store.assemble import make_stack
+from prefens.store.external import ExternalMember
 from prefens.store.fold_status import FoldState
 from prefens.store.leftovers import remove_leftovers
 from prefens.store.member_spec import MemberSpec
@@ -250,3 +252,6 @@ def test_other_commands_see_the_members_alone(split: SplitStore) -> None:
     statuses = split_statuses(split.root)[0].members
     assert [status.state for folds in statuses.values() for status in folds] == [FoldState.done] * 2 * K
     assert [other.path for other in OOFStore(split.root).splits()] == [split.path]
+    theirs = import_member(split, NoTracker(), ExternalMember("theirs", "d", split.folds.ids, np.full((60, 3), 1 / 3)))
+    assert [spec.name for spec in split.members()] == [*statuses, theirs.name]
+    assert {path for path in split.path.rglob("unlabelled/**/*") if path.is_file()} == written
