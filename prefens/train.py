@@ -19,10 +19,11 @@ def train(settings: TrainConfig) -> app.Rows:
     from prefens.runner.builders import load_corpus, member_spec, open_trainer
     from prefens.runner.distributed import lead
     from prefens.runner.job import warn_unused
+    from prefens.runner.teaching.student import teach
 
     warn_unused(settings)
     tracking = config.build(settings.tracking, Tracking)
-    corpus, make = load_corpus(settings), partial(config.build_member, settings)
+    corpus, make = teach(load_corpus(settings), settings), partial(config.build_member, settings)
     folds, spec = _checked_folds(settings, corpus.folds.k), member_spec(settings, corpus)
     opening = open_trainer(corpus, tracking, settings.force, settings.early_discard)
     with lead(corpus, spec, make, Path(tracking.root)), opening as trainer:

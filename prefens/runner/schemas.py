@@ -19,6 +19,7 @@ class RecipeConfig:
     head: Any = MISSING
     text: Any = MISSING
     training: Any = MISSING
+    teacher: Any = MISSING
     tracking: Any = MISSING
     experiment: Any = None
     seed: int = MISSING

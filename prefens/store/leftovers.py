@@ -37,7 +37,7 @@ def dead_leases(root: Path) -> dict[str, Holder]:
 def _written_folders(root: Path) -> Iterator[Path]:
     """Yield the folders that processes write into, whatever they work on."""
     yield from (root, root / "locks", root / "checkpoints")
-    for pattern in ("cache/*", "store/*", "store/*/members/*"):
+    for pattern in ("cache/*", "store/*", "store/*/members/*", "store/*/members/*/nested"):
         yield from root.glob(pattern)
 
 

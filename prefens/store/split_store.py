@@ -61,6 +61,10 @@ class SplitStore:
         """Return the folder of a fold run."""
         return self.member_dir(name) / f"fold-{fold}"
 
+    def nested_dir(self, name: str, folds: tuple[int, int]) -> Path:
+        """Return the folder of a run of a member that leaves out two folds, to teach."""
+        return self.member_dir(name) / "nested" / f"fold-{folds[0]}-{folds[1]}"
+
     def put_member(self, spec: MemberSpec) -> None:
         """Describe a member; describing it again changes nothing.
 
