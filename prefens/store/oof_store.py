@@ -10,6 +10,7 @@ The root can be moved, copied and read-only.
     store/<data>-<folds>/members/<name>/member.json           recipe, seed, digests
     store/<data>-<folds>/members/<name>/fold-<k>/             predictions.parquet, run.json, model/
     store/<data>-<folds>/members/<name>/fold-<k>.failed.json  why the last attempt at a fold run failed
+    store/<data>-<folds>/unlabelled/<pairs>/<name>/           what fold models predict for pairs without votes
 """
 
 from __future__ import annotations
