@@ -168,7 +168,7 @@ class Predictor:
             copy_backbone(directory, backbones / name)
 
     def references(self) -> dict[str, BackboneRef]:
-        """Return the backbones that the used models refer to, by their folders' names; StoreError as in `link_files`."""
+        """Return the backbones that the used models refer to, by folder name; StoreError as in `link_files`."""
         folders = [folder for spec in self.specs() for folder in model_folders(self.store, spec, self.folds)]
         references = [BackboneRef.read(folder) for folder in folders]
         return {backbone.folder: backbone for backbone in references if backbone is not None}
