@@ -198,7 +198,7 @@ class Folds:
         return np.not_equal(self.fold, HOLDOUT)
 
     def split(self, index: int) -> Fold:
-        """Return the rows of one fold."""
+        """Return the rows of one fold; for k, all scored rows to train on, and none to predict but the hold-out."""
         train = np.flatnonzero(self.scored & (self.fold != index))
         return Fold(index, train, np.flatnonzero(self.fold == index), np.flatnonzero(~self.scored))
 

@@ -34,6 +34,7 @@ class TrainConfig(RecipeConfig):
     """Settings of `python -m prefens.train`."""
 
     fold: int | None = None
+    full: bool = False
     force: bool = False
     early_discard: float | None = None
 
@@ -219,6 +220,7 @@ class ServeConfig:
     """Settings of `python -m prefens.serve`."""
 
     tracking: Any = MISSING
+    method: str = MISSING
     model: str | None = None
     data_digest: str | None = None
     fold_digest: str | None = None

@@ -44,7 +44,7 @@ def _written_folders(root: Path) -> Iterator[Path]:
 
 def _remove_checkpoints(split: SplitStore, checkpoints: dict[str, Path]) -> None:
     for spec in split.members():
-        for fold in range(split.folds.k):
+        for fold in range(split.k + 1):
             key = spec.key(fold)
             checkpoint = checkpoints.get(key.digest[:16])
             stored = split.fold_dir(spec.name, fold) / "run.json"
