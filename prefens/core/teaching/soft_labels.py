@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from prefens.core.errors import ConfigError
 from prefens.core.hashing import digest, identity_fields
-from prefens.core.metrics import one_hot
-from prefens.core.teaching.targets import Targets
+from prefens.core.teaching.targets import NO_VOTE, Targets
 from prefens.core.types import Floats, Ints
 
 OF_UNLABELLED = ("unlabelled_share", "min_confidence")  # settings that decide nothing where all pairs have votes
@@ -121,14 +120,15 @@ class SoftLabels:
         """Return which pairs the teacher of a fold labels, (N,)."""
         probabilities = self.by_fold[fold]
         taught: NDArray[np.bool_] = np.isfinite(probabilities[:, 0])
-        unlabelled = np.arange(len(taught)) >= self.n_voted
         confident = np.nan_to_num(probabilities).max(axis=1) >= self.settings.min_confidence
-        return taught & (~unlabelled | confident)
+        taught[self.n_voted :] &= confident[self.n_voted :]
+        return taught
 
     def learned(self, fold: int) -> NDArray[np.bool_]:
         """Return which pairs a training may have, (N,): those with a vote, and those without that are labelled."""
-        voted = np.arange(len(self.by_fold[fold])) < self.n_voted
-        learned: NDArray[np.bool_] = voted | (self.taught(fold) & (self.settings.unlabelled_share > 0))
+        learned: NDArray[np.bool_] = np.arange(len(self.by_fold[fold])) < self.n_voted
+        if self.settings.unlabelled_share > 0:
+            learned |= self.taught(fold)
         return learned
 
     def label(self, fold: int, rows: Ints, label: NDArray[np.int8]) -> NDArray[np.int8]:
@@ -153,5 +153,5 @@ class SoftLabels:
         total = voted.sum() * settings.unlabelled_share / (1.0 - settings.unlabelled_share)
         each = total / max(1, (~voted).sum())  # the weight of a pair without a vote
         weight = np.where(voted, settings.share, each) * self.taught(fold)[rows]
-        votes = one_hot(label, teacher.shape[1]) * np.where(voted, 1.0 - weight, 0.0)[:, None]
-        return Targets.of_teacher(votes, teacher, weight, settings.temperature)
+        vote = np.where(voted, label, NO_VOTE).astype(np.int8)
+        return Targets.of_teacher(vote, teacher, weight, settings.temperature)

@@ -1,1 +1,1 @@
-"""What teaches students: a teacher's probabilities of the pairs with votes, and of pairs without."""
+"""Distillation: which teachers may label which rows, and the corpus that a student learns from."""
