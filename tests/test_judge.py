@@ -28,7 +28,7 @@ from prefens.runner.trainer import Trainer
 from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import OOFStore
 from prefens.store.tracking.tracker import NoTracker
-from tests.helpers.benchmarks import write_reward_bench
+from tests.helpers.benchmarks import BENCHMARKS, write_reward_bench, write_rows
 from tests.helpers.examples import make_blend, make_pairs, write_csv, write_probabilities
 from tests.helpers.formats import judgebench
 
@@ -118,6 +118,24 @@ def test_other_benchmarks_are_judged_by_source_and_shared_prompts_are_counted(
     pd.read_parquet("judge-bench.parquet").assign(source=["mmlu", ""] * 15).to_parquet("gaps.parquet")
     gaps = judged("data.path=gaps.parquet", "out=jb")
     assert {subset for _, _, subset in gaps} == {""}
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_published_benchmarks_are_read_as_they_are(name: str) -> None:
+    rows, suffix, counts = BENCHMARKS[name]
+    path = write_rows(Path(f"{name}.{suffix}"), rows())
+    pairs = load_pairs(path, labelled=False).pairs  # as a judge elsewhere sees them
+    a_is_right = np.array([turns[0].startswith(("right", "yes")) for turns in pairs.response_a])
+    assert 0.1 < a_is_right.mean() < 0.9
+    write_probabilities(Path(f"{name}.csv"), pairs.ids, np.where(a_is_right[:, None], [0.7, 0.2, 0.1], [0.2, 0.7, 0.1]))
+    scores = judged(f"data.path='{path}'", f"predictors=['{name}.csv',best]", f"out='{name}'")
+    accuracy = {subset: row for (judge, metric, subset), row in scores.items() if (judge, metric) == (name, "accuracy")}
+    assert {row["value"] for row in accuracy.values()} == {1.0}
+    assert {subset: accuracy[subset]["count"] for subset in counts} == counts
+    assert accuracy[""]["count"] == sum(counts.values())
+    assert ("soft_vote", "accuracy", "") in scores
+    overall = {"RewardBench 1": "RewardBench 1", "RewardBench 2": "mean of subsets", "JudgeBench": "mean of subsets"}
+    assert name not in overall or scores[name, overall[name], ""]["value"] == pytest.approx(1.0)
 
 
 def test_what_does_not_fit_is_refused() -> None:

@@ -1,6 +1,7 @@
 """RewardBench 1: its subsets, and how their accuracies make a score (Lambert et al. 2024, arXiv 2403.13787, section 4).
 
-The table is that of `EXAMPLE_COUNTS` and `SUBSET_MAPPING` in rewardbench/constants.py of github.com/allenai/reward-bench.
+The numbers are those of `EXAMPLE_COUNTS` and `SUBSET_MAPPING` in rewardbench/constants.py of
+github.com/allenai/reward-bench.
 """
 
 from __future__ import annotations
