@@ -27,17 +27,19 @@ from prefens.runner import config
 from prefens.runner.trainer import Trainer
 from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import OOFStore
+from prefens.store.tracking.mlflow_tracker import MlflowTracker
 from prefens.store.tracking.tracker import NoTracker
 from tests.helpers.benchmarks import BENCHMARKS, write_reward_bench, write_rows
+from tests.helpers.commands import prefens
 from tests.helpers.examples import make_blend, make_pairs, write_csv, write_probabilities
 from tests.helpers.formats import judgebench
 
 Scores = dict[tuple[str, str, str], dict[str, Any]]
 
 
-def judged(*overrides: str) -> Scores:
+def judged(*overrides: str, tracking: str = "none") -> Scores:
     with initialize_config_dir(str(config.CONF_DIR), version_base="1.3"):
-        rows = judge(compose("judge", overrides=["tracking=none", *overrides]))  # type: ignore[arg-type]
+        rows = judge(compose("judge", overrides=[f"tracking={tracking}", *overrides]))  # type: ignore[arg-type]
     return {(row["judge"], row["metric"], row["subset"]): row for row in rows}
 
 
@@ -100,10 +102,38 @@ def test_pairs_that_were_blended_are_judged_by_their_honest_predictions(capsys: 
     stack = OOFStack(members, np.stack([sure, swap_outcomes(sure)]), corpus.folds)
     blend = blend_of(BlendInputs(corpus.folds, stack, None, None), [SoftVote()], resamples=10)
     OOFStore(Path("other")).put_folds(corpus.folds).put_blend(lambda folder: write_blend(blend, folder))
-    scores = judged("data.path=train.csv", "out=train", "tracking.root=other", "predictors=[truth,reverse]")
+    command = ["data.path=train.csv", "out=train", "tracking.root=other", "predictors=[truth,reverse]"]
+    scores = judged(*command, tracking="local")
     assert scores["truth", "accuracy", ""]["value"] == 1.0
     assert scores["reverse", "accuracy", ""]["value"] == 0.0
     assert "honest predictions" in capsys.readouterr().out
+    tracker = MlflowTracker(Path("other"), "prefens")
+    (run,) = tracker.client.search_runs([tracker.experiment_id])
+    assert run.data.metrics == {
+        f"{name}/{metric}": scores[name, metric.replace("_", " "), ""]["value"]
+        for name, metric in (
+            ("truth", "accuracy"), ("reverse", "accuracy"),
+        )
+    }  # fmt: skip
+    assert {file.path for file in tracker.client.list_artifacts(run.info.run_id)} == {"judge.csv", "judge.json"}
+    Path("other/mlflow.db").write_text("no database")
+    assert judged(*command, tracking="local") == scores
+
+
+def test_a_judge_whose_time_is_spent_goes_on_to_the_same_bits(member: tuple[Path, str]) -> None:
+    arguments = ["data.path=bench.jsonl", f"predictors=[best,{member[1]},oracle.csv]", "tracking=none"]
+    whole = judged(*arguments[:2], "out=whole")
+    spent = prefens("judge", *arguments, "out=parts", "budget_minutes=1e-9", cwd=member[0], fails=True)
+    assert spent.returncode == 75
+    assert "the time budget is spent; the same command goes on" in spent.stderr
+    assert [path.name for path in Path("parts").iterdir()] == ["judge.unfinished"]
+    judged("data.path=bench.jsonl", "predictors=oracle.csv", "out=parts")
+    assert Path("parts/judge.unfinished").is_dir()  # files alone leave it as it is
+    done = prefens("judge", *arguments, "out=parts", cwd=member[0])
+    assert "going on from what parts/judge.unfinished has" in done.stderr
+    assert not Path("parts/judge.unfinished").exists()
+    assert Path("parts/judge.json").read_text() == Path("whole/judge.json").read_text()
+    assert len(json.loads(Path("whole/judge.json").read_text())["scores"]) == len(whole)
 
 
 def test_other_benchmarks_are_judged_by_source_and_shared_prompts_are_counted(
