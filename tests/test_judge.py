@@ -95,29 +95,41 @@ def test_a_blend_its_member_and_files_are_in_one_table(
     assert any(line.startswith("best of 4") for line in lines)
 
 
-def test_pairs_that_were_blended_are_judged_by_their_honest_predictions(capsys: pytest.CaptureFixture[str]) -> None:
-    corpus = make_corpus(FileSource(path="train.csv"), FoldSettings(k=2, seed=1))
+@pytest.fixture(scope="module")
+def blended(member: tuple[Path, str]) -> list[str]:
+    """The arguments that judge two members of a blend, the truth and its reverse, on the pairs that it was made of."""
+    corpus = make_corpus(FileSource(path=str(member[0] / "train.csv")), FoldSettings(k=2, seed=1))
     sure = one_hot(corpus.pairs.labels, 3)
     members = (MemberInfo("truth", None, None), MemberInfo("reverse", None, None))
     stack = OOFStack(members, np.stack([sure, swap_outcomes(sure)]), corpus.folds)
     blend = blend_of(BlendInputs(corpus.folds, stack, None, None), [SoftVote()], resamples=10)
-    OOFStore(Path("other")).put_folds(corpus.folds).put_blend(lambda folder: write_blend(blend, folder))
-    command = ["data.path=train.csv", "out=train", "tracking.root=other", "predictors=[truth,reverse]"]
-    scores = judged(*command, tracking="local")
+    split = OOFStore(member[0] / "other").put_folds(corpus.folds)
+    split.put_blend(lambda folder: write_blend(blend, folder))
+    return ["data.path=train.csv", "tracking.root=other", "predictors=[truth,reverse]"]
+
+
+def test_pairs_that_were_blended_are_judged_by_their_honest_predictions(
+    blended: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    scores = judged(*blended, "out=train")
     assert scores["truth", "accuracy", ""]["value"] == 1.0
     assert scores["reverse", "accuracy", ""]["value"] == 0.0
     assert "honest predictions" in capsys.readouterr().out
+
+
+@pytest.mark.slow  # it makes MLflow's database
+def test_scores_are_logged_and_a_broken_mlflow_costs_nothing(
+    blended: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    scores = judged(*blended, "out=logged", tracking="local")
     tracker = MlflowTracker(Path("other"), "prefens")
     (run,) = tracker.client.search_runs([tracker.experiment_id])
-    assert run.data.metrics == {
-        f"{name}/{metric}": scores[name, metric.replace("_", " "), ""]["value"]
-        for name, metric in (
-            ("truth", "accuracy"), ("reverse", "accuracy"),
-        )
-    }  # fmt: skip
+    assert run.data.metrics == {"truth/accuracy": 1.0, "reverse/accuracy": 0.0}
     assert {file.path for file in tracker.client.list_artifacts(run.info.run_id)} == {"judge.csv", "judge.json"}
     Path("other/mlflow.db").write_text("no database")
-    assert judged(*command, tracking="local") == scores
+    assert judged(*blended, "out=broken", tracking="local") == scores
+    assert "not logged to MLflow: judges; see broken/judge.json" in caplog.text
+    assert Path("broken/judge.json").read_text() == Path("logged/judge.json").read_text()
 
 
 def test_a_judge_whose_time_is_spent_goes_on_to_the_same_bits(member: tuple[Path, str]) -> None:
