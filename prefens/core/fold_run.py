@@ -31,6 +31,8 @@ class RunKey:
         The digests of data and folds, 64 hex digits.
     format_version : int
         The format version of the stored files.
+    second : int or None
+        Another fold that the training leaves out, above `fold`; None for a fold run of a member, which leaves out one.
     """
 
     recipe_digest: str
@@ -39,6 +41,7 @@ class RunKey:
     data_digest: str
     fold_digest: str
     format_version: int = FORMAT_VERSION
+    second: int | None = None
 
     @property
     def digest(self) -> str:
@@ -48,11 +51,11 @@ class RunKey:
     @property
     def member_digest(self) -> str:
         """The identity of the member: the digest of the key without the fold."""
-        return replace(self, fold=-1).digest
+        return replace(self, fold=-1, second=None).digest
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the key as JSON values."""
-        return dict(vars(self))
+        """Return the key as JSON values; `second` is left out where it is None."""
+        return {name: value for name, value in vars(self).items() if name != "second" or value is not None}
 
     @property
     def random_seed(self) -> int:
@@ -60,7 +63,8 @@ class RunKey:
 
         It derives from seed, fold and fold digest alone, so that a new setting or a new format changes no draw.
         """
-        return int(digest([self.seed, self.fold, self.fold_digest])[:8], 16)
+        left_out = self.fold if self.second is None else [self.fold, self.second]
+        return int(digest([self.seed, left_out, self.fold_digest])[:8], 16)
 
 
 @dataclass(frozen=True, eq=False)

@@ -249,6 +249,8 @@ class MemberInfo:
         The digest of its recipe, where it is known.
     tuned_on_oof : bool
         Whether its settings were chosen by the rows that it is scored on.
+    taught_on_oof : bool
+        Whether it learned from teachers that saw the votes of the rows that it is scored on.
     """
 
     name: str
@@ -256,6 +258,7 @@ class MemberInfo:
     seed: int | None
     recipe: str | None = None
     tuned_on_oof: bool = False
+    taught_on_oof: bool = False
 
 
 @dataclass(frozen=True, eq=False)

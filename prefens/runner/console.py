@@ -17,7 +17,7 @@ from rich.table import Table
 
 from prefens.core.errors import printable
 from prefens.ensemble.leaderboard import LeaderboardRow
-from prefens.ensemble.results import MemberDiagnosis
+from prefens.ensemble.results import MemberDiagnosis, marked
 from prefens.store.fold_status import FoldState, FoldStatus
 
 if TYPE_CHECKING:
@@ -72,8 +72,7 @@ def fold_table(results: Sequence[FoldResult], n_outcomes: int = 3) -> Table:
         loss, accuracy = (np.mean([getattr(run, score) for run in own.values()]) for score in ("log_loss", "accuracy"))
         trained = [run.seconds for run in own.values() if run.trained]
         time = f"{sum(trained):.1f} s" if trained else "cached"
-        tuned = any(run.tuned_on_oof for run in own.values())
-        table.add_row(_marked(name, tuned), *losses, f"{loss:.4f}", f"{accuracy:.1%}", time)
+        table.add_row(escape(marked(name, next(iter(own.values())))), *losses, f"{loss:.4f}", f"{accuracy:.1%}", time)
     return table
 
 
@@ -105,7 +104,7 @@ def leaderboard_table(rows: Sequence[LeaderboardRow], title: str) -> Table:
         cells += [_number(values[place]) for values in columns.values()]
         cells += [f"{row.scores.accuracy:.1%}", f"{row.scores.calibration_error:.1%}"]
         cells += [_interval((row.differences or {}).get(name)) for name in compared]
-        name = "nested selection" if row.kind == "choice" else _marked(names[row.name], row.tuned_on_oof)
+        name = "nested selection" if row.kind == "choice" else escape(marked(names[row.name], row))
         table.add_row(name, *cells, style=STYLES[row.kind])
     return table
 
@@ -202,7 +201,7 @@ def member_table(members: Sequence[MemberDiagnosis]) -> Table:
         low, high = row.weight_interval
         weight = f"{row.weight:.3f} [{low:.3f}, {high:.3f}]"
         gain = "" if row.loo_gain is None else f"{row.loo_gain:+.4f}"
-        name = _marked(names[row.member], row.tuned_on_oof)
+        name = escape(marked(names[row.member], row))
         table.add_row(name, f"{row.log_loss:.4f}", weight, gain, alike, style="red" if row.duplicate else "")
     return table
 
@@ -211,11 +210,6 @@ MEMBER_CAPTION = (
     "weight: with its 95 % interval. gain: how much the honest log loss rises without it.\n"
     "most alike: the highest correlation of errors; above 0.995 (red) two members say the same."
 )
-
-
-def _marked(name: str, tuned_on_oof: bool | None) -> str:
-    """Return a member's name, marked where its settings were chosen by the rows that it is scored on."""
-    return escape(f"{name} (tuned)" if tuned_on_oof else name)
 
 
 def _number(value: float | None) -> str:
@@ -258,7 +252,7 @@ def trial_table(rows: Sequence[TrialRow]) -> Table:
         complete = row.state == "complete"
         loss = _number(row.log_loss) if complete else f"{_number(row.log_loss)} {row.state}"
         cells = [str(row.trial), loss, _number(row.holdout), str(row.folds), *values]
-        table.add_row(*cells, _marked(names[row.member], row.tuned_on_oof), style="" if complete else "dim")
+        table.add_row(*cells, escape(marked(names[row.member], row)), style="" if complete else "dim")
     return table
 
 

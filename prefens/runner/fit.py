@@ -21,9 +21,10 @@ def fit_fold(
 ) -> FitReport:
     """Fit a member on a fold's training rows, with all randomness from the seed of the fold run."""
     rows = corpus.train_rows(fold)
-    inner = corpus.inner_folds(rows, key.random_seed)
-    context = Context(key.random_seed, inner, root / "cache", checkpoint, key.digest)
-    return member.fit(corpus.pairs.take(rows), corpus.pairs.take(fold.valid), context)
+    train, targets = corpus.training_pairs(fold, rows)
+    inner = corpus.inner_folds(rows, train.labels, key.random_seed)
+    context = Context(key.random_seed, inner, root / "cache", checkpoint, key.digest, targets)
+    return member.fit(train, corpus.pairs.take(fold.valid), context)
 
 
 def fit_and_predict(

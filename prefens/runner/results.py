@@ -42,6 +42,8 @@ class FoldResult:
         Time spent on it, by whoever trained it.
     trained : bool
         Whether this command trained it; else it was finished before.
+    taught_on_oof : bool
+        Whether the member's teachers saw the votes of the rows that it is scored on.
     """
 
     member: str
@@ -53,12 +55,14 @@ class FoldResult:
     accuracy: float
     seconds: float
     trained: bool
+    taught_on_oof: bool = False
 
     @classmethod
     def of(cls, spec: MemberSpec, fold: int, run: RunResult, tuned_on_oof: bool, trained: bool) -> Self:
         """Make one from what a fold run amounts to."""
         member = spec.name, spec.backbone, spec.seed
-        return cls(*member, fold, tuned_on_oof, run.log_loss, run.accuracy, run.seconds, trained)
+        scores = run.log_loss, run.accuracy, run.seconds
+        return cls(*member, fold, tuned_on_oof, *scores, trained, spec.taught_on_oof)
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as train.json holds it."""
@@ -87,6 +91,8 @@ class TrialRow:
         The member's name.
     tuned_on_oof : bool
         Whether the search has chosen by the rows of `log_loss`.
+    taught_on_oof : bool
+        Whether the member's teachers saw the votes of those rows.
     """
 
     trial: int
@@ -97,6 +103,7 @@ class TrialRow:
     values: Mapping[str, Any]
     member: str
     tuned_on_oof: bool
+    taught_on_oof: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as tune.json holds it."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -14,22 +13,21 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from filelock import FileLock
-from safetensors import SafetensorError
 
 from prefens.core.errors import BLEND_AGAIN, StoreError
-from prefens.core.files import atomic_write, list_folder, recover, write_json
+from prefens.core.files import atomic_write, list_folder, recover
 from prefens.core.fold_run import FoldPredictions
 from prefens.core.types import Folds, Strings
 from prefens.store.failures import clear_failure
 from prefens.store.folds_table import FOLDS_AGAIN, folds_of
-from prefens.store.integrity import check_manifest, find_mismatch, record_files, write_manifest
+from prefens.store.integrity import check_manifest, write_manifest
 from prefens.store.member_spec import MemberSpec, read_member, write_member
 from prefens.store.parquet import read_table
-from prefens.store.predictions_table import read_predictions, write_predictions
-from prefens.store.run_record import RunRecord, RunResult, check_key, read_run_record
+from prefens.store.predictions_table import read_predictions
+from prefens.store.run_folder import MODEL, PREDICTIONS, check_run_files, read_run, write_run
+from prefens.store.run_record import RunRecord, RunResult
 
 TUNED = "tuned_on_oof"  # the file that marks such a member
-PREDICTIONS, MODEL = "predictions.parquet", "model/"  # of a fold run, what its files' paths begin with
 
 
 @dataclass(frozen=True)
@@ -192,22 +190,8 @@ class SplitStore:
         StoreError
             Where the files can't be written (a full disk, say).
         """
-        now = time.time()
         folder = self.fold_dir(spec.name, predictions.key.fold)
-        try:
-            with atomic_write(folder) as tmp:
-                (tmp / "model").mkdir(parents=True)
-                save_model(tmp / "model")
-                write_predictions(tmp / PREDICTIONS, predictions)
-                started, files = now if started is None else started, record_files(tmp)
-                record = RunRecord(**vars(result), key=predictions.key, started=started, ended=now, files=files)
-                write_json(tmp / "run.json", record.as_dict())
-        except (OSError, SafetensorError) as error:
-            raise StoreError(
-                f"{folder}: {getattr(error, 'strerror', None) or error}; nothing was stored",
-                "room for a fold run, and the right to write it",
-                "make room and run the same command again",
-            ) from error
+        write_run(folder, predictions, result, save_model, started)
         clear_failure(folder)
         return folder
 
@@ -219,10 +203,7 @@ class SplitStore:
         StoreError
             Where its run.json is missing or damaged, each wrong field is named, or is of another fold run.
         """
-        path = self.fold_dir(spec.name, fold) / "run.json"
-        record = read_run_record(path, spec.remake)
-        check_key(path, record.key.as_dict(), spec.key(fold), spec.remake)
-        return record
+        return read_run(self.fold_dir(spec.name, fold), spec.key(fold), spec.remake)
 
     def checked_record(self, spec: MemberSpec, fold: int, part: str = "") -> RunRecord:
         """Return what is noted of a finished fold run, once its files are seen to be as they were written.
@@ -240,10 +221,7 @@ class SplitStore:
             As in `record`, and where a file is missing or damaged.
         """
         record = self.record(spec, fold)
-        files = {name: file for name, file in record.files.items() if name.startswith(part)}
-        mismatch = find_mismatch(self.fold_dir(spec.name, fold), files)
-        if mismatch is not None:
-            raise StoreError(mismatch, "the file as it was written", spec.remake)
+        check_run_files(self.fold_dir(spec.name, fold), record, part, spec.remake)
         return record
 
     def has_model(self, spec: MemberSpec, fold: int) -> bool:
