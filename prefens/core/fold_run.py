@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from prefens.core.hashing import digest
 from prefens.core.types import Floats, Folds, Strings
 
+FULL = "all"  # what a full fit is called: the fold run number k, trained on all scored rows and scored on the hold-out
 SOURCE = "source"  # the scheme whose folds are the sources of the data, one fold a source
 FORMAT_VERSION = 2  # of stored files; raised when those of an older one can no longer be compared with new ones
 
@@ -26,7 +27,7 @@ class RunKey:
     seed : int or None
         The seed of the member; None for an external member.
     fold : int
-        The fold, in [0, k).
+        The fold, in [0, k); k for the full fit.
     data_digest, fold_digest : str
         The digests of data and folds, 64 hex digits.
     format_version : int
@@ -76,7 +77,7 @@ class FoldPredictions:
     key : RunKey
         The fold run.
     ids : array of str, shape (n,)
-        The rows of the fold.
+        The rows of the fold; none of a full fit.
     probabilities : array of float64, shape (n, K)
         Out of fold, rows summing to 1.
     holdout_ids : array of str, shape (h,)

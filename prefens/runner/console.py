@@ -16,6 +16,7 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from prefens.core.errors import printable
+from prefens.core.fold_run import FULL
 from prefens.ensemble.leaderboard import LeaderboardRow
 from prefens.ensemble.results import MemberDiagnosis, marked
 from prefens.store.fold_status import FoldState, FoldStatus
@@ -60,19 +61,26 @@ def short_names(names: Iterable[str]) -> dict[str, str]:
 
 def fold_table(results: Sequence[FoldResult], n_outcomes: int = 3) -> Table:
     """One row per member: log loss of each fold in nats, their mean, accuracy, and training time."""
-    folds = sorted({result.fold for result in results})
+    folds = sorted({result.fold for result in results if result.fold is not None})
+    full = any(result.fold is None for result in results)
     uniform = f"ln {n_outcomes} = {np.log(n_outcomes):.4f}"
     table = Table(title=f"Out-of-fold log loss in nats (lower is better; {uniform})")
     table.add_column("member", no_wrap=True)
-    for name in [*(f"fold {fold}" for fold in folds), "mean", "accuracy", "time"]:
+    for name in [*(f"fold {fold}" for fold in folds), "mean", "accuracy", *(["all"] if full else []), "time"]:
         table.add_column(name, justify="right")
+    if full:
+        table.caption = "all: trained on all folds at once; its log loss is the hold-out's."
     for member, name in short_names(result.member for result in results).items():
         own = {result.fold: result for result in results if result.member == member}
-        losses = [f"{own[fold].log_loss:.4f}" if fold in own else "" for fold in folds]
-        loss, accuracy = (np.mean([getattr(run, score) for run in own.values()]) for score in ("log_loss", "accuracy"))
+        losses = [_number(own[fold].log_loss) if fold in own else "" for fold in folds]
+        scored = [run for run in own.values() if run.fold is not None and run.log_loss is not None]
+        loss = _number(_mean([run.log_loss for run in scored]))
+        right = _mean([run.accuracy for run in scored])
+        fit = [_number(own[None].log_loss) or "done" if None in own else ""] if full else []
         trained = [run.seconds for run in own.values() if run.trained]
         time = f"{sum(trained):.1f} s" if trained else "cached"
-        table.add_row(escape(marked(name, next(iter(own.values())))), *losses, f"{loss:.4f}", f"{accuracy:.1%}", time)
+        shown = escape(marked(name, next(iter(own.values()))))
+        table.add_row(shown, *losses, loss, "" if right is None else f"{right:.1%}", *fit, time)
     return table
 
 
@@ -152,9 +160,12 @@ def status_table(status: SplitStatus) -> Table:
     table.add_column("member", no_wrap=True)
     for fold in range(max(map(len, status.members.values()), default=0)):
         table.add_column(f"fold {fold}", justify="right", no_wrap=True)
+    if status.full:
+        table.add_column("all", justify="right", no_wrap=True)
+        table.caption = f"{caption}\nall: trained on all folds at once; its log loss is the hold-out's."
     names = short_names(status.members)
-    for member, folds in status.members.items():
-        table.add_row(escape(names[member]), *map(_fold_cell, folds))
+    for member in status.members:
+        table.add_row(escape(names[member]), *map(_fold_cell, status.fits(member)))
     return table
 
 
@@ -162,9 +173,10 @@ def status_notes(status: SplitStatus) -> list[str]:
     """Return why each failed fold run failed, what is damaged, and why each member was discarded early, a line each."""
     lines = [f"damaged: {damage}" for damage in status.damage]
     for member, folds in status.members.items():
-        for fold, run in enumerate(folds):
+        for fold, run in enumerate(status.fits(member)):
             if run.state in (FoldState.failed, FoldState.collapsed, FoldState.died, FoldState.damaged):
-                lines.append(f"{_words(run.state)}: {member} fold {fold}: {run.note}")
+                part = f"fold {fold}" if fold < len(folds) else FULL
+                lines.append(f"{_words(run.state)}: {member} {part}: {run.note}")
         discarded = [run for run in folds if run.state is FoldState.discarded]
         lines += [f"{_words(run.state)}: {member}: {run.note}" for run in discarded[:1]]
     return lines
@@ -212,6 +224,11 @@ MEMBER_CAPTION = (
 )
 
 
+def _mean(values: Sequence[float | None]) -> float | None:
+    numbers = [value for value in values if value is not None]
+    return float(np.mean(numbers)) if numbers else None
+
+
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
 
@@ -233,7 +250,10 @@ def prediction_table(prediction: Prediction, path: Path) -> Table:
         table.add_row("", f"... and {len(malformed) - MALFORMED_SHOWN} more, listed in predict.json")
     for kind, count in (prediction.repaired or {}).items():
         table.add_row("repaired", f"{kind}: {count} rows")
-    table.add_row("blend", escape(f"{prediction.method} of {', '.join(short_names(prediction.members).values())}"))
+    if prediction.fit is None:
+        table.add_row("blend", escape(f"{prediction.method} of {', '.join(short_names(prediction.members).values())}"))
+    else:
+        table.add_row("member", escape(f"{prediction.method}, {prediction.fit}"))
     table.add_row("mean probabilities", ", ".join(f"{name} {value:.3f}" for name, value in outcomes))
     return table
 

@@ -20,6 +20,7 @@ from prefens.core.types import MemberInfo
 log = logging.getLogger(__name__)
 
 TRAIN_AGAIN = "run the same train command again (python -m prefens.train ...): it trains what is damaged anew"
+FULL_AGAIN = "run the same train command again with full=true: it trains what is damaged anew"
 DESCRIBE_AGAIN = "run the command that made the member again: python -m prefens.train ... or prefens.import_oof ..."
 
 
