@@ -128,7 +128,7 @@ def test_scores_are_logged_and_a_broken_mlflow_costs_nothing(
     assert {file.path for file in tracker.client.list_artifacts(run.info.run_id)} == {"judge.csv", "judge.json"}
     Path("other/mlflow.db").write_text("no database")
     assert judged(*blended, "out=broken", tracking="local") == scores
-    assert "not logged to MLflow: judges; see broken/judge.json" in caplog.text
+    assert "the results are not logged to MLflow; they are in broken" in caplog.text
     assert Path("broken/judge.json").read_text() == Path("logged/judge.json").read_text()
 
 

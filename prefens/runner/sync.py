@@ -73,7 +73,7 @@ def log_results(
     with open_tracker(tracking) as tracker:
         run = tracker.attempt(lambda mlflow: mlflow.log_report(name, tags, files, metrics))
     if tracking.mlflow and run is None:
-        log.warning("not logged to MLflow: %s; see %s", name, files[0])
+        log.warning("the results are not logged to MLflow; they are in %s", files[0].parent)
 
 
 def sync_store(store: OOFStore, tracker: GuardedTracker, seconds: float = float("inf")) -> int:
