@@ -457,10 +457,12 @@ def test_what_no_store_holds_is_said_to_be_unlogged(unlogged: Path, tmp_path: Pa
     (tmp_path / "runs" / "mlflow.db").write_text("not a database")
     member = pd.DataFrame({"id": make_pairs(60).ids, **dict.fromkeys(SUBMISSION.values(), 1 / 3)})
     member.to_csv(tmp_path / "member.csv", index=False)
-    for name in ("blend", "report"):
-        given = ["members=[member.csv]"] if name == "blend" else ["only=data"]
-        messages = prefens(name, *given, "data.path=train.csv", "out=here", cwd=tmp_path).stderr
-        assert re.search(f"this {name} .* logged to MLflow; it is in here", messages)
+    for name, argument, message in (
+        ("blend", "members=[member.csv]", "this blend .* logged to MLflow; it is in here"),
+        ("report", "only=data", "the results are not logged to MLflow; they are in here"),
+    ):
+        messages = prefens(name, argument, "data.path=train.csv", "out=here", cwd=tmp_path).stderr
+        assert re.search(message, messages)
 
 
 def test_the_next_command_logs_what_the_last_could_not(unlogged: Path, tmp_path: Path) -> None:
