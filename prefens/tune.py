@@ -23,10 +23,11 @@ def tune(settings: TuneConfig) -> app.Rows:
     from prefens.runner.builders import load_corpus, member_spec, open_trainer
     from prefens.runner.console import show, trial_table
     from prefens.runner.search import Search, trial_row
+    from prefens.runner.teaching.student import teach
     from prefens.runner.trainer import Trainer
     from prefens.store.member_spec import MemberSpec
 
-    corpus = load_corpus(settings)
+    corpus = teach(load_corpus(settings), settings)
     base, folds = member_spec(settings, corpus), corpus.folds
     space = config.plain(settings.space)
     identity = [dict(base.recipe), base.seed, base.data_digest, base.fold_digest]

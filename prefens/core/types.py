@@ -243,14 +243,10 @@ class MemberInfo:
     ----------
     name : str
         Unique among the members.
-    backbone, seed : str and int, or None
-        The short name of its backbone, and its seed; None for an external member.
-    recipe : str or None
-        The digest of its recipe, where it is known.
-    tuned_on_oof : bool
-        Whether its settings were chosen by the rows that it is scored on.
-    taught_on_oof : bool
-        Whether it learned from teachers that saw the votes of the rows that it is scored on.
+    backbone, seed, recipe : str, int and str, or None
+        The short name of its backbone, its seed, and the digest of its recipe; None where there is none.
+    tuned_on_oof, taught_on_oof : bool
+        Whether the votes of the rows that it is scored on were seen by who chose its settings, or by its teachers.
     """
 
     name: str

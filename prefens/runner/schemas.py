@@ -19,6 +19,7 @@ class RecipeConfig:
     head: Any = MISSING
     text: Any = MISSING
     training: Any = MISSING
+    teacher: Any = MISSING
     tracking: Any = MISSING
     experiment: Any = None
     seed: int = MISSING
@@ -36,6 +37,14 @@ class TrainConfig(RecipeConfig):
     full: bool = False
     force: bool = False
     early_discard: float | None = None
+
+
+@dataclass
+class DistilConfig(RecipeConfig):
+    """Settings of `python -m prefens.distil`."""
+
+    force: bool = False
+    cost_pairs: int = MISSING
 
 
 @dataclass
@@ -263,6 +272,7 @@ class StatusConfig:
 SCHEMAS = {
     "train": TrainConfig,
     "tune": TuneConfig,
+    "distil": DistilConfig,
     "blend": BlendConfig,
     "report": ReportConfig,
     "rate": RateConfig,

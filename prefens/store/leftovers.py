@@ -37,7 +37,8 @@ def dead_leases(root: Path) -> dict[str, Holder]:
 def _written_folders(root: Path) -> Iterator[Path]:
     """Yield the folders that processes write into, whatever they work on."""
     yield from (root, root / "locks", root / "checkpoints")
-    for pattern in ("cache/*", "store/*", "store/*/members/*"):
+    members, unlabelled = "store/*/members/*", "store/*/unlabelled/*"
+    for pattern in ("cache/*", "store/*", members, f"{members}/nested", unlabelled, f"{unlabelled}/*"):
         yield from root.glob(pattern)
 
 

@@ -82,6 +82,10 @@ class SplitStore:
         """Return what to do where the files of a fold run are damaged or missing, for errors."""
         return FULL_AGAIN if fold == self.k else spec.remake
 
+    def nested_dir(self, name: str, folds: tuple[int, int]) -> Path:
+        """Return the folder of a run of a member that leaves out two folds, to teach."""
+        return self.member_dir(name) / "nested" / f"fold-{folds[0]}-{folds[1]}"
+
     def put_member(self, spec: MemberSpec) -> None:
         """Describe a member; describing it again changes nothing.
 

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from prefens.core.errors import ConfigError
 from prefens.core.hashing import digest, identity_fields
-from prefens.core.metrics import one_hot
-from prefens.core.teaching.targets import Targets
+from prefens.core.teaching.targets import NO_VOTE, Targets
 from prefens.core.types import Floats, Ints
 
 OF_UNLABELLED = ("unlabelled_share", "min_confidence")  # settings that decide nothing where all pairs have votes
@@ -154,5 +153,5 @@ class SoftLabels:
         total = voted.sum() * settings.unlabelled_share / (1.0 - settings.unlabelled_share)
         each = total / max(1, (~voted).sum())  # the weight of a pair without a vote
         weight = np.where(voted, settings.share, each) * self.taught(fold)[rows]
-        votes = one_hot(label, teacher.shape[1]) * np.where(voted, 1.0 - weight, 0.0)[:, None]
-        return Targets.of_teacher(votes, teacher, weight, settings.temperature)
+        vote = np.where(voted, label, NO_VOTE).astype(np.int8)
+        return Targets.of_teacher(vote, teacher, weight, settings.temperature)
