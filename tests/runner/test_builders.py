@@ -133,5 +133,5 @@ def test_a_full_fit_comes_after_all_folds() -> None:
     assert folds_to_train(TrainConfig(full=True), 3) == [0, 1, 2]
     assert folds_to_train(TrainConfig(fold=1), 3) == [1]
     for wrong in (TrainConfig(full=True, fold=1), TrainConfig(fold=3), TrainConfig(early_discard=0.0)):
-        with pytest.raises(ConfigError, match="full=true|fold=3|early_discard=0"):
+        with pytest.raises(ConfigError, match=r"full=true|fold=3|early_discard=0"):
             folds_to_train(wrong, 3)
