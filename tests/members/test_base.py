@@ -14,6 +14,7 @@ from prefens.core.metrics import one_hot
 from prefens.core.teaching import NO_VOTE, Targets
 from prefens.core.types import SWAP, Pairs
 from prefens.data.outcomes import with_outcomes
+from prefens.data.synthetic.generator import generate
 from prefens.data.text.settings import TextSettings
 from prefens.members.base import Context, Member
 from prefens.members.encoder import EncoderMember
@@ -190,6 +191,22 @@ def test_swapped_rows_with_swapped_soft_labels_teach_the_same(
         predictions.append(member.predict_proba(train))
     np.testing.assert_allclose(predictions[0], predictions[1], atol=1e-3)
     assert np.abs(predictions[0] - fitted.predict_proba(train)).max() > 0.02
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["style", "tfidf"])
+def test_true_probabilities_teach_more_than_votes(name: str, tmp_path: Path) -> None:
+    train, fresh, losses = generate(600, seed=1), generate(1000, seed=2), []
+    assert train.truth is not None
+    assert fresh.truth is not None
+    for weight in (0.0, 1.0):
+        member, targets = (
+            MEMBERS[name](tmp_path),
+            Targets.of_teacher(train.labels, train.truth[:, 1], np.full(600, weight)),
+        )
+        member.fit(train, None, Context(1, (np.arange(600) % 5).astype(np.int8), targets=targets))
+        losses.append(-float((fresh.truth[:, 1] * np.log(member.predict_proba(fresh))).sum(axis=1).mean()))
+    assert losses[1] < losses[0] - 0.02
 
 
 def test_an_absent_outcome_keeps_a_finite_column(make: Make, context: Context) -> None:

@@ -106,8 +106,8 @@ def test_a_one_hot_teacher_is_votes_whatever_is_smoothed() -> None:
     ("head", "pairing", "swap"),
     [
         (HeadKind.equivariant, Pairing.siamese, Swap.random),
-        (HeadKind.davidson, Pairing.siamese, Swap.none),
-        (HeadKind.mlp, Pairing.cross, Swap.both),
+        pytest.param(HeadKind.davidson, Pairing.siamese, Swap.none, marks=pytest.mark.slow),
+        pytest.param(HeadKind.mlp, Pairing.cross, Swap.both, marks=pytest.mark.slow),
     ],
 )
 def test_students_of_swapped_rows_with_swapped_soft_labels_are_the_same(
