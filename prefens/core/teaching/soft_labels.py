@@ -120,14 +120,15 @@ class SoftLabels:
         """Return which pairs the teacher of a fold labels, (N,)."""
         probabilities = self.by_fold[fold]
         taught: NDArray[np.bool_] = np.isfinite(probabilities[:, 0])
-        unlabelled = np.arange(len(taught)) >= self.n_voted
         confident = np.nan_to_num(probabilities).max(axis=1) >= self.settings.min_confidence
-        return taught & (~unlabelled | confident)
+        taught[self.n_voted :] &= confident[self.n_voted :]
+        return taught
 
     def learned(self, fold: int) -> NDArray[np.bool_]:
         """Return which pairs a training may have, (N,): those with a vote, and those without that are labelled."""
-        voted = np.arange(len(self.by_fold[fold])) < self.n_voted
-        learned: NDArray[np.bool_] = voted | (self.taught(fold) & (self.settings.unlabelled_share > 0))
+        learned: NDArray[np.bool_] = np.arange(len(self.by_fold[fold])) < self.n_voted
+        if self.settings.unlabelled_share > 0:
+            learned |= self.taught(fold)
         return learned
 
     def label(self, fold: int, rows: Ints, label: NDArray[np.int8]) -> NDArray[np.int8]:
