@@ -203,6 +203,13 @@ def test_no_share_of_the_teacher_and_one_that_repeats_the_votes_are_no_teacher_b
     assert (predictions_of(heard, split, make, fold) != plain).any()
 
 
+def test_full_fits_hear_the_same_under_both_schemes(lesson: tuple[Corpus, SplitStore]) -> None:
+    """They leave out no fold: that a teacher did not see the row is enough, since the hold-out is what they are for."""
+    said = [taught(*lesson, "blend", scheme).soft_labels for scheme in ("oof", "nested")]
+    oof, nested = (labels.by_fold[K] for labels in said if labels is not None)
+    np.testing.assert_array_equal(oof, nested)
+
+
 def test_students_of_swapped_pairs_predict_what_is_swapped(lesson: tuple[Corpus, SplitStore], tmp_path: Path) -> None:
     corpus, split = lesson
     other = corpus_of(corpus.pairs.swapped(), like=corpus)

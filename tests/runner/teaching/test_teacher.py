@@ -17,7 +17,7 @@ from prefens.core.types import Floats, Pairs
 from prefens.data.corpus import Corpus
 from prefens.data.folds import prompt_groups
 from prefens.ensemble.blend import make_blend
-from prefens.ensemble.files.blend_files import write_blend
+from prefens.ensemble.files.blend_files import read_blend, write_blend
 from prefens.ensemble.inputs import BlendInputs
 from prefens.ensemble.registry import method
 from prefens.members.base import Member
@@ -199,6 +199,16 @@ def test_a_stored_member_is_built_again_with_its_own_settings_or_not_at_all(tmp_
         split.put(other, own, RunResult(**result), lambda directory: _copy(folder / "fold-0" / "model", directory))
     with pytest.raises(StoreError, match=r"another recipe .*rounds"):
         rebuild(split, other)
+
+
+def test_a_blend_of_other_pairs_does_not_teach(tmp_path: Path) -> None:
+    own, other = (corpus_of(make_pairs(80, seed=seed)) for seed in (0, 1))
+    split, _ = train(own, tmp_path / "own")
+    blend(*train(other, tmp_path / "other"))
+    elsewhere = next(iter(OOFStore(tmp_path / "other").splits()))
+    split.put_blend(partial(write_blend, read_blend(elsewhere.find_blend())))
+    with pytest.raises(StoreError, match=r"blend\.json is of other data or folds"):
+        soft_labels(own, split, "oof")
 
 
 def _copy(source: Path, directory: Path) -> None:
