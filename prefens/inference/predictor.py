@@ -22,6 +22,7 @@ from prefens.ensemble.files.blend_json import check_outcomes
 from prefens.inference.batches import FoldModel, predict_groups
 from prefens.inference.fitted_blender import read_predictor, stored_blender
 from prefens.inference.fold_models import load_model, model_folders, required_backbones, warn_of_size
+from prefens.inference.rewards import member_reward
 from prefens.inference.unfinished import Unfinished
 from prefens.members.backbone_files import copy_backbone
 from prefens.members.backbone_ref import BackboneRef
@@ -256,6 +257,13 @@ class Predictor:
         blended = self.blender.predict(stacked, all_features(pairs) if self.blender.wants_features else None)
         normalized: Floats = blended / blended.sum(axis=1, keepdims=True)
         return normalized
+
+    def rewards(self, pairs: Pairs) -> Floats | None:
+        """Return the rewards of the responses A, (n,), whatever B is; None for a blend, or a member without rewards.
+
+        StoreError and BackboneError as in `groups`.
+        """
+        return member_reward(self.groups(), pairs) if len(self.used) == 1 else None
 
     def groups(self) -> list[list[FoldModel]]:
         """Return the fold models of the used members, those of one backbone together, since they share it in memory.

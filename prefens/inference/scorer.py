@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -47,6 +47,16 @@ class Scores:
         return int(np.argmax(self.rewards))
 
 
+class Judge(Protocol):
+    """What a `Scorer` asks: a `Predictor`, or what stands in front of one."""
+
+    def rewards(self, pairs: Pairs) -> Floats | None:
+        """Return the rewards of the responses A of n pairs, (n,), whatever B is; None where pairs are compared."""
+
+    def predict_pairs(self, pairs: Pairs) -> Floats:
+        """Return the (n, K) probabilities of n pairs."""
+
+
 class Scorer:
     """Scores answers with a predictor: a blend, or a member alone.
 
@@ -58,13 +68,13 @@ class Scorer:
 
     Parameters
     ----------
-    predictor : Predictor
+    predictor : Predictor, or another Judge
         What predicts.
     max_pairs : int, at least 1
         Pairs that are compared of one prompt; never fewer than there are different answers.
     """
 
-    def __init__(self, predictor: Predictor, max_pairs: int = MAX_PAIRS) -> None:
+    def __init__(self, predictor: Judge, max_pairs: int = MAX_PAIRS) -> None:
         self.predictor, self.max_pairs = predictor, max_pairs
 
     def score(self, prompt: str | Sequence[str], answers: Sequence[Any]) -> Scores:
@@ -86,17 +96,18 @@ class Scorer:
         if candidates.answers is None:
             raise DataError(candidates.problem, "a prompt, and two answers with as many turns", "correct them")
         answers = candidates.answers
-        probabilities: Floats = self.predictor.predict_pairs(
-            Pairs(answers.ids[:1], answers.prompt[:1], answers.response_a[:1], answers.response_a[1:])
-        )[0]
+        pair = Pairs(answers.ids[:1], answers.prompt[:1], answers.response_a[:1], answers.response_a[1:])
+        probabilities: Floats = self.predictor.predict_pairs(pair)[0]
         return probabilities
 
     def score_all(self, rows: Sequence[Candidates]) -> list[Scores]:
         """Return the scores of several prompts, none of which has a `problem`; all are predicted together."""
         parts = [_different(row) for row in rows]
-        rewards = self._rewards([different for different, _ in parts])
+        answers = Pairs.concatenate([different for different, _ in parts])
+        rewards = self.predictor.rewards(replace(answers, ids=_numbers(len(answers))))
         if rewards is not None:
-            return [Scores(own[place]) for own, (_, place) in zip(rewards, parts, strict=True)]
+            ends = np.cumsum([len(different) for different, _ in parts])[:-1]
+            return [Scores(own[place]) for own, (_, place) in zip(np.split(rewards, ends), parts, strict=True)]
         drawn = [round_robin(len(different), self.max_pairs) for different, _ in parts]
         asked = [
             (different.prompt[first], different.response_a[first], different.response_a[second])
@@ -110,20 +121,6 @@ class Scorer:
             strengths(len(different), *met, own, place)
             for (different, place), met, own in zip(parts, drawn, np.split(probabilities, ends), strict=True)
         ]
-
-    def _rewards(self, parts: Sequence[Pairs]) -> list[Floats] | None:
-        """Return the rewards of each prompt's answers, the mean over fold models; None where there is no such thing."""
-        if len(self.predictor.used) != 1:
-            return None
-        pairs = Pairs.concatenate(parts)
-        pairs = replace(pairs, ids=_numbers(len(pairs)))
-        total = np.zeros(len(pairs))
-        for model in (each for group in self.predictor.groups() for each in group):
-            own = model.load().rewards(pairs)
-            if own is None:
-                return None
-            total += own
-        return np.split(total / self.predictor.k, np.cumsum([len(part) for part in parts])[:-1])
 
 
 def member_predictor(predictor: Predictor, name: str) -> Predictor:

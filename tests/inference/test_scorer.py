@@ -2,7 +2,6 @@
 
 import hashlib
 from collections import Counter
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -32,13 +31,13 @@ from tests.helpers.examples import column, make_pairs, write_csv
 PROMPT = "Name a prime number."
 
 
-class Judge(SimpleNamespace):
-    """A predictor of two members, symmetric and moody: its verdict on a pair is drawn from the texts."""
+class Moody:
+    """A symmetric judge whose verdict on a pair is drawn from the texts."""
 
-    used = ("one", "other")
+    def rewards(self, pairs: Pairs) -> Floats | None:
+        return None
 
     def predict_pairs(self, pairs: Pairs) -> Floats:
-        self.asked = getattr(self, "asked", 0) + len(pairs)
         rows = []
         for a, b in zip(pairs.response_a, pairs.response_b, strict=True):
             first, second = sorted((a, b))
@@ -49,7 +48,7 @@ class Judge(SimpleNamespace):
 
 
 def scorer(most: int = 200) -> Scorer:
-    return Scorer(Judge(), most)  # type: ignore[arg-type]
+    return Scorer(Moody(), most)
 
 
 @given(st.lists(st.text(max_size=8), min_size=1, max_size=9), st.randoms(), st.integers(1, 40))
@@ -106,7 +105,7 @@ def test_hostile_candidates_are_answered_or_refused() -> None:
 
 
 def test_ties_and_cycles_are_counted() -> None:
-    class Cyclic(Judge):
+    class Cyclic(Moody):
         def predict_pairs(self, pairs: Pairs) -> Floats:
             texts = [(a[0], b[0]) for a, b in zip(pairs.response_a, pairs.response_b, strict=True)]
             beats = {("a", "b"), ("b", "c"), ("c", "a")}
@@ -115,7 +114,7 @@ def test_ties_and_cycles_are_counted() -> None:
                 for pair in texts
             ])  # fmt: skip
 
-    scores = Scorer(Cyclic()).score(PROMPT, ["a", "b", "c", "d"])  # type: ignore[arg-type]
+    scores = Scorer(Cyclic()).score(PROMPT, ["a", "b", "c", "d"])
     assert (scores.pairs, scores.ties, scores.cycles) == (6, 3, 1)
     np.testing.assert_allclose(scores.rewards, 0.0, atol=1e-6)
 
