@@ -34,7 +34,7 @@ class ScoredRow:
     id : str
         The id of the row.
     rewards : list of float, or None
-        The reward of each answer, in natural log odds; None where the row was refused.
+        The reward of each answer, as in `Scores`; None where the row was refused.
     best : int or None
         The place of the best answer, from 0.
     pairs, ties, cycles : int

@@ -26,8 +26,9 @@ class Scores:
     Attributes
     ----------
     rewards : array, shape (n,)
-        Natural log odds: the difference of two is that of the first answer winning over the second. The rewards of a
-        member have its own origin; strengths from comparisons sum to 0 over the different answers.
+        Rewards of a member are in standard deviations of its rewards on training answers, above their mean. Strengths
+        from comparisons are in natural log odds, so that the difference of two is that of the first answer winning over
+        the second; they sum to 0 over the different answers.
     pairs : int
         Pairs that were compared; 0 where each answer has a reward of its own.
     ties : int

@@ -40,7 +40,8 @@ class TurnTaking:
 
     def rewards(self, pairs: Pairs) -> Floats | None:
         """Return what the judge does."""
-        return self._in_turns(self.judge.rewards, pairs)
+        rewards: Floats | None = self._in_turns(self.judge.rewards, pairs)
+        return rewards
 
     def predict_pairs(self, pairs: Pairs) -> Floats:
         """Return what the judge does."""
@@ -71,7 +72,7 @@ def answer_candidates(columns: Mapping[str, list[Any]], judge: Judge) -> pd.Data
     Returns
     -------
     DataFrame of n rows
-        Columns id (if the request has it), rewards (a list in natural log odds, or None), best (the place of the best
+        Columns id (if the request has it), rewards (a list, as in `Scores`, or None), best (the place of the best
         answer, from 0, or None) and problem (why a row is refused, or None).
     """
     scorer = Scorer(judge)

@@ -147,8 +147,11 @@ def test_a_member_with_a_reward_reads_each_answer_alone(predictor: Predictor) ->
     more = Scorer(predictor).score(PROMPT, ["a very long list of things", *answers[::-1]])
     np.testing.assert_allclose(more.rewards[1:], scores.rewards[::-1], atol=1e-6)
     folders = model_folders(predictor.store, predictor.specs()[0], predictor.k)
-    odds = [TextCnnMember.load(folder).predict_proba(pair_of(*answers[:2])) for folder in folders]
-    gaps = [np.log(own[0, Outcome.A_WINS] / own[0, Outcome.B_WINS]) for own in odds]
+    gaps = []
+    for model in map(TextCnnMember.load, folders):
+        odds, scale = model.predict_proba(pair_of(*answers[:2]))[0], model.reward_scale
+        assert scale is not None
+        gaps.append(np.log(odds[Outcome.A_WINS] / odds[Outcome.B_WINS]) / scale.spread)
     assert scores.rewards[0] - scores.rewards[1] == pytest.approx(np.mean(gaps), abs=1e-5)
 
 
