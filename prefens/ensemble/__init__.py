@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from prefens.ensemble.leaderboard import LeaderboardRow, Scores
     from prefens.ensemble.log_pool import LogPool
     from prefens.ensemble.results import BlendResult, Diagnosis, MemberDiagnosis, NestedSelection
+    from prefens.ensemble.reward_ensemble import Ensemble
     from prefens.ensemble.seed_average import SeedAverage
     from prefens.ensemble.soft_vote import SoftVote
     from prefens.ensemble.stacking import Stacking
@@ -36,6 +37,7 @@ __all__ = [
     "Calibration",
     "ClassWeights",
     "Diagnosis",
+    "Ensemble",
     "GreedySelection",
     "LeaderboardRow",
     "LogLossWeights",

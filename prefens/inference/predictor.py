@@ -19,10 +19,11 @@ from prefens.data.submission import submission_format
 from prefens.ensemble.base import Blender
 from prefens.ensemble.decision import ARGMAX, Decision
 from prefens.ensemble.files.blend_json import check_outcomes
+from prefens.ensemble.reward_ensemble import Ensemble
 from prefens.inference.batches import FoldModel, predict_groups
 from prefens.inference.fitted_blender import read_predictor, stored_blender
 from prefens.inference.fold_models import load_model, model_folders, required_backbones, warn_of_size
-from prefens.inference.rewards import member_reward
+from prefens.inference.rewards import ensemble_reward, member_reward
 from prefens.inference.unfinished import Unfinished
 from prefens.members.backbone_files import copy_backbone
 from prefens.members.backbone_ref import BackboneRef
@@ -258,12 +259,16 @@ class Predictor:
         normalized: Floats = blended / blended.sum(axis=1, keepdims=True)
         return normalized
 
-    def rewards(self, pairs: Pairs) -> Floats | None:
-        """Return the rewards of the responses A, (n,), whatever B is; None for a blend, or a member without rewards.
+    def rewards(self, pairs: Pairs, ensemble: Ensemble | None = None) -> Floats | None:
+        """Return the rewards of the responses A, (n,); None for members without any, and for blends without `ensemble`.
 
-        StoreError and BackboneError as in `groups`.
+        Errors as in `groups` and `ensemble_reward`.
         """
-        return member_reward(self.groups(), pairs) if len(self.used) == 1 else None
+        if ensemble is None:
+            return member_reward(self.groups(), pairs) if len(self.used) == 1 else None
+        weights = self.blender.weights
+        shares = None if weights is None else dict(zip(self.members, weights.tolist(), strict=True))
+        return ensemble_reward(self.groups(), pairs, shares, ensemble)
 
     def groups(self) -> list[list[FoldModel]]:
         """Return the fold models of the used members, those of one backbone together, since they share it in memory.

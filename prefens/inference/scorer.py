@@ -14,6 +14,7 @@ from prefens.data.candidates import Candidates, make_candidates
 from prefens.ensemble.ratings.comparisons import Comparisons
 from prefens.ensemble.ratings.paired_model import Kind, fit
 from prefens.ensemble.registry import restore
+from prefens.ensemble.reward_ensemble import Ensemble
 from prefens.inference.predictor import Predictor
 
 MAX_PAIRS = 200  # compared of one prompt
@@ -26,7 +27,7 @@ class Scores:
     Attributes
     ----------
     rewards : array, shape (n,)
-        Rewards of a member are in standard deviations of its rewards on training answers, above their mean. Strengths
+        Rewards of members are in standard deviations of their rewards on training answers, above their mean. Strengths
         from comparisons are in natural log odds, so that the difference of two is that of the first answer winning over
         the second; they sum to 0 over the different answers.
     pairs : int
@@ -51,7 +52,7 @@ class Scores:
 class Judge(Protocol):
     """What a `Scorer` asks: a `Predictor`, or what stands in front of one."""
 
-    def rewards(self, pairs: Pairs) -> Floats | None:
+    def rewards(self, pairs: Pairs, ensemble: Ensemble | None) -> Floats | None:
         """Return the rewards of the responses A of n pairs, (n,), whatever B is; None where pairs are compared."""
 
     def predict_pairs(self, pairs: Pairs) -> Floats:
@@ -62,7 +63,8 @@ class Scorer:
     """Scores answers with a predictor: a blend, or a member alone.
 
     A single siamese member whose head has a reward (davidson, or that of a reward model, without style features) reads
-    each answer once: no other answer changes its reward. Any other predictor compares pairs: all of them up to
+    each answer once: no other answer changes its reward; so does a blend of such members where `ensemble` says how
+    their rewards become one. Any other predictor compares pairs: all of them up to
     `max_pairs`, else each answer with its next ones in the order of their texts, so that the order of the candidates
     changes nothing; strengths are then fitted by Davidson's model to the predicted probabilities. Equal answers share
     their score.
@@ -73,10 +75,12 @@ class Scorer:
         What predicts.
     max_pairs : int, at least 1
         Pairs that are compared of one prompt; never fewer than there are different answers.
+    ensemble : Ensemble or None
+        How the rewards of a blend's members become one, all of which must have rewards; None to compare pairs.
     """
 
-    def __init__(self, predictor: Judge, max_pairs: int = MAX_PAIRS) -> None:
-        self.predictor, self.max_pairs = predictor, max_pairs
+    def __init__(self, predictor: Judge, max_pairs: int = MAX_PAIRS, ensemble: Ensemble | None = None) -> None:
+        self.predictor, self.max_pairs, self.ensemble = predictor, max_pairs, ensemble
 
     def score(self, prompt: str | Sequence[str], answers: Sequence[Any]) -> Scores:
         """Return the scores of answers, each a text, or turns where the prompt has several.
@@ -102,10 +106,16 @@ class Scorer:
         return probabilities
 
     def score_all(self, rows: Sequence[Candidates]) -> list[Scores]:
-        """Return the scores of several prompts, none of which has a `problem`; all are predicted together."""
+        """Return the scores of several prompts, none of which has a `problem`; all are predicted together.
+
+        Raises
+        ------
+        ConfigError
+            Where `ensemble` is given, and a member of the blend has no rewards that are comparable.
+        """
         parts = [_different(row) for row in rows]
         answers = Pairs.concatenate([different for different, _ in parts])
-        rewards = self.predictor.rewards(replace(answers, ids=_numbers(len(answers))))
+        rewards = self.predictor.rewards(replace(answers, ids=_numbers(len(answers))), self.ensemble)
         if rewards is not None:
             ends = np.cumsum([len(different) for different, _ in parts])[:-1]
             return [Scores(own[place]) for own, (_, place) in zip(np.split(rewards, ends), parts, strict=True)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from prefens.core.errors import BlendError
 from prefens.core.types import Floats, Pairs
 from prefens.data.candidates import Candidates
 from prefens.data.request import read_candidate_rows
+from prefens.ensemble.reward_ensemble import Ensemble
 from prefens.inference.scorer import Judge, Scorer
 
 MOST_ANSWERS = 1000  # of one row
@@ -38,9 +40,9 @@ class TurnTaking:
     turn: Turn
     size: int
 
-    def rewards(self, pairs: Pairs) -> Floats | None:
+    def rewards(self, pairs: Pairs, ensemble: Ensemble | None) -> Floats | None:
         """Return what the judge does."""
-        rewards: Floats | None = self._in_turns(self.judge.rewards, pairs)
+        rewards: Floats | None = self._in_turns(partial(self.judge.rewards, ensemble=ensemble), pairs)
         return rewards
 
     def predict_pairs(self, pairs: Pairs) -> Floats:

@@ -7,6 +7,8 @@ from typing import Any
 
 from omegaconf import MISSING
 
+from prefens.ensemble.reward_ensemble import Ensemble
+
 
 @dataclass
 class RecipeConfig:
@@ -136,6 +138,7 @@ class ScoreConfig(StoredConfig):
     method: str = MISSING
     member: str | None = None
     model: str | None = None
+    ensemble: Ensemble | None = None
     max_pairs: int = MISSING
     budget_minutes: float | None = None
 

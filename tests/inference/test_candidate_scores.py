@@ -12,6 +12,7 @@ import pytest
 from prefens.core.shutdown import Stopped
 from prefens.core.types import Floats, Pairs
 from prefens.data.candidates import Candidates, make_candidates
+from prefens.ensemble.reward_ensemble import Ensemble
 from prefens.inference.candidate_scores import UNFINISHED, ScoredRow, score_file
 from prefens.inference.scorer import Scorer
 
@@ -21,7 +22,7 @@ class Impatient(SimpleNamespace):
 
     calls = 0
 
-    def rewards(self, pairs: Pairs) -> Floats | None:
+    def rewards(self, pairs: Pairs, ensemble: Ensemble | None = None) -> Floats | None:
         return None
 
     def predict_pairs(self, pairs: Pairs) -> Floats:

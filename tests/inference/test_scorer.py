@@ -15,6 +15,8 @@ from prefens.data.corpus import make_corpus
 from prefens.data.folds import FoldSettings
 from prefens.data.sources import FileSource
 from prefens.data.text.settings import TextSettings
+from prefens.ensemble.registry import restore
+from prefens.ensemble.reward_ensemble import Ensemble
 from prefens.inference.fold_models import model_folders
 from prefens.inference.predictor import Predictor
 from prefens.inference.scorer import Scorer, member_predictor, round_robin
@@ -34,7 +36,7 @@ PROMPT = "Name a prime number."
 class Moody:
     """A symmetric judge whose verdict on a pair is drawn from the texts."""
 
-    def rewards(self, pairs: Pairs) -> Floats | None:
+    def rewards(self, pairs: Pairs, ensemble: Ensemble | None = None) -> Floats | None:
         return None
 
     def predict_pairs(self, pairs: Pairs) -> Floats:
@@ -120,22 +122,51 @@ def test_ties_and_cycles_are_counted() -> None:
 
 
 @pytest.fixture(scope="module")
-def predictor(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
-    """A stored siamese network with a reward, of two folds, as a blend of its own."""
+def blend(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
+    """Two seeds of a stored siamese network with rewards, of two folds, and a blend of them."""
     folder = tmp_path_factory.mktemp("rewards")
     source = FileSource(path=str(write_csv(folder / "train.csv", make_pairs(40))))
     corpus = make_corpus(source, FoldSettings(k=2))
     stored = OOFStore(folder).put_folds(corpus.folds)
-    spec = MemberSpec("textcnn", "textcnn", {}, 0, corpus.folds.data_digest, corpus.folds.digest)
     training = TrainingSettings(lr=1e-2, head_lr=1e-2, epochs=1, batch_pairs=8, token_budget=2000, save=Save.fp32)
     head = HeadSettings(HeadKind.davidson, hidden=0, style=False)
 
     def make() -> TextCnnMember:
         return TextCnnMember("textcnn", TextSettings(max_length=64), PairingSettings(), head, training)
 
-    Trainer(corpus, stored, NoTracker(), folder).train_member(spec, make, range(2))
-    base = Predictor(stored, "soft_vote", ["absent"], None, 2, np.full(3, 1 / 3), ())  # type: ignore[arg-type]
-    return member_predictor(base, spec.name)
+    specs = [
+        MemberSpec("textcnn", "textcnn", {}, seed, corpus.folds.data_digest, corpus.folds.digest) for seed in (0, 1)
+    ]
+    for spec in specs:
+        Trainer(corpus, stored, NoTracker(), folder).train_member(spec, make, range(2))
+    blender = restore({"method": "soft_vote", "members": 2, "weights": [0.75, 0.25]})
+    return Predictor(stored, "soft_vote", [spec.name for spec in specs], blender, 2, np.full(3, 1 / 3), ())
+
+
+@pytest.fixture(scope="module")
+def predictor(blend: Predictor) -> Predictor:
+    """One of the seeds alone."""
+    return member_predictor(blend, blend.members[0])
+
+
+@pytest.mark.parametrize("ensemble", Ensemble)
+def test_a_blend_of_rewards_reads_each_answer_alone(blend: Predictor, ensemble: Ensemble) -> None:
+    answers = ["good red", "bad green things", "no", "good red"]
+    scores = Scorer(blend, ensemble=ensemble).score(PROMPT, answers)
+    assert scores.pairs == 0
+    assert scores.rewards[0] == scores.rewards[3]
+    own = [Scorer(member_predictor(blend, name)).score(PROMPT, answers).rewards for name in blend.members]
+    np.testing.assert_allclose(scores.rewards, ensemble.combine(np.array(own), np.array([0.75, 0.25])), atol=1e-9)
+    more = Scorer(blend, ensemble=ensemble).score(PROMPT, ["a very long list of things", *answers[::-1]])
+    np.testing.assert_allclose(more.rewards[1:], scores.rewards[::-1], atol=1e-6)
+
+
+def test_a_blend_of_rewards_compares_pairs_unless_an_ensemble_is_named(blend: Predictor) -> None:
+    scorer = Scorer(blend)
+    scores, odds = scorer.score(PROMPT, ["good red", "bad green"]), scorer.compare(PROMPT, "good red", "bad green")
+    assert scores.pairs == 1
+    gap = np.log(odds[Outcome.A_WINS] / odds[Outcome.B_WINS])
+    assert scores.rewards[0] - scores.rewards[1] == pytest.approx(gap, abs=1e-3)
 
 
 def test_a_member_with_a_reward_reads_each_answer_alone(predictor: Predictor) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from prefens.core.types import Floats, Pairs
+from prefens.ensemble.reward_ensemble import Ensemble
 from prefens.inference.scorer import Scorer
 from prefens.inference.serving import TURN, Gate, Limits, ServedModel
 
@@ -22,7 +23,7 @@ class Longest:
     def __init__(self) -> None:
         self.turns: list[int] = []
 
-    def rewards(self, pairs: Pairs) -> Floats | None:
+    def rewards(self, pairs: Pairs, ensemble: Ensemble | None = None) -> Floats | None:
         return None
 
     def predict_pairs(self, pairs: Pairs) -> Floats:
@@ -35,7 +36,7 @@ class Longest:
 class Rewarding(Longest):
     """A judge with a reward for each answer."""
 
-    def rewards(self, pairs: Pairs) -> Floats:
+    def rewards(self, pairs: Pairs, ensemble: Ensemble | None = None) -> Floats:
         self.turns.append(len(pairs))
         return np.array([len("".join(turns)) / 10 for turns in pairs.response_a])
 
