@@ -18,6 +18,8 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+from mlflow.pyfunc import scoring_server
+from starlette.testclient import TestClient
 
 from prefens.core.errors import DataError, StoreError
 from prefens.core.metrics import outcome_shares
@@ -28,6 +30,7 @@ from prefens.data.sources import FileSource
 from prefens.inference import saved_model
 from prefens.inference.predictor import Predictor
 from prefens.inference.saved_model import model_predictor, save_best, stored_model, stored_predictor
+from prefens.inference.scorer import Scorer
 from prefens.members.base import Member
 from prefens.members.style import StyleMember
 from prefens.members.textcnn import TextCnnMember
@@ -114,6 +117,26 @@ def test_signature_and_example_fit(split: SplitStore) -> None:
     predicted = loaded.predict(loaded.input_example)
     assert [*predicted.columns] == COLUMNS
     np.testing.assert_allclose(predicted.sum(axis=1), 1.0)
+
+
+def test_candidates_are_scored_by_mlflow_s_own_server_too(split: SplitStore, frame: pd.DataFrame) -> None:
+    model = mlflow.pyfunc.load_model(str(split.path / "model"))
+    answers = [["no", "the red thing is not very good"], [], np.array(["7", "a longer answer", "Four."], dtype=object)]
+    rows = pd.DataFrame({"id": [5, 6, 7], "prompt": "Question?", "responses": answers}, index=[2, 1, 0])
+    scores = model.predict(rows)
+    assert (scores.index.tolist(), scores.id.tolist()) == ([2, 1, 0], [5, 6, 7])
+    scorer = Scorer(stored_predictor(split, "best"))
+    for place in (0, 2):
+        expected = scorer.score("Question?", list(answers[place]))
+        assert (scores.rewards.iloc[place], scores.best.iloc[place]) == (expected.rewards.tolist(), expected.best)
+    assert scores.problem.iloc[1] == "0 answers, expected 1 or more"
+    with pytest.raises(DataError, match="1 of 3 rows can't be scored; row 2: 0 answers"):
+        model.predict(rows, params={"strict": True})
+    with pytest.raises(DataError, match="no column response_b"):
+        model.predict(frame.drop(columns="response_b"))
+    body = {"dataframe_records": rows.assign(responses=[list(own) for own in answers]).to_dict("records")}
+    answered = TestClient(scoring_server.init(model)).post("/invocations", json=body).json()["predictions"]
+    assert [row["rewards"] for row in answered] == scores.rewards.tolist()
 
 
 def test_every_way_of_loading_gives_the_same_bits(
