@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from prefens.core.errors import BackboneError, PrefensError, StoreError
 from prefens.core.tensors import refusal
+from prefens.inference.batches import FoldModel
 from prefens.members.backbone_files import backbone_files
 from prefens.members.base import Member
 from prefens.members.registry import class_of, kinds
@@ -70,15 +73,15 @@ def member_class(spec: MemberSpec) -> type[Member]:
         ) from error
 
 
-def model_folders(split: SplitStore, spec: MemberSpec, k: int) -> list[Path]:
-    """Return the folders of a member's k fold models, whose files are as they were written.
+def model_folders(split: SplitStore, spec: MemberSpec, folds: Sequence[int]) -> list[Path]:
+    """Return the folders of a member's models of some folds, whose files are as they were written.
 
     Raises
     ------
     StoreError
         If a fold has no model, or a damaged one, or if the member is external.
     """
-    return [model_folder(split, spec, fold) for fold in range(k)]
+    return [model_folder(split, spec, fold) for fold in folds]
 
 
 def model_folder(split: SplitStore, spec: MemberSpec, fold: int) -> Path:
@@ -128,6 +131,53 @@ def required_backbones(
     if missing:
         raise _joined(list(missing.values()))
     return required
+
+
+def model_groups(
+    split: SplitStore,
+    specs: Sequence[MemberSpec],
+    folds: Sequence[int],
+    backbones: Sequence[Path],
+    loaded: Mapping[str, Sequence[Member]],
+) -> list[list[FoldModel]]:
+    """Return the models of members, those of one backbone together, since they share it in memory.
+
+    Parameters
+    ----------
+    split : SplitStore
+        The part of the store that the members are in.
+    specs : sequence of MemberSpec
+        The members.
+    folds : sequence of int
+        The fold runs whose models are returned.
+    backbones : sequence of Path
+        Folders of backbone files that go before the installed ones.
+    loaded : mapping of str to sequence of Member
+        From a member to its models that are in memory.
+
+    Raises
+    ------
+    StoreError
+        If a member has no stored model, or a damaged one.
+    BackboneError
+        If the files of backbones are missing; all of them are named.
+    """
+    names = [spec.name for spec in specs if spec.name in loaded]
+    groups: dict[Any, list[FoldModel]] = {
+        name: [FoldModel(name, "", partial(_same, model)) for model in loaded[name]] for name in names
+    }
+    members = [(spec, model_folders(split, spec, folds)) for spec in specs if spec.name not in loaded]
+    required = required_backbones([(spec, folders[:1]) for spec, folders in members], backbones)
+    for (spec, folders), shared in zip(members, required, strict=True):
+        for fold, folder in zip(folds, folders, strict=True):
+            run = split.record(spec, fold)
+            model = FoldModel(spec.name, run.content, partial(load_model, spec, folder, backbones), run)
+            groups.setdefault(tuple(sorted(shared)) or (spec.name, fold), []).append(model)
+    return list(groups.values())
+
+
+def _same(model: Member) -> Member:
+    return model
 
 
 def warn_of_size(backbones: Mapping[str, Path]) -> None:

@@ -127,7 +127,9 @@ def save_best(split: SplitStore) -> Path | None:
     try:
         predictor = Predictor.of_store(split, "best")
         for spec in predictor.specs():
-            model_folders(split, spec, predictor.k)  # a missing or damaged model is refused before MLflow is imported
+            model_folders(
+                split, spec, predictor.folds
+            )  # a missing or damaged model is refused before MLflow is imported
         from prefens.store.tracking.pyfunc import write_model  # mlflow takes seconds to import
 
         outputs = submission_columns(len(predictor.prior))
@@ -182,7 +184,7 @@ def find_predictor(
     fold_digest: str | None = None,
     backbones: Sequence[Path] = (),
 ) -> Predictor:
-    """Return the predictor of the saved model if one is named, else that of the stored blend.
+    """Return the predictor of the saved model if one is named, else that of the stored blend or of a member.
 
     Parameters
     ----------
@@ -191,7 +193,7 @@ def find_predictor(
     model : str or None
         A saved model, as in `model_predictor`.
     method : str
-        A method of the stored blend, or "best".
+        A method of the stored blend, "best", or the name of a member that predicts alone.
     data_digest : str or None
         First digits of the data digest, where the store holds several data sets.
     fold_digest : str or None
@@ -202,7 +204,7 @@ def find_predictor(
     Raises
     ------
     ConfigError
-        If both a saved model and one of the blend's methods are named.
+        If both a saved model and a method or member are named.
     StoreError
         If there is no such model or blend, or if the digests leave several splits.
     """
@@ -211,19 +213,19 @@ def find_predictor(
     if method != "best":
         raise ConfigError(
             f"model={model} and method={method}",
-            "one of the two: a saved model holds the blend's best method alone",
+            "one of the two: a saved model holds one method alone",
             "leave one out",
         )
     return model_predictor(model, tracking, backbones)
 
 
 def stored_predictor(split: SplitStore, method: str, backbones: Sequence[Path] = ()) -> Predictor:
-    """Return the predictor of a stored blend: for "best" that of its saved model, if there is a good one.
+    """Return the predictor of a stored blend or member: for "best" that of its saved model, if there is a good one.
 
     Raises
     ------
     StoreError
-        If there is no blend, if it is damaged, or if it has no such method.
+        As in `Predictor.of_store`.
     """
     fresh = Predictor.of_store(split, method, backbones)
     saved = _saved_predictor(split, fresh, backbones) if method == "best" else None

@@ -13,8 +13,8 @@ from prefens.core.types import Floats, Ints, Outcome, Pairs, Strings
 from prefens.data.candidates import Candidates, make_candidates
 from prefens.ensemble.ratings.comparisons import Comparisons
 from prefens.ensemble.ratings.paired_model import Kind, fit
-from prefens.ensemble.registry import restore
 from prefens.ensemble.reward_ensemble import Ensemble
+from prefens.inference.fitted_blender import lone_member
 from prefens.inference.predictor import Predictor
 
 MAX_PAIRS = 200  # compared of one prompt
@@ -135,7 +135,7 @@ class Scorer:
 
 
 def member_predictor(predictor: Predictor, name: str) -> Predictor:
-    """Return the predictor of one member of the same store alone.
+    """Return the predictor of one member of the same store alone, with fold models where `predictor` has them.
 
     Raises
     ------
@@ -145,9 +145,8 @@ def member_predictor(predictor: Predictor, name: str) -> Predictor:
     names = predictor.store.member_names()
     if name not in names:
         raise StoreError(f"no member {name}", f"one of {', '.join(names)}", "correct member=")
-    state = {"method": "soft_vote", "members": 1, "outcomes": len(predictor.prior), "weights": [1.0]}
-    blender = restore(state, 1)
-    return replace(predictor, method=name, members=[name], blender=blender)
+    alone = lone_member(name, len(predictor.prior))
+    return replace(predictor, method=name, members=[name], blender=alone.blender)
 
 
 def round_robin(n: int, most: int) -> tuple[Ints, Ints]:

@@ -21,6 +21,7 @@ class RecipeConfig:
     head: Any = MISSING
     text: Any = MISSING
     training: Any = MISSING
+    teacher: Any = MISSING
     tracking: Any = MISSING
     experiment: Any = None
     seed: int = MISSING
@@ -35,8 +36,17 @@ class TrainConfig(RecipeConfig):
     """Settings of `python -m prefens.train`."""
 
     fold: int | None = None
+    full: bool = False
     force: bool = False
     early_discard: float | None = None
+
+
+@dataclass
+class DistilConfig(RecipeConfig):
+    """Settings of `python -m prefens.distil`."""
+
+    force: bool = False
+    cost_pairs: int = MISSING
 
 
 @dataclass
@@ -221,6 +231,7 @@ class ServeConfig:
     """Settings of `python -m prefens.serve`."""
 
     tracking: Any = MISSING
+    method: str = MISSING
     model: str | None = None
     data_digest: str | None = None
     fold_digest: str | None = None
@@ -264,6 +275,7 @@ class StatusConfig:
 SCHEMAS = {
     "train": TrainConfig,
     "tune": TuneConfig,
+    "distil": DistilConfig,
     "blend": BlendConfig,
     "report": ReportConfig,
     "rate": RateConfig,

@@ -177,7 +177,7 @@ def test_a_member_with_a_reward_reads_each_answer_alone(predictor: Predictor) ->
     assert np.ptp(scores.rewards) > 1e-6
     more = Scorer(predictor).score(PROMPT, ["a very long list of things", *answers[::-1]])
     np.testing.assert_allclose(more.rewards[1:], scores.rewards[::-1], atol=1e-6)
-    folders = model_folders(predictor.store, predictor.specs()[0], predictor.k)
+    folders = model_folders(predictor.store, predictor.specs()[0], predictor.folds)
     gaps = []
     for model in map(TextCnnMember.load, folders):
         odds, scale = model.predict_proba(pair_of(*answers[:2]))[0], model.reward_scale

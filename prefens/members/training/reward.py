@@ -31,14 +31,14 @@ MIN_LOG_NU = -12.0  # of data without ties
 
 
 def calibrate(model: PairModel, examples: Examples, settings: TrainingSettings) -> None:
-    """Set the scale and the tie parameter of a reward head to those of the lowest loss on training pairs.
+    """Set the scale and the tie parameter of a reward head to those of the lowest loss on votes.
 
     Parameters
     ----------
     model : PairModel
         With a `RewardHead`.
     examples : Examples
-        The training pairs: all of them are read where mode=frozen, else 512 that are spread over them.
+        The training pairs: all that have votes are read where mode=frozen, else 512 that are spread over them.
 
     Raises
     ------
@@ -48,9 +48,9 @@ def calibrate(model: PairModel, examples: Examples, settings: TrainingSettings) 
     head = model.head
     if not isinstance(head, RewardHead):
         raise ValueError("a head without a score")
-    places = _sample(examples, settings)
+    places = _sample(np.flatnonzero(examples.targets.voted), settings)
     rewards = _rewards(model, head, examples, places, settings.token_budget)
-    scale, log_nu = fit_scale(rewards, examples.label[places], head.n_outcomes)
+    scale, log_nu = fit_scale(rewards, examples.targets.vote[places], head.n_outcomes)
     with torch.no_grad():
         head.scale.fill_(scale)
         if head.log_nu is not None:
@@ -86,15 +86,15 @@ def fit_reward_scale(model: PairModel, examples: Examples, settings: TrainingSet
     TrainingError
         One response does not fit into memory.
     """
-    rows, budget = examples.rows[_sample(examples, settings)], settings.token_budget
+    rows, budget = examples.rows[_sample(np.arange(len(examples)), settings)], settings.token_budget
     sides = (read_rewards(model, examples.inputs, rows, budget, examples.padding, second) for second in (False, True))
     return RewardScale.of(np.concatenate([*sides]))
 
 
-def _sample(examples: Examples, settings: TrainingSettings) -> Ints:
-    """Return the places of the pairs that a scale is fitted on."""
-    count = len(examples) if settings.mode is Mode.frozen else min(len(examples), SAMPLE)
-    return np.unique(np.linspace(0, len(examples) - 1, count).round().astype(np.int64))
+def _sample(places: Ints, settings: TrainingSettings) -> Ints:
+    """Return those of the places of pairs that a scale is fitted on."""
+    count = len(places) if settings.mode is Mode.frozen else min(len(places), SAMPLE)
+    return places[np.unique(np.linspace(0, len(places) - 1, count).round().astype(np.int64))]
 
 
 def has_reward(head: Head) -> bool:
