@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from prefens.ensemble.leaderboard import LeaderboardRow, Scores
     from prefens.ensemble.log_pool import LogPool
     from prefens.ensemble.results import BlendResult, Diagnosis, MemberDiagnosis, NestedSelection
-    from prefens.ensemble.reward_ensemble import Ensemble
     from prefens.ensemble.seed_average import SeedAverage
     from prefens.ensemble.soft_vote import SoftVote
     from prefens.ensemble.stacking import Stacking
@@ -37,7 +36,6 @@ __all__ = [
     "Calibration",
     "ClassWeights",
     "Diagnosis",
-    "Ensemble",
     "GreedySelection",
     "LeaderboardRow",
     "LogLossWeights",

@@ -19,10 +19,10 @@ from prefens.data.loaded import LoadedPairs
 from prefens.data.submission import submission_format
 from prefens.ensemble.base import Blender
 from prefens.ensemble.decision import ARGMAX, Decision
-from prefens.ensemble.reward_ensemble import Ensemble
 from prefens.inference.batches import FoldModel, predict_groups
 from prefens.inference.fitted_blender import read_predictor, stored_method
 from prefens.inference.fold_models import model_folders, model_groups, required_backbones, warn_of_size
+from prefens.inference.reward_ensemble import Ensemble
 from prefens.inference.rewards import ensemble_reward, member_reward
 from prefens.inference.unfinished import Unfinished
 from prefens.members.backbone_files import copy_backbone

@@ -10,8 +10,8 @@ import numpy as np
 
 from prefens.core.errors import ConfigError
 from prefens.core.types import Floats, Pairs
-from prefens.ensemble.reward_ensemble import Ensemble
 from prefens.inference.batches import FoldModel
+from prefens.inference.reward_ensemble import Ensemble
 from prefens.members.training.reward_scale import RewardScale
 
 log = logging.getLogger(__name__)

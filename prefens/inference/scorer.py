@@ -13,9 +13,9 @@ from prefens.core.types import Floats, Ints, Outcome, Pairs, Strings
 from prefens.data.candidates import Candidates, make_candidates
 from prefens.ensemble.ratings.comparisons import Comparisons
 from prefens.ensemble.ratings.paired_model import Kind, fit
-from prefens.ensemble.reward_ensemble import Ensemble
 from prefens.inference.fitted_blender import lone_member
 from prefens.inference.predictor import Predictor
+from prefens.inference.reward_ensemble import Ensemble
 
 MAX_PAIRS = 200  # compared of one prompt
 

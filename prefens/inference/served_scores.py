@@ -14,7 +14,7 @@ from prefens.core.errors import BlendError
 from prefens.core.types import Floats, Pairs
 from prefens.data.candidates import Candidates
 from prefens.data.request import read_candidate_rows
-from prefens.ensemble.reward_ensemble import Ensemble
+from prefens.inference.reward_ensemble import Ensemble
 from prefens.inference.scorer import Judge, Scorer
 
 MOST_ANSWERS = 1000  # of one row

@@ -7,7 +7,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from prefens.ensemble.reward_ensemble import Ensemble
+from prefens.inference.reward_ensemble import Ensemble
 
 
 @dataclass

@@ -12,8 +12,8 @@ import pytest
 from prefens.core.shutdown import Stopped
 from prefens.core.types import Floats, Pairs
 from prefens.data.candidates import Candidates, make_candidates
-from prefens.ensemble.reward_ensemble import Ensemble
 from prefens.inference.candidate_scores import UNFINISHED, ScoredRow, score_file
+from prefens.inference.reward_ensemble import Ensemble
 from prefens.inference.scorer import Scorer
 
 

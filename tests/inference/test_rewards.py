@@ -9,8 +9,8 @@ import pytest
 
 from prefens.core.errors import ConfigError
 from prefens.core.types import Floats, Pairs
-from prefens.ensemble.reward_ensemble import Ensemble
 from prefens.inference.batches import FoldModel
+from prefens.inference.reward_ensemble import Ensemble
 from prefens.inference.rewards import ensemble_reward, member_reward
 from prefens.members.training.reward_scale import RewardScale
 from tests.helpers.examples import make_pairs

@@ -16,9 +16,9 @@ from prefens.data.folds import FoldSettings
 from prefens.data.sources import FileSource
 from prefens.data.text.settings import TextSettings
 from prefens.ensemble.registry import restore
-from prefens.ensemble.reward_ensemble import Ensemble
 from prefens.inference.fold_models import model_folders
 from prefens.inference.predictor import Predictor
+from prefens.inference.reward_ensemble import Ensemble
 from prefens.inference.scorer import Scorer, member_predictor, round_robin
 from prefens.members.nn.heads import HeadKind, HeadSettings
 from prefens.members.nn.pairing import PairingSettings

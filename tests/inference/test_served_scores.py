@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from prefens.core.types import Floats, Pairs
-from prefens.ensemble.reward_ensemble import Ensemble
+from prefens.inference.reward_ensemble import Ensemble
 from prefens.inference.scorer import Scorer
 from prefens.inference.serving import TURN, Gate, Limits, ServedModel
 

@@ -5,7 +5,7 @@ import pytest
 
 from prefens.core.errors import ConfigError
 from prefens.core.types import Floats
-from prefens.ensemble.reward_ensemble import Ensemble
+from prefens.inference.reward_ensemble import Ensemble
 
 REWARDS = np.random.default_rng(0).normal(size=(3, 7))
 WEIGHTS = np.array([0.5, 0.3, 0.2])
