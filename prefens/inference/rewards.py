@@ -73,7 +73,8 @@ def ensemble_reward(groups: Groups, pairs: Pairs, weights: Mapping[str, float] |
     for name, rewards, scale in _read(groups, pairs):
         if rewards is None:
             came, expected = f"{name} has no reward of an answer on its own", "siamese members with head=davidson"
-            raise ConfigError(f"ensemble={ensemble.name}: {came}", f"{expected} head.style=false alone", COMPARE)
+            do = f"{COMPARE}; or blend such members alone"
+            raise ConfigError(f"ensemble={ensemble.name}: {came}", f"{expected} head.style=false alone", do)
         if scale is None:
             came = f"{name} was stored before rewards were centered and scaled"
             do = f"train it again with force=true; or {COMPARE}"
