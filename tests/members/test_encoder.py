@@ -19,6 +19,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from prefens.core.errors import ConfigError
 from prefens.core.types import SWAP, Floats
 from prefens.data.text.settings import PLAIN, TemplateSettings, TextSettings
 from prefens.data.text.tokens import tokenize_pairs
@@ -145,6 +146,11 @@ def test_null_settings_resolve_by_the_kind_of_backbone(decoders: dict[str, Path]
         2.0,
         ["q_proj"],
     )
+
+
+def test_the_first_token_of_a_causal_model_is_no_pooling(decoders: dict[str, Path]) -> None:
+    with pytest.raises(ConfigError, match=r"head\.pooling=cls with a causal model"):
+        member_of(decoders["llama"], pooling=Pooling.cls).resolve()
 
 
 def padded_states(encoder: Any, tokens: list[Any], padding: int, left: bool) -> list[torch.Tensor]:
