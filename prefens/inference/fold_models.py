@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from prefens.core.errors import BackboneError, PrefensError, StoreError
 from prefens.core.tensors import refusal
-from prefens.members.backbone_files import backbone_files
 from prefens.members.base import Member
 from prefens.members.registry import class_of, kinds
 from prefens.store.member_spec import MemberSpec
 from prefens.store.split_store import SplitStore
 
 log = logging.getLogger(__name__)
-
-LARGE_COPY = 1e9  # bytes of backbones in a saved model that a warning is worth
 
 
 def load_model(spec: MemberSpec, folder: Path, backbones: Sequence[Path]) -> Member:
@@ -128,17 +125,6 @@ def required_backbones(
     if missing:
         raise _joined(list(missing.values()))
     return required
-
-
-def warn_of_size(backbones: Mapping[str, Path]) -> None:
-    """Log a warning where the files of backbones, by the names of their folders, are large for a copy."""
-    size = sum(path.stat().st_size for directory in backbones.values() for path in backbone_files(directory))
-    if size > LARGE_COPY:
-        log.warning(
-            "the saved model holds a copy of the backbones that its members refer to: %.1f GB (%s); blend with "
-            "model=false where predict from the store is enough",
-            *(size / 1e9, ", ".join(backbones)),
-        )
 
 
 def _joined(errors: Sequence[BackboneError]) -> BackboneError:

@@ -45,7 +45,10 @@ def start(
 
 
 def ended(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
-    stdout, stderr = process.communicate(timeout=280)
+    try:
+        stdout, stderr = process.communicate(timeout=280)
+    finally:
+        process.kill()
     return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
 
