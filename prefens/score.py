@@ -31,8 +31,9 @@ def score(settings: ScoreConfig) -> app.Rows:
     out.mkdir(parents=True, exist_ok=True)
     tracking, folders = config.build(settings.tracking, Tracking), config.backbone_folders(settings.backbones)
     digests = settings.data_digest, settings.fold_digest
-    predictor = find_predictor(tracking, settings.model, settings.method, *digests, folders)
-    if settings.member is not None:
+    alone = settings.member if settings.model is None else None
+    predictor = find_predictor(tracking, settings.model, alone or settings.method, *digests, folders)
+    if settings.member not in (None, predictor.method):
         predictor = member_predictor(predictor, settings.member)
     key = [predictor.method, predictor.blender.state(), predictor.contents()]
     scored = score_file(Scorer(predictor, settings.max_pairs), rows, out, key)

@@ -24,7 +24,7 @@ def serve_model(settings: ServeConfig) -> app.Rows:
         came = f"max_megabytes={limits.megabytes}, max_rows={limits.rows}, timeout={limits.seconds}"
         raise ConfigError(came, "megabytes above 0, rows and seconds of 1 or more", "correct it")
     tracking = config.build(settings.tracking, Tracking)
-    predictor = find_predictor(tracking, settings.model, "best", settings.data_digest, settings.fold_digest)
+    predictor = find_predictor(tracking, settings.model, settings.method, settings.data_digest, settings.fold_digest)
     logging.getLogger("prefens.inference.predictor").setLevel(logging.WARNING)  # not a line per request and member
     serve(predictor, settings.host, settings.port, limits)
     return []

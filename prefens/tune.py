@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from prefens.runner import app, config
 from prefens.runner.schemas import TuneConfig
@@ -23,10 +23,11 @@ def tune(settings: TuneConfig) -> app.Rows:
     from prefens.runner.builders import load_corpus, member_spec, open_trainer
     from prefens.runner.console import show, trial_table
     from prefens.runner.search import Search, trial_row
+    from prefens.runner.teaching.student import teach
     from prefens.runner.trainer import Trainer
     from prefens.store.member_spec import MemberSpec
 
-    corpus = load_corpus(settings)
+    corpus = teach(load_corpus(settings), settings)
     base, folds = member_spec(settings, corpus), corpus.folds
     space = config.plain(settings.space)
     identity = [dict(base.recipe), base.seed, base.data_digest, base.fold_digest]
@@ -43,7 +44,7 @@ def tune(settings: TuneConfig) -> app.Rows:
             trainer.split.mark_tuned(spec)
         make = partial(config.build_member, config.with_fields(settings, values))
         (row,) = trainer.train_member(spec, make, [fold])
-        return row.log_loss, int((folds.fold == fold).sum())
+        return cast(float, row.log_loss), int((folds.fold == fold).sum())
 
     names = list(space.get("backbone.name", [])) or [settings.backbone.name]
     check_backbones([config.with_fields(settings, {"backbone.name": name}) for name in names])

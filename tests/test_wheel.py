@@ -112,9 +112,10 @@ def test_the_notebook_predicts_the_wsdm_cups_parquet(tmp_path: Path, monkeypatch
     pairs, test = make_pairs(80, classes=2), make_pairs(10, seed=1)
     wsdm(pairs).to_parquet(tmp_path / "train.parquet")
     common = ["data.path=train.parquet", "tracking=none"]
-    run("-m", "prefens.train", *common, "backbone=style", "backbone.strengths=[0.01]", cwd=tmp_path)
-    run("-m", "prefens.blend", "tracking=none", cwd=tmp_path)
-    run("-m", "prefens.kaggle", "packages=[]", "out=mounted/bundle", cwd=tmp_path)
+    run("-m", "prefens.train", *common, "backbone=style", "backbone.strengths=[0.01]", "full=true", cwd=tmp_path)
+    (member,) = (path.name for path in tmp_path.glob("runs/store/*/members/*"))
+    run("-m", "prefens.kaggle", f"method={member}", "packages=[]", "out=mounted/bundle", cwd=tmp_path)
+    assert len([*(tmp_path / "mounted").rglob("run.json")]) == 1  # the member alone: its full fit
     for name in ("input", "mounted/wsdm-cup-multilingual-chatbot-arena", "working"):
         (tmp_path / name).mkdir()
     for mounted in (tmp_path / "mounted").iterdir():
@@ -129,5 +130,6 @@ def test_the_notebook_predicts_the_wsdm_cups_parquet(tmp_path: Path, monkeypatch
     assert frame.id.tolist() == test.ids.tolist()
     assert [*frame] == ["id", "winner"]
     assert {*frame.winner} <= {"model_a", "model_b"}
-    run("-m", "prefens.predict", f"data.path={data}/test.parquet", "tracking=none", cwd=tmp_path)
+    own = [f"method={member}", f"data.path={data}/test.parquet", "tracking=none"]
+    run("-m", "prefens.predict", *own, cwd=tmp_path)
     assert frame.equals(pd.read_csv(tmp_path / "submission.csv", dtype=str))

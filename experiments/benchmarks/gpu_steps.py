@@ -18,6 +18,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
+from prefens.core.teaching import Targets
 from prefens.core.types import SWAP
 from prefens.data.text.tokens import PairTokens
 from prefens.members.nn import deberta_kernels
@@ -143,8 +144,8 @@ def decoder_settings(shape: Shape) -> TrainingSettings:
 
 def examples_of(shape: Shape, model: PairModel) -> tuple[PairTokens, Examples]:
     tokens, label = make_pairs(shape)
-    rows = np.arange(shape.pairs)
-    return tokens, Examples(tokens, rows, label.astype(np.int8), PADDING, model.needs_both)
+    targets = Targets.of_votes(label.astype(np.int8), model.head.n_outcomes)
+    return tokens, Examples(tokens, np.arange(shape.pairs), targets, PADDING, model.needs_both)
 
 
 def train_ours(

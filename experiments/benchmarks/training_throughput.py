@@ -24,6 +24,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from prefens.core import resources
+from prefens.core.teaching import Targets
 from prefens.core.types import Ints
 from prefens.data.text.tokens import PairTokens, Sequences, tokenize_pairs
 from prefens.data.text.truncation import TruncationAudit
@@ -141,8 +142,8 @@ def train_rival(model: PairModel, task: Task, bf16: bool) -> list[float]:
 
 def train_ours(model: PairModel, task: Task) -> list[float]:
     model.compute_dtype = compute_dtype(task.settings.precision, loop.device())
-    label = task.label[: task.train].astype(np.int8)
-    examples = Examples(task.tokens, task.rows, label, task.padding, model.needs_both)
+    targets = Targets.of_votes(task.label[: task.train].astype(np.int8), model.head.n_outcomes)
+    examples = Examples(task.tokens, task.rows, targets, task.padding, model.needs_both)
     return loop.train(model, examples, task.settings, 1).train_losses
 
 

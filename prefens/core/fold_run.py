@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from prefens.core.hashing import digest
 from prefens.core.types import Floats, Folds, Strings
 
+FULL = "all"  # what a full fit is called: the fold run number k, trained on all scored rows and scored on the hold-out
 SOURCE = "source"  # the scheme whose folds are the sources of the data, one fold a source
 FORMAT_VERSION = 2  # of stored files; raised when those of an older one can no longer be compared with new ones
 
@@ -26,11 +27,13 @@ class RunKey:
     seed : int or None
         The seed of the member; None for an external member.
     fold : int
-        The fold, in [0, k).
+        The fold, in [0, k); k for the full fit.
     data_digest, fold_digest : str
         The digests of data and folds, 64 hex digits.
     format_version : int
         The format version of the stored files.
+    second : int or None
+        Another fold that the training leaves out, above `fold`; None for a fold run of a member, which leaves out one.
     """
 
     recipe_digest: str
@@ -39,6 +42,7 @@ class RunKey:
     data_digest: str
     fold_digest: str
     format_version: int = FORMAT_VERSION
+    second: int | None = None
 
     @property
     def digest(self) -> str:
@@ -48,11 +52,11 @@ class RunKey:
     @property
     def member_digest(self) -> str:
         """The identity of the member: the digest of the key without the fold."""
-        return replace(self, fold=-1).digest
+        return replace(self, fold=-1, second=None).digest
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the key as JSON values."""
-        return dict(vars(self))
+        """Return the key as JSON values; `second` is left out where it is None."""
+        return {name: value for name, value in vars(self).items() if name != "second" or value is not None}
 
     @property
     def random_seed(self) -> int:
@@ -60,7 +64,8 @@ class RunKey:
 
         It derives from seed, fold and fold digest alone, so that a new setting or a new format changes no draw.
         """
-        return int(digest([self.seed, self.fold, self.fold_digest])[:8], 16)
+        left_out = self.fold if self.second is None else [self.fold, self.second]
+        return int(digest([self.seed, left_out, self.fold_digest])[:8], 16)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +77,7 @@ class FoldPredictions:
     key : RunKey
         The fold run.
     ids : array of str, shape (n,)
-        The rows of the fold.
+        The rows of the fold; none of a full fit.
     probabilities : array of float64, shape (n, K)
         Out of fold, rows summing to 1.
     holdout_ids : array of str, shape (h,)

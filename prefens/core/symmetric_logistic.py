@@ -25,6 +25,7 @@ from scipy.special import log_softmax
 
 from prefens.core.metrics import CLIP, one_hot
 from prefens.core.newton import minimize_newton
+from prefens.core.teaching.targets import Targets
 from prefens.core.tensors import read_arrays, refusal
 from prefens.core.types import Floats, Outcome
 
@@ -104,7 +105,7 @@ class SymmetricLogistic:
 def fit_lbfgs(
     odd: Matrix,
     even: Matrix,
-    target: Floats,
+    targets: Targets,
     strength: float,
     start: SymmetricLogistic | None = None,
     tolerance: float = 1e-5,
@@ -117,10 +118,10 @@ def fit_lbfgs(
     ----------
     odd, even : array or CSR matrix, shapes (n, p) and (n, q)
         Features on comparable scales.
-    target : array, shape (n, K)
-        The one-hot labels; with two outcomes, even features are not read.
+    targets : Targets
+        Of the n rows; with two outcomes, even features are not read.
     strength : float
-        Inverse regularization C > 0, as in scikit-learn for the rows and their swapped copies.
+        Inverse regularization C > 0, as in scikit-learn for the rows, with their weights, and their swapped copies.
     start : SymmetricLogistic or None
         Where to begin, such as a fit at a nearby strength.
     tolerance : float
@@ -128,14 +129,15 @@ def fit_lbfgs(
     curve : list of float or None
         Receives the mean penalized loss, in nats, after each iteration.
     """
-    width, ties = (odd.shape[1], even.shape[1]), target.shape[1] == len(Outcome)
-    (odd, odd_seen), (even, even_seen) = _seen(odd), _seen(even if ties else np.empty((len(target), 0)))
-    n, p, q = len(target), odd.shape[1], even.shape[1]
+    width, ties = (odd.shape[1], even.shape[1]), targets.n_outcomes == len(Outcome)
+    (odd, odd_seen), (even, even_seen) = _seen(odd), _seen(even if ties else np.empty((len(targets), 0)))
+    n, p, q = len(targets) if targets.are_votes else float(targets.weight.sum()), odd.shape[1], even.shape[1]
+    loss_of = _loss_of(targets, n)
     odd_t, even_t = odd.T, even.T
     penalty = np.concatenate([np.ones(p) / strength, np.full(q, EVEN_PENALTY / strength), [INTERCEPT_PENALTY]]) / n
 
     def objective(weights: Floats) -> tuple[float, Floats]:
-        loss, slope, tie, _ = _loss(odd @ weights[:p], even @ weights[p:-1] + weights[-1], target, n)
+        loss, slope, tie = loss_of(odd @ weights[:p], even @ weights[p:-1] + weights[-1])
         gradient = np.concatenate([odd_t @ slope, even_t @ tie, [tie.sum()]]) + penalty * weights
         return loss + 0.5 * float(penalty @ weights**2), gradient
 
@@ -224,11 +226,32 @@ def _log_probabilities(s: Floats, t: Floats | None) -> Floats:
     return logs
 
 
-def _loss(s: Floats, t: Floats, target: Floats, n: int) -> tuple[float, Floats, Floats, Floats]:
-    """Return these rows' part of the mean log loss over n rows, its derivatives by s and t, and the probabilities."""
+def _loss_of(targets: Targets, n: float) -> Callable[[Floats, Floats], tuple[float, Floats, Floats]]:
+    """Return the function from s and t to the loss of the targets, divided by n, and its derivatives by s and t."""
+    plain, softened, temperature = targets.plain, targets.softened, targets.temperature
+    total = None if targets.are_votes else plain.sum(axis=1, keepdims=True)
+    if softened is None:
+        return lambda s, t: _loss(s, t, plain, n, total)[:3]
+    softened_total = softened.sum(axis=1, keepdims=True)
+
+    def both(s: Floats, t: Floats) -> tuple[float, Floats, Floats]:
+        loss, slope, tie, _ = _loss(s, t, plain, n, total)
+        soft, soft_slope, soft_tie, _ = _loss(s / temperature, t / temperature, softened, n, softened_total)
+        return loss + soft, slope + soft_slope / temperature, tie + soft_tie / temperature
+
+    return both
+
+
+def _loss(
+    s: Floats, t: Floats, target: Floats, n: float, total: Floats | None = None
+) -> tuple[float, Floats, Floats, Floats]:
+    """Return the log loss of rows divided by n, its derivatives by s and t, and the probabilities.
+
+    `total` is the sum of each row's target, (rows, 1), or None where that is 1.
+    """
     logs = _log_probabilities(s, t if target.shape[1] == len(Outcome) else None)
     probabilities = np.exp(logs)
-    residual = (probabilities - target) / n
+    residual = ((probabilities if total is None else probabilities * total) - target) / n
     slope = residual[:, Outcome.A_WINS] - residual[:, Outcome.B_WINS]
     return -float((logs * target).sum()) / n, slope, _ties(residual), probabilities
 

@@ -198,7 +198,7 @@ class Folds:
         return np.not_equal(self.fold, HOLDOUT)
 
     def split(self, index: int) -> Fold:
-        """Return the rows of one fold."""
+        """Return the rows of one fold; for k, all scored rows to train on, and none to predict but the hold-out."""
         train = np.flatnonzero(self.scored & (self.fold != index))
         return Fold(index, train, np.flatnonzero(self.fold == index), np.flatnonzero(~self.scored))
 
@@ -243,12 +243,10 @@ class MemberInfo:
     ----------
     name : str
         Unique among the members.
-    backbone, seed : str and int, or None
-        The short name of its backbone, and its seed; None for an external member.
-    recipe : str or None
-        The digest of its recipe, where it is known.
-    tuned_on_oof : bool
-        Whether its settings were chosen by the rows that it is scored on.
+    backbone, seed, recipe : str, int and str, or None
+        The short name of its backbone, its seed, and the digest of its recipe; None where there is none.
+    tuned_on_oof, taught_on_oof : bool
+        Whether the votes of the rows that it is scored on were seen by who chose its settings, or by its teachers.
     """
 
     name: str
@@ -256,6 +254,7 @@ class MemberInfo:
     seed: int | None
     recipe: str | None = None
     tuned_on_oof: bool = False
+    taught_on_oof: bool = False
 
 
 @dataclass(frozen=True, eq=False)

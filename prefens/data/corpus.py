@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prefens.core.fold_run import is_by_source
+from prefens.core.teaching import SoftLabels, Targets
 from prefens.core.types import Fold, Folds, Ints, Pairs, Strings
 from prefens.data.fold_settings import FoldSettings, Scheme
 from prefens.data.folds import assign, data_digest, make_folds, prompt_groups, row_digests
@@ -34,12 +35,15 @@ class Corpus:
         The prompt group of each pair.
     extra_digest : str or None
         The digest of the extra rows, a part of a member's recipe; None where there are none.
+    soft_labels : SoftLabels or None
+        A teacher's probabilities of all pairs, of which the last may have no votes; None without a teacher.
     """
 
     pairs: Pairs
     folds: Folds
     group: Strings
     extra_digest: str | None
+    soft_labels: SoftLabels | None = None
 
     def train_rows(self, fold: Fold) -> Ints:
         """Return the rows to train on, (m,): those of other folds, and extra ones whose prompts are not predicted.
@@ -55,14 +59,31 @@ class Corpus:
         for kind, dropped in (("", ~keep[: len(fold.train)]), ("extra ", ~keep[len(fold.train) :])):
             if dropped.any():
                 log.info("fold %d: %d %srows left out, their prompts are held out", fold.index, dropped.sum(), kind)
+        if self.soft_labels is not None:
+            keep &= self.soft_labels.learned(fold.index)[rows]
+            n_voted = self.soft_labels.n_voted
+            if n_voted < len(self.pairs):
+                used, all_of_them = (rows[keep] >= n_voted).sum(), len(self.pairs) - n_voted
+                log.info("fold %d: learns from %d of %d pairs without votes", fold.index, used, all_of_them)
         return np.compress(keep, rows)
 
-    def inner_folds(self, rows: Ints, seed: int) -> NDArray[np.int8]:
+    def training_pairs(self, fold: Fold, rows: Ints) -> tuple[Pairs, Targets | None]:
+        """Return the pairs at `rows`, those to train on, and their targets where a teacher labels some of them.
+
+        The label of a pair without a vote is the teacher's likeliest outcome.
+        """
+        pairs, teacher = self.pairs.take(rows), self.soft_labels
+        if teacher is None:
+            return pairs, None
+        label = teacher.label(fold.index, rows, pairs.labels)
+        return replace(pairs, label=label), teacher.targets(fold.index, rows, label)
+
+    def inner_folds(self, rows: Ints, label: NDArray[np.int8], seed: int) -> NDArray[np.int8]:
         """Return a fold, in [0, 5), for each training row, (m,): for choices that must not see the fold to predict."""
         grouped = self.folds.settings["scheme"] in (Scheme.stratified_group.name, Scheme.source.name)
         unit = self.group[rows] if grouped else self.pairs.ids[rows]
         shares = np.full(INNER_FOLDS, 1.0 / INNER_FOLDS)
-        return assign(self.pairs.labels[rows], unit, shares, seed).astype(np.int8)
+        return assign(label, unit, shares, seed).astype(np.int8)
 
 
 def make_corpus(source: Source, settings: FoldSettings) -> Corpus:

@@ -56,6 +56,10 @@ class Source(ABC):
         """Return the pairs of each extra file, ties too."""
         return [load_pairs(Path(path)).pairs for path in self.extra]
 
+    def load_unlabelled(self, files: Sequence[str]) -> LoadedPairs:
+        """Return the pairs of files without their labels, in the formats of extra ones; malformed rows are left out."""
+        return FileSource().load_unlabelled(files)
+
 
 def paths(setting: str, value: Any) -> list[str]:
     """Return a setting that is null, one path or a list of paths as a list; ConfigError for anything else."""
@@ -99,6 +103,9 @@ class VoteSource(Source):
 
     def load_extra(self) -> list[Pairs]:
         return [self._load_files("data.extra", [path], True, True, 3).pairs for path in self.extra]
+
+    def load_unlabelled(self, files: Sequence[str]) -> LoadedPairs:
+        return self._load_files("teacher.unlabelled", files, False, False, 3)
 
     def is_strict(self, labelled: bool, lenient: bool) -> bool:
         """Whether malformed rows are refused."""

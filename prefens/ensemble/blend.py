@@ -174,6 +174,7 @@ class Blend:
                     most_alike=None if nearest is None else self.names[nearest],
                     correlation=None if nearest is None else float(others[nearest]),
                     duplicate=place in duplicates,
+                    taught_on_oof=info.taught_on_oof,
                 )
             )
         return rows

@@ -73,6 +73,8 @@ class LeaderboardRow:
         Of the out-of-fold predictions, cross-fitted where anything is fitted.
     tuned_on_oof : bool or None
         Of members: whether their settings were chosen by these rows.
+    taught_on_oof : bool
+        Of members: whether their teachers saw the votes of these rows.
     fitted : float or None
         Of blends: log loss in nats on the rows that were fitted on.
     holdout : float or None
@@ -103,11 +105,13 @@ class LeaderboardRow:
     expected: float | None = None
     other_split: Mapping[str, float] = field(default_factory=dict)
     decided_accuracy: float | None = None
+    taught_on_oof: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Return the row as JSON values, without what is not known; a blend's weights are null where it has none."""
         values = {name: value for name, value in vars(self).items() if value is not None and name != "scores"}
-        values = {name: value for name, value in values.items() if value or name != "other_split"}
+        unsaid = ("other_split", "taught_on_oof")  # where they are empty
+        values = {name: value for name, value in values.items() if value or name not in unsaid}
         weights = {"weights": self.weights} if self.kind == "blend" else {}
         lists = {name: list(bounds) for name, bounds in (self.differences or {}).items()}
         differences = {} if self.differences is None else {"differences": lists}
@@ -153,6 +157,7 @@ def leaderboard(
             holdout=loss,
             calibrated=by_calibration.get(info.name, {}),
             other_split={} if other is None else other.of(info.name),
+            taught_on_oof=info.taught_on_oof,
         )
         for info, own, loss in zip(stack.members, stack.probabilities, losses, strict=True)
     ]

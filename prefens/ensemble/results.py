@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 import numpy as np
 from pydantic import AllowInfNan, Field
@@ -120,6 +120,23 @@ def duplicate_pairs(correlation: Floats) -> list[tuple[int, int]]:
     return [(int(a), int(b)) for a, b in np.argwhere(np.triu(correlation > DUPLICATE, 1))]
 
 
+class Marked(Protocol):
+    """What says of a member whether its out-of-fold score is too good."""
+
+    @property
+    def tuned_on_oof(self) -> bool | None: ...
+
+    @property
+    def taught_on_oof(self) -> bool: ...
+
+
+def marked(name: str, row: Marked) -> str:
+    """Return a member's name, marked where its settings or its teachers saw the votes of the rows that score it."""
+    marks = {"tuned": row.tuned_on_oof, "taught": row.taught_on_oof}
+    words = [word for word, is_marked in marks.items() if is_marked]
+    return f"{name} ({', '.join(words)})" if words else name
+
+
 @dataclass(frozen=True)
 class MemberDiagnosis:
     """What one member contributes to a blend.
@@ -145,6 +162,8 @@ class MemberDiagnosis:
         Correlation of its errors with those of `most_alike`; None where it is alone.
     duplicate : bool
         Whether another member's errors correlate with its own above 0.995.
+    taught_on_oof : bool
+        Whether its teachers saw the votes of the rows that it is scored on.
     """
 
     member: str
@@ -156,6 +175,7 @@ class MemberDiagnosis:
     most_alike: str | None
     correlation: float | None
     duplicate: bool
+    taught_on_oof: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields as JSON values, under the names of blend.json."""

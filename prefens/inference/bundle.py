@@ -9,9 +9,10 @@ import logging
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from prefens.core.errors import ConfigError
 from prefens.core.files import atomic_write, write_json
@@ -38,8 +39,8 @@ def make_bundle(
     split : SplitStore
         The part of the store that the blend is in.
     method : str
-        A method of the stored blend, or "best"; the bundle holds the members that it uses, without their
-        out-of-fold probabilities.
+        A method of the stored blend, "best", or the name of a member that predicts alone; the bundle holds the members
+        that it uses, without their out-of-fold probabilities, and of a member with a full fit that one model.
     packages : sequence of str
         Packages whose wheels the bundle holds beside that of prefens, as pip requirements.
     out : Path
@@ -65,16 +66,13 @@ def make_bundle(
         raise ConfigError(
             f"{out} exists and is no bundle", "a new folder, or an earlier bundle", "give another out=DIR"
         )
-    blend = split.blend()
     predictor = Predictor.of_store(split, method, backbones)
-    chosen = [item for item in blend["methods"] if item["method"] == predictor.method]
     with atomic_write(out) as tmp:
         store = tmp / "runs" / "store" / split.path.name
         store.mkdir(parents=True)
         shutil.copyfile(split.path / "folds.parquet", store / "folds.parquet")
-        rule = {"tie_weight": predictor.decision.tie_weight} if "tie_weight" in blend else {}
-        write_json(store / "blend" / "blend.json", {**blend, **rule, "methods": chosen, "best": predictor.method})
-        write_manifest(store / "blend")
+        if predictor.fit is None:
+            _write_blend(split.blend(), predictor, store / "blend")
         references = predictor.references()
         predictor.link_files(store / "members", tmp / "runs" / "backbones", without=references)
         attach = [Attachment.of(each, each.find(predictor.backbones)) for each in references.values()]
@@ -84,12 +82,20 @@ def make_bundle(
             "members": predictor.used,
             "method": predictor.method,
             "wheels": sorted(path.name for path in (tmp / "wheels").iterdir()),
-            "data_digest": short(blend["data_digest"]),
+            "data_digest": short(split.folds.data_digest),
             "attach": [asdict(each) for each in attach],
             "megabytes": round(sum(path.stat().st_size for path in tmp.rglob("*") if path.is_file()) / 1e6, 1),
         }
         write_json(tmp / MARKER, contents)
     return contents
+
+
+def _write_blend(blend: Mapping[str, Any], predictor: Predictor, folder: Path) -> None:
+    """Write the blend.json of a stored blend with the one method of the predictor."""
+    chosen = [item for item in blend["methods"] if item["method"] == predictor.method]
+    rule = {"tie_weight": predictor.decision.tie_weight} if "tie_weight" in blend else {}
+    write_json(folder / "blend.json", {**blend, **rule, "methods": chosen, "best": predictor.method})
+    write_manifest(folder)
 
 
 def build_wheels(packages: Sequence[str], folder: Path) -> None:

@@ -42,21 +42,26 @@ def check_predictions(
     """
     place = {id_: row for row, id_ in enumerate(pairs.ids)}
     for spec in specs if sample else ():
-        for fold in range(split.folds.k):
+        for fold in range(split.k + split.has_full(spec.name)):
             folder = _model_folder(split, spec, fold)
             if folder is None:
                 continue
             model = load_model(spec, folder, backbones)
             stored = split.predictions(spec, fold)
-            sampled = _spread(len(stored.ids), sample)
-            rows = np.array([place[id_] for id_ in stored.ids[sampled]])
+            held_out = stored.holdout_ids, stored.holdout_probabilities
+            ids, probabilities = (stored.ids, stored.probabilities) if fold < split.k else held_out
+            if not len(ids):  # a full fit without a hold-out has predicted nothing
+                continue
+            sampled = _spread(len(ids), sample)
+            rows = np.array([place[id_] for id_ in ids[sampled]])
             predicted = model.predict_proba(pairs.take(rows).unlabelled())
-            off = np.abs(predicted - stored.probabilities[sampled]).max(axis=1)
+            off = np.abs(predicted - probabilities[sampled]).max(axis=1)
             if off.max() > TOLERANCE:
-                worst = stored.ids[sampled[int(np.argmax(off))]]
+                worst = ids[sampled[int(np.argmax(off))]]
+                wrong = int((off > TOLERANCE).sum())
                 yield (
-                    f"{spec.name}, fold {fold}: {int((off > TOLERANCE).sum())} of {len(rows)} stored probabilities are "
-                    f"not its model's (off by {off.max():.3f} for id {worst})"
+                    f"{spec.name}, {split.part_name(fold)}: {wrong} of {len(rows)} stored probabilities are not its "
+                    f"model's (off by {off.max():.3f} for id {worst})"
                 )
 
 

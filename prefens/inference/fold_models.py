@@ -67,15 +67,15 @@ def member_class(spec: MemberSpec) -> type[Member]:
         ) from error
 
 
-def model_folders(split: SplitStore, spec: MemberSpec, k: int) -> list[Path]:
-    """Return the folders of a member's k fold models, whose files are as they were written.
+def model_folders(split: SplitStore, spec: MemberSpec, folds: Sequence[int]) -> list[Path]:
+    """Return the folders of a member's models of some folds, whose files are as they were written.
 
     Raises
     ------
     StoreError
         If a fold has no model, or a damaged one, or if the member is external.
     """
-    return [model_folder(split, spec, fold) for fold in range(k)]
+    return [model_folder(split, spec, fold) for fold in folds]
 
 
 def model_folder(split: SplitStore, spec: MemberSpec, fold: int) -> Path:

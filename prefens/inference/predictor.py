@@ -1,7 +1,8 @@
-"""Predicting new pairs with stored members and a fitted blend, from plain files that may be read-only."""
+"""Predicting new pairs with a fitted blend of stored members, or with one of them, from files that may be read-only."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,15 +13,15 @@ import numpy as np
 
 from prefens.core.errors import BLEND_AGAIN, StoreError
 from prefens.core.files import link_tree, write_json
+from prefens.core.fold_run import FULL
 from prefens.core.metrics import outcome_shares
 from prefens.core.types import Floats, Pairs
 from prefens.data.loaded import LoadedPairs
 from prefens.data.submission import submission_format
 from prefens.ensemble.base import Blender
 from prefens.ensemble.decision import ARGMAX, Decision
-from prefens.ensemble.files.blend_json import check_outcomes
 from prefens.inference.batches import FoldModel, predict_groups
-from prefens.inference.fitted_blender import read_predictor, stored_blender
+from prefens.inference.fitted_blender import read_predictor, stored_method
 from prefens.inference.fold_models import load_model, model_folders, required_backbones
 from prefens.inference.unfinished import Unfinished
 from prefens.members.backbone_files import copy_backbone
@@ -31,20 +32,22 @@ from prefens.store.integrity import check_manifest, write_manifest
 from prefens.store.member_spec import MemberSpec
 from prefens.store.split_store import SplitStore
 
+log = logging.getLogger(__name__)
+
 FILE_NAME = "predictor.json"
 TRAINING_FILES = ("predictions.parquet", "*.failed.json", ".*")  # of a fold run, what predicting does not need
 
 
 @dataclass(frozen=True)
 class Predictor:
-    """Stored members with a fitted blender: all that leads from pairs to probabilities.
+    """Stored members with a fitted blender, or one alone: all that leads from pairs to probabilities.
 
     Attributes
     ----------
     store : SplitStore
         The folder with members/, part of a store or written by `save`; its folds are not read.
     method : str
-        Name of the blending method.
+        Name of the blending method, or of the member that predicts alone.
     members : sequence of str
         Names of the members, in the order that the blender was fitted on; those it does not use are not loaded.
     blender : Blender
@@ -61,8 +64,10 @@ class Predictor:
         What predictions are written as where nothing else is asked for: "one_hot" or "winner".
     reads_plain : bool
         Whether its data was no JSON lists of turns alone, so that the texts of a request may be plain.
+    full : bool
+        Whether the one member predicts with its full fit alone, trained on all folds at once; else with fold models.
     loaded : dict of str to list of Member
-        From a member to its fold models that are in memory; other members are read at each prediction.
+        From a member to its models that are in memory; other members are read at each prediction.
     """
 
     store: SplitStore
@@ -75,34 +80,34 @@ class Predictor:
     decision: Decision = ARGMAX
     out_format: str = "one_hot"
     reads_plain: bool = False
+    full: bool = False
     loaded: dict[str, list[Member]] = field(default_factory=dict)
 
     @classmethod
     def of_store(cls, split: SplitStore, method: str, backbones: Sequence[Path] = ()) -> Self:
-        """Return the predictor of a stored blend.
+        """Return the predictor of a stored blend, or of one stored member, which needs no blend.
 
         Parameters
         ----------
-        split : SplitStore
-            The part of the store that the blend is in.
-        method : str
-            A method of this blend, or "best".
+        split, method : SplitStore and str
+            As in `stored_method`.
         backbones : sequence of Path
             Folders that are searched before the store's own.
 
         Raises
         ------
         StoreError
-            If there is no blend, if it is damaged, or if it has no such method.
+            As in `stored_method`.
         """
-        stored = stored_blender(split.find_blend(), method)
+        stored, folds = stored_method(split, method), split.folds
         folders = [*backbones, split.path.parents[1] / "backbones"]
-        folds = split.folds
-        check_outcomes(split.blend_path, stored.blender.n_outcomes, folds)
         prior = outcome_shares(folds.label[folds.scored], folds.n_outcomes)
         out_format = submission_format(folds.format, folds.n_outcomes)
         parts = stored.name, stored.members, stored.blender, folds.k, prior, folders, stored.decision, out_format
-        return cls(split, *parts, folds.format not in ("", "one_hot"))
+        predictor = cls(split, *parts, folds.format not in ("", "one_hot"), stored.full)
+        if predictor.fit is not None:
+            log.info("%s predicts alone: %s", stored.name, predictor.fit)
+        return predictor
 
     @classmethod
     def load(cls, folder: Path, backbones: Sequence[Path] = ()) -> Self:
@@ -121,7 +126,8 @@ class Predictor:
         prior, folders = np.array(content.prior, dtype=np.float64), [*backbones, folder / "backbones"]
         parts = content.method, content.members, blender, content.k, prior, folders
         reads_plain = content.texts == "plain" or content.out_format == "winner"  # files of before say the latter alone
-        return cls(SplitStore(folder), *parts, Decision(content.tie_weight), content.out_format, reads_plain)
+        store = SplitStore(folder, content.k)
+        return cls(store, *parts, Decision(content.tie_weight), content.out_format, reads_plain, content.full)
 
     def save(self, folder: Path, without: Container[str] = ()) -> None:
         """Write predictor.json, the members' models and the backbone files they need; no labels, ids or texts.
@@ -152,23 +158,18 @@ class Predictor:
         BackboneError
             If the files of backbones are missing, all of which are named, or links that lead out of their folder.
         """
-        models = [(spec, model_folders(self.store, spec, self.k)) for spec in self.specs()]
+        models = [(spec, model_folders(self.store, spec, self.folds)) for spec in self.specs()]
+        others = "fold-*" if self.full else FULL
         required = required_backbones(models, self.backbones)
         for spec, _ in models:
-            link_tree(self.store.member_dir(spec.name), members / spec.name, leave_out=TRAINING_FILES)
+            link_tree(self.store.member_dir(spec.name), members / spec.name, leave_out=[*TRAINING_FILES, others])
         copied = {name: path for each in required for name, path in each.items() if name not in without}
         for name, directory in copied.items():
             copy_backbone(directory, backbones / name)
 
     def references(self) -> dict[str, BackboneRef]:
-        """Return the backbones that the used members' models refer to, by the names of their folders.
-
-        Raises
-        ------
-        StoreError
-            If a member has no stored model, or a damaged one.
-        """
-        folders = [folder for spec in self.specs() for folder in model_folders(self.store, spec, self.k)]
+        """Return the backbones that the used models refer to, by folder name; StoreError as in `link_files`."""
+        folders = [folder for spec in self.specs() for folder in model_folders(self.store, spec, self.folds)]
         references = [BackboneRef.read(folder) for folder in folders]
         return {backbone.folder: backbone for backbone in references if backbone is not None}
 
@@ -184,7 +185,20 @@ class Predictor:
             **decision,
             **({} if self.out_format == "one_hot" else {"out_format": self.out_format}),
             **({"texts": "plain"} if self.reads_plain else {}),
+            **({"full": True} if self.full else {}),
         }
+
+    @property
+    def folds(self) -> list[int]:
+        """The fold runs whose models predict: all k, or k for the full fit."""
+        return [self.k] if self.full else list(range(self.k))
+
+    @property
+    def fit(self) -> str | None:
+        """What the member that predicts alone does it with, in words; None for a blend."""
+        if [self.method] != [*self.members]:
+            return None
+        return "its full fit, one model" if self.full else f"the mean of its {self.k} fold models"
 
     @property
     def used(self) -> list[str]:
@@ -202,9 +216,8 @@ class Predictor:
         stored = self.store.member_names()
         missing = sorted(set(self.used) - set(stored))
         if missing:
-            raise StoreError(
-                f"the blend has members {', '.join(missing)}", f"some of {', '.join(stored)}", "blend again"
-            )
+            came = f"the blend has members {', '.join(missing)}"
+            raise StoreError(came, f"some of {', '.join(stored)}", "blend again")
         return [self.store.member(name) for name in self.used]
 
     def contents(self) -> dict[str, list[str]]:
@@ -215,7 +228,7 @@ class Predictor:
         StoreError
             If a member is missing, not complete, or damaged as far as its JSON files tell.
         """
-        return {spec.name: [self.store.record(spec, fold).content for fold in range(self.k)] for spec in self.specs()}
+        return {spec.name: [self.store.record(spec, fold).content for fold in self.folds] for spec in self.specs()}
 
     def load_all(self) -> None:
         """Load all models into memory and keep them there: for a server, which predicts again and again."""
@@ -231,7 +244,7 @@ class Predictor:
         return probabilities
 
     def predict_pairs(self, pairs: Pairs, unfinished: Unfinished | None = None) -> Floats:
-        """Return (n, K) probabilities: the blend of the members' means over their fold models.
+        """Return (n, K) probabilities: the blend of the members' means over their models.
 
         Parameters
         ----------
@@ -252,7 +265,7 @@ class Predictor:
         sums = predict_groups(self.groups(), pairs, len(self.prior), Unfinished() if unfinished is None else unfinished)
         stacked = np.full((len(self.members), len(pairs), len(self.prior)), 1.0 / len(self.prior))
         for name, total in sums.items():
-            stacked[list(self.members).index(name)] = total / self.k
+            stacked[list(self.members).index(name)] = total / len(self.folds)
         blended = self.blender.predict(stacked, all_features(pairs) if self.blender.wants_features else None)
         normalized: Floats = blended / blended.sum(axis=1, keepdims=True)
         return normalized
@@ -272,10 +285,10 @@ class Predictor:
             for name in self.used
             if name in self.loaded
         }
-        members = [(s, model_folders(self.store, s, self.k)) for s in self.specs() if s.name not in self.loaded]
+        members = [(s, model_folders(self.store, s, self.folds)) for s in self.specs() if s.name not in self.loaded]
         required = required_backbones([(spec, folders[:1]) for spec, folders in members], self.backbones)
         for (spec, folders), names in zip(members, required, strict=True):
-            for fold, folder in enumerate(folders):
+            for fold, folder in zip(self.folds, folders, strict=True):
                 run = self.store.record(spec, fold)
                 model = FoldModel(spec.name, run.content, partial(load_model, spec, folder, self.backbones), run)
                 groups.setdefault(tuple(sorted(names)) or (spec.name, fold), []).append(model)

@@ -148,7 +148,7 @@ def _left_out(predictor: Predictor, copies: bool | None) -> dict[str, Attachment
     BackboneError
         If the files of backbones are missing; all of them are named.
     """
-    models = [(spec, model_folders(predictor.store, spec, predictor.k)) for spec in predictor.specs()]
+    models = [(spec, model_folders(predictor.store, spec, predictor.folds)) for spec in predictor.specs()]
     directories: dict[str, Path] = {}
     for required in required_backbones(models, predictor.backbones):
         directories |= required
@@ -201,7 +201,7 @@ def find_predictor(
     fold_digest: str | None = None,
     backbones: Sequence[Path] = (),
 ) -> Predictor:
-    """Return the predictor of the saved model if one is named, else that of the stored blend.
+    """Return the predictor of the saved model if one is named, else that of the stored blend or of a member.
 
     Parameters
     ----------
@@ -210,7 +210,7 @@ def find_predictor(
     model : str or None
         A saved model, as in `model_predictor`.
     method : str
-        A method of the stored blend, or "best".
+        A method of the stored blend, "best", or the name of a member that predicts alone.
     data_digest : str or None
         First digits of the data digest, where the store holds several data sets.
     fold_digest : str or None
@@ -221,7 +221,7 @@ def find_predictor(
     Raises
     ------
     ConfigError
-        If both a saved model and one of the blend's methods are named.
+        If both a saved model and a method or member are named.
     StoreError
         If there is no such model or blend, or if the digests leave several splits.
     """
@@ -230,19 +230,19 @@ def find_predictor(
     if method != "best":
         raise ConfigError(
             f"model={model} and method={method}",
-            "one of the two: a saved model holds the blend's best method alone",
+            "one of the two: a saved model holds one method alone",
             "leave one out",
         )
     return model_predictor(model, tracking, backbones)
 
 
 def stored_predictor(split: SplitStore, method: str, backbones: Sequence[Path] = ()) -> Predictor:
-    """Return the predictor of a stored blend: for "best" that of its saved model, if there is a good one.
+    """Return the predictor of a stored blend or member: for "best" that of its saved model, if there is a good one.
 
     Raises
     ------
     StoreError
-        If there is no blend, if it is damaged, or if it has no such method.
+        As in `Predictor.of_store`.
     """
     fresh = Predictor.of_store(split, method, backbones)
     saved = _saved_predictor(split, fresh, backbones) if method == "best" else None

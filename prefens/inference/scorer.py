@@ -13,7 +13,7 @@ from prefens.core.types import Floats, Ints, Outcome, Pairs, Strings
 from prefens.data.candidates import Candidates, make_candidates
 from prefens.ensemble.ratings.comparisons import Comparisons
 from prefens.ensemble.ratings.paired_model import Kind, fit
-from prefens.ensemble.registry import restore
+from prefens.inference.fitted_blender import lone_member
 from prefens.inference.predictor import Predictor
 
 MAX_PAIRS = 200  # compared of one prompt
@@ -123,11 +123,11 @@ class Scorer:
             if own is None:
                 return None
             total += own
-        return np.split(total / self.predictor.k, np.cumsum([len(part) for part in parts])[:-1])
+        return np.split(total / len(self.predictor.folds), np.cumsum([len(part) for part in parts])[:-1])
 
 
 def member_predictor(predictor: Predictor, name: str) -> Predictor:
-    """Return the predictor of one member of the same store alone.
+    """Return the predictor of one member of the same store alone, with fold models where `predictor` has them.
 
     Raises
     ------
@@ -137,9 +137,8 @@ def member_predictor(predictor: Predictor, name: str) -> Predictor:
     names = predictor.store.member_names()
     if name not in names:
         raise StoreError(f"no member {name}", f"one of {', '.join(names)}", "correct member=")
-    state = {"method": "soft_vote", "members": 1, "outcomes": len(predictor.prior), "weights": [1.0]}
-    blender = restore(state, 1)
-    return replace(predictor, method=name, members=[name], blender=blender)
+    alone = lone_member(name, len(predictor.prior))
+    return replace(predictor, method=name, members=[name], blender=alone.blender)
 
 
 def round_robin(n: int, most: int) -> tuple[Ints, Ints]:

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prefens.core.metrics import swap_outcomes
+from prefens.core.teaching import Targets
 from prefens.core.types import Floats, Pairs
 
 
@@ -45,6 +46,9 @@ class Context:
         stores the result deletes it.
     key : str
         The digest of the fold run; a checkpoint with another key belongs to another run.
+    targets : Targets or None
+        What the training rows are to be predicted as, where a teacher labels some of them; None for the votes alone.
+        Members with `learns_from_teachers` read them by `targets_of`.
     """
 
     seed: int
@@ -52,6 +56,11 @@ class Context:
     cache: Path | None = None
     checkpoint: Path | None = None
     key: str = ""
+    targets: Targets | None = None
+
+    def targets_of(self, train: Pairs) -> Targets:
+        """Return the targets of the training rows: those of a teacher where there is one, else the votes."""
+        return Targets.of_votes(train.labels, train.n_outcomes) if self.targets is None else self.targets
 
 
 @dataclass(frozen=True)
@@ -89,11 +98,14 @@ class Member(ABC):
         Raised where equal settings give other predictions than before. It enters recipes above 1.
     n_outcomes : int
         K, of the pairs that it was fitted on.
+    learns_from_teachers : bool
+        Whether `fit` reads the targets of its context, so that the member can be a student.
     """
 
     kind: ClassVar[str]
     version: ClassVar[int] = 1
     n_outcomes = 3
+    learns_from_teachers = False
 
     @abstractmethod
     def fit(self, train: Pairs, valid: Pairs | None, context: Context) -> FitReport:

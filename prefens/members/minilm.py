@@ -18,7 +18,6 @@ from prefens.core.errors import ConfigError
 from prefens.core.feature_cache import cached_features
 from prefens.core.feature_scaling import Block
 from prefens.core.hashing import digest, short
-from prefens.core.metrics import one_hot
 from prefens.core.tensors import cached_npy, save_npy
 from prefens.core.types import Floats, Pairs
 from prefens.data.text.turns import joined
@@ -64,6 +63,7 @@ class MiniLmMember(Member):
     """
 
     kind: ClassVar = "minilm"
+    learns_from_teachers = True
 
     name: str
     max_length: int = 256
@@ -93,8 +93,8 @@ class MiniLmMember(Member):
     def fit(self, train: Pairs, valid: Pairs | None, context: Context) -> FitReport:
         self._cache = context.cache
         blocks = self._features(train)
-        target = one_hot(train.labels, train.n_outcomes)
-        self._logistic, report = ScaledLogistic.fit(*blocks, target, context.inner, self.strengths)
+        targets = context.targets_of(train)
+        self._logistic, report = ScaledLogistic.fit(*blocks, targets, context.inner, self.strengths)
         return report
 
     def predict_proba(self, pairs: Pairs) -> Floats:

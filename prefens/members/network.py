@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from prefens.core.errors import ConfigError
+from prefens.core.teaching import Targets
 from prefens.core.types import Floats, Ints, Pairs
 from prefens.data.text.settings import TextSettings
 from prefens.data.text.tokens import PairTokens
@@ -72,6 +73,8 @@ class NetworkMember(Member):
         Makes its inputs, None before.
     """
 
+    learns_from_teachers = True
+
     name: str
     text: TextSettings = field(default_factory=TextSettings)
     pairing: PairingSettings = field(default_factory=PairingSettings)
@@ -129,15 +132,15 @@ class NetworkMember(Member):
         self._check_orders()
         style = StyleInputs.fit(train) if self.head.style else None
         self.reader = reader = self._token_reader(self._make_tokenizer(train), style, context.cache)
-        tokens, rows = reader.read(train)
+        (tokens, rows), targets = reader.read(train), context.targets_of(train)
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
             torch.manual_seed(context.seed)
-            self.model = model = self._new_model(train, reader)
+            self.model = model = self._new_model(targets, reader)
             inputs: PairTokens | EncoderFeatures = tokens
             if self.training.mode is Mode.frozen:
                 inputs = self._encoder_features(model, reader, train, tokens)
                 model.encoder.release()  # a loaded member keeps it: a server predicts again and again
-            examples = Examples(inputs, rows, train.labels, reader.padding, model.needs_both)
+            examples = Examples(inputs, rows, targets, reader.padding, model.needs_both)
             self._start_head(model, examples)
             state = loop.train(model, examples, self.training, context.seed, self._checkpoint(context), context.inner)
             self._finish_head(model, examples)
@@ -230,10 +233,10 @@ class NetworkMember(Member):
         prefixes = (self.prompt_prefix, self.response_prefix)
         return TokenReader(tokenizer, self.text, self.pairing.kind, prefixes, self.cache_signature(), style, cache)
 
-    def _new_model(self, train: Pairs, reader: TokenReader) -> PairModel:
+    def _new_model(self, targets: Targets, reader: TokenReader) -> PairModel:
         """Return the model to train, whose head predicts the class prior of the training rows; torch is seeded."""
         model = self._pair_model(self._make_encoder(reader), reader)
-        prior = np.log(class_prior(train.labels, self.n_outcomes, True, self.training.label_smoothing))
+        prior = np.log(class_prior(targets, True, self.training.label_smoothing))
         model.head.init_to_prior(prior.tolist())
         if self.training.mode is Mode.lora:
             add_adapters(model.encoder, self.training.lora)

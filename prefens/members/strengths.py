@@ -14,6 +14,7 @@ from prefens.core.errors import ConfigError
 from prefens.core.feature_scaling import Block, PairScaling
 from prefens.core.metrics import row_losses
 from prefens.core.symmetric_logistic import Matrix, SymmetricLogistic, fit_lbfgs
+from prefens.core.teaching import Targets
 from prefens.core.types import Floats
 from prefens.members.base import FitReport
 
@@ -55,13 +56,13 @@ class ScaledLogistic:
         cls,
         odd: Sequence[Block],
         even: Sequence[Block],
-        target: Floats,
+        targets: Targets,
         inner: NDArray[np.int8],
         strengths: Sequence[float],
     ) -> tuple[Self, FitReport]:
         """Return the regression at the best strength, and the report of `fit_best`."""
         scaling = PairScaling.fit(odd, even)
-        model, report = fit_best(*scaling.apply(odd, even), target, inner, strengths)
+        model, report = fit_best(*scaling.apply(odd, even), targets, inner, strengths)
         return cls(scaling, model), report
 
     def predict_proba(self, odd: Sequence[Block], even: Sequence[Block]) -> Floats:
@@ -85,7 +86,7 @@ class ScaledLogistic:
 def fit_best(
     odd: Matrix,
     even: Matrix,
-    target: Floats,
+    targets: Targets,
     inner: NDArray[np.int8],
     strengths: Sequence[float],
     quick: bool = False,
@@ -99,9 +100,9 @@ def fit_best(
     report : FitReport
         The curve "train_objective"; the metrics "strength", "inner_log_loss" (nats) and "parameters".
     """
-    strength, loss = choose_strength(odd, even, target, inner, strengths, quick)
+    strength, loss = choose_strength(odd, even, targets, inner, strengths, quick)
     curve: list[float] = []
-    model = fit_lbfgs(odd, even, target, strength, tolerance=QUICK_TOLERANCE if quick else 1e-5, curve=curve)
+    model = fit_lbfgs(odd, even, targets, strength, tolerance=QUICK_TOLERANCE if quick else 1e-5, curve=curve)
     metrics = {"strength": strength, "inner_log_loss": loss, "parameters": model.size}
     return model, FitReport({"train_objective": curve}, metrics)
 
@@ -109,7 +110,7 @@ def fit_best(
 def choose_strength(
     odd: Matrix,
     even: Matrix,
-    target: Floats,
+    targets: Targets,
     inner: NDArray[np.int8],
     strengths: Sequence[float],
     quick: bool = False,
@@ -122,8 +123,8 @@ def choose_strength(
         Features that change sign when A and B change places.
     even : matrix, shape (n, q)
         Features that stay.
-    target : array, shape (n, K)
-        One-hot labels.
+    targets : Targets
+        Of the n rows. All of them are learned from; the loss is that of votes, on rows that have one.
     inner : int8 array, shape (n,)
         The inner fold of each row. From ONE_FOLD_ROWS rows on, one fold is scored, else all.
     strengths : sequence of float
@@ -139,17 +140,17 @@ def choose_strength(
     loss : float, nats
         NaN with a single inner fold.
     """
-    numbers = np.unique(inner)
+    numbers = np.unique(inner[targets.voted])
     if len(numbers) < 2:
         return strengths[0], float("nan")
-    scored = numbers[: 1 if quick or len(target) >= ONE_FOLD_ROWS else None]
+    scored = numbers[: 1 if quick or len(targets) >= ONE_FOLD_ROWS else None]
     models: dict[int, SymmetricLogistic | None] = dict.fromkeys(scored.tolist())
     best, lowest = strengths[0], np.inf
     for strength in strengths:
         losses = []
         for number, start in models.items():
             limit = lowest if quick else np.inf
-            models[number], some = _compared_fit(odd, even, target, inner == number, strength, start, limit)
+            models[number], some = _compared_fit(odd, even, targets, inner == number, strength, start, limit)
             losses.append(some)
         loss = float(np.concatenate(losses).mean())
         if loss > lowest:
@@ -161,22 +162,21 @@ def choose_strength(
 def _compared_fit(
     odd: Matrix,
     even: Matrix,
-    target: Floats,
+    targets: Targets,
     held_out: NDArray[np.bool_],
     strength: float,
     start: SymmetricLogistic | None,
     limit: float,
 ) -> tuple[SymmetricLogistic, Floats]:
-    """Return a fit to the other rows and the losses of those held out; a fit whose mean is above `limit` ends early."""
-    train, valid = np.flatnonzero(~held_out), np.flatnonzero(held_out)
-    label = target[valid].argmax(axis=1).astype(np.int8)
+    """Return a fit to the other rows and the losses of votes held out; a fit whose mean is above `limit` ends early."""
+    train, valid = np.flatnonzero(~held_out), np.flatnonzero(held_out & targets.voted)
 
     def losses(model: SymmetricLogistic) -> Floats:
-        return row_losses(model.predict_proba(odd[valid], even[valid]), label)
+        return row_losses(model.predict_proba(odd[valid], even[valid]), targets.vote[valid])
 
     def is_worse(model: SymmetricLogistic) -> bool:
         return float(losses(model).mean()) > limit
 
     stop = is_worse if np.isfinite(limit) else None
-    model = fit_lbfgs(odd[train], even[train], target[train], strength, start, QUICK_TOLERANCE, stop=stop)
+    model = fit_lbfgs(odd[train], even[train], targets.take(train), strength, start, QUICK_TOLERANCE, stop=stop)
     return model, losses(model)

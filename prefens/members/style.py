@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from prefens.core.feature_cache import cached_features
 from prefens.core.feature_scaling import Block
-from prefens.core.metrics import one_hot
 from prefens.core.parallel import map_chunks
 from prefens.core.tensors import refusal
 from prefens.core.types import SWAP, Floats, PairFeatures, Pairs
@@ -84,6 +83,7 @@ class StyleMember(Member):
 
     def __post_init__(self) -> None:
         check_strengths(self.strengths)
+        self.learns_from_teachers = self.model is StyleModel.logistic  # trees take no soft labels
         self._logistic: ScaledLogistic | None = None
         self._boosting: BoostedTrees | None = None
 
@@ -93,8 +93,8 @@ class StyleMember(Member):
         if self.model is StyleModel.boosting:
             return self._fit_boosting(odd, even, train.labels, context.seed)
         blocks = [Block(odd)], [Block(even)]
-        target = one_hot(train.labels, train.n_outcomes)
-        self._logistic, report = ScaledLogistic.fit(*blocks, target, context.inner, self.strengths)
+        targets = context.targets_of(train)
+        self._logistic, report = ScaledLogistic.fit(*blocks, targets, context.inner, self.strengths)
         return report
 
     def predict_proba(self, pairs: Pairs) -> Floats:

@@ -14,7 +14,6 @@ from scipy import sparse
 from prefens.core.errors import ConfigError
 from prefens.core.feature_cache import cached_features
 from prefens.core.feature_scaling import Block, PairScaling
-from prefens.core.metrics import one_hot
 from prefens.core.symmetric_logistic import SymmetricLogistic
 from prefens.core.tensors import read_arrays, refusal
 from prefens.core.types import Floats, Pairs
@@ -61,6 +60,7 @@ class TfidfMember(Member):
 
     kind: ClassVar = "tfidf"
     version: ClassVar = 3
+    learns_from_teachers = True
 
     name: str
     word_ngrams: list[int] = field(default_factory=lambda: [1, 2])
@@ -90,8 +90,8 @@ class TfidfMember(Member):
         odd, even = self._features(sets, idf, cosines)
         few = len(train) <= MAX_ROWS
         left, right = (rotate(part.matrix()) if few else RotatedFeatures(part) for part in (odd, even))
-        target = one_hot(train.labels, train.n_outcomes)
-        model, report = fit_best(left.rows, right.rows, target, context.inner, self.strengths, quick=not few)
+        targets = context.targets_of(train)
+        model, report = fit_best(left.rows, right.rows, targets, context.inner, self.strengths, quick=not few)
         left_weights, right_weights = left.back(model.odd), right.back(model.even)
         self._model = SymmetricLogistic(
             self._everywhere(sets, left_weights), self._everywhere(sets, right_weights), model.intercept

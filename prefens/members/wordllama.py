@@ -11,7 +11,6 @@ import numpy as np
 
 from prefens.core.feature_cache import cached_features
 from prefens.core.feature_scaling import Block
-from prefens.core.metrics import one_hot
 from prefens.core.parallel import map_chunks
 from prefens.core.types import Floats, Pairs
 from prefens.members.backbone_files import WORDLLAMA_SHA256, find_wordllama
@@ -44,6 +43,7 @@ class WordLlamaMember(Member):
     """
 
     kind: ClassVar = "wordllama"
+    learns_from_teachers = True
 
     name: str
     strengths: list[float] = field(default_factory=lambda: [0.01, 0.03, 0.1, 0.3, 1.0, 3.0])
@@ -62,8 +62,8 @@ class WordLlamaMember(Member):
 
     def fit(self, train: Pairs, valid: Pairs | None, context: Context) -> FitReport:
         blocks = self._features(train)
-        target = one_hot(train.labels, train.n_outcomes)
-        self._logistic, report = ScaledLogistic.fit(*blocks, target, context.inner, self.strengths)
+        targets = context.targets_of(train)
+        self._logistic, report = ScaledLogistic.fit(*blocks, targets, context.inner, self.strengths)
         return report
 
     def predict_proba(self, pairs: Pairs) -> Floats:

@@ -11,8 +11,8 @@ import numpy as np
 from prefens.core.bootstrap import GroupBootstrap, interval
 from prefens.core.feature_cache import cached_features
 from prefens.core.feature_scaling import Block, PairScaling
-from prefens.core.metrics import one_hot
 from prefens.core.symmetric_logistic import fit_lbfgs
+from prefens.core.teaching import Targets
 from prefens.core.types import Floats, Pairs, Strings
 from prefens.data.folds import assign, prompt_groups
 from prefens.members.strengths import choose_strength
@@ -91,8 +91,8 @@ def style_section(pairs: Pairs, resamples: int = 100, seconds: float = 8.0, rows
     scaling = PairScaling.fit([Block(features.odd)], [Block(features.even)])
     odd, even = scaling.apply([Block(features.odd)], [Block(features.even)])
     inner = assign(sample.labels, group, np.full(INNER_FOLDS, 1.0 / INNER_FOLDS), 0).astype(np.int8)
-    target = one_hot(sample.labels, sample.n_outcomes)
-    strength, _ = choose_strength(odd, even, target, inner, StyleMember("").strengths)
+    targets = Targets.of_votes(sample.labels, sample.n_outcomes)
+    strength, _ = choose_strength(odd, even, targets, inner, StyleMember("").strengths)
     wins, ties, done = _fit_resamples(odd, even, sample, group, strength, resamples, seconds)
     return _section(
         Coefficients(features.names_odd, *wins),
@@ -113,12 +113,12 @@ def _fit_resamples(
 
     The fits of the resamples start from the fit of all rows.
     """
-    target, bootstrap = one_hot(pairs.labels, pairs.n_outcomes), GroupBootstrap(group, resamples)
-    whole = fit_lbfgs(odd, even, target, strength)
+    targets, bootstrap = Targets.of_votes(pairs.labels, pairs.n_outcomes), GroupBootstrap(group, resamples)
+    whole = fit_lbfgs(odd, even, targets, strength)
     deadline, draws = time.monotonic() + seconds, []
     for counts in (counts for chunk in bootstrap.draws() for counts in chunk):
-        rows = np.repeat(np.arange(len(target)), counts[bootstrap.group_index].astype(np.int64))
-        model = fit_lbfgs(odd[rows], even[rows], target[rows], strength, start=whole, tolerance=1e-4)
+        rows = np.repeat(np.arange(len(targets)), counts[bootstrap.group_index].astype(np.int64))
+        model = fit_lbfgs(odd[rows], even[rows], targets.take(rows), strength, start=whole, tolerance=1e-4)
         draws.append((2.0 * model.odd, model.even))  # the logits of winning and losing are s and -s
         if len(draws) >= MIN_RESAMPLES and time.monotonic() > deadline:
             break

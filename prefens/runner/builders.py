@@ -10,6 +10,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from prefens.core.errors import ConfigError
 from prefens.core.hashing import identity_fields
 from prefens.data.corpus import Corpus, make_corpus
 from prefens.data.folds import FoldSettings
@@ -41,9 +42,21 @@ def member_spec(settings: RecipeConfig, corpus: Corpus) -> MemberSpec:
     recipe = recipe_of(member) | member.identity()
     if corpus.extra_digest is not None:
         recipe["extra_digest"] = corpus.extra_digest
+    if corpus.soft_labels is not None:
+        check_learns(member)
+        recipe["teacher"] = corpus.soft_labels.recipe()
     backbone = str(settings.backbone.name).rsplit("/", 1)[-1]
     folds = corpus.folds
     return MemberSpec(backbone, recipe["kind"], recipe, settings.seed, folds.data_digest, folds.digest)
+
+
+def check_learns(member: Member) -> None:
+    """Refuse a member that can't be a student, with a ConfigError."""
+    if not member.learns_from_teachers:
+        came = (
+            f"a teacher of {getattr(member, 'name', member.kind)}, a {member.kind} member that learns from votes alone"
+        )
+        raise ConfigError(came, "a member that learns from probabilities too", "set teacher.source=null")
 
 
 def recipe_of(member: Member) -> dict[str, Any]:

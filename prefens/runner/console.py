@@ -16,8 +16,9 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from prefens.core.errors import printable
+from prefens.core.fold_run import FULL
 from prefens.ensemble.leaderboard import LeaderboardRow
-from prefens.ensemble.results import MemberDiagnosis
+from prefens.ensemble.results import MemberDiagnosis, marked
 from prefens.store.fold_status import FoldState, FoldStatus
 
 if TYPE_CHECKING:
@@ -60,20 +61,26 @@ def short_names(names: Iterable[str]) -> dict[str, str]:
 
 def fold_table(results: Sequence[FoldResult], n_outcomes: int = 3) -> Table:
     """One row per member: log loss of each fold in nats, their mean, accuracy, and training time."""
-    folds = sorted({result.fold for result in results})
+    folds = sorted({result.fold for result in results if result.fold is not None})
+    full = any(result.fold is None for result in results)
     uniform = f"ln {n_outcomes} = {np.log(n_outcomes):.4f}"
     table = Table(title=f"Out-of-fold log loss in nats (lower is better; {uniform})")
     table.add_column("member", no_wrap=True)
-    for name in [*(f"fold {fold}" for fold in folds), "mean", "accuracy", "time"]:
+    for name in [*(f"fold {fold}" for fold in folds), "mean", "accuracy", *(["all"] if full else []), "time"]:
         table.add_column(name, justify="right")
+    if full:
+        table.caption = "all: trained on all folds at once; its log loss is the hold-out's."
     for member, name in short_names(result.member for result in results).items():
         own = {result.fold: result for result in results if result.member == member}
-        losses = [f"{own[fold].log_loss:.4f}" if fold in own else "" for fold in folds]
-        loss, accuracy = (np.mean([getattr(run, score) for run in own.values()]) for score in ("log_loss", "accuracy"))
+        losses = [_number(own[fold].log_loss) if fold in own else "" for fold in folds]
+        scored = [run for run in own.values() if run.fold is not None and run.log_loss is not None]
+        loss = _number(_mean([run.log_loss for run in scored]))
+        right = _mean([run.accuracy for run in scored])
+        fit = [_number(own[None].log_loss) or "done" if None in own else ""] if full else []
         trained = [run.seconds for run in own.values() if run.trained]
         time = f"{sum(trained):.1f} s" if trained else "cached"
-        tuned = any(run.tuned_on_oof for run in own.values())
-        table.add_row(_marked(name, tuned), *losses, f"{loss:.4f}", f"{accuracy:.1%}", time)
+        shown = escape(marked(name, next(iter(own.values()))))
+        table.add_row(shown, *losses, loss, "" if right is None else f"{right:.1%}", *fit, time)
     return table
 
 
@@ -105,7 +112,7 @@ def leaderboard_table(rows: Sequence[LeaderboardRow], title: str) -> Table:
         cells += [_number(values[place]) for values in columns.values()]
         cells += [f"{row.scores.accuracy:.1%}", f"{row.scores.calibration_error:.1%}"]
         cells += [_interval((row.differences or {}).get(name)) for name in compared]
-        name = "nested selection" if row.kind == "choice" else _marked(names[row.name], row.tuned_on_oof)
+        name = "nested selection" if row.kind == "choice" else escape(marked(names[row.name], row))
         table.add_row(name, *cells, style=STYLES[row.kind])
     return table
 
@@ -153,9 +160,12 @@ def status_table(status: SplitStatus) -> Table:
     table.add_column("member", no_wrap=True)
     for fold in range(max(map(len, status.members.values()), default=0)):
         table.add_column(f"fold {fold}", justify="right", no_wrap=True)
+    if status.full:
+        table.add_column("all", justify="right", no_wrap=True)
+        table.caption = f"{caption}\nall: trained on all folds at once; its log loss is the hold-out's."
     names = short_names(status.members)
-    for member, folds in status.members.items():
-        table.add_row(escape(names[member]), *map(_fold_cell, folds))
+    for member in status.members:
+        table.add_row(escape(names[member]), *map(_fold_cell, status.fits(member)))
     return table
 
 
@@ -163,9 +173,10 @@ def status_notes(status: SplitStatus) -> list[str]:
     """Return why each failed fold run failed, what is damaged, and why each member was discarded early, a line each."""
     lines = [f"damaged: {damage}" for damage in status.damage]
     for member, folds in status.members.items():
-        for fold, run in enumerate(folds):
+        for fold, run in enumerate(status.fits(member)):
             if run.state in (FoldState.failed, FoldState.collapsed, FoldState.died, FoldState.damaged):
-                lines.append(f"{_words(run.state)}: {member} fold {fold}: {run.note}")
+                part = f"fold {fold}" if fold < len(folds) else FULL
+                lines.append(f"{_words(run.state)}: {member} {part}: {run.note}")
         discarded = [run for run in folds if run.state is FoldState.discarded]
         lines += [f"{_words(run.state)}: {member}: {run.note}" for run in discarded[:1]]
     return lines
@@ -202,7 +213,7 @@ def member_table(members: Sequence[MemberDiagnosis]) -> Table:
         low, high = row.weight_interval
         weight = f"{row.weight:.3f} [{low:.3f}, {high:.3f}]"
         gain = "" if row.loo_gain is None else f"{row.loo_gain:+.4f}"
-        name = _marked(names[row.member], row.tuned_on_oof)
+        name = escape(marked(names[row.member], row))
         table.add_row(name, f"{row.log_loss:.4f}", weight, gain, alike, style="red" if row.duplicate else "")
     return table
 
@@ -213,9 +224,9 @@ MEMBER_CAPTION = (
 )
 
 
-def _marked(name: str, tuned_on_oof: bool | None) -> str:
-    """Return a member's name, marked where its settings were chosen by the rows that it is scored on."""
-    return escape(f"{name} (tuned)" if tuned_on_oof else name)
+def _mean(values: Sequence[float | None]) -> float | None:
+    numbers = [value for value in values if value is not None]
+    return float(np.mean(numbers)) if numbers else None
 
 
 def _number(value: float | None) -> str:
@@ -239,7 +250,10 @@ def prediction_table(prediction: Prediction, path: Path) -> Table:
         table.add_row("", f"... and {len(malformed) - MALFORMED_SHOWN} more, listed in predict.json")
     for kind, count in (prediction.repaired or {}).items():
         table.add_row("repaired", f"{kind}: {count} rows")
-    table.add_row("blend", escape(f"{prediction.method} of {', '.join(short_names(prediction.members).values())}"))
+    if prediction.fit is None:
+        table.add_row("blend", escape(f"{prediction.method} of {', '.join(short_names(prediction.members).values())}"))
+    else:
+        table.add_row("member", escape(f"{prediction.method}, {prediction.fit}"))
     table.add_row("mean probabilities", ", ".join(f"{name} {value:.3f}" for name, value in outcomes))
     return table
 
@@ -258,7 +272,7 @@ def trial_table(rows: Sequence[TrialRow]) -> Table:
         complete = row.state == "complete"
         loss = _number(row.log_loss) if complete else f"{_number(row.log_loss)} {row.state}"
         cells = [str(row.trial), loss, _number(row.holdout), str(row.folds), *values]
-        table.add_row(*cells, _marked(names[row.member], row.tuned_on_oof), style="" if complete else "dim")
+        table.add_row(*cells, escape(marked(names[row.member], row)), style="" if complete else "dim")
     return table
 
 

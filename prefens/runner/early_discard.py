@@ -59,7 +59,7 @@ class EarlyDiscard:
         for name in self.split.member_names():
             with suppress(StoreError):  # what is damaged is left to whoever trains it
                 other = self.split.member(name)
-                if name != spec.name and (runs := self._read_all(other)) is not None:
+                if name != spec.name and not other.is_student and (runs := self._read_all(other)) is not None:
                     rivals[other.info] = runs
         if not rivals:
             return None

@@ -21,24 +21,29 @@ def fit_fold(
 ) -> FitReport:
     """Fit a member on a fold's training rows, with all randomness from the seed of the fold run."""
     rows = corpus.train_rows(fold)
-    inner = corpus.inner_folds(rows, key.random_seed)
-    context = Context(key.random_seed, inner, root / "cache", checkpoint, key.digest)
-    return member.fit(corpus.pairs.take(rows), corpus.pairs.take(fold.valid), context)
+    train, targets = corpus.training_pairs(fold, rows)
+    inner = corpus.inner_folds(rows, train.labels, key.random_seed)
+    context = Context(key.random_seed, inner, root / "cache", checkpoint, key.digest, targets)
+    return member.fit(train, corpus.pairs.take(fold.valid), context)
 
 
 def fit_and_predict(
     corpus: Corpus, fold: Fold, member: Member, key: RunKey, root: Path, checkpoint: Path
 ) -> tuple[FoldPredictions, RunResult]:
-    """Fit a member on a fold; return its predictions of the held-out rows, and what the fold run amounts to."""
+    """Fit a member on a fold; return its predictions of the held-out rows, and what the fold run amounts to.
+
+    A full fit, whose fold has no rows, is scored on the hold-out, where there is one.
+    """
     started = time.perf_counter()
     report = fit_fold(corpus, fold, member, key, root, checkpoint)
-    valid, n = corpus.pairs.take(fold.valid), len(fold.valid)
+    n = len(fold.valid)
     unseen = corpus.pairs.take(np.concatenate([fold.valid, fold.holdout]))
-    probabilities = member.predict_proba(unseen)
+    probabilities = member.predict_proba(unseen) if len(unseen) else np.empty((0, corpus.folds.n_outcomes))
+    scored, labels = (probabilities[:n], unseen.labels[:n]) if n else (probabilities, unseen.labels)
     predictions = FoldPredictions(key, unseen.ids[:n], probabilities[:n], unseen.ids[n:], probabilities[n:])
     result = RunResult(
-        log_loss=log_loss(predictions.probabilities, valid.labels),
-        accuracy=accuracy(predictions.probabilities, valid.labels),
+        log_loss=log_loss(scored, labels) if len(labels) else None,
+        accuracy=accuracy(scored, labels) if len(labels) else None,
         seconds=report.seconds + time.perf_counter() - started,
         device=report.device,
         threads=resources.thread_count(),

@@ -30,35 +30,39 @@ class FoldResult:
         What it is built on.
     seed : int or None
         The member's seed.
-    fold : int
-        The fold that was held out.
+    fold : int or None
+        The fold that was held out; None for the full fit.
     tuned_on_oof : bool
         Whether the member's settings were chosen by the rows that it is scored on.
-    log_loss : float
-        On the held-out rows, in nats.
-    accuracy : float
-        Share of the held-out rows, in [0, 1].
+    log_loss : float or None
+        On the held-out rows, in nats; of a full fit on those of folds.holdout, None without them.
+    accuracy : float or None
+        Share of these rows, in [0, 1].
     seconds : float
         Time spent on it, by whoever trained it.
     trained : bool
         Whether this command trained it; else it was finished before.
+    taught_on_oof : bool
+        Whether the member's teachers saw the votes of the rows that it is scored on.
     """
 
     member: str
     backbone: str | None
     seed: int | None
-    fold: int
+    fold: int | None
     tuned_on_oof: bool
-    log_loss: float
-    accuracy: float
+    log_loss: float | None
+    accuracy: float | None
     seconds: float
     trained: bool
+    taught_on_oof: bool = False
 
     @classmethod
-    def of(cls, spec: MemberSpec, fold: int, run: RunResult, tuned_on_oof: bool, trained: bool) -> Self:
+    def of(cls, spec: MemberSpec, fold: int | None, run: RunResult, tuned_on_oof: bool, trained: bool) -> Self:
         """Make one from what a fold run amounts to."""
         member = spec.name, spec.backbone, spec.seed
-        return cls(*member, fold, tuned_on_oof, run.log_loss, run.accuracy, run.seconds, trained)
+        scores = run.log_loss, run.accuracy, run.seconds
+        return cls(*member, fold, tuned_on_oof, *scores, trained, spec.taught_on_oof)
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as train.json holds it."""
@@ -87,6 +91,8 @@ class TrialRow:
         The member's name.
     tuned_on_oof : bool
         Whether the search has chosen by the rows of `log_loss`.
+    taught_on_oof : bool
+        Whether the member's teachers saw the votes of those rows.
     """
 
     trial: int
@@ -97,6 +103,7 @@ class TrialRow:
     values: Mapping[str, Any]
     member: str
     tuned_on_oof: bool
+    taught_on_oof: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as tune.json holds it."""
@@ -144,6 +151,8 @@ class Prediction:
         From probabilities to the outcomes that are written as winners.
     out_format : str
         What it is written as where nothing else is asked for: "one_hot" or "winner".
+    fit : str or None
+        What a member that predicts alone does it with: its full fit, or its fold models; None for a blend.
     """
 
     ids: Strings
@@ -154,13 +163,14 @@ class Prediction:
     repaired: Mapping[str, int] | None = None
     decision: Decision = ARGMAX
     out_format: str = "one_hot"
+    fit: str | None = None
 
     @classmethod
     def of(cls, predictor: Predictor, loaded: LoadedPairs, unfinished: Unfinished | None = None) -> Self:
         """Predict all rows of an input; malformed ones get the class prior. `unfinished` is of a stopped prediction."""
         malformed = [MalformedRow(row + 1, loaded.ids[row], problem) for row, problem in loaded.problems.items()]
         made = loaded.ids, predictor.predict_rows(loaded, unfinished), predictor.method, predictor.used
-        return cls(*made, malformed, loaded.repaired, predictor.decision, predictor.out_format)
+        return cls(*made, malformed, loaded.repaired, predictor.decision, predictor.out_format, predictor.fit)
 
     @property
     def predicted(self) -> int:
@@ -190,5 +200,6 @@ class Prediction:
             "repaired": dict(self.repaired or {}),
             "method": self.method,
             "members": list(self.members),
+            "fit": self.fit,
             "mean_probabilities": self.mean_probabilities,
         }

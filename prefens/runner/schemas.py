@@ -19,6 +19,7 @@ class RecipeConfig:
     head: Any = MISSING
     text: Any = MISSING
     training: Any = MISSING
+    teacher: Any = MISSING
     tracking: Any = MISSING
     experiment: Any = None
     seed: int = MISSING
@@ -33,6 +34,7 @@ class TrainConfig(RecipeConfig):
     """Settings of `python -m prefens.train`."""
 
     fold: int | None = None
+    full: bool = False
     force: bool = False
     early_discard: float | None = None
 
@@ -219,6 +221,7 @@ class ServeConfig:
     """Settings of `python -m prefens.serve`."""
 
     tracking: Any = MISSING
+    method: str = MISSING
     model: str | None = None
     data_digest: str | None = None
     fold_digest: str | None = None

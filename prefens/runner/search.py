@@ -179,6 +179,7 @@ def trial_row(trial: FrozenTrial, split: SplitStore, spec: MemberSpec) -> TrialR
         values=dict(trial.params),
         member=spec.name,
         tuned_on_oof=split.is_tuned(spec),
+        taught_on_oof=spec.taught_on_oof,
     )
 
 

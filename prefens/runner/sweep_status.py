@@ -33,15 +33,22 @@ class SplitStatus:
         Per member, its backbone, by which the time left is estimated.
     damage : sequence of str
         Which files are damaged, so that their members are not known.
+    full : mapping of str to FoldStatus
+        Per member that has one, or of which one was begun, its full fit.
     """
 
     split: str
     members: Mapping[str, Sequence[FoldStatus]]
     backbones: Mapping[str, str | None] = field(default_factory=dict)
     damage: Sequence[str] = ()
+    full: Mapping[str, FoldStatus] = field(default_factory=dict)
 
     def folds(self) -> Iterable[FoldStatus]:
-        return (fold for folds in self.members.values() for fold in folds)
+        return (fold for name in self.members for fold in self.fits(name))
+
+    def fits(self, name: str) -> list[FoldStatus]:
+        """Return the fold runs of a member, and then its full fit, if any."""
+        return [*self.members[name], *([self.full[name]] if name in self.full else [])]
 
     def count(self, state: FoldState) -> int:
         return sum(fold.state is state for fold in self.folds())
@@ -58,8 +65,8 @@ class SplitStatus:
         A fold takes as long as the finished folds of its member, else of its backbone; None where one is unknown.
         """
         left = 0.0
-        for name, folds in self.members.items():
-            for fold in folds:
+        for name in self.members:
+            for fold in self.fits(name):
                 if fold.state in (FoldState.done, FoldState.discarded):
                     continue
                 usual = self._usual(name)
@@ -81,6 +88,7 @@ class SplitStatus:
         return {
             "split": self.split,
             "members": members,
+            "full": {name: status.as_dict() for name, status in self.full.items()},
             "damage": list(self.damage),
             "counts": {state.value: self.count(state) for state in FoldState},
             "seconds_left": self.seconds_left(),
@@ -150,4 +158,6 @@ def _split_status(split: SplitStore) -> SplitStatus:
             damage.append(f"{error.came}: {error.do}")
     specs = [spec for spec in specs if spec.external is None]
     members = {spec.name: [read_fold_status(split, spec, fold, verify=False) for fold in range(k)] for spec in specs}
-    return SplitStatus(split.path.name, members, {spec.name: spec.backbone for spec in specs}, damage)
+    fits = {spec.name: read_fold_status(split, spec, k, verify=False) for spec in specs}
+    full = {name: fit for name, fit in fits.items() if fit.state not in (FoldState.missing, FoldState.discarded)}
+    return SplitStatus(split.path.name, members, {spec.name: spec.backbone for spec in specs}, damage, full)

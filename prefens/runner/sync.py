@@ -111,23 +111,24 @@ def sync_member(split: SplitStore, spec: MemberSpec, tracker: MlflowTracker) -> 
     StoreError where its probabilities can't be scored.
     """
     logged, count = tracker.logged(spec), 0
-    statuses = [read_fold_status(split, spec, fold, verify=False) for fold in range(split.folds.k)]
+    statuses = [read_fold_status(split, spec, fold, verify=False) for fold in range(split.k + 1)]
     for fold, status in enumerate(statuses if spec.external is None else ()):
         if not status.held and status.content != logged.get(spec.key(fold).digest):
             count += sync_fold(split, spec, fold, tracker)
-    return count + _sync_scores(split, spec, statuses, tracker, logged.get(spec.key(0).member_digest))
+    return count + _sync_scores(split, spec, statuses[: split.k], tracker, logged.get(spec.key(0).member_digest))
 
 
 def sync_fold(split: SplitStore, spec: MemberSpec, fold: int, tracker: MlflowTracker) -> int:
     """Log what the store holds of a fold run that nobody else works on; return how many runs that were, 0 or 1."""
     key, folder, status = spec.key(fold), split.fold_dir(spec.name, fold), read_fold_status(split, spec, fold)
+    part = split.part_name(fold)
     if status.damage is not None:
-        log.warning("%s fold %d is not logged to MLflow: %s", spec.name, fold, status.damage)
+        log.warning("%s %s is not logged to MLflow: %s", spec.name, part, status.damage)
     elif status.run is not None:
-        tracker.log_fold(spec, key, status.run, [folder / "predictions.parquet", folder / "run.json"])
+        tracker.log_fold(spec, key, status.run, [folder / "predictions.parquet", folder / "run.json"], part)
         return 1
     elif status.failure is not None:
-        tracker.log_failure(spec, key, status.failure)
+        tracker.log_failure(spec, key, status.failure, part)
         return 1
     tracker.close_fold(key)
     return 0

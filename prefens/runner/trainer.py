@@ -78,7 +78,7 @@ class Trainer:
             remove_verdict(self.split.member_dir(spec.name))
         statuses = {fold: read_fold_status(self.split, spec, fold) for fold in folds}
         if not self.force:
-            _refuse_collapsed(spec, statuses)
+            self._refuse_collapsed(spec, statuses)
         stored = {fold: run for fold, status in statuses.items() if (run := status.settled) is not None}
         results = {} if self.force else {fold: self._result(spec, fold, run) for fold, run in stored.items()}
         left = [fold for fold in folds if fold not in results]
@@ -89,10 +89,21 @@ class Trainer:
                         results[fold] = self._train_leased(spec, make, fold)
                     left.remove(fold)
             if left:
-                log.info("%s: another process trains folds %s; waiting for it", spec.name, left)
+                log.info(
+                    "%s: another process trains %s; waiting for it",
+                    spec.name,
+                    ", ".join(map(self.split.part_name, left)),
+                )
                 self._await(spec, left)
         self.tracker.attempt(partial(sync_member, self.split, spec))
         return [results[fold] for fold in folds if fold in results]
+
+    def train_full(self, spec: MemberSpec, make: Callable[[], Member]) -> FoldResult | None:
+        """Train a member on all scored rows at once, unless that is finished; None where it was discarded early.
+
+        The one model predicts alone. No row of the hold-out is trained on; errors as in `train_member`.
+        """
+        return next(iter(self.train_member(spec, make, [self.split.k])), None)
 
     def _discards(self, spec: MemberSpec) -> bool:
         return self.early_discard is not None and EarlyDiscard(self.split, self.early_discard).discards(spec)
@@ -110,21 +121,21 @@ class Trainer:
         work = {"member": spec.name, "fold": fold, "split": self.split.path.name, "member_digest": key.member_digest}
         with acquire(fold_lease(self.root, key), work) as dead:
             if dead is not None:
-                log.warning("%s fold %d: taken over, %s has died", spec.name, fold, dead.where)
+                log.warning("%s %s: taken over, %s has died", spec.name, self.split.part_name(fold), dead.where)
             recover(self.split.fold_dir(spec.name, fold))
             status = read_fold_status(self.split, spec, fold)
             if status.finished is not None and not self.force:
                 self._checkpoint(key).unlink(missing_ok=True)  # its process was killed after it had stored the fold
                 return self._result(spec, fold, status.finished)
             if status.damage is not None:
-                log.warning("%s fold %d: %s; training it again", spec.name, fold, status.damage)
+                log.warning("%s %s: %s; training it again", spec.name, self.split.part_name(fold), status.damage)
             return self._result(spec, fold, self._train(spec, make(), fold), trained=True)
 
     def _train(self, spec: MemberSpec, member: Member, fold: int) -> RunResult:
         """Train a fold run whose lease this process has, and record what came of it."""
         shutdown.check()
-        started, key = time.time(), spec.key(fold)
-        self.tracker.attempt(lambda tracker: tracker.start_fold(spec, key, started))
+        started, key, part = time.time(), spec.key(fold), self.split.part_name(fold)
+        self.tracker.attempt(lambda tracker: tracker.start_fold(spec, key, started, part))
         checkpoint = self._checkpoint(key)
         recover(checkpoint)
         with self._recording_failure(spec, fold, started):
@@ -156,21 +167,22 @@ class Trainer:
                     note_failure(self.split.fold_dir(spec.name, fold), error, started)
                 self.tracker.attempt(partial(sync_fold, self.split, spec, fold))
             except Exception as other:  # a full disk refuses both
-                log.warning("the failure of %s fold %d is not noted: %s", spec.name, fold, other)
+                log.warning("the failure of %s %s is not noted: %s", spec.name, self.split.part_name(fold), other)
             raise
 
     def _result(self, spec: MemberSpec, fold: int, run: RunResult, trained: bool = False) -> FoldResult:
         """Return the row of a finished fold run, and log its score."""
-        result = FoldResult.of(spec, fold, run, self.split.is_tuned(spec), trained)
-        log.info("%s fold %d: log loss %.4f%s", spec.name, fold, result.log_loss, "" if trained else " (was finished)")
+        full = fold == self.split.k
+        result = FoldResult.of(spec, None if full else fold, run, self.split.is_tuned(spec), trained)
+        loss = "no hold-out" if run.log_loss is None else f"{'hold-out ' if full else ''}log loss {run.log_loss:.4f}"
+        log.info("%s %s: %s%s", spec.name, self.split.part_name(fold), loss, "" if trained else " (was finished)")
         return result
 
-
-def _refuse_collapsed(spec: MemberSpec, statuses: Mapping[int, FoldStatus]) -> None:
-    for fold, status in statuses.items():
-        if status.failure is not None and status.failure.collapsed:
-            raise CollapseError(
-                f"{spec.name} fold {fold} has collapsed: {status.failure.error.splitlines()[0]}",
-                "a training that learns",
-                "change its settings or its seed; force=true trains it again",
-            )
+    def _refuse_collapsed(self, spec: MemberSpec, statuses: Mapping[int, FoldStatus]) -> None:
+        for fold, status in statuses.items():
+            if status.failure is not None and status.failure.collapsed:
+                raise CollapseError(
+                    f"{spec.name} {self.split.part_name(fold)} has collapsed: {status.failure.error.splitlines()[0]}",
+                    "a training that learns",
+                    "change its settings or its seed; force=true trains it again",
+                )

@@ -115,7 +115,7 @@ class FoldStatus:
 
     @property
     def log_loss(self) -> float | None:
-        """On its held-out rows, in nats, where it is done."""
+        """On its held-out rows, in nats, where it is done; of a full fit on the hold-out, if there is one."""
         return None if self.finished is None or self.held else self.finished.log_loss
 
     @property

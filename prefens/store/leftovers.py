@@ -37,13 +37,14 @@ def dead_leases(root: Path) -> dict[str, Holder]:
 def _written_folders(root: Path) -> Iterator[Path]:
     """Yield the folders that processes write into, whatever they work on."""
     yield from (root, root / "locks", root / "checkpoints")
-    for pattern in ("cache/*", "store/*", "store/*/members/*"):
+    members, unlabelled = "store/*/members/*", "store/*/unlabelled/*"
+    for pattern in ("cache/*", "store/*", members, f"{members}/nested", unlabelled, f"{unlabelled}/*"):
         yield from root.glob(pattern)
 
 
 def _remove_checkpoints(split: SplitStore, checkpoints: dict[str, Path]) -> None:
     for spec in split.members():
-        for fold in range(split.folds.k):
+        for fold in range(split.k + 1):
             key = spec.key(fold)
             checkpoint = checkpoints.get(key.digest[:16])
             stored = split.fold_dir(spec.name, fold) / "run.json"

@@ -20,6 +20,7 @@ from prefens.core.types import MemberInfo
 log = logging.getLogger(__name__)
 
 TRAIN_AGAIN = "run the same train command again (python -m prefens.train ...): it trains what is damaged anew"
+FULL_AGAIN = "run the same train command again with full=true: it trains what is damaged anew"
 DESCRIBE_AGAIN = "run the command that made the member again: python -m prefens.train ... or prefens.import_oof ..."
 
 
@@ -65,9 +66,21 @@ class MemberSpec:
         return self.external or f"{self.backbone}-{self.recipe_digest[:8]}-s{self.seed}"
 
     @property
+    def is_student(self) -> bool:
+        """Whether it learned from a teacher; such a member is blended only where it is named, and never teaches."""
+        return self.external is None and "teacher" in self.recipe
+
+    @property
+    def taught_on_oof(self) -> bool:
+        """Whether its teachers saw the votes of the rows that it is scored on: only its hold-out score is honest."""
+        teacher = self.recipe["teacher"] if self.is_student else {}
+        return isinstance(teacher, Mapping) and teacher.get("scheme") == "oof"
+
+    @property
     def info(self) -> MemberInfo:
         """What a stack of members says of this one."""
-        return MemberInfo(self.name, self.backbone, self.seed, self.recipe_digest, self.tuned_on_oof)
+        own = self.name, self.backbone, self.seed, self.recipe_digest
+        return MemberInfo(*own, self.tuned_on_oof, self.taught_on_oof)
 
     def key(self, fold: int) -> RunKey:
         """Return the key of a fold run of this member."""

@@ -9,7 +9,9 @@ The root can be moved, copied and read-only.
     store/<data>-<folds>/blend/                               the latest blend: blend.json, predictions.parquet, ...
     store/<data>-<folds>/members/<name>/member.json           recipe, seed, digests
     store/<data>-<folds>/members/<name>/fold-<k>/             predictions.parquet, run.json, model/
+    store/<data>-<folds>/members/<name>/all/                  the same of the full fit, trained on all folds at once
     store/<data>-<folds>/members/<name>/fold-<k>.failed.json  why the last attempt at a fold run failed
+    store/<data>-<folds>/unlabelled/<pairs>/<name>/           what fold models predict for pairs without votes
 """
 
 from __future__ import annotations

@@ -22,14 +22,14 @@ class RunResult:
 
     Attributes
     ----------
-    log_loss : float
-        On the rows of the fold, in nats.
-    accuracy : float
-        On the rows of the fold, in [0, 1].
+    log_loss : float or None
+        On the rows of the fold, in nats; of a full fit on the hold-out, None where there is none.
+    accuracy : float or None
+        On the same rows, in [0, 1].
     seconds : float
         Spent on fitting and predicting, interrupted attempts included; 0 for an external member.
     valid_rows : int
-        Rows of the fold.
+        Rows of the fold; 0 of a full fit.
     train_rows : int
         Rows that the model was fitted on; 0 for an external member.
     device : str
@@ -42,8 +42,8 @@ class RunResult:
         A value per step, such as the training loss in nats.
     """
 
-    log_loss: float
-    accuracy: float
+    log_loss: float | None
+    accuracy: float | None
     seconds: float
     valid_rows: int
     train_rows: int = 0

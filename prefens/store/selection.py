@@ -28,7 +28,7 @@ class _Blend:
 
 
 def select_members(split: SplitStore, names: Sequence[str] = ()) -> list[MemberSpec]:
-    """Return the members to blend: those named, or every complete one; a warning names the others.
+    """Return the members to blend: those named, or every complete one that is no student; a warning names the others.
 
     Raises
     ------
@@ -45,6 +45,9 @@ def select_members(split: SplitStore, names: Sequence[str] = ()) -> list[MemberS
         )
     complete = []
     for spec in map(split.member, [name for name in stored if name in names] if names else stored):
+        if spec.is_student and not names:
+            log.info("left out: %s learned from a teacher; members= names the students to blend", spec.name)
+            continue
         missing = missing_folds(split, spec)
         if missing and names:
             came = f"member {spec.name} lacks folds {missing}"
@@ -75,7 +78,7 @@ def missing_members(split: SplitStore, chosen: Sequence[MemberSpec]) -> dict[str
         return {}
     missing, stored, names = {}, split.member_names(), [spec.name for spec in chosen]
     for entry in blend.members:
-        if entry.member in names:
+        if entry.member in names or (entry.member in stored and split.member(entry.member).is_student):
             continue
         if entry.member in stored:
             missing[entry.member] = f"lacks folds {missing_folds(split, split.member(entry.member))}"

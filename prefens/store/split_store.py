@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -14,22 +13,21 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from filelock import FileLock
-from safetensors import SafetensorError
 
 from prefens.core.errors import BLEND_AGAIN, StoreError
-from prefens.core.files import atomic_write, list_folder, recover, write_json
-from prefens.core.fold_run import FoldPredictions
+from prefens.core.files import atomic_write, list_folder, recover
+from prefens.core.fold_run import FULL, FoldPredictions
 from prefens.core.types import Folds, Strings
 from prefens.store.failures import clear_failure
-from prefens.store.folds_table import FOLDS_AGAIN, folds_of
-from prefens.store.integrity import check_manifest, find_mismatch, record_files, write_manifest
-from prefens.store.member_spec import MemberSpec, read_member, write_member
-from prefens.store.parquet import read_table
-from prefens.store.predictions_table import read_predictions, write_predictions
-from prefens.store.run_record import RunRecord, RunResult, check_key, read_run_record
+from prefens.store.folds_table import FOLDS_AGAIN, check_k, folds_of
+from prefens.store.integrity import check_manifest, write_manifest
+from prefens.store.member_spec import FULL_AGAIN, MemberSpec, read_member, write_member
+from prefens.store.parquet import read_metadata, read_table
+from prefens.store.predictions_table import read_predictions
+from prefens.store.run_folder import MODEL, PREDICTIONS, check_run_files, read_run, write_run
+from prefens.store.run_record import RunRecord, RunResult
 
 TUNED = "tuned_on_oof"  # the file that marks such a member
-PREDICTIONS, MODEL = "predictions.parquet", "model/"  # of a fold run, what its files' paths begin with
 
 
 @dataclass(frozen=True)
@@ -40,9 +38,12 @@ class SplitStore:
     ----------
     path : Path
         Its folder.
+    _k : int or None
+        The number of folds, where the folder has no folds: that of a saved model.
     """
 
     path: Path
+    _k: int | None = None
 
     @property
     def root(self) -> Path:
@@ -55,13 +56,35 @@ class SplitStore:
         path = self.path / "folds.parquet"
         return folds_of(*read_table(path, FOLDS_AGAIN), path, FOLDS_AGAIN)
 
+    @cached_property
+    def k(self) -> int:
+        """The number of folds, read without their rows; StoreError where the file is damaged."""
+        path = self.path / "folds.parquet"
+        return check_k(read_metadata(path) or {}, path, FOLDS_AGAIN) if self._k is None else self._k
+
     def member_dir(self, name: str) -> Path:
         """Return the folder of a member."""
         return self.path / "members" / name
 
     def fold_dir(self, name: str, fold: int) -> Path:
-        """Return the folder of a fold run."""
-        return self.member_dir(name) / f"fold-{fold}"
+        """Return the folder of a fold run, or of the full fit where `fold` is k."""
+        return self.member_dir(name) / self.part_name(fold).replace(" ", "-")
+
+    def part_name(self, fold: int) -> str:
+        """Return what messages call a fold run: "fold 3", or "all" for the full fit, where `fold` is k."""
+        return FULL if fold == self.k else f"fold {fold}"
+
+    def has_full(self, name: str) -> bool:
+        """Whether the full fit of a member is stored, damaged or not."""
+        return self.fold_dir(name, self.k).exists()
+
+    def remake(self, spec: MemberSpec, fold: int) -> str:
+        """Return what to do where the files of a fold run are damaged or missing, for errors."""
+        return FULL_AGAIN if fold == self.k else spec.remake
+
+    def nested_dir(self, name: str, folds: tuple[int, int]) -> Path:
+        """Return the folder of a run of a member that leaves out two folds, to teach."""
+        return self.member_dir(name) / "nested" / f"fold-{folds[0]}-{folds[1]}"
 
     def put_member(self, spec: MemberSpec) -> None:
         """Describe a member; describing it again changes nothing.
@@ -192,22 +215,8 @@ class SplitStore:
         StoreError
             Where the files can't be written (a full disk, say).
         """
-        now = time.time()
         folder = self.fold_dir(spec.name, predictions.key.fold)
-        try:
-            with atomic_write(folder) as tmp:
-                (tmp / "model").mkdir(parents=True)
-                save_model(tmp / "model")
-                write_predictions(tmp / PREDICTIONS, predictions)
-                started, files = now if started is None else started, record_files(tmp)
-                record = RunRecord(**vars(result), key=predictions.key, started=started, ended=now, files=files)
-                write_json(tmp / "run.json", record.as_dict())
-        except (OSError, SafetensorError) as error:
-            raise StoreError(
-                f"{folder}: {getattr(error, 'strerror', None) or error}; nothing was stored",
-                "room for a fold run, and the right to write it",
-                "make room and run the same command again",
-            ) from error
+        write_run(folder, predictions, result, save_model, started)
         clear_failure(folder)
         return folder
 
@@ -219,10 +228,7 @@ class SplitStore:
         StoreError
             Where its run.json is missing or damaged, each wrong field is named, or is of another fold run.
         """
-        path = self.fold_dir(spec.name, fold) / "run.json"
-        record = read_run_record(path, spec.remake)
-        check_key(path, record.key.as_dict(), spec.key(fold), spec.remake)
-        return record
+        return read_run(self.fold_dir(spec.name, fold), spec.key(fold), self.remake(spec, fold))
 
     def checked_record(self, spec: MemberSpec, fold: int, part: str = "") -> RunRecord:
         """Return what is noted of a finished fold run, once its files are seen to be as they were written.
@@ -240,10 +246,7 @@ class SplitStore:
             As in `record`, and where a file is missing or damaged.
         """
         record = self.record(spec, fold)
-        files = {name: file for name, file in record.files.items() if name.startswith(part)}
-        mismatch = find_mismatch(self.fold_dir(spec.name, fold), files)
-        if mismatch is not None:
-            raise StoreError(mismatch, "the file as it was written", spec.remake)
+        check_run_files(self.fold_dir(spec.name, fold), record, part, self.remake(spec, fold))
         return record
 
     def has_model(self, spec: MemberSpec, fold: int) -> bool:
@@ -260,7 +263,7 @@ class SplitStore:
         """
         self.checked_record(spec, fold, part)
         path = self.fold_dir(spec.name, fold) / PREDICTIONS
-        return read_predictions(path, spec.key(fold), partial(self._as_objects, fold), spec.remake)
+        return read_predictions(path, spec.key(fold), partial(self._as_objects, fold), self.remake(spec, fold))
 
     def _as_objects(self, fold: int, stored: pa.Array) -> Strings:
         """Return stored ids as objects: those of `folds` where they are equal, since making millions takes seconds."""

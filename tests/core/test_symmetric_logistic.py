@@ -7,8 +7,8 @@ import pytest
 from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 
-from prefens.core.metrics import one_hot
 from prefens.core.symmetric_logistic import INTERCEPT_PENALTY, STOP_EVERY, SymmetricLogistic, fit_lbfgs, fit_newton
+from prefens.core.teaching import Targets
 from prefens.core.types import SWAP
 
 Data = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -25,7 +25,7 @@ def data(generator: np.random.Generator) -> Data:
 @pytest.mark.parametrize("strength", [0.01, 1.0])
 def test_equals_scikit_learn_on_augmented_rows(data: Data, strength: float) -> None:
     odd, even, label = data
-    ours = fit_lbfgs(odd, even, one_hot(label, 3), strength, tolerance=1e-9)
+    ours = fit_lbfgs(odd, even, Targets.of_votes(label, 3), strength, tolerance=1e-9)
     both = np.concatenate([np.hstack([odd, even]), np.hstack([-odd, even])])
     theirs = LogisticRegression(C=strength, tol=1e-10, max_iter=10_000).fit(both, np.concatenate([label, SWAP[label]]))
     np.testing.assert_allclose(ours.predict_proba(odd, even), theirs.predict_proba(np.hstack([odd, even])), atol=1e-4)
@@ -34,7 +34,7 @@ def test_equals_scikit_learn_on_augmented_rows(data: Data, strength: float) -> N
 def test_both_solvers_find_the_same_weights(data: Data) -> None:
     odd, even, label = data
     strength = 0.5
-    model = fit_lbfgs(odd, even, one_hot(label, 3), strength, tolerance=1e-9)
+    model = fit_lbfgs(odd, even, Targets.of_votes(label, 3), strength, tolerance=1e-9)
     penalty = np.concatenate([np.ones(4) / strength, np.full(3, 1 / 3 / strength), [INTERCEPT_PENALTY]])
     with_ones = np.column_stack([even, np.ones(len(label))])
     point = fit_newton(lambda rows: (odd[rows].T, with_ones[rows].T), label, np.zeros(8), ridge=penalty / len(label))
@@ -46,8 +46,8 @@ def test_sparse_equals_dense(data: Data) -> None:
     odd = np.where(np.abs(odd) > 1.0, odd, 0.0)
     odd[:, 3] = 0.0  # a column that the fit never sees
     dense, thin = (
-        fit_lbfgs(odd, even, one_hot(label, 3), 0.3),
-        fit_lbfgs(sparse.csr_matrix(odd), even, one_hot(label, 3), 0.3),
+        fit_lbfgs(odd, even, Targets.of_votes(label, 3), 0.3),
+        fit_lbfgs(sparse.csr_matrix(odd), even, Targets.of_votes(label, 3), 0.3),
     )
     np.testing.assert_allclose(dense.odd, thin.odd, atol=1e-4)
     assert thin.odd[3] == 0.0
@@ -55,7 +55,7 @@ def test_sparse_equals_dense(data: Data) -> None:
 
 def test_two_outcomes_are_binary_regression_without_intercept(data: Data, tmp_path: Path) -> None:
     odd, even, label = (values[data[2] < 2] for values in data)
-    ours = fit_lbfgs(odd, even, one_hot(label, 2), 0.5, tolerance=1e-9)
+    ours = fit_lbfgs(odd, even, Targets.of_votes(label, 2), 0.5, tolerance=1e-9)
     theirs = LogisticRegression(C=2.0, fit_intercept=False, tol=1e-10).fit(odd, label == 0)  # its log odds are 2 s
     np.testing.assert_allclose(ours.predict_proba(odd, even)[:, 0], theirs.predict_proba(odd)[:, 1], atol=1e-5)
     np.testing.assert_allclose(ours.predict_proba(odd, even), ours.predict_proba(-odd, even)[:, ::-1], atol=1e-15)
@@ -70,7 +70,7 @@ def test_two_outcomes_are_binary_regression_without_intercept(data: Data, tmp_pa
 
 def test_gradient_vanishes_at_the_solution(data: Data) -> None:
     odd, even, label = data
-    model = fit_lbfgs(odd, even, one_hot(label, 3), 0.5, tolerance=1e-9)
+    model = fit_lbfgs(odd, even, Targets.of_votes(label, 3), 0.5, tolerance=1e-9)
     residual = model.predict_proba(odd, even) - np.eye(3)[label]
     slope = odd.T @ (residual[:, 0] - residual[:, 1]) + model.odd / 0.5
     assert np.abs(slope).max() < 1e-4
@@ -81,7 +81,7 @@ def test_a_fit_ends_where_it_is_told_to(data: Data, caplog: pytest.LogCaptureFix
     curve: list[float] = []
     asked: list[SymmetricLogistic] = []
     model = fit_lbfgs(
-        odd, even, one_hot(label, 3), 1e3, tolerance=1e-12, curve=curve, stop=lambda x: not asked.append(x)
+        odd, even, Targets.of_votes(label, 3), 1e3, tolerance=1e-12, curve=curve, stop=lambda x: not asked.append(x)
     )
     assert len(curve) == STOP_EVERY
     np.testing.assert_array_equal(model.odd, asked[0].odd)
@@ -90,7 +90,7 @@ def test_a_fit_ends_where_it_is_told_to(data: Data, caplog: pytest.LogCaptureFix
 
 def test_saved_and_loaded(data: Data, tmp_path: Path) -> None:
     odd, even, label = data
-    model = fit_lbfgs(odd, even, one_hot(label, 3), 1.0)
+    model = fit_lbfgs(odd, even, Targets.of_votes(label, 3), 1.0)
     model.save(tmp_path / "model.safetensors")
     again = SymmetricLogistic.load(tmp_path / "model.safetensors", odd.shape[1], even.shape[1])
     np.testing.assert_array_equal(again.predict_proba(odd, even), model.predict_proba(odd, even))

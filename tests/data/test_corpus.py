@@ -54,6 +54,6 @@ def test_held_out_prompts_are_in_no_training_row(tmp_path: Path) -> None:
         unseen = np.concatenate([fold.valid, fold.holdout])
         assert (rows >= 80).any()
         assert set(corpus.group[rows]) & set(corpus.group[unseen]) == set()
-        inner = corpus.inner_folds(rows, 0)
+        inner = corpus.inner_folds(rows, corpus.pairs.labels[rows], 0)
         for index in range(5):
             assert set(corpus.group[rows[inner == index]]) & set(corpus.group[rows[inner != index]]) == set()

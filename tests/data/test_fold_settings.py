@@ -53,7 +53,7 @@ def test_a_source_is_a_fold_and_its_prompts_are_trained_on_in_none(files: list[s
         left_out = {*fold.train} - {*rows}
         assert {corpus.pairs.ids[row][2:] for row in left_out} == {"0", "1", "2"}  # those that every source has
         assert np.array_equal(np.flatnonzero(training_rows(folds, folds.fold == fold.index)), rows)
-        inner = corpus.inner_folds(rows, 0)
+        inner = corpus.inner_folds(rows, corpus.pairs.labels[rows], 0)
         for index in range(5):
             assert not {*corpus.group[rows[inner == index]]} & {*corpus.group[rows[inner != index]]}
 

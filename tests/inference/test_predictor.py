@@ -94,6 +94,7 @@ def test_a_blend_names_its_method(split: SplitStore) -> None:
         ("prior", "x"), ("state", None), ("state", {"method": "os.system"}), ("state", voted(0.5, 0.5).state()),
         ("state", {"method": "soft_vote", "members": 1, "weights": [float("inf")]}), ("tie_weight", 1e300),
         ("tie_weight", 0), ("tie_weight", None), ("out_format", "csv"), ("out_format", ["winner"]), ("texts", "html"),
+        ("full", 1),
         ("state", voted(1.0).state() | {"outcomes": 2}),
         ("state", {"base": voted(1.0).state(), "calibration": "sources", "coefficients": [-1.0, 0.0]}),
     ],

@@ -3,8 +3,8 @@
 import numpy as np
 from scipy import sparse
 
-from prefens.core.metrics import one_hot
 from prefens.core.symmetric_logistic import fit_lbfgs
+from prefens.core.teaching import Targets
 from prefens.members.rotation import rotate
 
 
@@ -14,7 +14,8 @@ def test_rotated_features_give_the_same_fit(generator: np.random.Generator) -> N
     label = generator.integers(0, 3, size=60).astype(np.int8)
     rotated_odd, rotated_even = rotate(odd), rotate(even)
     rows = np.arange(40)  # a part of the rows lies in the same span
-    plain = fit_lbfgs(odd[rows], even[rows], one_hot(label[rows], 3), 0.5, tolerance=1e-9)
-    rotated = fit_lbfgs(rotated_odd.rows[rows], rotated_even.rows[rows], one_hot(label[rows], 3), 0.5, tolerance=1e-9)
+    targets = Targets.of_votes(label[rows], 3)
+    plain = fit_lbfgs(odd[rows], even[rows], targets, 0.5, tolerance=1e-9)
+    rotated = fit_lbfgs(rotated_odd.rows[rows], rotated_even.rows[rows], targets, 0.5, tolerance=1e-9)
     np.testing.assert_allclose(rotated_odd.back(rotated.odd), plain.odd, atol=1e-5)
     np.testing.assert_allclose(rotated_even.back(rotated.even), plain.even, atol=1e-5)

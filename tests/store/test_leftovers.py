@@ -18,6 +18,7 @@ PLACES = [
     *("mlflow.db", "locks/fold-0.json", "checkpoints/0.pt", "cache/tokens/0", "cache/encoder_features/0.npy"),
     *("store/SPLIT/folds.parquet", "store/SPLIT/model", "store/SPLIT/blend"),
     *("store/SPLIT/members/MEMBER/member.json", "store/SPLIT/members/MEMBER/fold-1"),
+    *("store/SPLIT/unlabelled/0/unfinished", "store/SPLIT/unlabelled/0/MEMBER/fold-1.parquet"),
 ]
 
 

@@ -108,6 +108,7 @@ def describe(blend: Blend) -> dict[str, Any]:
             info.tuned_on_oof,
             holdout,
             dict(blend.calibrated.get(info.name, {})),
+            info.taught_on_oof,
         )
         for info, diagnosis, holdout in zip(blend.stack.members, diagnoses, holdouts, strict=True)
     ]
@@ -183,7 +184,8 @@ def _read_predictions(content: BlendFile, folds: Folds, table: pa.Table, path: P
 
 def _restore_blend(content: BlendFile, folds: Folds, rows: Folds, predictions: Mapping[str, Floats]) -> Blend:
     infos = tuple(
-        MemberInfo(each.member, each.backbone, each.seed, each.recipe, each.tuned_on_oof) for each in content.members
+        MemberInfo(each.member, each.backbone, each.seed, each.recipe, each.tuned_on_oof, each.taught_on_oof)
+        for each in content.members
     )
     stack = OOFStack(infos, np.stack([predictions[f"oof {info.name}"] for info in infos]), rows)
     results = [_restore_result(infos, entry, predictions[f"honest {entry.method}"]) for entry in content.methods]

@@ -41,6 +41,8 @@ class MemberEntry:
         Log loss in nats on the held-out rows.
     calibrated : dict of str to float
         From a calibration to the honest log loss with it, in nats.
+    taught_on_oof : bool
+        Whether its teachers saw the votes of the rows that it is scored on.
     """
 
     member: str
@@ -51,6 +53,7 @@ class MemberEntry:
     tuned_on_oof: bool = False
     holdout: Number | None = None
     calibrated: dict[str, Number] = field(default_factory=dict)
+    taught_on_oof: bool = False
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from prefens.core.errors import CollapseError, TrainingError
+from prefens.core.teaching import Targets
 from prefens.core.types import Ints
-from prefens.members.training.prior import class_prior
+from prefens.members.training.prior import class_prior, constant_losses
 
 CHANCE_GAIN_NATS = 1e-3  # what predictions around the class prior gain by chance on the thousands of pairs judged
 
@@ -54,32 +54,29 @@ class CollapseGuard:
     @classmethod
     def for_plan(
         cls,
-        label: NDArray[np.int8],
+        targets: Targets,
         plan: Sequence[Ints],
         min_pairs: int,
         symmetric: bool = False,
         smoothing: float = 0.0,
-        n_outcomes: int = 3,
     ) -> CollapseGuard:
         """Return the guard of a training.
 
         Parameters
         ----------
-        label : int8 array, shape (n,)
-            Outcomes of the training pairs.
+        targets : Targets
+            Of the training pairs. The entropy of soft ones is a part of the prior's loss as of any other.
         plan : sequence of int64 array
-            The places in `label` of each step's pairs.
+            The places in `targets` of each step's pairs.
         min_pairs : int
             Pairs to see before the training is judged.
         symmetric : bool
             Whether the model can't learn which side wins more often; its prior has equal shares for A and B.
         smoothing : float in [0, 1)
             The label smoothing of the training.
-        n_outcomes : int
-            K, 2 or 3.
         """
         step_pairs = [len(step) for step in plan]
-        losses = -np.log(class_prior(label, n_outcomes, symmetric, smoothing)[label])
+        losses = constant_losses(targets, class_prior(targets, symmetric, smoothing)) / targets.mean_weight
         min_steps = int(np.searchsorted(np.cumsum(step_pairs), min_pairs)) + 1
         return cls(step_pairs, [float(losses[step].mean()) for step in plan], min_steps)
 

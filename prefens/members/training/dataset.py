@@ -1,4 +1,4 @@
-"""The labelled pairs that a training learns from."""
+"""The pairs that a training learns from, and their targets."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from prefens.core.errors import TrainingError
-from prefens.core.types import SWAP, Ints
+from prefens.core.teaching import Targets
+from prefens.core.types import Ints
 from prefens.data.text.tokens import PairTokens
 from prefens.members.nn.encoder_features import EncoderFeatures
 from prefens.members.training.settings import Swap, TrainingSettings
@@ -20,7 +20,7 @@ INNER_FOLD = 0  # the inner fold that is left out of the training where choices 
 
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """n labelled pairs, as rows of tokens or features that other pairs share.
+    """n pairs with their targets, as rows of tokens or features that other pairs share.
 
     Attributes
     ----------
@@ -28,8 +28,8 @@ class Examples:
         Of these pairs and others.
     rows : int64 array, shape (n,)
         The places of these pairs in `inputs`.
-    label : int8 array, shape (n,)
-        Their outcomes.
+    targets : Targets
+        What they are to be predicted as.
     padding : int
         The id of the padding token.
     both : bool
@@ -38,7 +38,7 @@ class Examples:
 
     inputs: PairTokens | EncoderFeatures
     rows: Ints
-    label: NDArray[np.int8]
+    targets: Targets
     padding: int
     both: bool = True
 
@@ -51,13 +51,8 @@ class Examples:
         first, second = self.inputs.a.lengths, self.inputs.b.lengths
         return (first + second if self.both else first)[self.rows]
 
-    def targets(self, places: Ints, swapped: NDArray[np.bool_]) -> torch.Tensor:
-        """Return the (m,) outcomes of the pairs at `places` ((m,)), as seen where A and B are `swapped` ((n,))."""
-        label = self.label[places]
-        return torch.from_numpy(np.where(swapped[places], SWAP[label], label).astype(np.int64))
-
     def split(self, inner: NDArray[np.int8] | None) -> tuple[Examples, Examples]:
-        """Return the pairs to learn from, and those of the inner fold that is left out for choices.
+        """Return the pairs to learn from, and those with votes of the inner fold that is left out for choices.
 
         Parameters
         ----------
@@ -70,15 +65,16 @@ class Examples:
             One of the two parts would be empty, since all pairs share a prompt.
         """
         left_out = np.zeros(len(self), dtype=bool) if inner is None else inner == INNER_FOLD
-        if inner is not None and (left_out.all() or not left_out.any()):
+        scored = left_out & self.targets.voted
+        if inner is not None and (left_out.all() or not scored.any()):
             raise TrainingError(
                 f"{len(self)} pairs that can't be split by prompt", "pairs to learn from and pairs to stop by",
                 "set training.patience=null and another training.schedule than plateau",
             )  # fmt: skip
-        return self._take(~left_out), self._take(left_out)
+        return self._take(~left_out), self._take(scored)
 
     def _take(self, mask: NDArray[np.bool_]) -> Examples:
-        return replace(self, rows=self.rows[mask], label=self.label[mask])
+        return replace(self, rows=self.rows[mask], targets=self.targets.take(mask))
 
 
 def swapped_rows(count: int, settings: TrainingSettings, seed: int, epoch: int) -> NDArray[np.bool_]:

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from torch.nn.functional import cross_entropy
 
 from prefens.core import shutdown
 from prefens.core.errors import ConfigError
@@ -26,6 +25,7 @@ from prefens.members.training.checkpoint import Checkpoint
 from prefens.members.training.collapse import CollapseGuard, check_finite
 from prefens.members.training.dataset import Examples, swapped_rows
 from prefens.members.training.ema import ema_model
+from prefens.members.training.losses import summed_loss, target_tensors
 from prefens.members.training.oom import TokenBudget
 from prefens.members.training.optimizer import make_optimizer, trained_parameters
 from prefens.members.training.schedule import LearningRates
@@ -50,7 +50,7 @@ def train(
     model : PairModel
         A new model.
     examples : Examples
-        n labelled pairs.
+        n pairs and their targets.
     settings : TrainingSettings
         How to train.
     seed : int
@@ -80,8 +80,8 @@ def train(
     plan = plan_steps(len(examples), settings.batch_pairs, settings.epochs, seed, settings.min_steps)
     per_epoch = steps_per_epoch(len(examples), settings.batch_pairs)
     symmetric = model.head.symmetric or settings.swap is not Swap.none
-    prior = symmetric, settings.label_smoothing, model.head.n_outcomes
-    guard = CollapseGuard.for_plan(examples.label, plan, settings.guard.min_pairs, *prior)
+    least, smoothing = settings.guard.min_pairs, settings.label_smoothing
+    guard = CollapseGuard.for_plan(examples.targets, plan, least, symmetric, smoothing)
     state = _start(model, settings, len(plan), checkpoint)
     with shutdown.defer():
         for step in progress(range(len(state.train_losses), len(plan)), "training steps"):
@@ -146,7 +146,7 @@ def _optimizer_step(
 
     both = settings.swap is Swap.both and not cast(PairModel, state.model).head.symmetric
     orders = (swapped, ~swapped) if both else (swapped,)
-    shown = len(orders) * len(places)
+    shown = len(orders) * len(places) * examples.targets.mean_weight  # a pair weighs the same in every step
 
     def backward(part: Ints) -> None:
         for order in orders:
@@ -173,15 +173,15 @@ def _optimizer_step(
 
 
 def _backward(
-    model: Any, examples: Examples, part: Ints, swapped: NDArray[np.bool_], smoothing: float, step_pairs: int
+    model: Any, examples: Examples, part: Ints, swapped: NDArray[np.bool_], smoothing: float, divisor: float
 ) -> torch.Tensor:
-    """Add the gradient of a micro-batch of a step of `step_pairs` pairs; return the sum of its unsmoothed losses."""
+    """Add the gradient of a micro-batch's losses over `divisor`; return the sum of its unsmoothed losses."""
     batch = pair_batch(examples.inputs, examples.rows[part], examples.padding, swapped[part], model.needs_both)
-    targets = on_device(examples.targets(part, swapped), device())
-    logits = model(to_device(batch))
-    loss = cross_entropy(logits, targets, reduction="sum", label_smoothing=smoothing) / step_pairs
+    tensors = [on_device(tensor, device()) for tensor in target_tensors(examples.targets, part, swapped)]
+    logits, temperature = model(to_device(batch)), examples.targets.temperature
+    loss = summed_loss(logits, tensors, temperature, smoothing) / divisor
     loss.backward()  # type: ignore[no-untyped-call]
-    return cross_entropy(logits.detach(), targets, reduction="sum")
+    return summed_loss(logits.detach(), tensors, temperature)
 
 
 def _rank_share(places: Ints, examples: Examples) -> Ints:
@@ -201,9 +201,9 @@ def inner_loss(state: TrainingState, left_out: Examples) -> float:
         It is not finite.
     """
     share = slice(distributed.rank(), None, distributed.world_size())
-    rows, label = left_out.rows[share], left_out.label[share]
+    rows, vote = left_out.rows[share], left_out.targets.vote[share]
     probabilities = predict(state.predictor, left_out.inputs, rows, state.budget.tokens, left_out.padding)
-    loss = distributed.all_sum(float(row_losses(probabilities, label).sum()))
+    loss = distributed.all_sum(float(row_losses(probabilities, vote).sum()))
     check_finite(loss, "a loss of the inner split", f"step {len(state.train_losses)}")
     return loss / len(left_out)
 

@@ -30,14 +30,14 @@ MIN_LOG_NU = -12.0  # of data without ties
 
 
 def calibrate(model: PairModel, examples: Examples, settings: TrainingSettings) -> None:
-    """Set the scale and the tie parameter of a reward head to those of the lowest loss on training pairs.
+    """Set the scale and the tie parameter of a reward head to those of the lowest loss on votes.
 
     Parameters
     ----------
     model : PairModel
         With a `RewardHead`.
     examples : Examples
-        The training pairs: all of them are read where mode=frozen, else 512 that are spread over them.
+        The training pairs: all that have votes are read where mode=frozen, else 512 that are spread over them.
 
     Raises
     ------
@@ -48,10 +48,11 @@ def calibrate(model: PairModel, examples: Examples, settings: TrainingSettings) 
     if not isinstance(head, RewardHead):
         raise ValueError("a head without a score")
     frozen = settings.mode is Mode.frozen
-    count = len(examples) if frozen else min(len(examples), SAMPLE)
-    places = np.unique(np.linspace(0, len(examples) - 1, count).round().astype(np.int64))
+    voted = np.flatnonzero(examples.targets.voted)
+    count = len(voted) if frozen else min(len(voted), SAMPLE)
+    places = voted[np.unique(np.linspace(0, len(voted) - 1, count).round().astype(np.int64))]
     rewards = _rewards(model, head, examples, places, settings.token_budget)
-    scale, log_nu = fit_scale(rewards, examples.label[places], head.n_outcomes)
+    scale, log_nu = fit_scale(rewards, examples.targets.vote[places], head.n_outcomes)
     with torch.no_grad():
         head.scale.fill_(scale)
         if head.log_nu is not None:

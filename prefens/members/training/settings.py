@@ -147,7 +147,7 @@ class TrainingSettings:
     schedule : Schedule
         The learning rates after the warm-up.
     label_smoothing : float in [0, 1)
-        Share of a label that is spread over all outcomes.
+        Share of a label, or of a teacher's probabilities, that is spread over all outcomes.
     clip : float, positive, or None
         Largest gradient norm; None for the default of the kind of backbone.
     ema : float in [0, 1)

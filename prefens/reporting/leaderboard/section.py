@@ -9,6 +9,7 @@ import numpy as np
 
 from prefens.ensemble.blend import Blend
 from prefens.ensemble.leaderboard import LeaderboardRow
+from prefens.ensemble.results import marked
 from prefens.reporting.leaderboard.blend_plots import diagnosis_plots
 from prefens.reporting.leaderboard.fold_runs import FoldRuns, total_cost
 from prefens.reporting.leaderboard.plots import curves_plot, folds_plot
@@ -72,7 +73,7 @@ def _scores(blend: Blend, leaderboard: Rows, runs: FoldRuns, swap_gaps: Mapping[
         cost = total_cost(member_runs)
         rows.append(
             {
-                "name": row.name,
+                "name": marked(row.name, row),
                 "honest": scores.log_loss,
                 "± se": scores.log_loss_se,
                 "fitted": row.fitted,
@@ -97,7 +98,7 @@ def _scores(blend: Blend, leaderboard: Rows, runs: FoldRuns, swap_gaps: Mapping[
 def _weights(blend: Blend) -> ReportTable:
     rows = [
         {
-            "member": row.member,
+            "member": marked(row.member, row),
             "log loss": row.log_loss,
             "weight": (row.weight, *row.weight_interval),
             "gain (leave one out)": row.loo_gain,

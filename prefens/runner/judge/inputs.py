@@ -169,7 +169,4 @@ def _predictor(settings: JudgeConfig, tracking: Tracking, name: str) -> Predicto
     if name == "best" or settings.model is not None:
         predictor = find_predictor(tracking, settings.model, "best", *digests, folders)
         return predictor if name in ("best", predictor.method) else member_predictor(predictor, name)
-    members = OOFStore(Path(tracking.root)).predicting(*digests).member_names()
-    if name in members:
-        return member_predictor(find_predictor(tracking, None, "best", *digests, folders), name)
     return find_predictor(tracking, None, name, *digests, folders)

@@ -14,7 +14,7 @@ from uuid import uuid4
 from mlflow.entities import Metric, Param, Run, RunStatus
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
-from prefens.core.fold_run import RunKey
+from prefens.core.fold_run import FULL, RunKey
 from prefens.core.hashing import digest
 from prefens.core.leases.leases import acquire, fold_lease
 from prefens.core.types import Folds
@@ -74,10 +74,10 @@ class MlflowTracker:
             contents[key] = "" if running else tags.get(CONTENT)
         return contents
 
-    def start_fold(self, spec: MemberSpec, key: RunKey, started: float) -> str:
+    def start_fold(self, spec: MemberSpec, key: RunKey, started: float, part: str | None = None) -> str:
         """Log that an attempt at a fold run begins, and delete the runs of earlier attempts; return the id of its run.
 
-        `started` is in seconds since the epoch.
+        `started` is in seconds since the epoch; `part` is what the run is called, "fold" and its number without it.
         """
         parent = self._parent(spec, started)
         with self._lock(spec):
@@ -91,23 +91,27 @@ class MlflowTracker:
                 return str(own[0].info.run_id)
             lease = {ROOT: str(self.root), LEASE: fold_lease(self.root, key).name}
             tags = {PARENT: parent, "prefens.key": key.digest, "prefens.fold": str(key.fold)} | lease
-            name = f"{spec.name} fold {key.fold}"
+            name = f"{spec.name} {part or f'fold {key.fold}'}"
             run = self._create(name, member_tags("fold", spec) | tags, started)
         params = {"seed": spec.seed, "fold": key.fold, "backbone": spec.backbone}
         self.client.log_batch(run, params=[Param(name, str(value)) for name, value in params.items()])
         return run
 
-    def log_fold(self, spec: MemberSpec, key: RunKey, record: RunRecord, files: Sequence[Path]) -> None:
-        """Log the record of a stored fold run, and files."""
-        run = self.start_fold(spec, key, record.started)
+    def log_fold(
+        self, spec: MemberSpec, key: RunKey, record: RunRecord, files: Sequence[Path], part: str | None = None
+    ) -> None:
+        """Log the record of a stored fold run, and files; the scores of a full fit, if any, are the hold-out's."""
+        run, prefix = self.start_fold(spec, key, record.started, part), "holdout_" if part == FULL else ""
+        scores = {f"{prefix}log_loss": record.log_loss, f"{prefix}accuracy": record.accuracy}
         numbers = {name: value for name, value in record.metadata.items() if not isinstance(value, str)}
-        metrics = {"log_loss": record.log_loss, "accuracy": record.accuracy, "seconds": record.seconds, **numbers}
+        metrics = {"seconds": record.seconds, **numbers}
+        metrics |= {name: value for name, value in scores.items() if value is not None}
         self._log(run, metrics, record.ended, files, record.curves)
         self._end(run, RunStatus.FINISHED, record.ended, record.digest)
 
-    def log_failure(self, spec: MemberSpec, key: RunKey, failure: Failure) -> None:
+    def log_failure(self, spec: MemberSpec, key: RunKey, failure: Failure, part: str | None = None) -> None:
         """Log why the last attempt at a fold run failed."""
-        run = self.start_fold(spec, key, failure.started)
+        run = self.start_fold(spec, key, failure.started, part)
         self.client.set_tag(run, ERROR, failure.error[:PARAM_LENGTH])
         self._end(run, RunStatus.FAILED, failure.time, digest(asdict(failure)))
 
@@ -125,11 +129,8 @@ class MlflowTracker:
         self._log(parent, summary.metrics, summary.ended, summary.files)
         if summary.folds is not None:
             self.client.log_inputs(parent, [dataset_input(summary.folds)])
-        tags = {
-            EARLY_DISCARD: summary.early_discard,
-            MLFLOW_RUN_NOTE: summary.note,
-            CONTENT: None if summary.finished else content,
-        }
+        tags = {EARLY_DISCARD: summary.early_discard, MLFLOW_RUN_NOTE: summary.note}
+        tags[CONTENT] = None if summary.finished else content
         self._set_tags(self.client.get_run(parent), tags)
         if summary.finished:
             self._end(parent, RunStatus.FINISHED, summary.ended, content)

@@ -39,15 +39,20 @@ def flat_params(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def member_tags(role: str, spec: MemberSpec) -> dict[str, str]:
     """Return the tags of the run of a member or of one of its folds."""
     hub = {"prefens.commit": str(spec.recipe["commit"])} if "commit" in spec.recipe else {}  # of the backbone's files
-    return hub | {
-        "prefens.role": role,
-        "prefens.member": spec.key(0).member_digest,
-        "prefens.name": spec.name,
-        "prefens.backbone": str(spec.backbone),
-        "prefens.recipe_digest": spec.recipe_digest,
-        "prefens.data_digest": spec.data_digest,
-        "prefens.fold_digest": spec.fold_digest,
-    }
+    marks = {"prefens.taught_on_oof": "true"} if spec.taught_on_oof else {}
+    return (
+        hub
+        | marks
+        | {
+            "prefens.role": role,
+            "prefens.member": spec.key(0).member_digest,
+            "prefens.name": spec.name,
+            "prefens.backbone": str(spec.backbone),
+            "prefens.recipe_digest": spec.recipe_digest,
+            "prefens.data_digest": spec.data_digest,
+            "prefens.fold_digest": spec.fold_digest,
+        }
+    )
 
 
 def score_note(metrics: Mapping[str, float]) -> str:

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prefens.core.errors import CollapseError, TrainingError
+from prefens.core.teaching import Targets
 from prefens.data.text.settings import TextSettings
 from prefens.members.base import Context, FitReport
 from prefens.members.encoder import EncoderMember
@@ -133,7 +134,7 @@ def test_random_numbers_are_drawn_again_after_memory_ran_out() -> None:
 def test_a_collapse_is_judged_once_at_half_the_schedule_and_not_too_soon(sizes: list[int], least: int) -> None:
     label = np.array([0, 0, 1, 2], dtype=np.int8)
     plan = [np.arange(size) % 4 for size in sizes]
-    guard = CollapseGuard.for_plan(label, plan, least)
+    guard = CollapseGuard.for_plan(Targets.of_votes(label, 3), plan, least)
     losses = np.log([7 / 3, 7 / 3, 7 / 2, 7 / 2])  # of each label, by Laplace's rule
     assert guard.prior_losses == pytest.approx([losses[step].mean() for step in plan])
     judged = []
@@ -160,7 +161,7 @@ def test_a_training_that_learns_nothing_is_stopped_half_way(calm: Path) -> None:
 def test_what_label_smoothing_costs_is_no_collapse() -> None:
     """A model that is right 6 times in 10, and says so as far as smoothing lets it, loses more than ln 2 a pair."""
     label = np.array([0] * 500 + [1] * 500, dtype=np.int8)
-    guard = CollapseGuard.for_plan(label, [np.arange(1000)], 0, symmetric=True, smoothing=0.1)
+    guard = CollapseGuard.for_plan(Targets.of_votes(label, 3), [np.arange(1000)], 0, symmetric=True, smoothing=0.1)
     predicted = np.array([0.6, 0.4]) * 0.9 + 0.1 / 3
     loss = -float(np.array([0.6, 0.4]) @ np.log(predicted))
     assert loss > math.log(2)

@@ -1,0 +1,95 @@
+"""The corpus of a student: the pairs, and what its teacher says of them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from omegaconf import OmegaConf
+
+from prefens.core.errors import ConfigError
+from prefens.core.hashing import short
+from prefens.core.teaching import SoftLabels
+from prefens.core.teaching.soft_labels import TeacherScheme
+from prefens.data.corpus import Corpus
+from prefens.runner import config
+from prefens.runner.builders import check_learns
+from prefens.runner.schemas import RecipeConfig
+from prefens.runner.teaching.nested import NestedTeachers
+from prefens.runner.teaching.pseudo_labels import predict_unlabelled
+from prefens.runner.teaching.settings import TeacherConfig
+from prefens.runner.teaching.teacher import find_teacher
+from prefens.runner.teaching.unlabelled import (
+    NO_VOTE,
+    append_unlabelled,
+    load_unlabelled,
+    unlabelled_digest,
+    with_unlabelled,
+)
+from prefens.store.oof_store import OOFStore
+from prefens.store.split_store import SplitStore
+
+log = logging.getLogger(__name__)
+
+
+def teach(corpus: Corpus, settings: RecipeConfig) -> Corpus:
+    """Return the corpus with the soft labels of the teacher that the settings name; as it is without a teacher.
+
+    Raises
+    ------
+    ConfigError
+        There is no such teacher, or it can't teach so.
+    StoreError
+        Its files are missing or damaged.
+    """
+    teacher = config.build(settings.teacher, TeacherConfig)
+    if teacher.source is None:
+        return corpus
+    check_learns(config.build_member(settings))  # before teachers are trained
+    split = OOFStore(Path(settings.tracking.root)).put_folds(corpus.folds)
+    folders = (*config.backbone_folders(settings.backbones), split.root / "backbones")
+    if teacher.unlabelled:
+        corpus = with_unlabelled(corpus, load_unlabelled(settings, teacher.unlabelled, corpus))
+    blend = split.blend_path.stat().st_mtime_ns if split.has_blend() else None
+    return _taught(corpus, split.path, OmegaConf.to_yaml(settings.teacher, resolve=True), folders, blend)
+
+
+@lru_cache(maxsize=1)
+def _taught(corpus: Corpus, split: Path, teacher: str, backbones: tuple[Path, ...], blend: int | None) -> Corpus:
+    """As `teach`; the jobs of a sweep in one process share it. `blend` tells one stored blend from another."""
+    settings = config.build(OmegaConf.create(teacher), TeacherConfig)
+    soft_labels = make_soft_labels(corpus, SplitStore(split), settings, backbones)
+    log.info("taught by %s, scheme %s, digest %s", settings.source, settings.scheme.name, short(soft_labels.digest))
+    return replace(corpus, soft_labels=soft_labels)
+
+
+def make_soft_labels(
+    corpus: Corpus, split: SplitStore, settings: TeacherConfig, backbones: Sequence[Path] = ()
+) -> SoftLabels:
+    """Return what the teacher says of all pairs of the corpus, of which the last may have no votes.
+
+    Nothing is said of held-out rows, nor of extra ones, which the teachers were trained on. Errors as in `teach`.
+    """
+    n, voted = len(corpus.folds.ids), int((corpus.pairs.labels != NO_VOTE).sum())
+    pairs, unlabelled = corpus.pairs, corpus.pairs.take(np.arange(voted, len(corpus.pairs))).unlabelled()
+    teacher = find_teacher(split, str(settings.source), pairs.take(np.arange(n)))
+    if not teacher.specs and (settings.scheme is TeacherScheme.nested or len(unlabelled)):
+        setting = "teacher.scheme=nested" if settings.scheme is TeacherScheme.nested else "teacher.unlabelled"
+        came = f"{setting} with teacher.source={settings.source}, of which the store has no models"
+        raise ConfigError(came, "members that were trained here", "name another source, or set teacher.scheme=oof")
+    if settings.scheme is TeacherScheme.nested:
+        own = replace(corpus, pairs=pairs.take(np.arange(voted)), group=corpus.group[:voted])
+        lessons = teacher.nested_lessons(split, NestedTeachers(own, split, backbones).stacks(teacher.specs))
+    else:
+        lessons = teacher.lessons(split)
+    extra = np.full((voted - n, split.folds.n_outcomes), np.nan)
+    by_fold = {fold: np.concatenate([lesson.probabilities, extra]) for fold, lesson in lessons.items()}
+    if not len(unlabelled):
+        return SoftLabels(by_fold, voted, settings)
+    blenders = {fold: lesson.blender for fold, lesson in lessons.items()}
+    said = predict_unlabelled(split, teacher.specs, blenders, unlabelled, backbones)
+    return SoftLabels(append_unlabelled(by_fold, said), voted, settings, unlabelled_digest(unlabelled))

@@ -1,0 +1,208 @@
+"""A teacher: what members of the store, and the rule that blends them, say of rows that they did not see."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from prefens.core.errors import ConfigError, StoreError
+from prefens.core.fold_run import training_rows
+from prefens.core.types import Floats, OOFStack, PairFeatures, Pairs, Strings
+from prefens.data.probabilities import read_probabilities
+from prefens.data.raw.names import is_file_name, stem
+from prefens.ensemble.base import Blender
+from prefens.ensemble.calibration import calibrations_for
+from prefens.ensemble.crossfit import Calibrations, best_method, evaluate, fit_all
+from prefens.ensemble.files.blend_files import read_blend
+from prefens.ensemble.registry import calibration, restore
+from prefens.ensemble.soft_vote import SoftVote
+from prefens.members.style import all_features
+from prefens.runner.sync import member_stack
+from prefens.store.assemble import make_stack
+from prefens.store.external import ExternalMember
+from prefens.store.member_spec import MemberSpec
+from prefens.store.selection import missing_folds
+from prefens.store.split_store import SplitStore
+
+
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """What a teacher says of the scored rows to students that leave out a fold, or none.
+
+    Attributes
+    ----------
+    probabilities : float64 array, shape (n, K)
+        Of the n rows of the folds, in their order; NaN where the teacher may not label the row.
+    blender : Blender
+        The rule that was fitted without the fold, for rows of no fold.
+    """
+
+    probabilities: Floats
+    blender: Blender
+
+
+@dataclass(frozen=True, eq=False)
+class Teacher:
+    """Members with their out-of-fold probabilities, and the methods that blend them.
+
+    Attributes
+    ----------
+    stack : OOFStack
+        The M members on the scored rows that all of them have.
+    specs : sequence of MemberSpec
+        The members, where the store has them all; empty for a file.
+    honest : float64 array, shape (n, K)
+        What the teacher says of each row of the stack, mixed by what was fitted without the row's fold.
+    blenders : sequence of Blender
+        The methods to choose from.
+    calibrations : sequence of types of Calibration
+        What is put behind each.
+    method_by_fold : mapping of int to str
+        The method that was chosen without a fold; `method` where it holds none.
+    method : str
+        The method that was chosen on all rows.
+    """
+
+    stack: OOFStack
+    specs: Sequence[MemberSpec]
+    honest: Floats
+    blenders: Sequence[Blender] = field(default_factory=lambda: [SoftVote()])
+    calibrations: Calibrations = ()
+    method_by_fold: Mapping[int, str] = field(default_factory=dict)
+    method: str = SoftVote.name
+
+    def lessons(self, split: SplitStore) -> dict[int, Lesson]:
+        """Return what the teacher says under scheme=oof: of each row the same, whatever fold a student leaves out.
+
+        The rule for rows of no fold is fitted without the student's fold all the same; number k stands for all rows.
+        """
+        folds, own = self.stack.folds, split.folds
+        said = _on_all_rows(own.ids, self.stack, self.honest)
+        lessons = {}
+        for fold in range(own.k):
+            rows = training_rows(folds, folds.fold == fold)
+            lessons[fold] = Lesson(said, self._fit(self.stack.rows(rows), self.method_by_fold.get(fold, self.method)))
+        return lessons | {own.k: self._whole_lesson(split)}
+
+    def nested_lessons(self, split: SplitStore, stacks: Mapping[int, OOFStack]) -> dict[int, Lesson]:
+        """Return what the teacher says under scheme=nested: nothing was fitted on the fold that a student leaves out.
+
+        Parameters
+        ----------
+        split : SplitStore
+            The part of the store.
+        stacks : mapping of int to OOFStack
+            Of each fold: the members on the rows of the others, trained without both; see `NestedTeachers`.
+        """
+        lessons = {}
+        for fold, bare in stacks.items():
+            stack = replace(bare, features=_features_of(self.stack, bare))
+            results, nested = evaluate(self.blenders, stack, None, self.calibrations)
+            method = best_method({result.method: result.honest for result in results})
+            honest = next(result.probabilities for result in results if result.method == method)
+            said = honest if nested is None or len(results) == 1 else nested.probabilities
+            lessons[fold] = Lesson(_on_all_rows(split.folds.ids, stack, said), self._fit(stack, method))
+        return lessons | {split.folds.k: self._whole_lesson(split)}
+
+    def _whole_lesson(self, split: SplitStore) -> Lesson:
+        """Return what the teacher says to a training that leaves no fold out: of each row, what did not see the row."""
+        return Lesson(_on_all_rows(split.folds.ids, self.stack, self.honest), self._fit(self.stack, self.method))
+
+    def _fit(self, stack: OOFStack, method: str) -> Blender:
+        base = method.partition("+")[0]
+        return fit_all([each for each in self.blenders if each.name == base], self.calibrations, stack)[method]
+
+
+def find_teacher(split: SplitStore, source: str, pairs: Pairs) -> Teacher:
+    """Return the teacher that teacher.source names.
+
+    Parameters
+    ----------
+    split : SplitStore
+        The part of the store that the student goes to.
+    source : str
+        "blend", the name of a member, or a file.
+    pairs : Pairs
+        All rows of the data, in the order of the folds.
+
+    Raises
+    ------
+    ConfigError
+        The source is none of the three.
+    StoreError
+        It is not complete, damaged, or a student.
+    """
+    if source == "blend":
+        return _blend_teacher(split, pairs)
+    if is_file_name(source):
+        return _file_teacher(split, Path(source))
+    names = split.member_names()
+    if source not in names:
+        expected = f"blend, a file (.csv, .parquet), or a member among {', '.join(names) or 'none yet'}"
+        raise ConfigError(f"teacher.source={source}", expected, "correct teacher.source")
+    spec = split.member(source)
+    _refuse_students([spec])
+    missing = [] if spec.external else missing_folds(split, spec)
+    if missing:
+        raise StoreError(f"the teacher {source} lacks folds {missing}", "all folds", "train them first")
+    stack, _ = member_stack(split, spec)
+    return Teacher(stack, [spec], stack.probabilities[0])
+
+
+def _blend_teacher(split: SplitStore, pairs: Pairs) -> Teacher:
+    blend = read_blend(split.find_blend())
+    stored = {*split.member_names()}
+    specs = [split.member(name) for name in blend.names if name in stored]
+    _refuse_students(specs)
+    blenders, calibrations = [], []
+    for result in blend.results:
+        _, _, kind = result.method.partition("+")
+        if not kind:
+            blenders.append(restore(dict(result.state)))
+        elif calibration(kind) not in calibrations:
+            calibrations.append(calibration(kind))
+    stack = blend.stack
+    if any(blender.wants_features for blender in blenders):
+        place = {id_: row for row, id_ in enumerate(pairs.ids)}
+        stack = replace(stack, features=all_features(pairs.take(np.array([place[id_] for id_ in stack.folds.ids]))))
+    expected = blend.best if blend.expected is None else blend.expected
+    chosen = {} if blend.nested is None or len(blend.results) == 1 else blend.nested.method_by_fold
+    complete = specs if len(specs) == len(blend.names) else []
+    kinds = calibrations_for(stack.folds, calibrations)
+    return Teacher(stack, complete, expected.probabilities, blenders, kinds, chosen, blend.best.method)
+
+
+def _file_teacher(split: SplitStore, path: Path) -> Teacher:
+    external = ExternalMember.of(stem(path), *read_probabilities(path))
+    folds = split.folds
+    stack, _ = make_stack(folds, {external.spec(folds).info: external.runs(folds)})
+    return Teacher(stack, [], stack.probabilities[0])
+
+
+def _refuse_students(specs: Sequence[MemberSpec]) -> None:
+    students = [spec.name for spec in specs if spec.is_student]
+    if students:
+        raise StoreError(
+            f"the teacher is or has {', '.join(students)}, which learned from a teacher itself",
+            "a teacher that learned from votes alone",
+            "blend without members= first, or name another teacher.source",
+        )
+
+
+def _on_all_rows(ids: Strings, stack: OOFStack, probabilities: Floats) -> Floats:
+    """Return the probabilities of the rows of a stack at the places of their ids; NaN at the others."""
+    place = {id_: row for row, id_ in enumerate(ids)}
+    said = np.full((len(ids), probabilities.shape[1]), np.nan)
+    said[[place[id_] for id_ in stack.folds.ids]] = probabilities
+    return said
+
+
+def _features_of(stack: OOFStack, rows: OOFStack) -> PairFeatures | None:
+    """Return the features of the rows of another stack, where this one has features."""
+    if stack.features is None:
+        return None
+    place = {id_: row for row, id_ in enumerate(stack.folds.ids)}
+    return stack.features.take(np.array([place[id_] for id_ in rows.folds.ids]))
