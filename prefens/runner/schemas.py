@@ -40,6 +40,14 @@ class TrainConfig(RecipeConfig):
 
 
 @dataclass
+class DistilConfig(RecipeConfig):
+    """Settings of `python -m prefens.distil`."""
+
+    force: bool = False
+    cost_pairs: int = MISSING
+
+
+@dataclass
 class TuneConfig(RecipeConfig):
     """Settings of `python -m prefens.tune`."""
 
@@ -117,6 +125,7 @@ class JudgeConfig(StoredConfig):
     columns: Any = None  # a mapping, likewise
     model: str | None = None
     subset_column: str | None = None
+    budget_minutes: float | None = None
 
 
 @dataclass
@@ -265,6 +274,7 @@ class StatusConfig:
 SCHEMAS = {
     "train": TrainConfig,
     "tune": TuneConfig,
+    "distil": DistilConfig,
     "blend": BlendConfig,
     "report": ReportConfig,
     "rate": RateConfig,

@@ -64,6 +64,8 @@ class Teacher:
         The method that was chosen without a fold; `method` where it holds none.
     method : str
         The method that was chosen on all rows.
+    holdout : OOFStack or None
+        The members on the held-out rows; None where none are held out, or a member says nothing of them.
     """
 
     stack: OOFStack
@@ -73,6 +75,7 @@ class Teacher:
     calibrations: Calibrations = ()
     method_by_fold: Mapping[int, str] = field(default_factory=dict)
     method: str = SoftVote.name
+    holdout: OOFStack | None = None
 
     def lessons(self, split: SplitStore) -> dict[int, Lesson]:
         """Return what the teacher says under scheme=oof: of each row the same, whatever fold a student leaves out.
@@ -106,6 +109,12 @@ class Teacher:
             said = honest if nested is None or len(results) == 1 else nested.probabilities
             lessons[fold] = Lesson(_on_all_rows(split.folds.ids, stack, said), self._fit(stack, method))
         return lessons | {split.folds.k: self._whole_lesson(split)}
+
+    def on_holdout(self) -> Floats | None:
+        """Return what the teacher says of the held-out rows, (h, K), by the rule that was fitted on all others."""
+        if self.holdout is None:
+            return None
+        return self._fit(self.stack, self.method).predict(self.holdout.probabilities, self.holdout.features)
 
     def _whole_lesson(self, split: SplitStore) -> Lesson:
         """Return what the teacher says to a training that leaves no fold out: of each row, what did not see the row."""
@@ -148,8 +157,8 @@ def find_teacher(split: SplitStore, source: str, pairs: Pairs) -> Teacher:
     missing = [] if spec.external else missing_folds(split, spec)
     if missing:
         raise StoreError(f"the teacher {source} lacks folds {missing}", "all folds", "train them first")
-    stack, _ = member_stack(split, spec)
-    return Teacher(stack, [spec], stack.probabilities[0])
+    stack, holdout = member_stack(split, spec)
+    return Teacher(stack, [spec], stack.probabilities[0], holdout=holdout)
 
 
 def _blend_teacher(split: SplitStore, pairs: Pairs) -> Teacher:
@@ -164,22 +173,25 @@ def _blend_teacher(split: SplitStore, pairs: Pairs) -> Teacher:
             blenders.append(restore(dict(result.state)))
         elif calibration(kind) not in calibrations:
             calibrations.append(calibration(kind))
+    complete = specs if len(specs) == len(blend.names) else []
+    holdout = None
+    if complete and not split.folds.scored.all():
+        runs = {spec.info: [split.predictions(spec, fold) for fold in range(split.k)] for spec in complete}
+        _, holdout = make_stack(split.folds, runs)
     stack = blend.stack
     if any(blender.wants_features for blender in blenders):
-        place = {id_: row for row, id_ in enumerate(pairs.ids)}
-        stack = replace(stack, features=all_features(pairs.take(np.array([place[id_] for id_ in stack.folds.ids]))))
+        stack, holdout = _with_features(stack, pairs), None if holdout is None else _with_features(holdout, pairs)
     expected = blend.best if blend.expected is None else blend.expected
     chosen = {} if blend.nested is None or len(blend.results) == 1 else blend.nested.method_by_fold
-    complete = specs if len(specs) == len(blend.names) else []
     kinds = calibrations_for(stack.folds, calibrations)
-    return Teacher(stack, complete, expected.probabilities, blenders, kinds, chosen, blend.best.method)
+    return Teacher(stack, complete, expected.probabilities, blenders, kinds, chosen, blend.best.method, holdout)
 
 
 def _file_teacher(split: SplitStore, path: Path) -> Teacher:
     external = ExternalMember.of(stem(path), *read_probabilities(path))
     folds = split.folds
-    stack, _ = make_stack(folds, {external.spec(folds).info: external.runs(folds)})
-    return Teacher(stack, [], stack.probabilities[0])
+    stack, holdout = make_stack(folds, {external.spec(folds).info: external.runs(folds)})
+    return Teacher(stack, [], stack.probabilities[0], holdout=holdout)
 
 
 def _refuse_students(specs: Sequence[MemberSpec]) -> None:
@@ -190,6 +202,13 @@ def _refuse_students(specs: Sequence[MemberSpec]) -> None:
             "a teacher that learned from votes alone",
             "blend without members= first, or name another teacher.source",
         )
+
+
+def _with_features(stack: OOFStack, pairs: Pairs) -> OOFStack:
+    """Return a stack with the style features of its rows."""
+    place = {id_: row for row, id_ in enumerate(pairs.ids)}
+    rows = np.array([place[id_] for id_ in stack.folds.ids])
+    return replace(stack, features=all_features(pairs.take(rows)))
 
 
 def _on_all_rows(ids: Strings, stack: OOFStack, probabilities: Floats) -> Floats:
