@@ -30,7 +30,8 @@ def test_predict_reads_a_second_order_where_the_first_leaves_it_open_and_stays_s
     backbone = ["backbone=hub", "backbone.name=llama", "backbones=models", "training=lora", "head=mlp", "pairing=cross"]
     data = ["data.path=train.csv", "folds.k=2", "tracking=none"]
     prefens("train", *data, *backbone, *settings, f"pairing.second_order_below={BELOW}", cwd=tmp_path)
-    prefens("blend", "tracking=none", "blender=soft_vote", "model=false", cwd=tmp_path)
+    blended = prefens("blend", "tracking=none", "blender=soft_vote", "copy_backbones=false", cwd=tmp_path)
+    assert "the saved model has no copy of llama" in " ".join((blended.stdout + blended.stderr).split())
     pairs = make_pairs(20, seed=1)
     pairs.response_b[3] = pairs.response_a[3]
     predicted = submission(tmp_path, pairs, "test")

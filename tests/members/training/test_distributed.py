@@ -38,7 +38,7 @@ def start(
 ) -> subprocess.Popen[str]:
     """Train in some processes on the CPU; `accelerate launch --cpu` itself starts a single one."""
     launch = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", str(count), "--main_process_port=0"]
-    overrides = [*backbone, *SETTINGS, f"tracking.root={root}", *settings]
+    overrides = [*SETTINGS, *backbone, f"tracking.root={root}", *settings]
     line = [sys.executable, *(launch if count > 1 else []), "-m", "prefens.train", *overrides]
     alone = os.environ | {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(line, cwd=folder, env=alone, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
