@@ -125,6 +125,8 @@ def test_a_damaged_full_fit_is_refused_and_so_is_a_member_that_lacks_folds(tmp_p
     damage(folder / "run.json", "truncated")
     with pytest.raises(StoreError, match=f"{folder}/run.json"):
         Predictor.of_store(split, spec.name).predict_pairs(TEST)
+    with pytest.raises(StoreError, match=r"no blend in .*, and no member gpt"):
+        Predictor.of_store(split, "gpt")
     part, spec = trained(make_pairs(60), tmp_path / "part", full=False, folds=range(1))
     with pytest.raises(StoreError, match=rf"{spec.name} has no full fit and lacks folds \[1\]"):
         Predictor.of_store(part, spec.name)

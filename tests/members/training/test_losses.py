@@ -8,6 +8,7 @@ import pytest
 import torch
 from scipy.special import log_softmax
 
+from prefens.core.errors import CollapseError
 from prefens.core.metrics import log_loss, swap_outcomes
 from prefens.core.teaching import NO_VOTE, Targets
 from prefens.data.outcomes import with_outcomes
@@ -18,7 +19,8 @@ from prefens.members.nn.heads import HeadKind, HeadSettings
 from prefens.members.nn.pairing import Pairing, PairingSettings
 from prefens.members.training.losses import summed_loss, target_tensors
 from prefens.members.training.precision import Precision
-from prefens.members.training.settings import Swap, TrainingSettings
+from prefens.members.training.prior import class_prior, constant_losses
+from prefens.members.training.settings import GuardSettings, Swap, TrainingSettings
 from tests.helpers.encoders import without_dropout
 from tests.helpers.examples import make_pairs, make_tiny_encoder
 
@@ -142,3 +144,16 @@ def test_pairs_without_votes_teach(calm: Path) -> None:
     ]
     light, heavy = (member.predict_proba(FRESH)[:, 2].mean() for member in predictions)
     assert light < 0.3 < 0.6 < heavy
+
+
+def test_a_student_that_learns_nothing_has_the_loss_of_the_class_prior_and_has_collapsed(calm: Path) -> None:
+    """Also where pairs weigh less than votes."""
+    vote = np.where(np.arange(40) % 2, np.arange(40) % 3, NO_VOTE).astype(np.int8)
+    teacher = np.random.default_rng(1).dirichlet(np.ones(3), 40)
+    targets = Targets.of_teacher(vote, teacher, np.where(vote == NO_VOTE, 0.2, 0.4), 2.0)
+    nothing = {"lr": 1e-12, "head_lr": 1e-12}
+    losses = fit(calm, targets, **nothing)[1].curves["train_loss"]
+    prior = constant_losses(targets, class_prior(targets, symmetric=True)).mean() / targets.weight.mean()
+    assert np.mean(losses[:4]) == pytest.approx(prior, abs=1e-4)  # an epoch
+    with pytest.raises(CollapseError, match="nothing is learned"):
+        fit(calm, targets, **nothing, guard=GuardSettings(min_pairs=0))
