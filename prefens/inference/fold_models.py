@@ -11,15 +11,12 @@ from typing import Any
 from prefens.core.errors import BackboneError, PrefensError, StoreError
 from prefens.core.tensors import refusal
 from prefens.inference.batches import FoldModel
-from prefens.members.backbone_files import backbone_files
 from prefens.members.base import Member
 from prefens.members.registry import class_of, kinds
 from prefens.store.member_spec import MemberSpec
 from prefens.store.split_store import SplitStore
 
 log = logging.getLogger(__name__)
-
-LARGE_COPY = 1e9  # bytes of backbones in a saved model that a warning is worth
 
 
 def load_model(spec: MemberSpec, folder: Path, backbones: Sequence[Path]) -> Member:
@@ -178,17 +175,6 @@ def model_groups(
 
 def _same(model: Member) -> Member:
     return model
-
-
-def warn_of_size(backbones: Mapping[str, Path]) -> None:
-    """Log a warning where the files of backbones, by the names of their folders, are large for a copy."""
-    size = sum(path.stat().st_size for directory in backbones.values() for path in backbone_files(directory))
-    if size > LARGE_COPY:
-        log.warning(
-            "the saved model holds a copy of the backbones that its members refer to: %.1f GB (%s); blend with "
-            "model=false where predict from the store is enough",
-            *(size / 1e9, ", ".join(backbones)),
-        )
 
 
 def _joined(errors: Sequence[BackboneError]) -> BackboneError:

@@ -21,7 +21,7 @@ from prefens.ensemble.base import Blender
 from prefens.ensemble.decision import ARGMAX, Decision
 from prefens.inference.batches import FoldModel, predict_groups
 from prefens.inference.fitted_blender import read_predictor, stored_method
-from prefens.inference.fold_models import model_folders, model_groups, required_backbones, warn_of_size
+from prefens.inference.fold_models import model_folders, model_groups, required_backbones
 from prefens.inference.reward_ensemble import Ensemble
 from prefens.inference.rewards import ensemble_reward, member_reward
 from prefens.inference.unfinished import Unfinished
@@ -130,10 +130,11 @@ class Predictor:
         store = SplitStore(folder, content.k)
         return cls(store, *parts, Decision(content.tie_weight), content.out_format, reads_plain, content.full)
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path, without: Container[str] = ()) -> None:
         """Write predictor.json, the members' models and the backbone files they need; no labels, ids or texts.
 
-        Models are hard links where the file system has them; a manifest records all files.
+        Models are hard links where the file system has them; a manifest records all files. `without` is that of
+        `link_files`.
 
         Raises
         ------
@@ -142,7 +143,7 @@ class Predictor:
         BackboneError
             If the files of a backbone are missing, or links that lead out of its folder.
         """
-        self.link_files(folder / "members", folder / "backbones")
+        self.link_files(folder / "members", folder / "backbones", without)
         write_json(folder / FILE_NAME, self.as_dict())
         write_manifest(folder)
 
@@ -164,7 +165,6 @@ class Predictor:
         for spec, _ in models:
             link_tree(self.store.member_dir(spec.name), members / spec.name, leave_out=[*TRAINING_FILES, others])
         copied = {name: path for each in required for name, path in each.items() if name not in without}
-        warn_of_size(copied)
         for name, directory in copied.items():
             copy_backbone(directory, backbones / name)
 

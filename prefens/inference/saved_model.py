@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -17,7 +18,8 @@ from prefens.data.frame import load_frame
 from prefens.data.loaded import TEXT, LoadedPairs
 from prefens.data.request import RESPONSES
 from prefens.data.submission import submission_columns
-from prefens.inference.fold_models import model_folders
+from prefens.inference.attachments import Attachment
+from prefens.inference.fold_models import model_folders, required_backbones
 from prefens.inference.predictor import Predictor
 from prefens.inference.served_scores import answer_candidates
 from prefens.store.oof_store import OOFStore
@@ -33,6 +35,7 @@ EXAMPLE = {
     "response_b": '["Four.", "Nine."]',
 }
 OPTIONAL = ("response_a", "response_b", RESPONSES)  # columns: a frame has both responses, or any number of them
+LARGE_COPY = 1e9  # bytes of backbones that a saved model has no copies of, unless these are asked for
 MOST_WARNINGS = 10  # malformed rows of one call that are logged
 
 
@@ -114,8 +117,17 @@ def _load_pyfunc(path: str) -> PreferenceModel:
     return PreferenceModel(predictor)
 
 
-def save_best(split: SplitStore) -> Path | None:
+def save_best(split: SplitStore, backbones: Sequence[Path] = (), copies: bool | None = None) -> Path | None:
     """Save the stored blend as an MLflow model in the store, in place of an earlier one.
+
+    Parameters
+    ----------
+    split : SplitStore
+        The part of the store that the blend is in.
+    backbones : sequence of Path
+        Folders of backbones that are searched first.
+    copies : bool or None
+        Whether it holds copies of the backbones that its members refer to; None: unless these are large.
 
     Returns
     -------
@@ -125,21 +137,46 @@ def save_best(split: SplitStore) -> Path | None:
     """
     path = split.path / "model"
     try:
-        predictor = Predictor.of_store(split, "best")
-        for spec in predictor.specs():
-            model_folders(
-                split, spec, predictor.folds
-            )  # a missing or damaged model is refused before MLflow is imported
+        predictor = Predictor.of_store(split, "best", backbones)
+        without = _left_out(predictor, copies)  # what is missing or damaged is refused before MLflow is imported
         from prefens.store.tracking.pyfunc import write_model  # mlflow takes seconds to import
 
         outputs = submission_columns(len(predictor.prior))
         with atomic_write(path) as tmp:
-            write_model(tmp, predictor.save, __name__, DATA, pd.DataFrame([EXAMPLE]), outputs, OPTIONAL)
+            save = partial(predictor.save, without=without)
+            write_model(tmp, save, __name__, DATA, pd.DataFrame([EXAMPLE]), outputs, OPTIONAL)
     except (OSError, ImportError, PrefensError) as error:
         log.warning("no model is saved for serving; predict works from the store. %s", error)
         return None
     log.info("saved as a model: %s", path)
+    if without:
+        log.info(
+            "the saved model has no copy of %s; on another machine put it into DIR of `predict model=... "
+            "backbones=DIR` or, for a server too, into %s",
+            "; ".join(map(str, without.values())), path / DATA / "backbones",
+        )  # fmt: skip
     return path
+
+
+def _left_out(predictor: Predictor, copies: bool | None) -> dict[str, Attachment]:
+    """Return the backbones that a saved model has no copies of, by the names of their folders.
+
+    Raises
+    ------
+    StoreError
+        If a member has no stored model, or a damaged one.
+    BackboneError
+        If the files of backbones are missing; all of them are named.
+    """
+    models = [(spec, model_folders(predictor.store, spec, predictor.folds)) for spec in predictor.specs()]
+    directories: dict[str, Path] = {}
+    for required in required_backbones(models, predictor.backbones):
+        directories |= required
+    references = predictor.references()
+    attached = {name: Attachment.of(backbone, directories[name]) for name, backbone in references.items()}
+    if copies is None:
+        copies = sum(each.size for each in attached.values()) <= LARGE_COPY
+    return {} if copies else attached
 
 
 def stored_model(split: SplitStore) -> Path | None:

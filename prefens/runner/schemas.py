@@ -88,6 +88,7 @@ class BlendConfig(StoredConfig):
     resamples: int = MISSING
     recheck: int = MISSING
     model: bool = MISSING
+    copy_backbones: bool | None = None
 
 
 @dataclass
