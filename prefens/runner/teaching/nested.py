@@ -62,7 +62,8 @@ class NestedTeachers:
         Raises
         ------
         ConfigError
-            There are fewer than three folds, or several processes train together and runs are missing.
+            There are fewer than three folds; or runs are missing, and several processes train together, or a member
+            learned from other extra rows than the corpus has.
         StoreError
             A member can't be trained again from what the store holds.
         """
@@ -103,6 +104,9 @@ class NestedTeachers:
         if world_size() > 1:
             came = f"{spec.name} is not trained without folds {pair}, and several processes train together"
             raise ConfigError(came, "nested teachers that are stored", "run the same command in one process first")
+        if spec.recipe.get("extra_digest") != self.corpus.extra_digest:
+            came = f"the teacher {spec.name} was trained with other extra rows than data.extra gives"
+            raise ConfigError(came, "the same for teacher and student", "correct data.extra, or set teacher.scheme=oof")
         shutdown.check()
         log.info("%s: training a nested teacher without folds %d and %d", spec.name, *pair)
         started, checkpoint = time.time(), self.split.root / "checkpoints" / f"{key.digest[:16]}.pt"

@@ -16,19 +16,24 @@ from prefens.core.teaching.soft_labels import TeacherScheme
 from prefens.core.types import Floats, Pairs
 from prefens.data.corpus import Corpus
 from prefens.data.folds import prompt_groups
+from prefens.ensemble.base import Blender
 from prefens.ensemble.blend import make_blend
-from prefens.ensemble.files.blend_files import write_blend
+from prefens.ensemble.files.blend_files import read_blend, write_blend
 from prefens.ensemble.inputs import BlendInputs
-from prefens.ensemble.registry import method
+from prefens.ensemble.registry import method, restore
+from prefens.ensemble.stacking import Stacking
 from prefens.members.base import Member
 from prefens.members.style import StyleMember
 from prefens.runner.builders import recipe_of
+from prefens.runner.import_member import import_member
 from prefens.runner.teaching.nested import NestedTeachers, rebuild
 from prefens.runner.teaching.settings import TeacherConfig
 from prefens.runner.teaching.student import make_soft_labels
+from prefens.runner.teaching.teacher import find_teacher
 from prefens.runner.teaching.unlabelled import with_unlabelled
 from prefens.runner.trainer import Trainer
 from prefens.store.assemble import make_stack
+from prefens.store.external import ExternalMember
 from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import OOFStore
 from prefens.store.run_record import RunResult
@@ -64,10 +69,10 @@ def train(corpus: Corpus, root: Path) -> tuple[SplitStore, list[MemberSpec]]:
     return split, specs
 
 
-def blend(split: SplitStore, specs: Sequence[MemberSpec]) -> None:
+def blend(split: SplitStore, specs: Sequence[MemberSpec], *methods: Blender) -> None:
     runs = {spec.info: [split.predictions(spec, fold) for fold in range(K)] for spec in specs}
     inputs = BlendInputs(split.folds, *make_stack(split.folds, runs), split, specs)
-    made = make_blend(inputs, [method("soft_vote")(), method("log_pool")()], (), 20)
+    made = make_blend(inputs, methods or [method("soft_vote")(), method("log_pool")()], (), 20)
     split.put_blend(partial(write_blend, made))
 
 
@@ -180,6 +185,44 @@ def test_a_file_teaches_under_oof_alone(tmp_path: Path) -> None:
     np.testing.assert_allclose(taught.by_fold[0][folds.scored], said, atol=1e-12)
     with pytest.raises(ConfigError, match=r"teacher\.scheme=nested .* no models"):
         soft_labels(corpus, split, "nested", str(path))
+
+
+def test_an_external_member_teaches_as_a_file_does_alone_and_in_a_blend(tmp_path: Path) -> None:
+    corpus = corpus_of(make_pairs(80))
+    split, specs = train(corpus, tmp_path)
+    ids = corpus.folds.ids
+    said = np.random.default_rng(0).dirichlet(np.ones(3), len(ids))
+    mine = import_member(split, NoTracker(), ExternalMember.of("mine", ids, said))
+    blend(split, [*specs, mine])
+    for source in ("mine", "blend"):
+        teacher = find_teacher(split, source, corpus.pairs)
+        assert (teacher.holdout is not None, list(teacher.specs)) == (True, [])
+        assert np.isfinite(soft_labels(corpus, split, "oof", source).by_fold[0][corpus.folds.scored]).all()
+        with pytest.raises(ConfigError, match=r"teacher\.scheme=nested .* no models"):
+            soft_labels(corpus, split, "nested", source)
+        with pytest.raises(ConfigError, match=r"teacher\.unlabelled .* no models"):
+            soft_labels(with_unlabelled(corpus, make_pairs(9, seed=1).unlabelled()), split, "oof", source)
+
+
+def test_nested_runs_have_the_extra_rows_that_the_teacher_learned_from(tmp_path: Path) -> None:
+    """A run without them has the same key; it would teach all later students."""
+    corpus = corpus_of(make_pairs(80))
+    split, specs = train(corpus, tmp_path)
+    with pytest.raises(ConfigError, match=r"trained with other extra rows"):
+        NestedTeachers(replace(corpus, extra_digest="e" * 64), split).stacks(specs)
+    assert not (split.member_dir(specs[0].name) / "nested").exists()
+
+
+def test_what_predicts_new_rows_is_the_stored_blend_itself(tmp_path: Path) -> None:
+    """Settings of a method that blend.json does not hold don't change the teacher's hold-out figure."""
+    corpus = corpus_of(make_pairs(80))
+    split, specs = train(corpus, tmp_path)
+    blend(split, specs, Stacking(ridges=[50.0]))
+    stored = restore(dict(read_blend(split.find_blend()).best.state))
+    teacher = find_teacher(split, "blend", corpus.pairs)
+    assert teacher.holdout is not None
+    assert (teacher.on_holdout() == stored.predict(teacher.holdout.probabilities)).all()
+    assert teacher.lessons(split)[K].blender.state() == stored.state()
 
 
 def test_a_stored_member_is_built_again_with_its_own_settings_or_not_at_all(tmp_path: Path) -> None:
