@@ -19,7 +19,7 @@ from prefens.store.run_record import RunResult
 def fit_fold(
     corpus: Corpus, fold: Fold, member: Member, key: RunKey, root: Path, checkpoint: Path | None = None
 ) -> tuple[FitReport, int]:
-    """Fit a member on a fold's training rows, all randomness from the seed of the run; return how many they are, too."""
+    """Fit a member on a fold's training rows, all randomness from the run's seed; return how many they are, too."""
     rows = corpus.train_rows(fold)
     train, targets = corpus.training_pairs(fold, rows)
     inner = corpus.inner_folds(rows, train.labels, key.random_seed)

@@ -92,12 +92,16 @@ class SoftLabels:
         How a student learns from them.
     unlabelled_digest : str or None
         The digest of the pairs without votes; None where there are none.
+    tuned_on_oof : bool
+        Whether settings of a teacher were chosen by the votes of all folds, which its students then know too. Not a
+        part of the recipe.
     """
 
     by_fold: Mapping[int, Floats]
     n_voted: int
     settings: TeacherSettings
     unlabelled_digest: str | None = None
+    tuned_on_oof: bool = False
 
     @cached_property
     def digest(self) -> str:
@@ -111,9 +115,7 @@ class SoftLabels:
         """Return the student's part of the recipe: the settings and the digest of the probabilities."""
         fields: dict[str, Any] = identity_fields(self.settings)
         if self.unlabelled_digest is None:  # then these decide nothing
-            fields = {
-                name: value for name, value in fields.items() if name not in ("unlabelled_share", "min_confidence")
-            }
+            fields = {name: value for name, value in fields.items() if name not in OF_UNLABELLED}
         return {**fields, "digest": self.digest}
 
     def taught(self, fold: int) -> NDArray[np.bool_]:

@@ -87,8 +87,10 @@ def make_soft_labels(
         lessons = teacher.lessons(split)
     extra = np.full((voted - n, split.folds.n_outcomes), np.nan)
     by_fold = {fold: np.concatenate([lesson.probabilities, extra]) for fold, lesson in lessons.items()}
+    tuned = any(info.tuned_on_oof for info in teacher.stack.members)
     if not len(unlabelled):
-        return SoftLabels(by_fold, voted, settings)
+        return SoftLabels(by_fold, voted, settings, tuned_on_oof=tuned)
     blenders = {fold: lesson.blender for fold, lesson in lessons.items()}
     said = predict_unlabelled(split, teacher.specs, blenders, unlabelled, backbones)
-    return SoftLabels(append_unlabelled(by_fold, said), voted, settings, unlabelled_digest(unlabelled))
+    by_fold = append_unlabelled(by_fold, said)
+    return SoftLabels(by_fold, voted, settings, unlabelled_digest(unlabelled), tuned)

@@ -213,6 +213,24 @@ def test_nested_runs_have_the_extra_rows_that_the_teacher_learned_from(tmp_path:
     assert not (split.member_dir(specs[0].name) / "nested").exists()
 
 
+@pytest.mark.parametrize("scheme", ["oof", "nested"])
+def test_a_student_of_a_teacher_that_was_tuned_on_these_rows_is_marked_as_tuned(tmp_path: Path, scheme: str) -> None:
+    """The teacher's settings know the votes of all folds, and no nested training takes that back."""
+    corpus = corpus_of(make_pairs(80))
+    split, specs = train(corpus, tmp_path)
+    blend(split, specs)
+    assert not soft_labels(corpus, split, scheme).tuned_on_oof
+    split.mark_tuned(specs[1])
+    blend(split, specs)
+    taught = replace(corpus, soft_labels=soft_labels(corpus, split, scheme, specs[1].name))
+    assert taught.soft_labels is not None
+    assert taught.soft_labels.digest == replace(taught.soft_labels, tuned_on_oof=False).digest
+    student = replace(specs[0], recipe={**specs[0].recipe, "teacher": taught.soft_labels.recipe()})
+    Trainer(taught, split, NoTracker(), tmp_path).train_member(student, lambda: StyleMember("style"), [0])
+    assert split.is_tuned(student)
+    assert not split.is_tuned(specs[0])
+
+
 def test_what_predicts_new_rows_is_the_stored_blend_itself(tmp_path: Path) -> None:
     """Settings of a method that blend.json does not hold don't change the teacher's hold-out figure."""
     corpus = corpus_of(make_pairs(80))
