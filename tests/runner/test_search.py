@@ -136,6 +136,8 @@ def test_the_command_searches_resumes_and_marks(tmp_path: Path, pairs: Pairs) ->
     wrong = prefens("tune", *arguments[:-1], "space={backbone.bit: [8]}", cwd=tmp_path, fails=True)
     assert "backbone.bit" in wrong.stderr
     assert "Traceback" not in wrong.stderr
+    wrong = prefens("tune", *arguments[:-1], "space={teacher.share: [0.2, 0.8]}", cwd=tmp_path, fails=True)
+    assert "space= with teacher.share" in wrong.stderr
 
 
 @pytest.mark.parametrize("content", [b"", b"version https://git-lfs.github.com/spec/v1", bytes(range(256)) * 100])

@@ -46,7 +46,7 @@ class TeacherSettings:
         Which teachers label the training rows of a fold.
     share : float in [0, 1]
         Share of the teacher's probabilities in the loss of a pair that has a vote; the vote has the rest.
-    temperature : float, positive
+    temperature : float in [0.01, 100]
         What the logits of teacher and student are divided by.
     unlabelled_share : float in [0, 1)
         Share of the loss that pairs without votes have, where there are any.
@@ -68,7 +68,7 @@ class TeacherSettings:
     def __post_init__(self) -> None:
         ranges = {
             "share": (0 <= self.share <= 1, "a share in [0, 1]"),
-            "temperature": (0 < self.temperature <= 100, "a number above 0 and up to 100"),
+            "temperature": (0.01 <= self.temperature <= 100, "a number from 0.01 to 100"),
             "unlabelled_share": (0 <= self.unlabelled_share < 1, "a share in [0, 1)"),
             "min_confidence": (0 <= self.min_confidence < 1, "a probability in [0, 1)"),
         }
