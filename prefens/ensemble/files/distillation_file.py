@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from prefens.core.errors import StoreError
 from prefens.core.types import TOLERANCE, Floats, Folds, outcome_names
 from prefens.ensemble.distillation import HELD_OUT, OUT_OF_FOLD, Comparison, Cost, Distillation
-from prefens.store.parquet import read_table, write_table
+from prefens.store.parquet import float_columns, read_table, write_table
 
 FILE_NAME = "distillation.parquet"
 DISTIL_AGAIN = "run python -m prefens.distil again"
@@ -26,7 +26,7 @@ class _Metadata:
     content: list[str]
     source: str
     members: list[str]
-    scheme: str
+    scheme: Literal["oof", "nested"]
     fold_digest: str
     sha256: str
     student_cost: Cost | None = None
@@ -47,7 +47,7 @@ def write_distillation(path: Path, distillation: Distillation, folds: Folds) -> 
         list(distillation.content),
         distillation.source,
         list(distillation.members),
-        distillation.scheme,
+        cast(Literal["oof", "nested"], distillation.scheme),
         folds.digest,
         _digest(values),
         distillation.student_cost,
@@ -75,9 +75,12 @@ def read_distillation(path: Path, folds: Folds) -> Distillation:
     if table.column_names != ["id", "rows", *names] or content.fold_digest != folds.digest:
         came = f"{path}: columns {', '.join(table.column_names)[:200]}, folds {content.fold_digest[:12]}"
         raise StoreError(came, f"id, rows, {', '.join(names)} of the folds {folds.digest[:12]}", DISTIL_AGAIN)
-    values = np.column_stack([table.column(name).to_numpy() for name in names]).astype(np.float64)
+    costs = [cost for cost in (content.student_cost, content.teacher_cost) if cost is not None]
+    if not all(0 <= number < np.inf for cost in costs for number in vars(cost).values() if number is not None):
+        raise StoreError(f"{path}: costs {costs}"[:300], "numbers of 0 or more", DISTIL_AGAIN)
+    values = float_columns(path, table, names, DISTIL_AGAIN)
     _check_values(path, values, folds.n_outcomes, content.sha256)
-    ids, kinds = (table.column(name).to_numpy(zero_copy_only=False).astype(object) for name in ("id", "rows"))
+    ids, kinds = (np.array([str(each) for each in table.column(name).to_pylist()], object) for name in ("id", "rows"))
     compared = [_comparison(path, kind, folds, ids, values, kinds == kind) for kind in dict.fromkeys(kinds.tolist())]
     own = content.student, content.content, content.source, content.members, content.scheme
     return Distillation(*own, compared, content.student_cost, content.teacher_cost)

@@ -25,6 +25,7 @@ from prefens.members.serialization import load_settings
 from prefens.members.training.distributed import world_size
 from prefens.runner.builders import recipe_of
 from prefens.runner.fit import fit_and_predict
+from prefens.store.assemble import check_rows
 from prefens.store.member_spec import MemberSpec
 from prefens.store.predictions_table import read_predictions
 from prefens.store.run_folder import PREDICTIONS, check_run_files, read_run, write_run
@@ -95,7 +96,10 @@ class NestedTeachers:
             return None
         try:
             check_run_files(folder, read_run(folder, key, spec.remake), "", spec.remake)
-            return read_predictions(folder / PREDICTIONS, key, _as_objects, spec.remake)
+            run = read_predictions(folder / PREDICTIONS, key, _as_objects, spec.remake)
+            folds = self.corpus.folds
+            check_rows(spec.info, folds, run, folds.ids[np.isin(folds.fold, [key.fold, key.second])])
+            return run
         except StoreError as error:
             log.warning("%s; training it again", error.came)
             return None

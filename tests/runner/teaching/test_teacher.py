@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from prefens.core.errors import ConfigError, StoreError
+from prefens.core.files import write_json
+from prefens.core.hashing import file_digest
 from prefens.core.teaching import SoftLabels
 from prefens.core.teaching.soft_labels import TeacherScheme
 from prefens.core.types import Floats, Pairs
@@ -36,6 +40,7 @@ from prefens.store.assemble import make_stack
 from prefens.store.external import ExternalMember
 from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import OOFStore
+from prefens.store.parquet import read_table, write_table
 from prefens.store.run_record import RunResult
 from prefens.store.split_store import SplitStore
 from prefens.store.tracking.tracker import NoTracker
@@ -202,6 +207,25 @@ def test_an_external_member_teaches_as_a_file_does_alone_and_in_a_blend(tmp_path
             soft_labels(corpus, split, "nested", source)
         with pytest.raises(ConfigError, match=r"teacher\.unlabelled .* no models"):
             soft_labels(with_unlabelled(corpus, make_pairs(9, seed=1).unlabelled()), split, "oof", source)
+
+
+def test_a_nested_run_of_a_stranger_is_made_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Whole files with the right key, but with other rows, with no probabilities, or with texts in their place."""
+    corpus = corpus_of(make_pairs(80))
+    split, specs = train(corpus, tmp_path)
+    teachers = NestedTeachers(corpus, split)
+    first = teachers.stacks(specs[:1])
+    folder = split.nested_dir(specs[0].name, (0, 1))
+    path, record = folder / "predictions.parquet", json.loads((folder / "run.json").read_text())
+    table, metadata = read_table(path, "")
+    for place, column in ((0, table["id"].to_pylist()[::-1]), (2, [-1.0] * len(table)), (2, ["a"] * len(table))):
+        write_table(path, table.set_column(place, table.column_names[place], pa.array(column)), metadata)
+        file = {"size": path.stat().st_size, "sha256": file_digest(path)}
+        write_json(folder / "run.json", record | {"files": {path.name: file}})
+        caplog.clear()
+        healed = teachers.stacks(specs[:1])
+        assert "training it again" in caplog.text
+        assert all((first[fold].probabilities == healed[fold].probabilities).all() for fold in range(K))
 
 
 def test_nested_runs_have_the_extra_rows_that_the_teacher_learned_from(tmp_path: Path) -> None:
