@@ -18,7 +18,6 @@ def main() -> None:
 
 def tune(settings: TuneConfig) -> app.Rows:
     """Run trials until enough are finished; write tune.json and print them, best first."""
-    from prefens.core.errors import ConfigError
     from prefens.core.files import write_json
     from prefens.runner.backbone_check import check_backbones
     from prefens.runner.builders import load_corpus, member_spec, open_trainer
@@ -28,13 +27,9 @@ def tune(settings: TuneConfig) -> app.Rows:
     from prefens.runner.trainer import Trainer
     from prefens.store.member_spec import MemberSpec
 
-    space = config.plain(settings.space)
-    fixed = [name for name in space or () if str(name).partition(".")[0] in ("data", "folds", "teacher")]
-    if fixed:  # all trials are of one corpus, which is loaded and taught once
-        expected = "settings of a member, such as training.lr"
-        raise ConfigError(f"space= with {', '.join(fixed)}", expected, "search once with each of its values")
     corpus = teach(load_corpus(settings), settings)
     base, folds = member_spec(settings, corpus), corpus.folds
+    space = config.plain(settings.space)
     identity = [dict(base.recipe), base.seed, base.data_digest, base.fold_digest]
     tracking = config.build(settings.tracking, Tracking)
     storage = settings.storage or database_uri(Path(tracking.root) / "tuning.db")

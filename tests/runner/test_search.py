@@ -95,6 +95,12 @@ def test_a_space_that_is_none_is_told(given: Any) -> None:
         distribution("training.lr", given)
 
 
+def test_settings_of_the_corpus_are_no_part_of_a_space(tmp_path: Path) -> None:
+    """The corpus is loaded and taught once: with them, all trials would be one member."""
+    with pytest.raises(ConfigError, match=r"space= with teacher\.share(.|\n)*settings of the member"):
+        Search({"teacher.share": [0.2, 0.8]}, 1, f"sqlite:///{tmp_path}/tuning.db", "base", k=3)
+
+
 def test_an_empty_space_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="space="):
         Search({}, 5, f"sqlite:///{tmp_path}/tuning.db", "base", k=3)
@@ -136,8 +142,6 @@ def test_the_command_searches_resumes_and_marks(tmp_path: Path, pairs: Pairs) ->
     wrong = prefens("tune", *arguments[:-1], "space={backbone.bit: [8]}", cwd=tmp_path, fails=True)
     assert "backbone.bit" in wrong.stderr
     assert "Traceback" not in wrong.stderr
-    wrong = prefens("tune", *arguments[:-1], "space={teacher.share: [0.2, 0.8]}", cwd=tmp_path, fails=True)
-    assert "space= with teacher.share" in wrong.stderr
 
 
 @pytest.mark.parametrize("content", [b"", b"version https://git-lfs.github.com/spec/v1", bytes(range(256)) * 100])

@@ -15,7 +15,7 @@ import pyarrow as pa
 from prefens.core import shutdown
 from prefens.core.errors import ConfigError, StoreError
 from prefens.core.files import recover
-from prefens.core.fold_run import FoldPredictions, RunKey
+from prefens.core.fold_run import FoldPredictions, RunKey, training_rows
 from prefens.core.leases.leases import POLL_SECONDS, Busy, acquire, fold_lease
 from prefens.core.types import Fold, Folds, MemberInfo, OOFStack, Strings
 from prefens.data.corpus import Corpus
@@ -63,17 +63,26 @@ class NestedTeachers:
         Raises
         ------
         ConfigError
-            There are fewer than three folds; or runs are missing, and several processes train together, or a member
+            As in `check`; or runs are missing, and several processes train together, or a member
             learned from other extra rows than the corpus has.
         StoreError
             A member can't be trained again from what the store holds.
         """
+        self.check()
         folds = self.corpus.folds
-        if folds.k < LEAST_FOLDS:
-            raise ConfigError(f"teacher.scheme=nested with {folds.k} folds", "three or more", "set teacher.scheme=oof")
         pairs = list(combinations(range(folds.k), 2))
         runs = {spec.info: {pair: self._run(spec, pair) for pair in pairs} for spec in specs}
         return {fold: _stack_without(folds, fold, runs) for fold in range(folds.k)}
+
+    def check(self) -> None:
+        """Check that there are three folds, and rows to train on without any two; ConfigError where there are not."""
+        folds = self.corpus.folds
+        if folds.k < LEAST_FOLDS:
+            raise ConfigError(f"teacher.scheme=nested with {folds.k} folds", "three or more", "set teacher.scheme=oof")
+        for pair in combinations(range(folds.k), 2):
+            if not training_rows(folds, np.isin(folds.fold, pair)).any():
+                came = f"teacher.scheme=nested: nothing is left to train on without folds {pair[0]} and {pair[1]}"
+                raise ConfigError(came, "sources that do not share all prompts", "set teacher.scheme=oof")
 
     def _run(self, spec: MemberSpec, pair: tuple[int, int]) -> FoldPredictions:
         """Return what the member says that is trained without two folds: as it is stored, or trained now."""
@@ -159,7 +168,7 @@ def _stack_without(
     folds: Folds, fold: int, runs: Mapping[MemberInfo, Mapping[tuple[int, int], FoldPredictions]]
 ) -> OOFStack:
     """Return the stack of the rows of other folds than one, by members that saw neither a row's fold nor this one."""
-    rows = folds.rows(folds.scored & (folds.fold != fold))
+    rows = folds.rows(training_rows(folds, folds.fold == fold))
     stacked = np.empty((len(runs), len(rows.ids), rows.n_outcomes))
     for place, own in enumerate(runs.values()):
         said = {

@@ -11,7 +11,7 @@ from prefens.runner.teaching.settings import TeacherConfig
 from prefens.store.external import ExternalMember
 from prefens.store.tracking.tracker import NoTracker
 from tests.helpers.examples import make_pairs, run_result
-from tests.runner.teaching.test_teacher import K, blend, corpus_of, train
+from tests.helpers.teachers import K, blend, corpus_of, train
 
 
 def test_what_models_that_are_not_stored_cost_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
