@@ -69,6 +69,12 @@ class ScaledLogistic:
         """Return (n, K) outcome probabilities."""
         return self.model.predict_proba(*self.scaling.apply(odd, even))
 
+    def contributions(self, odd: Sequence[Block], even: Sequence[Block]) -> Floats:
+        """Return what each odd feature adds to the log odds of A over B, (n, p); the log odds are the rows' sums."""
+        left, _ = self.scaling.apply(odd, even)
+        contributions: Floats = left * (2.0 * self.model.odd)  # the logits of winning and losing are s and -s
+        return contributions
+
     def save(self, directory: Path) -> None:
         """Write scaling.safetensors and model.safetensors."""
         self.scaling.save(directory / "scaling.safetensors")
