@@ -47,7 +47,7 @@ def corpus_of(pairs: Pairs, labels: Pairs | None = None, holdout: float = 0.2) -
     return Corpus(pairs, folds, prompt_groups(pairs), None)
 
 
-def by_source(pairs: Pairs, source: Sequence[int], label: Any = None) -> Corpus:
+def by_source(pairs: Pairs, source: Any, label: Any = None) -> Corpus:
     """Return pairs whose folds are their sources, with other votes if wanted, on the same folds."""
     pairs = pairs.take(np.argsort(pairs.ids))
     names = np.array([f"source{number}" for number in source], dtype=object)

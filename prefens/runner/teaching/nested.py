@@ -107,7 +107,7 @@ class NestedTeachers:
             check_run_files(folder, read_run(folder, key, spec.remake), "", spec.remake)
             run = read_predictions(folder / PREDICTIONS, key, _as_objects, spec.remake)
             folds = self.corpus.folds
-            check_rows(spec.info, folds, run, folds.ids[np.isin(folds.fold, [key.fold, key.second])])
+            check_rows(spec.info, folds, run, folds.ids[(folds.fold == key.fold) | (folds.fold == key.second)])
             return run
         except StoreError as error:
             log.warning("%s; training it again", error.came)

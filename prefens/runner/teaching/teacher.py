@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,6 +27,10 @@ from prefens.store.external import ExternalMember
 from prefens.store.member_spec import MemberSpec
 from prefens.store.selection import missing_folds
 from prefens.store.split_store import SplitStore
+
+log = logging.getLogger(__name__)
+
+SAME = 1e-3  # probabilities of one method with one set of settings differ by less, on any machine
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,6 +129,19 @@ class Teacher:
             return None
         return self._whole_blender().predict(self.holdout.probabilities, self.holdout.features)
 
+    def warn_of_other_settings(self) -> None:
+        """Warn where the stored method is not what a fit on the same rows makes: blend.json holds no settings of it."""
+        if self.fitted is None:
+            return
+        said = [
+            blender.predict(self.stack.probabilities, self.stack.features)
+            for blender in (self.fitted, self._fit(self.stack, self.method))
+        ]
+        if np.abs(said[0] - said[1]).max() > SAME:
+            log.warning(
+                "%s was blended with settings of its own; the rules for single folds have its defaults", self.method
+            )
+
     def _whole_lesson(self, split: SplitStore) -> Lesson:
         """Return what the teacher says to a training that leaves no fold out: of each row, what did not see the row."""
         return Lesson(_on_all_rows(split.folds.ids, self.stack, self.honest), self._whole_blender())
@@ -195,18 +213,10 @@ def _blend_teacher(split: SplitStore, pairs: Pairs) -> Teacher:
     chosen = {} if blend.nested is None or len(blend.results) == 1 else blend.nested.method_by_fold
     kinds = calibrations_for(stack.folds, calibrations)
     trained = specs if [spec.name for spec in specs if spec.external is None] == blend.names else []
-    return Teacher(
-        stack,
-        trained,
-        expected.probabilities,
-        blenders,
-        kinds,
-        chosen,
-        blend.best.method,
-        holdout,
-        restore(dict(blend.best.state)),
-        blend.metric,
-    )
+    own, fitted = (chosen, blend.best.method, holdout), restore(dict(blend.best.state))
+    teacher = Teacher(stack, trained, expected.probabilities, blenders, kinds, *own, fitted, blend.metric)
+    teacher.warn_of_other_settings()
+    return teacher
 
 
 def _file_teacher(split: SplitStore, path: Path) -> Teacher:

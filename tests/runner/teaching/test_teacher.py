@@ -163,8 +163,8 @@ def test_a_student_of_a_teacher_that_was_tuned_on_these_rows_is_marked_as_tuned(
     assert not split.is_tuned(specs[0])
 
 
-def test_what_predicts_new_rows_is_the_stored_blend_itself(tmp_path: Path) -> None:
-    """Settings of a method that blend.json does not hold don't change the teacher's hold-out figure."""
+def test_what_predicts_new_rows_is_the_stored_blend_itself(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Settings that blend.json does not hold don't change the teacher's hold-out figure; a warning is logged."""
     corpus = corpus_of(make_pairs(80))
     split, specs = train(corpus, tmp_path)
     blend(split, specs, Stacking(ridges=[50.0]))
@@ -173,3 +173,8 @@ def test_what_predicts_new_rows_is_the_stored_blend_itself(tmp_path: Path) -> No
     assert teacher.holdout is not None
     assert (teacher.on_holdout() == stored.predict(teacher.holdout.probabilities)).all()
     assert teacher.lessons(split)[K].blender.state() == stored.state()
+    assert "settings of its own" in caplog.text
+    caplog.clear()
+    blend(split, specs, Stacking())
+    find_teacher(split, "blend", corpus.pairs)
+    assert not caplog.text
