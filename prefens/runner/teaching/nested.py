@@ -91,6 +91,7 @@ class NestedTeachers:
             recover(folder)
             stored = self._read(spec, key, folder)
             if stored is not None:
+                self._checkpoint(key).unlink(missing_ok=True)  # its process was killed after it had stored the run
                 return stored
             try:
                 with acquire(fold_lease(self.split.root, key), {"member": spec.name, "folds": list(pair)}):
@@ -122,13 +123,17 @@ class NestedTeachers:
             raise ConfigError(came, "the same for teacher and student", "correct data.extra, or set teacher.scheme=oof")
         shutdown.check()
         log.info("%s: training a nested teacher without folds %d and %d", spec.name, *pair)
-        started, checkpoint = time.time(), self.split.root / "checkpoints" / f"{key.digest[:16]}.pt"
+        started, checkpoint = time.time(), self._checkpoint(key)
+        recover(checkpoint)
         fold, member = without(self.corpus.folds, pair), rebuild(self.split, spec, self.backbones)
         predictions, result = fit_and_predict(self.corpus, fold, member, key, self.split.root, checkpoint)
         with shutdown.defer():
             write_run(folder, predictions, result, None, started)
             checkpoint.unlink(missing_ok=True)
         return predictions
+
+    def _checkpoint(self, key: RunKey) -> Path:
+        return self.split.root / "checkpoints" / f"{key.digest[:16]}.pt"
 
 
 def without(folds: Folds, pair: tuple[int, int]) -> Fold:

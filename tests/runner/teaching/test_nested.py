@@ -35,8 +35,12 @@ def test_one_run_serves_two_folds_and_is_never_made_twice(
     fitted: list[int] = []
     real = StyleMember.fit
     monkeypatch.setattr(StyleMember, "fit", lambda self, *rest: (fitted.append(1), real(self, *rest))[1])
+    checkpoint = tmp_path / "checkpoints" / f"{replace(specs[0].key(0), second=1).digest[:16]}.pt"
+    checkpoint.parent.mkdir(exist_ok=True)
+    checkpoint.touch()  # of a process that was killed after it had stored the run
     again = teachers.stacks(specs)
     assert not fitted
+    assert not checkpoint.exists()
     assert all((first[fold].probabilities == again[fold].probabilities).all() for fold in range(K))
     damage(folders[0] / "predictions.parquet", "flipped")
     healed = teachers.stacks(specs)
