@@ -11,18 +11,19 @@ from pathlib import Path
 import numpy as np
 from omegaconf import OmegaConf
 
-from prefens.core.errors import ConfigError
+from prefens.core.errors import ConfigError, StoreError
 from prefens.core.hashing import short
 from prefens.core.teaching import SoftLabels
 from prefens.core.teaching.soft_labels import TeacherScheme
 from prefens.data.corpus import Corpus
+from prefens.data.raw.names import is_file_name
 from prefens.runner import config
 from prefens.runner.builders import check_learns
 from prefens.runner.schemas import RecipeConfig
 from prefens.runner.teaching.nested import NestedTeachers
 from prefens.runner.teaching.pseudo_labels import predict_unlabelled
 from prefens.runner.teaching.settings import TeacherConfig
-from prefens.runner.teaching.teacher import find_teacher
+from prefens.runner.teaching.teacher import Teacher, find_teacher
 from prefens.runner.teaching.unlabelled import (
     NO_VOTE,
     append_unlabelled,
@@ -50,7 +51,14 @@ def teach(corpus: Corpus, settings: RecipeConfig) -> Corpus:
     if teacher.source is None:
         return corpus
     check_learns(config.build_member(settings))  # before teachers are trained
-    split = OOFStore(Path(settings.tracking.root)).put_folds(corpus.folds)
+    store = OOFStore(Path(settings.tracking.root))
+    if store.find(corpus.folds) is None and not is_file_name(teacher.source):  # nothing is left behind
+        raise StoreError(
+            f"{store.root}: no member was trained on these pairs in these folds; the store holds{store.contents()}",
+            "the data and the folds of the teacher's members",
+            "give data and folds the settings that the teacher was trained with, or train and blend its members first",
+        )
+    split = store.put_folds(corpus.folds)
     folders = (*config.backbone_folders(settings.backbones), split.root / "backbones")
     if teacher.unlabelled:
         corpus = with_unlabelled(corpus, load_unlabelled(settings, teacher.unlabelled, corpus))
@@ -77,11 +85,10 @@ def make_soft_labels(
     n, voted = len(corpus.folds.ids), int((corpus.pairs.labels != NO_VOTE).sum())
     pairs, unlabelled = corpus.pairs, corpus.pairs.take(np.arange(voted, len(corpus.pairs))).unlabelled()
     teacher = find_teacher(split, str(settings.source), pairs.take(np.arange(n)))
-    if not teacher.specs and (settings.scheme is TeacherScheme.nested or len(unlabelled)):
-        setting = "teacher.scheme=nested" if settings.scheme is TeacherScheme.nested else "teacher.unlabelled"
-        came = f"{setting} with teacher.source={settings.source}, of which the store has no models"
-        raise ConfigError(came, "members that were trained here", "name another source, or set teacher.scheme=oof")
-    if settings.scheme is TeacherScheme.nested:
+    nested = settings.scheme is TeacherScheme.nested
+    if nested or len(unlabelled):
+        _check_models(teacher, settings)
+    if nested:
         own = replace(corpus, pairs=pairs.take(np.arange(voted)), group=corpus.group[:voted])
         lessons = teacher.nested_lessons(split, NestedTeachers(own, split, backbones).stacks(teacher.specs))
     else:
@@ -93,3 +100,15 @@ def make_soft_labels(
     blenders = {fold: lesson.blender for fold, lesson in lessons.items()}
     said = predict_unlabelled(split, teacher.specs, blenders, unlabelled, backbones)
     return SoftLabels(append_unlabelled(by_fold, said), voted, settings, unlabelled_digest(unlabelled))
+
+
+def _check_models(teacher: Teacher, settings: TeacherConfig) -> None:
+    """Refuse a teacher that can't be trained without two folds, or can't label new pairs, with a ConfigError."""
+    nested = settings.scheme is TeacherScheme.nested
+    external = [spec.name for spec in teacher.specs if spec.external is not None]
+    if not teacher.specs or (nested and external):
+        setting = "teacher.scheme=nested" if nested else "teacher.unlabelled"
+        lacks = f"no models of {', '.join(external)}" if external else "no models"
+        came = f"{setting} with teacher.source={settings.source}, of which the store has {lacks}"
+        do = f"name another source, or {'set teacher.scheme=oof' if nested else 'leave teacher.unlabelled out'}"
+        raise ConfigError(came, "members that were trained here", do)
