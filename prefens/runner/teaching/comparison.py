@@ -69,7 +69,7 @@ def compare_with_teacher(
     taught_by = "best" if settings.source == "blend" else str(settings.source)
     return Distillation(
         spec.name,
-        contents_of(split, spec),
+        split.contents(spec),
         str(settings.source),
         [info.name for info in teacher.stack.members],
         settings.scheme.name,
@@ -77,18 +77,6 @@ def compare_with_teacher(
         _cost_of(split, spec.name, backbones, sample),
         _cost_of(split, taught_by, backbones, sample) if teacher.specs else None,
     )
-
-
-def contents_of(split: SplitStore, spec: MemberSpec) -> list[str]:
-    """Return the digests of a student's stored runs, the full fit's last where there is one.
-
-    Raises
-    ------
-    StoreError
-        One is missing or damaged.
-    """
-    folds = range(split.k + split.has_full(spec.name))
-    return [split.record(spec, fold).content for fold in folds]
 
 
 def _out_of_fold(split: SplitStore, spec: MemberSpec, teacher: Teacher) -> Comparison:
