@@ -20,18 +20,21 @@ def judge(settings: JudgeConfig) -> app.Rows:
     from prefens.ensemble.judging.scores import score_judge, score_votes
     from prefens.runner.console import show
     from prefens.runner.judge.inputs import load_judge_inputs
-    from prefens.runner.judge.outputs import judge_tables, write_scores
+    from prefens.runner.judge.outputs import NAME, judge_tables, metrics, write_scores
+    from prefens.runner.sync import log_results
 
-    out = Path(settings.out)
+    tracking, out = config.build(settings.tracking, Tracking), Path(settings.out)
     out.mkdir(parents=True, exist_ok=True)  # before the work, not after it
-    inputs = load_judge_inputs(settings, config.build(settings.tracking, Tracking))
+    inputs = load_judge_inputs(settings, tracking)
     scores = [
         score
         for name, own in inputs.verdicts.items()
         for score in score_judge(inputs.benchmark, name, own.probabilities, own.swapped)
     ]
     scores += score_votes(inputs.benchmark)
-    write_scores(inputs.benchmark, scores, inputs.notes, out)
+    files = write_scores(inputs.benchmark, scores, inputs.notes, out)
+    inputs.unfinished.remove()
+    log_results(tracking, NAME, inputs.tags, files, metrics(scores))
     for table in judge_tables(scores):
         show(table)
     count, decided = len(inputs.benchmark.pairs), len(inputs.benchmark.decided)

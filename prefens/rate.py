@@ -23,7 +23,7 @@ def rate(settings: RateConfig) -> app.Rows:
     from prefens.runner.console import show
     from prefens.runner.rate.inputs import load_rating_inputs
     from prefens.runner.rate.outputs import TITLE, metrics, notes, ratings_table, write_page, write_ratings
-    from prefens.runner.sync import open_tracker
+    from prefens.runner.sync import log_results
 
     if settings.resamples < 0:
         raise ConfigError(f"resamples={settings.resamples}", "0 or more", "set resamples=300, say")
@@ -36,10 +36,7 @@ def rate(settings: RateConfig) -> app.Rows:
         files += write_page(summary, inputs.tags["prefens.data_digest"], out)
     except Exception as error:  # whatever it is: the ratings are written
         log.warning("no page, the ratings are in %s: %s: %s", out, type(error).__name__, error)
-    with open_tracker(tracking) as tracker:
-        run = tracker.attempt(lambda mlflow: mlflow.log_report(TITLE, inputs.tags, files, metrics(summary)))
-    if tracking.mlflow and run is None:
-        log.warning("these ratings are not logged to MLflow; they are in %s", out)
+    log_results(tracking, TITLE, inputs.tags, files, metrics(summary))
     show(ratings_table(summary))
     print("\n".join(notes(summary)))
     return summary.rows()

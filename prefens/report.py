@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 from prefens.runner import app, config
 from prefens.runner.schemas import ReportConfig
 from prefens.store.tracking.factory import Tracking
-
-log = logging.getLogger(__name__)
 
 
 def main() -> None:
@@ -26,7 +23,7 @@ def report(settings: ReportConfig) -> app.Rows:
     from prefens.runner.blend.inputs import load_data
     from prefens.runner.blend.other_split import read_blends
     from prefens.runner.blend.sources import data_source
-    from prefens.runner.sync import open_tracker
+    from prefens.runner.sync import log_results
     from prefens.store.oof_store import OOFStore
 
     if settings.only not in (None, "data", "students"):
@@ -48,10 +45,7 @@ def report(settings: ReportConfig) -> app.Rows:
         gaps = swap_gaps(split, specs, data.pairs, settings.swaps, folders) if split and data else {}
         content = blend_report(blend, data, runs, gaps, folders, settings.texts, settings.resamples, other, split)
     page, *others = files = write_report(content, Path(settings.out))
-    with open_tracker(tracking) as tracker:
-        run = tracker.attempt(lambda mlflow: mlflow.log_report(content.page.title, content.tags, files))
-    if tracking.mlflow and run is None:
-        log.warning("this report is not logged to MLflow; it is in %s", settings.out)
+    log_results(tracking, content.page.title, content.tags, files, {})
     print(f"Wrote {page} ({page.stat().st_size / 1e6:.1f} MB), and beside it {len(others)} files")
     return []
 

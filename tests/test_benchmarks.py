@@ -79,6 +79,17 @@ def test_the_laptop_table_says_what_misses_its_aim(monkeypatch: pytest.MonkeyPat
     assert "the members together" not in verdicts(steps, laptop.FULL_ROWS)
 
 
+def test_the_ratings_benchmark_recovers_what_it_planted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(PROGRAM.parent))
+    rows = [*importlib.import_module("ratings").measure(20_000, 6, 1)]
+    assert [(row["kind"], row["styled"]) for row in rows] == [
+        ("bradley_terry", False), ("bradley_terry", True), ("davidson", False), ("davidson", True),
+    ]  # fmt: skip
+    assert all(row["seconds"] > 0 for row in rows)
+    assert rows[-1]["points_off"] < 8  # a standard error is about 4 points
+    assert rows[-1]["style_off"] < 0.08
+
+
 WITHOUT = "hydra omegaconf mlflow pandas pyarrow orjson optuna rich datasets"  # a machine with a GPU may lack these
 BLOCKED = """
 import runpy, sys

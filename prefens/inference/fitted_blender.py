@@ -136,7 +136,11 @@ def stored_method(split: SplitStore, name: str) -> StoredMethod:
         If there is no blend, if it is damaged, or if it has no such method; if the member has no full fit and lacks
         folds.
     """
-    if name not in split.member_names() or split.member(name).external is not None:
+    names = split.member_names()
+    if name != "best" and name not in names and not split.has_blend():
+        came, expected = f"no blend in {split.path}, and no member {name}", f"one of {', '.join(names)}"
+        raise StoreError(came, expected, "correct method=, or blend first: python -m prefens.blend")
+    if name not in names or split.member(name).external is not None:
         stored = stored_blender(split.find_blend(), name)
         check_outcomes(split.blend_path, stored.blender.n_outcomes, split.folds)
         return stored

@@ -16,7 +16,7 @@ from prefens.data.corpus import Corpus, make_corpus
 from prefens.data.folds import FoldSettings
 from prefens.members.base import Member
 from prefens.runner import config
-from prefens.runner.schemas import RecipeConfig
+from prefens.runner.schemas import RecipeConfig, TrainConfig
 from prefens.runner.sync import open_tracker
 from prefens.runner.trainer import Trainer
 from prefens.store.member_spec import MemberSpec
@@ -66,6 +66,19 @@ def recipe_of(member: Member) -> dict[str, Any]:
     They are read from the member as it was built, with the types and the values that it uses: 1 and 1.0 are one recipe.
     """
     return {**member.kind_fields(), **identity_fields(member)}
+
+
+def folds_to_train(settings: TrainConfig, k: int) -> list[int]:
+    """Return which of the k folds to train; ConfigError for a fold, a threshold or a full fit that can't be."""
+    if settings.early_discard is not None and not settings.early_discard > 0:
+        came = f"early_discard={settings.early_discard}"
+        raise ConfigError(came, "a gain in nats above 0, or null", "set early_discard=0.0005, say")
+    if settings.fold is not None and not 0 <= settings.fold < k:
+        raise ConfigError(f"fold={settings.fold}", f"0 to {k - 1}, or null for all", "correct the fold")
+    if settings.full and settings.fold is not None:
+        came = f"full=true and fold={settings.fold}"
+        raise ConfigError(came, "one of them: full=true trains all folds, and then on all of them", "leave one out")
+    return list(range(k)) if settings.fold is None else [settings.fold]
 
 
 @contextmanager

@@ -124,6 +124,7 @@ class JudgeConfig(StoredConfig):
     columns: Any = None  # a mapping, likewise
     model: str | None = None
     subset_column: str | None = None
+    budget_minutes: float | None = None
 
 
 @dataclass

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from functools import partial
@@ -62,6 +62,18 @@ def open_tracker(tracking: Tracking) -> Iterator[Tracker]:
             logged = sync_store(OOFStore(Path(tracking.root)), tracker, PATIENCE_SECONDS)
             if not tracker.behind:
                 log.info("MLflow answers again: %d runs logged", logged)
+
+
+def log_results(
+    tracking: Tracking, name: str, tags: Mapping[str, str], files: Sequence[Path], metrics: Mapping[str, float]
+) -> None:
+    """Log what a command has written, with a warning where that fails: to the run of the blend with these tags, or else
+    to a run of its own with this name.
+    """
+    with open_tracker(tracking) as tracker:
+        run = tracker.attempt(lambda mlflow: mlflow.log_report(name, tags, files, metrics))
+    if tracking.mlflow and run is None:
+        log.warning("the results are not logged to MLflow; they are in %s", files[0].parent)
 
 
 def sync_store(store: OOFStore, tracker: GuardedTracker, seconds: float = float("inf")) -> int:

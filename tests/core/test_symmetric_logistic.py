@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy import sparse
+from scipy.special import log_softmax
 from sklearn.linear_model import LogisticRegression
 
 from prefens.core.symmetric_logistic import INTERCEPT_PENALTY, STOP_EVERY, SymmetricLogistic, fit_lbfgs, fit_newton
-from prefens.core.teaching import Targets
+from prefens.core.teaching import NO_VOTE, Targets
 from prefens.core.types import SWAP
 
 Data = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -94,3 +95,46 @@ def test_saved_and_loaded(data: Data, tmp_path: Path) -> None:
     model.save(tmp_path / "model.safetensors")
     again = SymmetricLogistic.load(tmp_path / "model.safetensors", odd.shape[1], even.shape[1])
     np.testing.assert_array_equal(again.predict_proba(odd, even), model.predict_proba(odd, even))
+
+
+def soft_targets(data: Data, outcomes: int, temperature: float) -> Targets:
+    """Votes with a share of a teacher, and on every third row a teacher alone, with a weight that is not 1."""
+    generator = np.random.default_rng(1)
+    vote = np.where(np.arange(300) % 3 == 0, NO_VOTE, data[2] % outcomes).astype(np.int8)
+    weight = np.where(vote == NO_VOTE, 1.7, 0.4)
+    return Targets.of_teacher(vote, generator.dirichlet(np.ones(outcomes), 300), weight, temperature)
+
+
+@pytest.mark.parametrize("outcomes", [2, 3])
+def test_soft_targets_equal_weighted_rows_of_each_outcome(outcomes: int, data: Data) -> None:
+    odd, even, _ = data
+    targets = soft_targets(data, outcomes, 1.0)
+    both = np.concatenate([np.hstack([odd, even]), np.hstack([-odd, even])])
+    weight = np.concatenate([np.tile(targets.plain[:, outcome], 2) for outcome in range(outcomes)])
+    label = np.concatenate([np.repeat([outcome, SWAP[outcome]], 300) for outcome in range(outcomes)])
+    ours = fit_lbfgs(odd, even, targets, 0.5, tolerance=1e-9).predict_proba(odd, even)
+    theirs = LogisticRegression(C=0.5 if outcomes == 3 else 1.0, tol=1e-10, max_iter=10_000)
+    theirs.fit(np.tile(both, (outcomes, 1)), label, sample_weight=weight)
+    np.testing.assert_allclose(ours, theirs.predict_proba(np.hstack([odd, even])), atol=1e-4)
+
+
+@pytest.mark.parametrize("outcomes", [2, 3])
+def test_nothing_near_the_fit_at_a_temperature_has_a_lower_loss(outcomes: int, data: Data) -> None:
+    """The gradient of the loss, written down once more and differentiated numerically, is zero at the fit."""
+    odd, even, _ = data
+    targets = soft_targets(data, outcomes, 3.0)
+    assert targets.softened is not None
+    softened = targets.softened
+    model = fit_lbfgs(odd, even, targets, 0.5, tolerance=1e-9)
+
+    def loss(weights: np.ndarray) -> float:
+        s, t = odd @ weights[:4], even @ weights[4:7] + weights[7]
+        logits = np.column_stack([s, -s, t][:outcomes])
+        losses = -(targets.plain * log_softmax(logits, axis=1)) - softened * log_softmax(logits / 3.0, axis=1)
+        penalty = (weights[:4] ** 2).sum() / 0.5 + (weights[4:7] ** 2).sum() / 1.5 + INTERCEPT_PENALTY * weights[7] ** 2
+        return float(losses.sum() + penalty / 2)
+
+    point = np.array([*model.odd, *model.even, model.intercept or 0.0])
+    slopes = [(loss(point + step) - loss(point - step)) / 2e-4 for step in 1e-4 * np.eye(8)]
+    np.testing.assert_allclose(slopes, 0.0, atol=2e-4)
+    assert np.abs([loss(point + step) - loss(point) for step in 0.1 * np.eye(8)[:4]]).min() > 1e-2

@@ -99,6 +99,16 @@ def nectar(pairs: Pairs) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["prompt", "answers"])
 
 
+def ppe_correctness(pairs: Pairs) -> pd.DataFrame:
+    """Return a row of four responses for each pair, which are the second and the last; PPE has 32."""
+    rows = []
+    for row, (_, prompt, a, b, label) in enumerate(rows_of(pairs)):
+        scores, responses = [False, bool(label == 0), True, bool(label == 1)], ["other", a[0], "another", b[0]]
+        rows.append((f"q{row}", prompt[0], "m", scores, prompt[0], *responses, [[1, 3], [1, 3]]))
+    names = ["question_id", "question", "model_name", "scores", "prompt", *(f"response_{n}" for n in range(1, 5))]
+    return pd.DataFrame(rows, columns=[*names, "sampled_conflict_pairs"])
+
+
 def trl(pairs: Pairs) -> pd.DataFrame:
     rows = [
         (id_, prompt[0], *((a[0], b[0]) if label == 0 else (b[0], a[0]))) for id_, prompt, a, b, label in rows_of(pairs)
@@ -122,6 +132,7 @@ FORMATS: dict[str, tuple[str, Callable[[Pairs], pd.DataFrame], Pairs]] = {  # th
     "helpsteer": ("graded", helpsteer, make_pairs(12)),
     "ultrafeedback": ("graded", ultrafeedback, make_pairs(12)),
     "nectar": ("graded", nectar, make_pairs(12)),
+    "ppe correctness": ("conflicts", ppe_correctness, make_pairs(12, classes=2)),
     "trl": ("chosen", trl, make_pairs(12, classes=2)),
     "skywork": ("chosen", skywork, two_turns(12, classes=2)),
 }

@@ -1,6 +1,7 @@
 """A file of candidates is scored row by row: refused rows are named, and a stopped run goes on to the same bits."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from prefens.core import shutdown
 from prefens.core.shutdown import Stopped
 from prefens.core.types import Floats, Pairs
 from prefens.data.candidates import Candidates, make_candidates
@@ -74,6 +76,25 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path, cut: int) -> None:
     fresh = Judge()
     assert scored(fresh, tmp_path) == whole
     assert again.calls < fresh.calls
+
+
+def test_a_spent_time_budget_stops_between_blocks_and_every_run_gets_on(tmp_path: Path) -> None:
+    (tmp_path / "whole").mkdir()
+    whole = scored(Judge(), tmp_path / "whole")
+    shutdown.set_deadline(1.0)
+    try:
+        calls = 0
+        with pytest.raises(Stopped):
+            scored(Judge(), tmp_path)
+        while (tmp_path / UNFINISHED).exists():
+            calls += 1
+            with suppress(Stopped):
+                scored(Judge(), tmp_path)
+    finally:
+        shutdown.set_deadline(None)
+    assert calls == 2  # the third block is the last
+    lines = (tmp_path / "scores.jsonl").read_text().splitlines()
+    assert [ScoredRow(**json.loads(line)) for line in lines] == whole
 
 
 def test_what_another_model_scored_is_not_taken_over(tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def test_without_a_full_fit_it_is_the_mean_of_its_fold_models(tmp_path: Path, mo
     split, spec = trained(make_pairs(60), tmp_path, full=False)
     models = [load_model(spec, split.fold_dir(spec.name, fold) / "model", ()) for fold in range(K)]
     expected = np.mean([model.predict_proba(TEST) for model in models], axis=0)
-    alone = find_predictor(Tracking(str(tmp_path)), None, spec.name)
+    alone = find_predictor(Tracking(str(tmp_path), "prefens", False), None, spec.name)
     assert alone.fit == "the mean of its 2 fold models"
     np.testing.assert_allclose(alone.predict_pairs(TEST), expected, rtol=0, atol=1e-12)
     monkeypatch.setattr(bundle, "build_wheels", lambda _, folder: folder.mkdir())
@@ -125,6 +125,8 @@ def test_a_damaged_full_fit_is_refused_and_so_is_a_member_that_lacks_folds(tmp_p
     damage(folder / "run.json", "truncated")
     with pytest.raises(StoreError, match=f"{folder}/run.json"):
         Predictor.of_store(split, spec.name).predict_pairs(TEST)
+    with pytest.raises(StoreError, match=r"no blend in .*, and no member gpt"):
+        Predictor.of_store(split, "gpt")
     part, spec = trained(make_pairs(60), tmp_path / "part", full=False, folds=range(1))
     with pytest.raises(StoreError, match=rf"{spec.name} has no full fit and lacks folds \[1\]"):
         Predictor.of_store(part, spec.name)

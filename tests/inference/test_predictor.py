@@ -95,7 +95,7 @@ def test_a_blend_names_its_method(split: SplitStore) -> None:
         ("prior", "x"), ("state", None), ("state", {"method": "os.system"}), ("state", voted(0.5, 0.5).state()),
         ("state", {"method": "soft_vote", "members": 1, "weights": [float("inf")]}), ("tie_weight", 1e300),
         ("tie_weight", 0), ("tie_weight", None), ("out_format", "csv"), ("out_format", ["winner"]), ("texts", "html"),
-        ("full", 1),
+        ("full", 1), ("full", None),
         ("state", voted(1.0).state() | {"outcomes": 2}),
         ("state", {"base": voted(1.0).state(), "calibration": "sources", "coefficients": [-1.0, 0.0]}),
     ],
@@ -105,9 +105,13 @@ def test_a_saved_predictor_of_another_form_is_refused_by_name(tmp_path: Path, fi
     path = tmp_path / "predictor.json"
     path.write_text(json.dumps(content))
     assert read_predictor(path)[0].k == 2
-    path.write_text(json.dumps(content | {field: value}))
-    with pytest.raises(StoreError, match=str(path)):
-        read_predictor(path)
+    path.write_text(json.dumps(content | {"full": True}))
+    assert read_predictor(path)[0].full
+    two = {"members": ["a", "b"], "state": voted(0.5, 0.5).state(), "full": True}
+    for wrong in ({field: value}, two):
+        path.write_text(json.dumps(content | wrong))
+        with pytest.raises(StoreError, match=str(path)):
+            read_predictor(path)
 
 
 def test_a_blend_of_other_outcomes_than_its_data_is_refused_by_name(split: SplitStore) -> None:

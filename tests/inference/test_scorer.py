@@ -147,7 +147,7 @@ def test_a_member_with_a_reward_reads_each_answer_alone(predictor: Predictor) ->
     assert np.ptp(scores.rewards) > 1e-6
     more = Scorer(predictor).score(PROMPT, ["a very long list of things", *answers[::-1]])
     np.testing.assert_allclose(more.rewards[1:], scores.rewards[::-1], atol=1e-6)
-    folders = model_folders(predictor.store, predictor.specs()[0], predictor.k)
+    folders = model_folders(predictor.store, predictor.specs()[0], predictor.folds)
     odds = [TextCnnMember.load(folder).predict_proba(pair_of(*answers[:2])) for folder in folders]
     gaps = [np.log(own[0, Outcome.A_WINS] / own[0, Outcome.B_WINS]) for own in odds]
     assert scores.rewards[0] - scores.rewards[1] == pytest.approx(np.mean(gaps), abs=1e-5)

@@ -19,7 +19,7 @@ class Longest:
     """A predictor of two members that prefers longer answers, and says how many pairs each turn had."""
 
     used: tuple[str, ...] = ("one", "other")
-    k = 1
+    folds = (0,)
     reads_plain = False
 
     def __init__(self) -> None:

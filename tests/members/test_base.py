@@ -10,8 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from prefens.core.metrics import one_hot
+from prefens.core.teaching import NO_VOTE, Targets
 from prefens.core.types import SWAP, Pairs
 from prefens.data.outcomes import with_outcomes
+from prefens.data.synthetic.generator import generate
 from prefens.data.text.settings import TextSettings
 from prefens.members.base import Context, Member
 from prefens.members.encoder import EncoderMember
@@ -157,6 +160,53 @@ def test_same_seed_same_bits(make: Make, fitted: Member, train: Pairs, context: 
     metrics = again.fit(train, None, context).metrics
     assert "rounds" in metrics or int(metrics["parameters"]) > 0  # what a report compares; boosted trees have none
     np.testing.assert_array_equal(again.predict_proba(train), fitted.predict_proba(train))
+
+
+def test_a_teacher_without_weight_and_one_that_repeats_the_votes_change_no_bit(
+    make: Make, fitted: Member, train: Pairs, context: Context
+) -> None:
+    member, weight = make(), np.where(np.arange(60) % 2, 0.0, 0.3)
+    if not member.learns_from_teachers:
+        assert isinstance(member, StyleMember)
+        assert member.model is StyleModel.boosting
+        return
+    teacher = np.where(weight[:, None] > 0, one_hot(train.labels, 3), 1 / 3)
+    member.fit(train, None, replace(context, targets=Targets.of_teacher(train.labels, teacher, weight)))
+    np.testing.assert_array_equal(member.predict_proba(train), fitted.predict_proba(train))
+
+
+def test_swapped_rows_with_swapped_soft_labels_teach_the_same(
+    make: Make, fitted: Member, train: Pairs, context: Context, generator: np.random.Generator
+) -> None:
+    """And rows without votes teach: their labels are not read, their soft labels are."""
+    if not fitted.learns_from_teachers or isinstance(fitted, NetworkMember):
+        pytest.skip("dropout draws anew for swapped rows: networks have their own test")
+    vote, weight = train.labels.copy(), np.full(60, 0.5)
+    vote[40:] = NO_VOTE
+    targets = Targets.of_teacher(vote, generator.dirichlet(np.ones(3), 60), weight, 2.0)
+    predictions = []
+    for pairs, taught in ((train, targets), (train.swapped(), targets.swapped())):
+        member = make()
+        member.fit(replace(pairs, label=np.where(vote < 0, 0, pairs.labels)), None, replace(context, targets=taught))
+        predictions.append(member.predict_proba(train))
+    np.testing.assert_allclose(predictions[0], predictions[1], atol=1e-3)
+    assert np.abs(predictions[0] - fitted.predict_proba(train)).max() > 0.02
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["style", "tfidf"])
+def test_true_probabilities_teach_more_than_votes(name: str, tmp_path: Path) -> None:
+    train, fresh, losses = generate(600, seed=1), generate(1000, seed=2), []
+    assert train.truth is not None
+    assert fresh.truth is not None
+    for weight in (0.0, 1.0):
+        member, targets = (
+            MEMBERS[name](tmp_path),
+            Targets.of_teacher(train.labels, train.truth[:, 1], np.full(600, weight)),
+        )
+        member.fit(train, None, Context(1, (np.arange(600) % 5).astype(np.int8), targets=targets))
+        losses.append(-float((fresh.truth[:, 1] * np.log(member.predict_proba(fresh))).sum(axis=1).mean()))
+    assert losses[1] < losses[0] - 0.02
 
 
 def test_an_absent_outcome_keeps_a_finite_column(make: Make, context: Context) -> None:

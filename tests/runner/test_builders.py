@@ -7,13 +7,15 @@ from typing import Any
 import pytest
 from hydra import compose, initialize_config_dir
 
+from prefens.core.errors import ConfigError
 from prefens.core.fold_run import RunKey
 from prefens.core.hashing import NOT_IDENTITY, digest, identity_fields, neutral, short
 from prefens.members.base import Member
 from prefens.members.network import NetworkMember
 from prefens.members.registry import BUILT_IN, class_of, kinds
 from prefens.runner import config
-from prefens.runner.builders import recipe_of
+from prefens.runner.builders import folds_to_train, recipe_of
+from prefens.runner.schemas import TrainConfig
 
 ENCODER, CAUSAL = "backbone=bert-base-uncased", "backbone=smollm2-135m"
 # A digest that changes here has every member of that recipe trained again: it is a change of the format, and is told
@@ -125,3 +127,11 @@ def test_randomness_derives_from_seed_fold_and_folds_alone() -> None:
     for change in ({"seed": 1}, {"fold": 2}, {"fold_digest": "other"}):
         assert replace(key, **change).random_seed != key.random_seed  # type: ignore[arg-type]
     assert 0 <= key.random_seed < 2**32
+
+
+def test_a_full_fit_comes_after_all_folds() -> None:
+    assert folds_to_train(TrainConfig(full=True), 3) == [0, 1, 2]
+    assert folds_to_train(TrainConfig(fold=1), 3) == [1]
+    for wrong in (TrainConfig(full=True, fold=1), TrainConfig(fold=3), TrainConfig(early_discard=0.0)):
+        with pytest.raises(ConfigError, match=r"full=true|fold=3|early_discard=0"):
+            folds_to_train(wrong, 3)

@@ -457,10 +457,12 @@ def test_what_no_store_holds_is_said_to_be_unlogged(unlogged: Path, tmp_path: Pa
     (tmp_path / "runs" / "mlflow.db").write_text("not a database")
     member = pd.DataFrame({"id": make_pairs(60).ids, **dict.fromkeys(SUBMISSION.values(), 1 / 3)})
     member.to_csv(tmp_path / "member.csv", index=False)
-    for name in ("blend", "report"):
-        given = ["members=[member.csv]"] if name == "blend" else ["only=data"]
-        messages = prefens(name, *given, "data.path=train.csv", "out=here", cwd=tmp_path).stderr
-        assert re.search(f"this {name} .* logged to MLflow; it is in here", messages)
+    for name, argument, message in (
+        ("blend", "members=[member.csv]", "this blend .* logged to MLflow; it is in here"),
+        ("report", "only=data", "the results are not logged to MLflow; they are in here"),
+    ):
+        messages = prefens(name, argument, "data.path=train.csv", "out=here", cwd=tmp_path).stderr
+        assert re.search(message, messages)
 
 
 def test_the_next_command_logs_what_the_last_could_not(unlogged: Path, tmp_path: Path) -> None:
@@ -470,3 +472,26 @@ def test_the_next_command_logs_what_the_last_could_not(unlogged: Path, tmp_path:
     assert "5 runs logged" in prefens("report", "data.path=train.csv", "only=data", cwd=tmp_path).stderr
     assert not list(tmp_path.glob("runs/locks/unsynced-*"))
     assert roles(tmp_path / "runs") == ["blend"] + ["fold"] * 3 + ["member", "report"]
+
+
+def test_a_full_fit_is_a_child_run_of_its_own_whose_scores_are_the_hold_outs(project: Project) -> None:
+    pairs = make_pairs(60)
+    project.corpus = Corpus(pairs, folds_of(pairs, k=3, holdout=0.2), prompt_groups(pairs), None)
+    trainer = Trainer(project.corpus, project.split, project.guard, project.root)
+    project.line.cut = True
+    trainer.train_full(project.spec, Constant)
+    assert project.line.runs() == []
+    project.line.cut = False
+    project.guard = project.new_guard()
+    assert project.sync() == 1
+    (run,) = project.line.runs()
+    assert run.info.run_name == f"{project.spec.name} all"
+    assert {"holdout_log_loss", "holdout_accuracy"} <= {*run.data.metrics}
+    assert "log_loss" not in run.data.metrics
+    assert run.data.metrics["holdout_log_loss"] == pytest.approx(np.log(3))
+    assert project.sync() == 0
+    project.train()
+    (parent,) = project.line.runs("member")
+    assert parent.data.metrics["oof_log_loss"] == pytest.approx(np.log(3))  # of the folds alone
+    assert len(project.line.runs()) == 4
+    assert project.sync() == 0

@@ -12,7 +12,8 @@ from prefens.core.leases.processes import ProcessIdentity
 from prefens.core.types import Folds
 from prefens.store.leftovers import dead_leases, remove_leftovers
 from prefens.store.split_store import SplitStore
-from tests.helpers.stores import fill, spec_of
+from tests.helpers.examples import run_result
+from tests.helpers.stores import fill, run_of, spec_of
 
 PLACES = [
     *("mlflow.db", "locks/fold-0.json", "checkpoints/0.pt", "cache/tokens/0", "cache/encoder_features/0.npy"),
@@ -48,12 +49,14 @@ def test_checkpoints_of_stored_fold_runs_are_deleted(split: SplitStore, folds: F
     """A kill between the storing of a fold and the deleting of its checkpoint would leave gigabytes for ever."""
     spec, unfinished = spec_of(folds), spec_of(folds, seed=1)
     keys = {"stored": spec.key(0), "by force": spec.key(1), "held": spec.key(2), "unfinished": unfinished.key(0)}
+    keys["full fit"] = spec.key(folds.k)
     checkpoints = {name: split.root / "checkpoints" / f"{key.digest[:16]}.pt" for name, key in keys.items()}
     for path in checkpoints.values():
         path.parent.mkdir(exist_ok=True)
         path.write_text("")
         os.utime(path, (0, 0))
     fill(split, folds, spec)
+    split.put(spec, run_of(folds, spec, folds.k), run_result(), lambda directory: None)
     split.put_member(unfinished)
     os.utime(checkpoints["by force"])  # of a training that began after the fold was stored
     later = (split.fold_dir(spec.name, 1) / "run.json").stat().st_mtime + 1

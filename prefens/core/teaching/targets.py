@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from prefens.core.metrics import one_hot, swap_outcomes
 from prefens.core.types import SWAP, Floats
 
-NO_VOTE = -1
+NO_VOTE = -1  # the label of a pair without a vote
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ from prefens.core.types import Outcome
 from prefens.data.loaded import LABEL, TEXT, LoadedPairs
 from prefens.data.raw.source import listed
 from prefens.data.raw.table import RawTable
-from prefens.data.readers import chosen, graded, one_hot, winner
+from prefens.data.readers import chosen, conflicts, graded, one_hot, winner
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class Format:
 
 FORMATS = {  # the first that fits is taken
     module.__name__.rpartition(".")[2]: Format(module.WORDS, module.columns, module.read)
-    for module in (one_hot, winner, graded, chosen)
+    for module in (one_hot, conflicts, winner, graded, chosen)
 }
 
 

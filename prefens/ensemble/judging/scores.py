@@ -10,6 +10,7 @@ import numpy as np
 from prefens.core.metrics import CLIP, clustered_error, one_hot, swap_outcomes
 from prefens.core.types import SWAP, Floats, Ints, Outcome
 from prefens.ensemble.judging.benchmark import AnswerList, Benchmark
+from prefens.ensemble.judging.reward_bench import section_weights
 
 EVEN = 1e-9  # differences below it are none
 Z = 1.959963984540054  # of a normal interval of 95 %
@@ -76,7 +77,7 @@ def score_judge(
         best = np.array([_best_of(*answer_scores(each, probabilities, benchmark)) for each in lists])
         scores += _by_subset(judge, metric, benchmark, _first(lists), best)
     scores += _ties(judge, benchmark, probabilities)
-    scores += _average(judge, scores)
+    scores += [*_sections(judge, benchmark, decided, credit[decided])] or _average(judge, scores)
     scores += _mean(judge, "position consistency", benchmark, rows, consistent)
     scores += _mean(judge, "accuracy, repeated votes", benchmark, repeated, credit[repeated])
     return scores
@@ -144,6 +145,20 @@ def _tie_score(ref: Floats, wrong_ref: Floats, tied: Floats, wrong: Floats) -> f
     margin = np.tanh(smaller / max(spread, CLIP) - 1.0) if max(spread, abs(smaller)) > EVEN else 0.0  # 0 / 0 is 0
     parts = [gap_ref > EVEN, gap > EVEN, gap > spread + EVEN, smaller > spread + EVEN, margin]
     return float(np.dot([0.3, 0.3, 0.2, 0.2, 0.01], np.array(parts, dtype=np.float64)))
+
+
+def _sections(judge: str, benchmark: Benchmark, rows: Ints, values: Floats) -> Iterator[JudgeScore]:
+    """Yield the overall score of RewardBench 1 and those of its sections, where the subsets are its own.
+
+    An interval takes the sizes of the subsets as given: it is that of the weighted sum of residuals from their means.
+    """
+    subset, group = benchmark.subset[rows].astype(str), benchmark.group[rows]
+    _, index, counts = np.unique(subset, return_inverse=True, return_counts=True)
+    residuals = values - (np.bincount(index, weights=values) / counts)[index] if len(rows) else values
+    for section, weight in section_weights(subset).items():
+        own = weight > 0
+        half = Z * clustered_error((len(rows[own]) * weight * residuals)[own], group[own])
+        yield _bounded(judge, "RewardBench 1", section, float(weight @ values), half, len(rows[own]))
 
 
 def _average(judge: str, scores: list[JudgeScore]) -> list[JudgeScore]:

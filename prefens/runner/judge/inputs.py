@@ -15,11 +15,12 @@ from prefens.data.folds import data_digest, prompt_groups
 from prefens.data.probabilities import read_probabilities
 from prefens.data.raw.read import read_table
 from prefens.data.sources import FileSource, Source
-from prefens.ensemble.files.blend_files import read_blend
+from prefens.ensemble.files.blend_files import blend_tags, read_blend
 from prefens.ensemble.judging.benchmark import Benchmark, make_benchmark
 from prefens.inference.predictor import Predictor
 from prefens.inference.saved_model import find_predictor
 from prefens.inference.scorer import member_predictor
+from prefens.inference.unfinished import Unfinished
 from prefens.runner import config
 from prefens.runner.blend.inputs import load_data
 from prefens.runner.blend.sources import data_source
@@ -31,6 +32,7 @@ from prefens.store.tracking.factory import Tracking
 log = logging.getLogger(__name__)
 
 SUBSETS = ("subset", "source")  # columns that name the part of a benchmark: of RewardBench, of JudgeBench
+UNFINISHED = "judge.unfinished"  # the folder below out=DIR of what models had predicted when they were stopped
 SWAPPED = "-swapped"  # what the id of a pair ends in where a judge saw B first
 
 
@@ -60,12 +62,18 @@ class JudgeInputs:
         The labelled pairs.
     verdicts : dict of str to Verdicts
         From a judge to what it says.
+    tags : dict of str to str
+        What MLflow finds the run of the blend by, or the benchmark where none was made of it.
+    unfinished : Unfinished
+        What models have predicted, to be removed once the scores are written.
     notes : list of str
         What limits the scores.
     """
 
     benchmark: Benchmark
     verdicts: dict[str, Verdicts]
+    tags: dict[str, str]
+    unfinished: Unfinished
     notes: list[str] = field(default_factory=list)
 
 
@@ -80,6 +88,8 @@ def load_judge_inputs(settings: JudgeConfig, tracking: Tracking) -> JudgeInputs:
         Where a file can't be read or lacks pairs.
     StoreError
         Where there is no blend or saved model, or a damaged one.
+    Stopped
+        Where the process was asked to stop, or its time budget is spent; what models have predicted is kept.
     """
     source = data_source(settings.data)
     if source is None:
@@ -92,14 +102,17 @@ def load_judge_inputs(settings: JudgeConfig, tracking: Tracking) -> JudgeInputs:
     pairs, subset = data.pairs, data.metadata["source"] if by_source else None
     verdicts: dict[str, Verdicts] = {}
     notes: list[str] = []
+    tags, unfinished = {"prefens.data_digest": data_digest(pairs)}, Unfinished()
     if names or not files:
-        own, notes = _own_verdicts(settings, tracking, pairs, names)
+        unfinished = Unfinished(Path(settings.out) / UNFINISHED)
+        own = _own_verdicts(settings, tracking, pairs, names, unfinished)
+        tags, notes = own.tags or tags, own.notes
         keep = np.isin(pairs.ids.astype(str), own.ids.astype(str))
         pairs, subset = pairs.take(keep), None if subset is None else subset[keep]
         verdicts = {name: Verdicts(take(own.ids, each, pairs.ids, name)) for name, each in own.probabilities.items()}
     for name, path in files.items():
         verdicts[name] = read_verdicts(Path(path), columns[name], pairs.ids)
-    return JudgeInputs(make_benchmark(pairs, subset), verdicts, notes)
+    return JudgeInputs(make_benchmark(pairs, subset), verdicts, tags, unfinished, notes)
 
 
 def find_subset_column(source: Source, name: str | None) -> str | None:
@@ -138,18 +151,21 @@ def read_verdicts(path: Path, columns: dict[str, str], ids: Strings) -> Verdicts
 class _Own:
     ids: Strings
     probabilities: dict[str, Floats]
+    notes: list[str]
+    tags: dict[str, str] | None = None  # of the blend, where it was made of these pairs
 
 
 def _own_verdicts(
-    settings: JudgeConfig, tracking: Tracking, pairs: Pairs, names: Sequence[str]
-) -> tuple[_Own, list[str]]:
-    """Return what members and methods say of the pairs, and notes: honest predictions where these were blended."""
+    settings: JudgeConfig, tracking: Tracking, pairs: Pairs, names: Sequence[str], unfinished: Unfinished
+) -> _Own:
+    """Return what members and methods say of the pairs: their honest predictions where these were blended."""
     digest, store = data_digest(pairs), OOFStore(Path(tracking.root))
     if settings.model is None and any(each.has_blend() and each.folds.data_digest == digest for each in store.splits()):
         blend = read_blend(store.select(digest, settings.fold_digest).find_blend())
         own = blend_predictions(blend, names)
         note = "The blend was made of these pairs: its honest predictions are judged."
-        return _Own(blend.stack.folds.ids, {name: each for name, (_, each) in own.items()}), [note]
+        honest = {name: each for name, (_, each) in own.items()}
+        return _Own(blend.stack.folds.ids, honest, [note], blend_tags(blend))
     predictors = [_predictor(settings, tracking, name) for name in names or ["best"]]
     notes = []
     if settings.model is None:
@@ -159,7 +175,8 @@ def _own_verdicts(
             notes.append(
                 f"{count} of {len(pairs)} pairs have a prompt that the members were trained on: too good there."
             )
-    return _Own(pairs.ids, {each.method: each.predict_pairs(pairs.unlabelled()) for each in predictors}), notes
+    rows = pairs.unlabelled()
+    return _Own(pairs.ids, {each.method: each.predict_pairs(rows, unfinished) for each in predictors}, notes)
 
 
 def _predictor(settings: JudgeConfig, tracking: Tracking, name: str) -> Predictor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -16,8 +17,10 @@ from prefens.ensemble.judging.benchmark import Benchmark
 from prefens.ensemble.judging.scores import JudgeScore
 from prefens.runner.console import escape
 
+NAME = "judges"  # of a run of MLflow that has the scores alone
 TITLE = "Judges ± half of 95 % intervals"
 JUDGES = 3  # in one table: 100 columns
+NO_NAME = re.compile(r"[^\w-]+")  # what the name of a metric has not
 WIDTHS = (24, 21)  # of the first column, and of a judge's
 
 
@@ -54,6 +57,12 @@ def judge_tables(scores: Sequence[JudgeScore]) -> Iterator[Table]:
                 name = escape(f"  {subset}" if subset else metric)
                 table.add_row(name, *map(_cell, row), str(count))
         yield table
+
+
+def metrics(scores: Sequence[JudgeScore]) -> dict[str, float]:
+    """Return the scores on the whole benchmark for MLflow, by judge/metric; its names have few characters."""
+    overall = [score for score in scores if not score.subset]
+    return {"/".join(NO_NAME.sub("_", part) for part in (s.judge, s.metric)): s.value for s in overall}
 
 
 def _cell(score: JudgeScore | None) -> str:

@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 
 from prefens.core.errors import ConfigError, StoreError
 from prefens.core.hashing import short
-from prefens.core.teaching import SoftLabels
+from prefens.core.teaching import NO_VOTE, SoftLabels
 from prefens.core.teaching.soft_labels import TeacherScheme
 from prefens.data.corpus import Corpus
 from prefens.data.raw.names import is_file_name
@@ -25,7 +25,6 @@ from prefens.runner.teaching.pseudo_labels import predict_unlabelled
 from prefens.runner.teaching.settings import TeacherConfig
 from prefens.runner.teaching.teacher import Teacher, find_teacher
 from prefens.runner.teaching.unlabelled import (
-    NO_VOTE,
     append_unlabelled,
     load_unlabelled,
     unlabelled_digest,

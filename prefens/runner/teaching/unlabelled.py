@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 
 from prefens.core.errors import DataError
 from prefens.core.hashing import digest
+from prefens.core.teaching import NO_VOTE
 from prefens.core.types import Floats, Pairs
 from prefens.data.corpus import Corpus
 from prefens.data.folds import prompt_groups
@@ -21,8 +22,6 @@ from prefens.runner import config
 from prefens.runner.schemas import RecipeConfig
 
 log = logging.getLogger(__name__)
-
-NO_VOTE = -1  # the label of a pair without a vote, which nothing may read
 
 
 def load_unlabelled(settings: RecipeConfig, files: Any, corpus: Corpus) -> Pairs:

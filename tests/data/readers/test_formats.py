@@ -49,7 +49,7 @@ def test_every_type_of_file_and_every_order_gives_the_same_pairs(
     assert by_id(again) == by_id(loaded)
 
 
-@pytest.mark.parametrize("name", [name for name in FORMATS if name != "nectar"])
+@pytest.mark.parametrize("name", [name for name in FORMATS if name not in ("nectar", "ppe correctness")])
 def test_swapped_sides_give_swapped_labels(tmp_path: Path, name: str) -> None:
     _, table, pairs = FORMATS[name]
     frame = table(pairs)
@@ -78,6 +78,10 @@ BAD = [
     ("helpsteer", "overall_preference", float("nan"), "overall_preference .*, expected a finite number"),
     ("nectar", "answers", [{"answer": "x", "model": "m", "rank": 1}], "expected two objects"),
     ("skywork", "chosen", [{"role": "user", "content": "another"}], "no common beginning"),
+    ("ppe correctness", "scores", [True, False], "scores 0 and nan of .*1, 3.*two different numbers"),
+    ("ppe correctness", "scores", "right", "scores: 'right' .*expected a list"),
+    ("ppe correctness", "sampled_conflict_pairs", [[1, 4]], "expected places of two responses, from 0"),
+    ("ppe correctness", "sampled_conflict_pairs", [[2, 2]], "expected two places"),
     ("one_hot", "winner_tie", 7, "label .*expected one 1"),
 ]
 

@@ -11,6 +11,7 @@ import transformers
 
 from prefens.core.errors import BackboneError, ConfigError
 from prefens.core.metrics import log_loss
+from prefens.core.teaching import NO_VOTE, Targets
 from prefens.core.types import SWAP
 from prefens.data.text.settings import REWARD, TextSettings
 from prefens.members.base import Context
@@ -96,6 +97,12 @@ def test_the_scale_of_a_frozen_reward_is_the_fitted_one_whatever_the_steps(rewar
     expected = fit_scale(scores, TRAIN.labels)
     values = member.model.head.scale.item(), member.model.head.log_nu.item()
     np.testing.assert_allclose(values, expected, rtol=1e-3)
+    vote = np.where(np.arange(40) < 25, TRAIN.labels, NO_VOTE).astype(np.int8)  # a teacher's labels are none to fit on
+    targets = Targets.of_teacher(vote, np.tile([0.1, 0.1, 0.8], (40, 1)), np.where(vote < 0, 1.0, 0.2))
+    member.fit(TRAIN, None, Context(seed=5, inner=np.zeros(40, dtype=np.int8), targets=targets))
+    assert member.model is not None
+    values = member.model.head.scale.item(), member.model.head.log_nu.item()
+    np.testing.assert_allclose(values, fit_scale(scores[:25], TRAIN.labels[:25]), rtol=1e-3)
 
 
 @pytest.mark.parametrize("mode", Mode)

@@ -24,16 +24,19 @@ from prefens.inference.fold_models import load_model
 from prefens.members.base import Member
 from prefens.members.style import StyleMember, all_features
 from prefens.members.tfidf import TfidfMember
+from prefens.runner.import_member import import_member
 from prefens.runner.sweep_status import split_statuses
 from prefens.runner.teaching import pseudo_labels
 from prefens.runner.teaching.pseudo_labels import predict_unlabelled
 from prefens.runner.teaching.unlabelled import unlabelled_digest
 from prefens.runner.trainer import Trainer
 from prefens.store.assemble import make_stack
+from prefens.store.external import ExternalMember
 from prefens.store.fold_status import FoldState
 from prefens.store.leftovers import remove_leftovers
 from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import OOFStore
+from prefens.store.parquet import read_table, write_table
 from prefens.store.split_store import SplitStore
 from prefens.store.tracking.tracker import NoTracker
 from prefens.store.unlabelled_store import UnlabelledStore
@@ -124,7 +127,9 @@ def test_the_labels_of_a_fold_know_nothing_of_its_votes(pairs: Pairs, split: Spl
         assert (other[fold] == values).all() == (fold == 1)
 
 
-def test_each_model_predicts_once(split: SplitStore, pairs: Pairs, loaded: list[str]) -> None:
+def test_each_model_predicts_once(
+    split: SplitStore, pairs: Pairs, loaded: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
     first = labels_of(split)
     assert sorted(loaded) == [f"{kind} fold-{fold}" for kind in MAKE for fold in range(K)]
     second = labels_of(split)
@@ -136,6 +141,7 @@ def test_each_model_predicts_once(split: SplitStore, pairs: Pairs, loaded: list[
     assert all((first[fold] != third[fold]).any() for fold in first)
     labels_of(split, PAIRS.take(np.arange(5)))
     assert len(loaded) == 5 * K
+    assert "again" not in caplog.text  # nothing is damaged
 
 
 def test_damaged_predictions_are_made_again(
@@ -143,10 +149,14 @@ def test_damaged_predictions_are_made_again(
 ) -> None:
     first, spec = labels_of(split), next(split.members())
     path = UnlabelledStore(split, unlabelled_digest(PAIRS), len(PAIRS)).path(spec, 1)
-    for how in ("truncated", "flipped", "no parquet", "deleted"):
+    for how in ("truncated", "flipped", "no parquet", "deleted", "other values", "other rows"):
         loaded.clear()
         caplog.clear()
-        damage(path, how)
+        if how.startswith("other"):
+            table, metadata = read_table(path, "")
+            write_table(path, table.take([*range(1, 12), 0] if how == "other values" else [0]), metadata)
+        else:
+            damage(path, how)
         second = labels_of(split)
         assert loaded == [f"{spec.backbone} fold-1"]
         assert all((first[fold] == second[fold]).all() for fold in first)
@@ -242,3 +252,6 @@ def test_other_commands_see_the_members_alone(split: SplitStore) -> None:
     statuses = split_statuses(split.root)[0].members
     assert [status.state for folds in statuses.values() for status in folds] == [FoldState.done] * 2 * K
     assert [other.path for other in OOFStore(split.root).splits()] == [split.path]
+    theirs = import_member(split, NoTracker(), ExternalMember("theirs", "d", split.folds.ids, np.full((60, 3), 1 / 3)))
+    assert [spec.name for spec in split.members()] == [*statuses, theirs.name]
+    assert {path for path in split.path.rglob("unlabelled/**/*") if path.is_file()} == written

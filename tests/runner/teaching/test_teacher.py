@@ -26,6 +26,7 @@ from prefens.runner.builders import recipe_of
 from prefens.runner.teaching.nested import NestedTeachers, rebuild
 from prefens.runner.teaching.settings import TeacherConfig
 from prefens.runner.teaching.student import make_soft_labels
+from prefens.runner.teaching.unlabelled import with_unlabelled
 from prefens.runner.trainer import Trainer
 from prefens.store.assemble import make_stack
 from prefens.store.member_spec import MemberSpec
@@ -97,16 +98,21 @@ def test_nested_teachers_never_saw_the_fold_that_the_student_is_scored_on(tmp_pa
     labels[corpus.folds.fold == fold] = (labels[corpus.folds.fold == fold] + 1) % 3
     other = corpus_of(make_pairs(80), replace(corpus.pairs, label=labels))
     said: dict[str, list[dict[int, Floats]]] = {"oof": [], "nested": []}
+    without_votes = make_pairs(9, seed=1).unlabelled()
     for number, each in enumerate((corpus, other)):
         split, specs = train(each, tmp_path / str(number))
         blend(split, specs)
+        whole = with_unlabelled(each, without_votes)
         for scheme, heard in said.items():
-            heard.append(dict(soft_labels(each, split, scheme, source if source == "blend" else specs[0].name).by_fold))
-    scored_elsewhere = corpus.folds.scored & (corpus.folds.fold != fold)
+            name = source if source == "blend" else specs[0].name
+            heard.append(dict(soft_labels(whole, split, scheme, name).by_fold))
+    scored_elsewhere = np.append(corpus.folds.scored & (corpus.folds.fold != fold), [True] * len(without_votes))
     before, after = said["nested"]
     assert (before[fold][scored_elsewhere] == after[fold][scored_elsewhere]).all()
     assert np.isnan(before[fold][~scored_elsewhere]).all()
-    assert (before[0][corpus.folds.fold == 1] != after[0][corpus.folds.fold == 1]).any()
+    another = np.flatnonzero(corpus.folds.fold == 1)
+    assert (before[0][another] != after[0][another]).any()
+    assert (before[0][-len(without_votes) :] != after[0][-len(without_votes) :]).any()
     leaking_before, leaking_after = said["oof"]  # the same test tells the scheme that is not honest
     assert (leaking_before[fold][scored_elsewhere] != leaking_after[fold][scored_elsewhere]).any()
 
