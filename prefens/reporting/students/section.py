@@ -45,7 +45,10 @@ def students_section(records: StudentRecords, pairs: Pairs | None = None, resamp
     scored = [(each, compared) for each in ordered for compared in each.comparisons]
     rows = [_row(each, compared, compared.difference(resamples)) for each, compared in scored]
     detailed = ordered[:MAX_DETAILED]
-    tables = [ReportTable("Student and teacher", rows, NOTE, column_digits={"pairs": 0, "error": 1, "teacher's error": 1}), _costs(ordered)]
+    tables = [
+        ReportTable("Student and teacher", rows, NOTE, column_digits={"pairs": 0, "error": 1, "teacher's error": 1}),
+        _costs(ordered),
+    ]
     tables += [] if pairs is None else [_pairs_table(each, pairs) for each in detailed]
     return Section(
         "students",
