@@ -15,6 +15,7 @@ import pytest
 
 from prefens.core.metrics import log_loss
 from prefens.ensemble.files.distillation_file import FILE_NAME, read_distillation
+from prefens.inference.predictor import Predictor
 from prefens.store.oof_store import OOFStore
 from prefens.store.split_store import SplitStore
 from tests.helpers.commands import prefens
@@ -103,6 +104,16 @@ def test_the_numbers_are_those_of_the_store(nested: tuple[Path, str]) -> None:
     stored = read_distillation(split.member_dir(spec.name) / FILE_NAME, folds)
     assert stored.as_dict() == content
     assert stored.content == [split.record(spec, fold).content for fold in range(4)]
+
+
+def test_saved_models_have_no_ids_and_nothing_of_teachers(nested: tuple[Path, str], tmp_path: Path) -> None:
+    split = split_of(nested[0])
+    assert [*split.path.glob("members/*/nested/fold-0-1")]
+    for method in (made(nested[0])["student"], "best"):
+        Predictor.of_store(split, method).save(tmp_path / method)
+        files = [path for path in (tmp_path / method).rglob("*") if path.is_file()]
+        assert [path for path in files if path.suffix == ".parquet" or "nested" in path.parts] == []
+        assert [path for path in files if path.suffix == ".safetensors"]
 
 
 def test_folds_that_no_teacher_was_trained_in_are_refused_and_leave_nothing(teachers: Path) -> None:

@@ -11,6 +11,8 @@ The root can be moved, copied and read-only.
     store/<data>-<folds>/members/<name>/fold-<k>/             predictions.parquet, run.json, model/
     store/<data>-<folds>/members/<name>/all/                  the same of the full fit, trained on all folds at once
     store/<data>-<folds>/members/<name>/fold-<k>.failed.json  why the last attempt at a fold run failed
+    store/<data>-<folds>/members/<name>/nested/               predictions of trainings without two folds
+    store/<data>-<folds>/members/<name>/distillation.parquet  a student beside its teacher
     store/<data>-<folds>/unlabelled/<pairs>/<name>/           what fold models predict for pairs without votes
 """
 
