@@ -38,14 +38,13 @@ def blend_members(settings: BlendConfig) -> app.Rows:
     sources = parse_sources(settings, root)
     out.mkdir(parents=True, exist_ok=True)  # before the work, not after it
     inputs = load_blend_inputs(sources)
-    alarms: list[str] = []
+    folders, alarms = config.backbone_folders(settings.backbones, root / "backbones"), list[str]()
     if inputs.split is not None and inputs.pairs is not None:
-        folders = config.backbone_folders(settings.backbones, root / "backbones")
         alarms = [*check_predictions(inputs.split, inputs.stored, inputs.pairs, settings.recheck, folders)]
     if any(blender.wants_features for blender in blenders):
         inputs = with_features(inputs)
     blend = make_blend(inputs, blenders, calibrations, settings.resamples, settings.metric).with_alarms(alarms)
-    record(blend, inputs, tracking, out, settings.model)
+    record(blend, inputs, tracking, out, settings.model, folders, settings.copy_backbones)
     rows = blend.leaderboard
     show(leaderboard_table(rows, title(blend, inputs)))
     show(member_table(blend.members))

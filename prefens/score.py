@@ -36,7 +36,7 @@ def score(settings: ScoreConfig) -> app.Rows:
     if settings.member not in (None, predictor.method):
         predictor = member_predictor(predictor, settings.member)
     key = [predictor.method, predictor.blender.state(), predictor.contents()]
-    scored = score_file(Scorer(predictor, settings.max_pairs), rows, out, key)
+    scored = score_file(Scorer(predictor, settings.max_pairs, settings.ensemble), rows, out, key)
     refused = [row for row in scored if row.problem]
     for row in refused[:10]:
         log.warning("%s is not scored: %s", row.id, row.problem)

@@ -48,6 +48,8 @@ def test_answers_are_scored_by_a_blend_and_by_its_member(
         assert (a["best"], a["pairs"]) == (1, 3)  # longer answers win
         assert b["problem"].startswith("0 answers")
         assert c["chosen"]
+    with pytest.raises(ConfigError, match=f"ensemble=worst: {spec.name} has no reward"):
+        scored("data.path=candidates.jsonl", "ensemble=worst")
     assert (Path("blend") / "scores.jsonl").read_text() == (Path("member") / "scores.jsonl").read_text()
     said = capsys.readouterr().out
     assert "2 prompts scored by soft_vote, 1 refused" in said

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence, Sized
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 log = logging.getLogger(__name__)
 
@@ -28,19 +29,14 @@ def progress(items: Iterable[T], name: str, total: int | None = None) -> Iterato
     """
     if total is None and isinstance(items, Sized):
         total = len(items)
-    if sys.stderr.isatty():
-        from tqdm import tqdm
-        from tqdm.contrib.logging import logging_redirect_tqdm
 
-        with logging_redirect_tqdm():
-            yield from tqdm(items, name, total, leave=False)
-        return
-    last = time.monotonic()
-    for done, item in enumerate(items, 1):
-        yield item
-        if time.monotonic() - last > LOG_SECONDS:
-            last = time.monotonic()
-            log.info("%s: %d of %s", name, done, total or "?")
+    def line(done: int, seconds: float) -> str:
+        return f"{name}: {done} of {total or '?'}"
+
+    with _shown(line, desc=name, total=total) as advance:
+        for item in items:
+            yield item
+            advance(1)
 
 
 def token_progress(batches: Sequence[T], name: str, tokens: Sequence[int], done: int = 0) -> Iterator[T]:
@@ -58,25 +54,41 @@ def token_progress(batches: Sequence[T], name: str, tokens: Sequence[int], done:
         Tokens that were done before the loop.
     """
     total = done + sum(tokens)
+
+    def line(ended: int, seconds: float) -> str:
+        speed = (ended - done) / seconds
+        return (
+            f"{name}: {100 * ended / total:.0f} % of {total / 1e6:.1f} million tokens, {speed:.0f} a second, "
+            f"{(total - ended) / speed / 60:.0f} minutes left"
+        )
+
+    with _shown(line, done, desc=name, total=total, unit=" tokens", unit_scale=True) as advance:
+        for batch, count in zip(batches, tokens, strict=True):
+            yield batch
+            advance(count)
+
+
+@contextmanager
+def _shown(line: Callable[[int, float], str], done: int = 0, **bar: Any) -> Iterator[Callable[[int], object]]:
+    """Yield a function to call with what a step has done: it moves tqdm's `bar`, or logs a `line` from time to time.
+
+    `line` is given what is done, with the `done` of before, and the seconds since the start.
+    """
     if sys.stderr.isatty():
         from tqdm import tqdm
         from tqdm.contrib.logging import logging_redirect_tqdm
 
-        bar = tqdm(desc=name, total=total, initial=done, unit=" tokens", unit_scale=True, leave=False)
-        with logging_redirect_tqdm(), bar:
-            for batch, count in zip(batches, tokens, strict=True):
-                yield batch
-                bar.update(count)
+        with logging_redirect_tqdm(), tqdm(initial=done, leave=False, **bar) as shown:
+            yield shown.update
         return
     start = last = time.monotonic()
-    ended = done
-    for batch, count in zip(batches, tokens, strict=True):
-        yield batch
-        ended += count
+
+    def advance(count: int) -> None:
+        nonlocal done, last
+        done += count
         now = time.monotonic()
         if now - last > LOG_SECONDS:
-            last, speed = now, (ended - done) / (now - start)
-            log.info(
-                "%s: %.0f %% of %.1f million tokens, %.0f a second, %.0f minutes left",
-                name, 100 * ended / total, total / 1e6, speed, (total - ended) / speed / 60,
-            )  # fmt: skip
+            last = now
+            log.info("%s", line(done, now - start))
+
+    yield advance

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from prefens.core.errors import DataError
@@ -16,6 +17,7 @@ from prefens.data.raw.json_text import quick_loads
 from prefens.data.raw.read import read_table
 
 COLUMNS = ("id", "responses", "chosen", "rejected")
+SEQUENCES = (list, tuple, np.ndarray)  # pandas reads the lists of parquet files as arrays
 SHAPES = "prompt with responses (a list), or with chosen and rejected (texts or lists)"
 
 
@@ -79,7 +81,7 @@ def make_candidates(id_: str, prompt: Any, answers: Sequence[Any] | None, n_chos
         return Candidates(id_, None, n_chosen, "no list of answers")
     if not answers:
         return Candidates(id_, None, n_chosen, "0 answers, expected 1 or more")
-    turns = as_turns(prompt, any(isinstance(answer, list | tuple) for answer in answers))
+    turns = as_turns(prompt, any(isinstance(answer, SEQUENCES) for answer in answers))
     texts = [as_turns(answer, False) for answer in answers]
     frame = pd.DataFrame({"prompt": [turns] * len(texts), "response_a": texts, "response_b": texts}, dtype=object)
     loaded = load_frame(frame) if isinstance(turns, list) else None
@@ -100,11 +102,11 @@ def as_list(cell: Any) -> list[Any] | None:
         except (ValueError, RecursionError):
             parsed = None
         return parsed if isinstance(parsed, list) else [cell]
-    return list(cell) if isinstance(cell, list | tuple) else None
+    return list(cell) if isinstance(cell, SEQUENCES) else None
 
 
 def as_turns(cell: Any, parse: bool) -> Any:
     """Return a text as a list of one turn; a list of turns as it is, also one in a JSON text where `parse`."""
     if isinstance(cell, str):
         return (as_list(cell) or [cell]) if parse else [cell]
-    return list(cell) if isinstance(cell, tuple) else cell
+    return list(cell) if isinstance(cell, SEQUENCES) else cell

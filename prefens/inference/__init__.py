@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from prefens.inference.from_files import predict_files
     from prefens.inference.kaggle_inputs import choose_test, list_test_files
     from prefens.inference.predictor import Predictor
+    from prefens.inference.reward_ensemble import Ensemble
     from prefens.inference.saved_model import PreferenceModel, find_predictor
     from prefens.inference.scorer import Scorer, Scores, member_predictor
     from prefens.inference.serving import Limits, ServedModel, serve
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Comparison",
+    "Ensemble",
     "Limits",
     "Predictor",
     "PreferenceModel",

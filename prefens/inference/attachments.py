@@ -1,4 +1,4 @@
-"""The backbones that a bundle does not carry: which they are, and where a notebook's inputs have them."""
+"""The backbones that a bundle or a saved model lacks: which they are, and where a notebook's inputs have them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from prefens.members.backbone_ref import BackboneRef
 
 @dataclass(frozen=True)
 class Attachment:
-    """A backbone that lies beside a bundle.
+    """A backbone that lies beside a bundle or a saved model.
 
     Attributes
     ----------
@@ -46,14 +46,18 @@ class Attachment:
         """The name that its folder has, for prefens to find it."""
         return BackboneRef(self.name, None, None, self.fingerprint).folder
 
+    @property
+    def size(self) -> int:
+        """All its files, in bytes."""
+        return sum(self.files.values())
+
     def is_in(self, directory: Path) -> bool:
         """Return whether a directory has its files; the weights are read only where names and sizes agree."""
         return _sizes(directory) == self.files and fingerprint(directory) == self.fingerprint
 
     def __str__(self) -> str:
         commit = "" if self.commit is None else f" at commit {short(self.commit)}"
-        megabytes = sum(self.files.values()) / 1e6
-        return f"{self.name}{commit}, {megabytes:.0f} MB, as the folder {self.folder}"
+        return f"{self.name}{commit}, {self.size / 1e6:.0f} MB, as the folder {self.folder}"
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ class ScoredRow:
     id : str
         The id of the row.
     rewards : list of float, or None
-        The reward of each answer, in natural log odds; None where the row was refused.
+        The reward of each answer, as in `Scores`; None where the row was refused.
     best : int or None
         The place of the best answer, from 0.
     pairs, ties, cycles : int
@@ -74,7 +74,8 @@ def score_file(scorer: Scorer, rows: Sequence[Candidates], out: Path, key: Any) 
     Stopped
         Where the process was asked to stop, or its time budget is spent.
     """
-    path, identity = out / UNFINISHED, digest([key, scorer.max_pairs, [_content(row) for row in rows]])
+    ensemble = None if scorer.ensemble is None else scorer.ensemble.name
+    path, identity = out / UNFINISHED, digest([key, scorer.max_pairs, ensemble, [_content(row) for row in rows]])
     done = _resume(path, identity)
     if done:
         log.info("%d of %d rows were scored before", len(done), len(rows))

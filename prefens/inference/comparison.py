@@ -17,11 +17,13 @@ from prefens.data.raw.read import read_table
 from prefens.data.text.style_differences import STYLE_DIFFERENCES, style_differences
 from prefens.inference.predictor import Predictor
 from prefens.inference.scorer import member_predictor
+from prefens.members.style import StyleMember
 
 STDIN = "-"
 OUTCOMES = ("A wins", "B wins", "tie")  # in the order of `Outcome`
 WORDS = dict(zip(STYLE_DIFFERENCES, ("words", "headings", "bold", "list items"), strict=True))
 SIDES = (("a", "b"), ("response_a", "response_b"))
+SMALLEST, MOST = 0.05, 8  # contributions that are named: natural log odds, and how many of a member
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,9 @@ class Comparison:
     style : mapping of str to float
         The differences (a - b) / (a + b), in [-1, 1], in words, headings, bold parts and list items; positive where A
         has more. Without those that are 0.
+    contributions : mapping of str to mapping of str to float
+        Of each linear style member that has a weight: its features that speak for A (positive) or for B, in natural log
+        odds, the strongest first; without small ones.
     problem : str
         Why the row can't be compared; "" where it can.
     """
@@ -47,6 +52,7 @@ class Comparison:
     probabilities: list[float] = field(default_factory=list)
     members: Mapping[str, list[float]] = field(default_factory=dict)
     style: Mapping[str, float] = field(default_factory=dict)
+    contributions: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     problem: str = ""
 
     def as_text(self, method: str) -> str:
@@ -55,13 +61,26 @@ class Comparison:
             return printable(f"{self.id}: not compared: {self.problem}")
         lines = [f"{self.id}: {in_words(self.probabilities)} ({method})"]
         lines += [f"  {in_words(own)} ({name})" for name, own in self.members.items() if len(self.members) > 1]
-        parts = [f"{WORDS[name]} {'A' if value > 0 else 'B'} {abs(value):.0%}" for name, value in self.style.items()]
-        return printable("\n".join([*lines, f"  more: {', '.join(parts) or 'neither, in length or layout'}"]))
+        if self.contributions:
+            lines += [f"  {_sides(own)} ({name}, log odds)" for name, own in self.contributions.items()]
+        else:
+            more = [f"{WORDS[name]} {'A' if value > 0 else 'B'} {abs(value):.0%}" for name, value in self.style.items()]
+            lines.append(f"  more: {', '.join(more) or 'neither, in length or layout'}")
+        return printable("\n".join(lines))
 
 
 def in_words(probabilities: Sequence[float]) -> str:
     """Return K probabilities as text."""
     return ", ".join(f"{name} {value:.1%}" for name, value in zip(OUTCOMES, probabilities, strict=False))
+
+
+def _sides(contributions: Mapping[str, float]) -> str:
+    """Return the features that speak for A and for B as text."""
+    parts = []
+    for side, sign in (("A", 1), ("B", -1)):
+        own = [f"{name} {abs(value):.2f}" for name, value in contributions.items() if value * sign > 0]
+        parts += [f"for {side}: {', '.join(own).replace('_', ' ')}"] if own else []
+    return "; ".join(parts) or "no feature of style speaks for either"
 
 
 def read_comparisons(path: str) -> list[Candidates]:
@@ -103,7 +122,7 @@ def compare_rows(predictor: Predictor, rows: Sequence[Candidates]) -> list[Compa
     pairs = Pairs(ids, both.prompt[first], both.response_a[first], both.response_a[second])
     blended = predictor.predict_pairs(pairs)
     by_member = {name: member_predictor(predictor, name).predict_pairs(pairs) for name in predictor.used}
-    style = style_differences(pairs)
+    style, contributions = style_differences(pairs), style_contributions(predictor, pairs)
     place = iter(range(len(first)))
     done = []
     for row in rows:
@@ -113,5 +132,28 @@ def compare_rows(predictor: Predictor, rows: Sequence[Candidates]) -> list[Compa
         here = next(place)
         differences = {name: float(value) for name, value in zip(STYLE_DIFFERENCES, style[here], strict=True) if value}
         members = {name: own[here].tolist() for name, own in by_member.items()}
-        done.append(Comparison(row.id, blended[here].tolist(), members, differences))
+        speaking = {name: own[here] for name, own in contributions.items()}
+        done.append(Comparison(row.id, blended[here].tolist(), members, differences, speaking))
+    return done
+
+
+def style_contributions(predictor: Predictor, pairs: Pairs) -> dict[str, list[dict[str, float]]]:
+    """Return of each linear style member that has a weight what its features add to the log odds of A over B.
+
+    They are means over its fold models; of each of n pairs, the strongest first, without small ones.
+    """
+    done = {}
+    for spec in predictor.specs():
+        if spec.kind != StyleMember.kind:
+            continue
+        models = [model.load() for group in member_predictor(predictor, spec.name).groups() for model in group]
+        parts = [model.contributions(pairs) for model in models if isinstance(model, StyleMember)]
+        linear = [part for part in parts if part is not None]
+        if linear:
+            names, values = linear[0][0], np.mean([own for _, own in linear], axis=0)
+            order = np.argsort(-np.abs(values), axis=1, kind="stable")[:, :MOST]
+            done[spec.name] = [
+                {names[place]: float(row[place]) for place in places if abs(row[place]) >= SMALLEST}
+                for row, places in zip(values, order, strict=True)
+            ]
     return done

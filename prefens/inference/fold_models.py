@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from prefens.core.errors import BackboneError, PrefensError, StoreError
 from prefens.core.tensors import refusal
-from prefens.members.backbone_files import backbone_files
+from prefens.inference.batches import FoldModel
 from prefens.members.base import Member
 from prefens.members.registry import class_of, kinds
 from prefens.store.member_spec import MemberSpec
 from prefens.store.split_store import SplitStore
 
 log = logging.getLogger(__name__)
-
-LARGE_COPY = 1e9  # bytes of backbones in a saved model that a warning is worth
 
 
 def load_model(spec: MemberSpec, folder: Path, backbones: Sequence[Path]) -> Member:
@@ -130,15 +130,51 @@ def required_backbones(
     return required
 
 
-def warn_of_size(backbones: Mapping[str, Path]) -> None:
-    """Log a warning where the files of backbones, by the names of their folders, are large for a copy."""
-    size = sum(path.stat().st_size for directory in backbones.values() for path in backbone_files(directory))
-    if size > LARGE_COPY:
-        log.warning(
-            "the saved model holds a copy of the backbones that its members refer to: %.1f GB (%s); blend with "
-            "model=false where predict from the store is enough",
-            *(size / 1e9, ", ".join(backbones)),
-        )
+def model_groups(
+    split: SplitStore,
+    specs: Sequence[MemberSpec],
+    folds: Sequence[int],
+    backbones: Sequence[Path],
+    loaded: Mapping[str, Sequence[Member]],
+) -> list[list[FoldModel]]:
+    """Return the models of members, those of one backbone together, since they share it in memory.
+
+    Parameters
+    ----------
+    split : SplitStore
+        The part of the store that the members are in.
+    specs : sequence of MemberSpec
+        The members.
+    folds : sequence of int
+        The fold runs whose models are returned.
+    backbones : sequence of Path
+        Folders of backbone files that go before the installed ones.
+    loaded : mapping of str to sequence of Member
+        From a member to its models that are in memory.
+
+    Raises
+    ------
+    StoreError
+        If a member has no stored model, or a damaged one.
+    BackboneError
+        If the files of backbones are missing; all of them are named.
+    """
+    names = [spec.name for spec in specs if spec.name in loaded]
+    groups: dict[Any, list[FoldModel]] = {
+        name: [FoldModel(name, "", partial(_same, model)) for model in loaded[name]] for name in names
+    }
+    members = [(spec, model_folders(split, spec, folds)) for spec in specs if spec.name not in loaded]
+    required = required_backbones([(spec, folders[:1]) for spec, folders in members], backbones)
+    for (spec, folders), shared in zip(members, required, strict=True):
+        for fold, folder in zip(folds, folders, strict=True):
+            run = split.record(spec, fold)
+            model = FoldModel(spec.name, run.content, partial(load_model, spec, folder, backbones), run)
+            groups.setdefault(tuple(sorted(shared)) or (spec.name, fold), []).append(model)
+    return list(groups.values())
+
+
+def _same(model: Member) -> Member:
+    return model
 
 
 def _joined(errors: Sequence[BackboneError]) -> BackboneError:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,7 +21,9 @@ from prefens.ensemble.base import Blender
 from prefens.ensemble.decision import ARGMAX, Decision
 from prefens.inference.batches import FoldModel, predict_groups
 from prefens.inference.fitted_blender import read_predictor, stored_method
-from prefens.inference.fold_models import load_model, model_folders, required_backbones, warn_of_size
+from prefens.inference.fold_models import model_folders, model_groups, required_backbones
+from prefens.inference.reward_ensemble import Ensemble
+from prefens.inference.rewards import ensemble_reward, member_reward
 from prefens.inference.unfinished import Unfinished
 from prefens.members.backbone_files import copy_backbone
 from prefens.members.backbone_ref import BackboneRef
@@ -130,10 +131,11 @@ class Predictor:
         store = SplitStore(folder, content.k)
         return cls(store, *parts, Decision(content.tie_weight), content.out_format, reads_plain, content.full)
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path, without: Container[str] = ()) -> None:
         """Write predictor.json, the members' models and the backbone files they need; no labels, ids or texts.
 
-        Models are hard links where the file system has them; a manifest records all files.
+        Models are hard links where the file system has them; a manifest records all files. `without` is that of
+        `link_files`.
 
         Raises
         ------
@@ -142,7 +144,7 @@ class Predictor:
         BackboneError
             If the files of a backbone are missing, or links that lead out of its folder.
         """
-        self.link_files(folder / "members", folder / "backbones")
+        self.link_files(folder / "members", folder / "backbones", without)
         write_json(folder / FILE_NAME, self.as_dict())
         write_manifest(folder)
 
@@ -164,7 +166,6 @@ class Predictor:
         for spec, _ in models:
             link_tree(self.store.member_dir(spec.name), members / spec.name, leave_out=[*TRAINING_FILES, others])
         copied = {name: path for each in required for name, path in each.items() if name not in without}
-        warn_of_size(copied)
         for name, directory in copied.items():
             copy_backbone(directory, backbones / name)
 
@@ -271,30 +272,17 @@ class Predictor:
         normalized: Floats = blended / blended.sum(axis=1, keepdims=True)
         return normalized
 
-    def groups(self) -> list[list[FoldModel]]:
-        """Return the fold models of the used members, those of one backbone together, since they share it in memory.
+    def rewards(self, pairs: Pairs, ensemble: Ensemble | None = None) -> Floats | None:
+        """Return the rewards of the responses A, (n,); None for members without any, and for blends without `ensemble`.
 
-        Raises
-        ------
-        StoreError
-            If a member or one of its models is not there.
-        BackboneError
-            If the files of backbones are missing; all of them are named.
+        Errors as in `groups` and `ensemble_reward`.
         """
-        groups: dict[Any, list[FoldModel]] = {
-            name: [FoldModel(name, "", partial(_same, model)) for model in self.loaded[name]]
-            for name in self.used
-            if name in self.loaded
-        }
-        members = [(s, model_folders(self.store, s, self.folds)) for s in self.specs() if s.name not in self.loaded]
-        required = required_backbones([(spec, folders[:1]) for spec, folders in members], self.backbones)
-        for (spec, folders), names in zip(members, required, strict=True):
-            for fold, folder in zip(self.folds, folders, strict=True):
-                run = self.store.record(spec, fold)
-                model = FoldModel(spec.name, run.content, partial(load_model, spec, folder, self.backbones), run)
-                groups.setdefault(tuple(sorted(names)) or (spec.name, fold), []).append(model)
-        return list(groups.values())
+        if ensemble is None:
+            return member_reward(self.groups(), pairs) if len(self.used) == 1 else None
+        weights = self.blender.weights
+        shares = None if weights is None else dict(zip(self.members, weights.tolist(), strict=True))
+        return ensemble_reward(self.groups(), pairs, shares, ensemble)
 
-
-def _same(model: Member) -> Member:
-    return model
+    def groups(self) -> list[list[FoldModel]]:
+        """Return the models of the used members; see `model_groups`, and its errors."""
+        return model_groups(self.store, self.specs(), self.folds, self.backbones, self.loaded)

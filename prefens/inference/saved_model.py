@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
 import pandas as pd
 
-from prefens.core.errors import ConfigError, PrefensError, StoreError
+from prefens.core.errors import ConfigError, DataError, PrefensError, StoreError
 from prefens.core.files import atomic_write
 from prefens.core.types import Floats
 from prefens.data.frame import load_frame
-from prefens.data.loaded import LoadedPairs
+from prefens.data.loaded import TEXT, LoadedPairs
+from prefens.data.request import RESPONSES
 from prefens.data.submission import submission_columns
-from prefens.inference.fold_models import model_folders
+from prefens.inference.attachments import Attachment
+from prefens.inference.fold_models import model_folders, required_backbones
 from prefens.inference.predictor import Predictor
+from prefens.inference.served_scores import answer_candidates
 from prefens.store.oof_store import OOFStore
 from prefens.store.split_store import SplitStore
 from prefens.store.tracking.factory import Tracking
@@ -30,11 +34,13 @@ EXAMPLE = {
     "response_a": '["2", "7, which is larger than 2."]',
     "response_b": '["Four.", "Nine."]',
 }
+OPTIONAL = ("response_a", "response_b", RESPONSES)  # columns: a frame has both responses, or any number of them
+LARGE_COPY = 1e9  # bytes of backbones that a saved model has no copies of, unless these are asked for
 MOST_WARNINGS = 10  # malformed rows of one call that are logged
 
 
 class PreferenceModel:
-    """What `mlflow.pyfunc.load_model` wraps: data frames of raw pairs in, data frames of probabilities out.
+    """What `mlflow.pyfunc.load_model` wraps: frames of raw pairs in, of probabilities out; candidates in, scores out.
 
     Parameters
     ----------
@@ -47,32 +53,48 @@ class PreferenceModel:
         self._lock = Lock()  # a server predicts in several threads, and members cache features
 
     def predict(self, frame: pd.DataFrame, params: Mapping[str, Any] | None = None) -> pd.DataFrame:
-        """Return the outcome probabilities of n pairs.
+        """Return the outcome probabilities of n pairs, or the scores of the candidates in n rows.
 
         Parameters
         ----------
         frame : DataFrame of n rows
-            Columns prompt, response_a, response_b and, optionally, id; see `load_frame`.
+            Columns prompt, response_a, response_b and, optionally, id; see `load_frame`. Or responses, a list of
+            answers, in place of the two.
         params : dict or None
-            {"strict": True} refuses malformed rows. Otherwise they get the class prior, as in
-            `python -m prefens.predict`, and warnings name them.
+            {"strict": True} refuses malformed rows. Otherwise pairs get the class prior, as in
+            `python -m prefens.predict`, and warnings name them; of candidates the answer says what is wrong.
 
         Returns
         -------
         DataFrame of n rows
             The input's index, and columns id (if the input has it), winner_model_a, winner_model_b and, where there
-            are ties, winner_tie.
+            are ties, winner_tie. Of candidates, those of `answer_candidates`.
 
         Raises
         ------
         DataError
             If columns are missing, or if rows are malformed and `strict` is set.
         """
-        loaded = load_frame(frame, bool((params or {}).get("strict", False)), self._predictor.reads_plain)
+        strict = bool((params or {}).get("strict", False))
+        if {TEXT[0], RESPONSES} <= {*frame.columns}:
+            return self._score(frame, strict)
+        loaded = load_frame(frame, strict, self._predictor.reads_plain)
         log_malformed(loaded)
         with self._lock:
             probabilities = self._predictor.predict_rows(loaded)
         return answer(frame, probabilities)
+
+    def _score(self, frame: pd.DataFrame, strict: bool) -> pd.DataFrame:
+        """Return the scores of the candidates in a frame; DataError where `strict` and a row can't be scored."""
+        columns = {name: list(frame[name]) for name in ("id", TEXT[0], RESPONSES) if name in frame.columns}
+        with self._lock:
+            scores = answer_candidates(columns, self._predictor)
+        problems = scores["problem"].dropna()
+        if strict and len(problems):
+            first = f"row {problems.index[0] + 1}: {problems.iloc[0]}"
+            came = f"{len(problems)} of {len(frame)} rows can't be scored; {first}"
+            raise DataError(came, "a prompt, and one or more responses with as many turns", "correct these rows")
+        return scores.set_index(frame.index)
 
 
 def log_malformed(loaded: LoadedPairs) -> None:
@@ -95,8 +117,17 @@ def _load_pyfunc(path: str) -> PreferenceModel:
     return PreferenceModel(predictor)
 
 
-def save_best(split: SplitStore) -> Path | None:
+def save_best(split: SplitStore, backbones: Sequence[Path] = (), copies: bool | None = None) -> Path | None:
     """Save the stored blend as an MLflow model in the store, in place of an earlier one.
+
+    Parameters
+    ----------
+    split : SplitStore
+        The part of the store that the blend is in.
+    backbones : sequence of Path
+        Folders of backbones that are searched first.
+    copies : bool or None
+        Whether it holds copies of the backbones that its members refer to; None: unless these are large.
 
     Returns
     -------
@@ -106,21 +137,46 @@ def save_best(split: SplitStore) -> Path | None:
     """
     path = split.path / "model"
     try:
-        predictor = Predictor.of_store(split, "best")
-        for spec in predictor.specs():
-            model_folders(
-                split, spec, predictor.folds
-            )  # a missing or damaged model is refused before MLflow is imported
+        predictor = Predictor.of_store(split, "best", backbones)
+        without = _left_out(predictor, copies)  # what is missing or damaged is refused before MLflow is imported
         from prefens.store.tracking.pyfunc import write_model  # mlflow takes seconds to import
 
         outputs = submission_columns(len(predictor.prior))
         with atomic_write(path) as tmp:
-            write_model(tmp, predictor.save, __name__, DATA, pd.DataFrame([EXAMPLE]), outputs)
+            save = partial(predictor.save, without=without)
+            write_model(tmp, save, __name__, DATA, pd.DataFrame([EXAMPLE]), outputs, OPTIONAL)
     except (OSError, ImportError, PrefensError) as error:
         log.warning("no model is saved for serving; predict works from the store. %s", error)
         return None
     log.info("saved as a model: %s", path)
+    if without:
+        log.info(
+            "the saved model has no copy of %s; on another machine put it into DIR of `predict model=... "
+            "backbones=DIR` or, for a server too, into %s",
+            "; ".join(map(str, without.values())), path / DATA / "backbones",
+        )  # fmt: skip
     return path
+
+
+def _left_out(predictor: Predictor, copies: bool | None) -> dict[str, Attachment]:
+    """Return the backbones that a saved model has no copies of, by the names of their folders.
+
+    Raises
+    ------
+    StoreError
+        If a member has no stored model, or a damaged one.
+    BackboneError
+        If the files of backbones are missing; all of them are named.
+    """
+    models = [(spec, model_folders(predictor.store, spec, predictor.folds)) for spec in predictor.specs()]
+    directories: dict[str, Path] = {}
+    for required in required_backbones(models, predictor.backbones):
+        directories |= required
+    references = predictor.references()
+    attached = {name: Attachment.of(backbone, directories[name]) for name, backbone in references.items()}
+    if copies is None:
+        copies = sum(each.size for each in attached.values()) <= LARGE_COPY
+    return {} if copies else attached
 
 
 def stored_model(split: SplitStore) -> Path | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from prefens.ensemble.ratings.comparisons import Comparisons
 from prefens.ensemble.ratings.paired_model import Kind, fit
 from prefens.inference.fitted_blender import lone_member
 from prefens.inference.predictor import Predictor
+from prefens.inference.reward_ensemble import Ensemble
 
 MAX_PAIRS = 200  # compared of one prompt
 
@@ -26,8 +27,9 @@ class Scores:
     Attributes
     ----------
     rewards : array, shape (n,)
-        Natural log odds: the difference of two is that of the first answer winning over the second. The rewards of a
-        member have its own origin; strengths from comparisons sum to 0 over the different answers.
+        Rewards of members are in standard deviations of their rewards on training answers, above their mean. Strengths
+        from comparisons are in natural log odds, so that the difference of two is that of the first answer winning over
+        the second; they sum to 0 over the different answers.
     pairs : int
         Pairs that were compared; 0 where each answer has a reward of its own.
     ties : int
@@ -47,25 +49,38 @@ class Scores:
         return int(np.argmax(self.rewards))
 
 
+class Judge(Protocol):
+    """What a `Scorer` asks: a `Predictor`, or what stands in front of one."""
+
+    def rewards(self, pairs: Pairs, ensemble: Ensemble | None) -> Floats | None:
+        """Return the rewards of the responses A of n pairs, (n,), whatever B is; None where pairs are compared."""
+
+    def predict_pairs(self, pairs: Pairs) -> Floats:
+        """Return the (n, K) probabilities of n pairs."""
+
+
 class Scorer:
     """Scores answers with a predictor: a blend, or a member alone.
 
     A single siamese member whose head has a reward (davidson, or that of a reward model, without style features) reads
-    each answer once: no other answer changes its reward. Any other predictor compares pairs: all of them up to
+    each answer once: no other answer changes its reward; so does a blend of such members where `ensemble` says how
+    their rewards become one. Any other predictor compares pairs: all of them up to
     `max_pairs`, else each answer with its next ones in the order of their texts, so that the order of the candidates
     changes nothing; strengths are then fitted by Davidson's model to the predicted probabilities. Equal answers share
     their score.
 
     Parameters
     ----------
-    predictor : Predictor
+    predictor : Predictor, or another Judge
         What predicts.
     max_pairs : int, at least 1
         Pairs that are compared of one prompt; never fewer than there are different answers.
+    ensemble : Ensemble or None
+        How the rewards of a blend's members become one, all of which must have rewards; None to compare pairs.
     """
 
-    def __init__(self, predictor: Predictor, max_pairs: int = MAX_PAIRS) -> None:
-        self.predictor, self.max_pairs = predictor, max_pairs
+    def __init__(self, predictor: Judge, max_pairs: int = MAX_PAIRS, ensemble: Ensemble | None = None) -> None:
+        self.predictor, self.max_pairs, self.ensemble = predictor, max_pairs, ensemble
 
     def score(self, prompt: str | Sequence[str], answers: Sequence[Any]) -> Scores:
         """Return the scores of answers, each a text, or turns where the prompt has several.
@@ -86,17 +101,24 @@ class Scorer:
         if candidates.answers is None:
             raise DataError(candidates.problem, "a prompt, and two answers with as many turns", "correct them")
         answers = candidates.answers
-        probabilities: Floats = self.predictor.predict_pairs(
-            Pairs(answers.ids[:1], answers.prompt[:1], answers.response_a[:1], answers.response_a[1:])
-        )[0]
+        pair = Pairs(answers.ids[:1], answers.prompt[:1], answers.response_a[:1], answers.response_a[1:])
+        probabilities: Floats = self.predictor.predict_pairs(pair)[0]
         return probabilities
 
     def score_all(self, rows: Sequence[Candidates]) -> list[Scores]:
-        """Return the scores of several prompts, none of which has a `problem`; all are predicted together."""
+        """Return the scores of several prompts, none of which has a `problem`; all are predicted together.
+
+        Raises
+        ------
+        ConfigError
+            Where `ensemble` is given, and a member of the blend has no rewards that are comparable.
+        """
         parts = [_different(row) for row in rows]
-        rewards = self._rewards([different for different, _ in parts])
+        answers = Pairs.concatenate([different for different, _ in parts])
+        rewards = self.predictor.rewards(replace(answers, ids=_numbers(len(answers))), self.ensemble)
         if rewards is not None:
-            return [Scores(own[place]) for own, (_, place) in zip(rewards, parts, strict=True)]
+            ends = np.cumsum([len(different) for different, _ in parts])[:-1]
+            return [Scores(own[place]) for own, (_, place) in zip(np.split(rewards, ends), parts, strict=True)]
         drawn = [round_robin(len(different), self.max_pairs) for different, _ in parts]
         asked = [
             (different.prompt[first], different.response_a[first], different.response_a[second])
@@ -110,20 +132,6 @@ class Scorer:
             strengths(len(different), *met, own, place)
             for (different, place), met, own in zip(parts, drawn, np.split(probabilities, ends), strict=True)
         ]
-
-    def _rewards(self, parts: Sequence[Pairs]) -> list[Floats] | None:
-        """Return the rewards of each prompt's answers, the mean over fold models; None where there is no such thing."""
-        if len(self.predictor.used) != 1:
-            return None
-        pairs = Pairs.concatenate(parts)
-        pairs = replace(pairs, ids=_numbers(len(pairs)))
-        total = np.zeros(len(pairs))
-        for model in (each for group in self.predictor.groups() for each in group):
-            own = model.load().rewards(pairs)
-            if own is None:
-                return None
-            total += own
-        return np.split(total / len(self.predictor.folds), np.cumsum([len(part) for part in parts])[:-1])
 
 
 def member_predictor(predictor: Predictor, name: str) -> Predictor:

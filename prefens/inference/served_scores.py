@@ -14,9 +14,8 @@ from prefens.core.errors import BlendError
 from prefens.core.types import Floats, Pairs
 from prefens.data.candidates import Candidates
 from prefens.data.request import read_candidate_rows
-from prefens.inference.batches import FoldModel
-from prefens.inference.predictor import Predictor
-from prefens.inference.scorer import Scorer
+from prefens.inference.reward_ensemble import Ensemble
+from prefens.inference.scorer import Judge, Scorer
 
 MOST_ANSWERS = 1000  # of one row
 
@@ -25,11 +24,11 @@ Turn = Callable[[Callable[[Pairs], Any], Pairs], Any]  # calls a function with s
 
 @dataclass(frozen=True)
 class TurnTaking:
-    """What a `Scorer` needs of a predictor, a turn for every few pairs.
+    """A judge that has a turn for every few pairs.
 
     Attributes
     ----------
-    predictor : Predictor
+    judge : Judge
         What predicts.
     turn : callable
         Calls a function with some pairs, when it has its turn.
@@ -37,27 +36,21 @@ class TurnTaking:
         Pairs of a turn.
     """
 
-    predictor: Predictor
+    judge: Judge
     turn: Turn
     size: int
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.predictor, name)
+    def rewards(self, pairs: Pairs, ensemble: Ensemble | None) -> Floats | None:
+        """Return what the judge does."""
+        rewards: Floats | None = self._in_turns(partial(self.judge.rewards, ensemble=ensemble), pairs)
+        return rewards
 
     def predict_pairs(self, pairs: Pairs) -> Floats:
-        """Return what the predictor does."""
-        probabilities: Floats = self.in_turns(self.predictor.predict_pairs, pairs)
+        """Return what the judge does."""
+        probabilities: Floats = self._in_turns(self.judge.predict_pairs, pairs)
         return probabilities
 
-    def groups(self) -> list[list[FoldModel]]:
-        """Return the predictor's fold models; their rewards take turns too."""
-        load: Callable[[FoldModel], Any] = partial(_Rewards, in_turns=self.in_turns)
-        return [
-            [FoldModel(model.member, model.key, partial(load, model)) for model in group]
-            for group in self.predictor.groups()
-        ]
-
-    def in_turns(self, function: Callable[[Pairs], Any], pairs: Pairs) -> Any:
+    def _in_turns(self, function: Callable[[Pairs], Any], pairs: Pairs) -> Any:
         """Return what a function returns of all pairs; None where it returns that of the first ones."""
         parts: list[Floats] = []
         for start in range(0, len(pairs), self.size):
@@ -68,31 +61,23 @@ class TurnTaking:
         return np.concatenate(parts)
 
 
-class _Rewards:
-    def __init__(self, model: FoldModel, in_turns: Callable[[Callable[[Pairs], Any], Pairs], Any]) -> None:
-        self._model, self._in_turns = model, in_turns
-
-    def rewards(self, pairs: Pairs) -> Any:
-        return self._in_turns(lambda part: self._model.load().rewards(part), pairs)
-
-
-def answer_candidates(columns: Mapping[str, list[Any]], predictor: Any) -> pd.DataFrame:
+def answer_candidates(columns: Mapping[str, list[Any]], judge: Judge) -> pd.DataFrame:
     """Return the scores of the candidates in each row of a request.
 
     Parameters
     ----------
     columns : mapping of str to list of n values
         As in `PairsRequest`, with `responses`.
-    predictor : Predictor or TurnTaking
-        What scores.
+    judge : Judge
+        What scores, such as a `Predictor` or a `TurnTaking`.
 
     Returns
     -------
     DataFrame of n rows
-        Columns id (if the request has it), rewards (a list in natural log odds, or None), best (the place of the best
+        Columns id (if the request has it), rewards (a list, as in `Scores`, or None), best (the place of the best
         answer, from 0, or None) and problem (why a row is refused, or None).
     """
-    scorer = Scorer(predictor)
+    scorer = Scorer(judge)
     rows = [_row(scorer, each) for each in read_candidate_rows(columns)]
     frame = pd.DataFrame(rows, columns=["rewards", "best", "problem"], dtype=object)
     if "id" in columns:

@@ -87,16 +87,16 @@ class ServedModel:
         TimeoutError
             After this moment, or where the model was closed.
         """
-        predictor: Any = TurnTaking(self._predictor, partial(self._turn, params["until"]), TURN)
+        judge = TurnTaking(self._predictor, partial(self._turn, params["until"]), TURN)
         try:
             if RESPONSES in columns:
-                return answer_candidates(columns, predictor)
+                return answer_candidates(columns, judge)
             frame = as_frame(columns)
             loaded = load_frame(frame, plain=self.reads_plain)
             log_malformed(loaded)
             probabilities = np.tile(self._predictor.prior, (len(frame), 1))
             if len(loaded.pairs):
-                probabilities[loaded.rows] = predictor.predict_pairs(loaded.pairs)
+                probabilities[loaded.rows] = judge.predict_pairs(loaded.pairs)
             return answer(frame, probabilities)
         except TimeoutError:
             log.warning("a request of %d rows was given up", len(columns["prompt"]))

@@ -18,7 +18,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,9 @@ from numpy.typing import NDArray
 from prefens.core.metrics import swap_outcomes
 from prefens.core.teaching import Targets
 from prefens.core.types import Floats, Pairs
+
+if TYPE_CHECKING:
+    from prefens.members.training.reward_scale import RewardScale
 
 
 @dataclass(frozen=True)
@@ -139,8 +142,14 @@ class Member(ABC):
     def rewards(self, pairs: Pairs) -> Floats | None:
         """Return the rewards of the responses A, (n,) in natural log odds, whatever B is; None for members without one.
 
-        The log odds of A over B are the difference of two rewards. Their origin is each fitted member's own.
+        The log odds of A over B are the difference of two rewards. Their origin and their spread are each fitted
+        member's own; `reward_scale` makes them comparable.
         """
+        return None
+
+    @property
+    def reward_scale(self) -> RewardScale | None:
+        """The mean and the spread of its rewards on training answers; None without rewards, or where none is stored."""
         return None
 
     @abstractmethod

@@ -38,7 +38,8 @@ from prefens.members.training.checkpoint import Checkpoint
 from prefens.members.training.dataset import Examples
 from prefens.members.training.precision import compute_dtype, dtype_name
 from prefens.members.training.prior import class_prior
-from prefens.members.training.reward import has_reward, read_rewards
+from prefens.members.training.reward import fit_reward_scale, has_reward, read_rewards
+from prefens.members.training.reward_scale import RewardScale
 from prefens.members.training.settings import Mode, Save, TrainingSettings
 from prefens.members.training.state import TrainingState
 
@@ -87,6 +88,7 @@ class NetworkMember(Member):
         self.model: PairModel | None = None
         self.reader: TokenReader | None = None
         self._backbone: BackboneRef | None = None
+        self._reward_scale: RewardScale | None = None
         self._apart = False  # whether adapters were loaded, which don't stand in the encoder as `save` expects them
 
     @abstractmethod
@@ -144,6 +146,8 @@ class NetworkMember(Member):
             self._start_head(model, examples)
             state = loop.train(model, examples, self.training, context.seed, self._checkpoint(context), context.inner)
             self._finish_head(model, examples)
+            if self._has_rewards(model):
+                self._reward_scale = fit_reward_scale(model, examples, self.training)
         return FitReport(state.curves(), self._metrics(model, state, tokens), state.seconds, loop.device().type)
 
     def predict_proba(self, pairs: Pairs) -> Floats:
@@ -155,10 +159,17 @@ class NetworkMember(Member):
     def rewards(self, pairs: Pairs) -> Floats | None:
         if self.model is None or self.reader is None:
             raise ValueError("rewards before fit or load")
-        if self.pairing.kind is not Pairing.siamese or self.head.style or not has_reward(self.model.head):
+        if not self._has_rewards(self.model):
             return None
         inputs, rows = self._read_inputs(self.model, self.reader, pairs)
         return read_rewards(self.model, inputs, rows, self.training.token_budget, self.reader.padding)
+
+    @property
+    def reward_scale(self) -> RewardScale | None:
+        return self._reward_scale
+
+    def _has_rewards(self, model: PairModel) -> bool:
+        return self.pairing.kind is Pairing.siamese and not self.head.style and has_reward(model.head)
 
     def _read_inputs(
         self, model: PairModel, reader: TokenReader, pairs: Pairs
@@ -178,6 +189,8 @@ class NetworkMember(Member):
         save_weights(self.model, self.training, directory)
         if self.reader.style is not None:
             self.reader.style.save(directory)
+        if self._reward_scale is not None:
+            self._reward_scale.save(directory)
         if self.training.mode is not Mode.full and self._backbone is not None:
             self._backbone.write(directory)  # the backbone's files hold the config and the tokenizer
         else:
@@ -188,7 +201,7 @@ class NetworkMember(Member):
     def load(cls, directory: Path, backbones: Sequence[Path] = ()) -> Self:
         member, weights = load_settings(cls, directory), load_weights(directory)
         style = StyleInputs.load(directory) if member.head.style else None
-        member._backbone = BackboneRef.read(directory)
+        member._backbone, member._reward_scale = BackboneRef.read(directory), RewardScale.read(directory)
         source = directory if member._backbone is None else member._backbone.find(backbones)
         member.reader = reader = member._token_reader(load_tokenizer(source), style)
         if member._backbone is None:

@@ -90,7 +90,7 @@ class TokenReader:
 
         def load(base: Pairs) -> PairTokens:
             tokens = cached_tokens(self.cache, self.signature, base, compute)
-            warn_of_losses(tokens.audit, self.text)
+            warn_of_losses(tokens.audit, self.text, len(base))
             return tokens
 
         tokens, rows = cached_features(pairs, self.signature, load)

@@ -18,7 +18,7 @@ from prefens.core.teaching import Targets
 from prefens.core.types import Floats
 from prefens.members.base import FitReport
 
-ONE_FOLD_ROWS = 20_000  # from this number of rows on, one inner fold is enough to compare strengths
+ONE_FOLD_ROWS = 20_000  # from this number of votes on, one inner fold is enough to compare strengths
 QUICK_TOLERANCE = 1e-4  # of fits that are only compared
 
 
@@ -68,6 +68,12 @@ class ScaledLogistic:
     def predict_proba(self, odd: Sequence[Block], even: Sequence[Block]) -> Floats:
         """Return (n, K) outcome probabilities."""
         return self.model.predict_proba(*self.scaling.apply(odd, even))
+
+    def contributions(self, odd: Sequence[Block], even: Sequence[Block]) -> Floats:
+        """Return what each odd feature adds to the log odds of A over B, (n, p); the log odds are the rows' sums."""
+        left, _ = self.scaling.apply(odd, even)
+        contributions: Floats = left * (2.0 * self.model.odd)  # the logits of winning and losing are s and -s
+        return contributions
 
     def save(self, directory: Path) -> None:
         """Write scaling.safetensors and model.safetensors."""
@@ -126,7 +132,7 @@ def choose_strength(
     targets : Targets
         Of the n rows. All of them are learned from; the loss is that of votes, on rows that have one.
     inner : int8 array, shape (n,)
-        The inner fold of each row. From ONE_FOLD_ROWS rows on, one fold is scored, else all.
+        The inner fold of each row. From ONE_FOLD_ROWS votes on, one fold is scored, else all.
     strengths : sequence of float
         Inverse regularizations to try, ascending; the search ends at the first that is worse than the one before.
     quick : bool
@@ -143,7 +149,7 @@ def choose_strength(
     numbers = np.unique(inner[targets.voted])
     if len(numbers) < 2:
         return strengths[0], float("nan")
-    scored = numbers[: 1 if quick or len(targets) >= ONE_FOLD_ROWS else None]
+    scored = numbers[: 1 if quick or targets.voted.sum() >= ONE_FOLD_ROWS else None]
     models: dict[int, SymmetricLogistic | None] = dict.fromkeys(scored.tolist())
     best, lowest = strengths[0], np.inf
     for strength in strengths:

@@ -106,6 +106,17 @@ class StyleMember(Member):
             raise ValueError("predict_proba before fit or load")
         return self._logistic.predict_proba([Block(odd)], [Block(even)])
 
+    def contributions(self, pairs: Pairs) -> tuple[tuple[str, ...], Floats] | None:
+        """Return the names of p features, and what each adds to the log odds of A over B, (n, p), natural logarithms.
+
+        The log odds are the rows' sums; None where the model is not linear.
+        """
+        if self._logistic is None:
+            return None
+        features, rows = cached_features(pairs, "style features", all_features)
+        part = features.take(rows)
+        return part.names_odd, self._logistic.contributions([Block(part.odd)], [Block(part.even)])
+
     def save(self, directory: Path) -> None:
         save_settings(self, directory, self.n_outcomes)
         if self._boosting is not None:

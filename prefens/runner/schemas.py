@@ -7,6 +7,8 @@ from typing import Any
 
 from omegaconf import MISSING
 
+from prefens.inference.reward_ensemble import Ensemble
+
 
 @dataclass
 class RecipeConfig:
@@ -86,6 +88,7 @@ class BlendConfig(StoredConfig):
     resamples: int = MISSING
     recheck: int = MISSING
     model: bool = MISSING
+    copy_backbones: bool | None = None
 
 
 @dataclass
@@ -147,6 +150,7 @@ class ScoreConfig(StoredConfig):
     method: str = MISSING
     member: str | None = None
     model: str | None = None
+    ensemble: Ensemble | None = None
     max_pairs: int = MISSING
     budget_minutes: float | None = None
 

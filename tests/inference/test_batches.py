@@ -19,6 +19,7 @@ from prefens.core.types import Floats, Pairs
 from prefens.data.corpus import make_corpus
 from prefens.data.folds import FoldSettings
 from prefens.data.sources import FileSource
+from prefens.data.text import truncation
 from prefens.data.text.settings import TextSettings
 from prefens.ensemble.registry import restore
 from prefens.inference import batches
@@ -37,7 +38,7 @@ from prefens.store.run_record import RunResult
 from prefens.store.split_store import SplitStore
 from prefens.store.tracking.tracker import NoTracker
 from tests.helpers.decoders import make_tiny_decoder
-from tests.helpers.examples import make_pairs, write_csv
+from tests.helpers.examples import column, make_pairs, write_csv
 
 SHARING = {
     "lora-0": (Mode.lora, 0),
@@ -117,6 +118,18 @@ def test_a_backbone_is_loaded_once_for_all_members_on_it(split: SplitStore, capl
     np.testing.assert_allclose(predictor.predict_pairs(pairs), predicted, atol=1e-6)
     rows = [predictor.predict_pairs(pairs.take(np.array([row]))) for row in (0, 70, 149)]
     np.testing.assert_allclose(np.concatenate(rows), predicted[[0, 70, 149]], atol=1e-5)
+
+
+def test_texts_that_are_cut_are_warned_of_once_a_command(split: SplitStore, caplog: pytest.LogCaptureFixture) -> None:
+    """Not for each part of the file, and each fold model."""
+    pairs = make_pairs(140, seed=1)
+    doubled = (column([(turns[0] * 5,) for turns in part]) for part in (pairs.response_a, pairs.response_b))
+    long = Pairs(pairs.ids, pairs.prompt, *doubled)
+    truncation.WARNED.clear()
+    predictor_of(split, "frozen-0").predict_pairs(long)
+    (line,) = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert line.startswith("text.max_length=64 cuts off")
+    assert "of the response tokens of 64 pairs" in line
 
 
 def test_a_stopped_prediction_goes_on_to_the_same_bits(

@@ -15,14 +15,17 @@ from prefens.core.shutdown import Stopped
 from prefens.core.types import Floats, Pairs
 from prefens.data.candidates import Candidates, make_candidates
 from prefens.inference.candidate_scores import UNFINISHED, ScoredRow, score_file
+from prefens.inference.reward_ensemble import Ensemble
 from prefens.inference.scorer import Scorer
 
 
-class Judge(SimpleNamespace):
-    """Prefers the longer answer, and stops a run at its `stop`-th call."""
+class Impatient(SimpleNamespace):
+    """A judge that prefers the longer answer, and stops a run at its `stop`-th call."""
 
-    used = ("one", "other")
     calls = 0
+
+    def rewards(self, pairs: Pairs, ensemble: Ensemble | None = None) -> Floats | None:
+        return None
 
     def predict_pairs(self, pairs: Pairs) -> Floats:
         self.calls += 1
@@ -43,12 +46,12 @@ def rows(count: int = 9) -> list[Candidates]:
     return made
 
 
-def scored(judge: Judge, out: Path, key: Any = "k") -> list[ScoredRow]:
-    return score_file(Scorer(judge, 300), rows(), out, key)  # type: ignore[arg-type]
+def scored(judge: Impatient, out: Path, key: Any = "k") -> list[ScoredRow]:
+    return score_file(Scorer(judge, 300), rows(), out, key)
 
 
 def test_every_row_is_scored_or_refused(tmp_path: Path) -> None:
-    done = scored(Judge(), tmp_path)
+    done = scored(Impatient(), tmp_path)
     assert [row.id for row in done] == [f"r{row}" for row in range(9)]
     assert [row.id for row in done if row.problem] == ["r2"]
     assert done[2].rewards is None
@@ -65,31 +68,31 @@ def test_every_row_is_scored_or_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("cut", [0, 7])
 def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path, cut: int) -> None:
     (tmp_path / "whole").mkdir()
-    whole = scored(Judge(), tmp_path / "whole")
+    whole = scored(Impatient(), tmp_path / "whole")
     with pytest.raises(Stopped):
-        scored(Judge(stop=3), tmp_path)
+        scored(Impatient(stop=3), tmp_path)
     path = tmp_path / UNFINISHED
     content = path.read_text()
     path.write_text(content[: len(content) - cut])
-    again = Judge()
+    again = Impatient()
     assert scored(again, tmp_path) == whole
-    fresh = Judge()
+    fresh = Impatient()
     assert scored(fresh, tmp_path) == whole
     assert again.calls < fresh.calls
 
 
 def test_a_spent_time_budget_stops_between_blocks_and_every_run_gets_on(tmp_path: Path) -> None:
     (tmp_path / "whole").mkdir()
-    whole = scored(Judge(), tmp_path / "whole")
+    whole = scored(Impatient(), tmp_path / "whole")
     shutdown.set_deadline(1.0)
     try:
         calls = 0
         with pytest.raises(Stopped):
-            scored(Judge(), tmp_path)
+            scored(Impatient(), tmp_path)
         while (tmp_path / UNFINISHED).exists():
             calls += 1
             with suppress(Stopped):
-                scored(Judge(), tmp_path)
+                scored(Impatient(), tmp_path)
     finally:
         shutdown.set_deadline(None)
     assert calls == 2  # the third block is the last
@@ -99,9 +102,9 @@ def test_a_spent_time_budget_stops_between_blocks_and_every_run_gets_on(tmp_path
 
 def test_what_another_model_scored_is_not_taken_over(tmp_path: Path) -> None:
     with pytest.raises(Stopped):
-        scored(Judge(stop=3), tmp_path)
-    judge = Judge()
+        scored(Impatient(stop=3), tmp_path)
+    judge = Impatient()
     scored(judge, tmp_path, "another key")
-    fresh = Judge()
+    fresh = Impatient()
     scored(fresh, tmp_path)
     assert judge.calls == fresh.calls

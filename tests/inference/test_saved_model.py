@@ -18,19 +18,25 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+from mlflow.pyfunc import scoring_server
+from starlette.testclient import TestClient
 
-from prefens.core.errors import DataError, StoreError
+from prefens.core.errors import BackboneError, DataError, StoreError
 from prefens.core.metrics import outcome_shares
 from prefens.data.corpus import make_corpus
 from prefens.data.folds import FoldSettings
 from prefens.data.frame import load_frame
 from prefens.data.sources import FileSource
+from prefens.data.text.settings import TextSettings
 from prefens.inference import saved_model
 from prefens.inference.predictor import Predictor
 from prefens.inference.saved_model import model_predictor, save_best, stored_model, stored_predictor
+from prefens.inference.scorer import Scorer
 from prefens.members.base import Member
+from prefens.members.encoder import EncoderMember
 from prefens.members.style import StyleMember
 from prefens.members.textcnn import TextCnnMember
+from prefens.members.training.settings import Mode, Save, TrainingSettings
 from prefens.runner.trainer import Trainer
 from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import OOFStore
@@ -39,6 +45,7 @@ from prefens.store.tracking.factory import Tracking
 from prefens.store.tracking.mlflow_backend import database_uri
 from prefens.store.tracking.mlflow_tracker import MlflowTracker
 from prefens.store.tracking.tracker import NoTracker
+from tests.helpers.decoders import make_tiny_decoder
 from tests.helpers.examples import make_blend, make_pairs, run_result, write_csv
 from tests.helpers.stores import damage
 
@@ -114,6 +121,26 @@ def test_signature_and_example_fit(split: SplitStore) -> None:
     predicted = loaded.predict(loaded.input_example)
     assert [*predicted.columns] == COLUMNS
     np.testing.assert_allclose(predicted.sum(axis=1), 1.0)
+
+
+def test_candidates_are_scored_by_mlflow_s_own_server_too(split: SplitStore, frame: pd.DataFrame) -> None:
+    model = mlflow.pyfunc.load_model(str(split.path / "model"))
+    answers = [["no", "the red thing is not very good"], [], np.array(["7", "a longer answer", "Four."], dtype=object)]
+    rows = pd.DataFrame({"id": [5, 6, 7], "prompt": "Question?", "responses": answers}, index=[2, 1, 0])
+    scores = model.predict(rows)
+    assert (scores.index.tolist(), scores.id.tolist()) == ([2, 1, 0], [5, 6, 7])
+    scorer = Scorer(stored_predictor(split, "best"))
+    for place in (0, 2):
+        expected = scorer.score("Question?", list(answers[place]))
+        assert (scores.rewards.iloc[place], scores.best.iloc[place]) == (expected.rewards.tolist(), expected.best)
+    assert scores.problem.iloc[1] == "0 answers, expected 1 or more"
+    with pytest.raises(DataError, match="1 of 3 rows can't be scored; row 2: 0 answers"):
+        model.predict(rows, params={"strict": True})
+    with pytest.raises(DataError, match="no column response_b"):
+        model.predict(frame.drop(columns="response_b"))
+    body = {"dataframe_records": rows.assign(responses=[list(own) for own in answers]).to_dict("records")}
+    answered = TestClient(scoring_server.init(model)).post("/invocations", json=body).json()["predictions"]
+    assert [row["rewards"] for row in answered] == scores.rewards.tolist()
 
 
 def test_every_way_of_loading_gives_the_same_bits(
@@ -385,7 +412,7 @@ def test_a_blend_goes_on_without_a_model(
     elif reason == "model.safetensors: missing":
         shutil.rmtree(copied.fold_dir(spec.name, 0) / "model")
     else:
-        monkeypatch.setattr(Predictor, "save", lambda *_: (_ for _ in ()).throw(OSError(28, "disk full")))
+        monkeypatch.setattr(Predictor, "save", lambda *_, **__: (_ for _ in ()).throw(OSError(28, "disk full")))
     before = sorted(copied.path.rglob("*"))
     with caplog.at_level(logging.WARNING):
         assert save_best(copied) is None
@@ -453,3 +480,43 @@ def test_the_server_answers_as_predict_does(server: str, frame: pd.DataFrame, ex
     wrong = {"dataframe_records": [{"prompt": "plain text", "response_a": "[]", "response_b": "[]"}]}
     with pytest.raises(urllib.error.HTTPError, match="400"):
         post(server, {**wrong, "params": {"strict": True}})
+
+
+@pytest.mark.slow
+def test_a_model_without_copies_of_backbones_finds_them_where_they_are_put(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoder = make_tiny_decoder("llama", tmp_path / "models" / "llama")
+    path = write_csv(tmp_path / "train.csv", make_pairs(40))
+    corpus = make_corpus(FileSource(path=str(path)), FoldSettings(k=2))
+    split = OOFStore(tmp_path / "runs").put_folds(corpus.folds)
+    spec = MemberSpec("llama", "encoder", {}, 0, corpus.folds.data_digest, corpus.folds.digest)
+    training = TrainingSettings(mode=Mode.lora, lr=1e-2, epochs=1, batch_pairs=8, save=Save.fp32)
+    make = lambda: EncoderMember("hub/llama", TextSettings(64), path=str(decoder), training=training)  # noqa: E731
+    Trainer(corpus, split, NoTracker(), tmp_path / "runs").train_member(spec, make, range(2))
+    make_blend(split, {spec.name: 1.0})
+    pairs = make_pairs(6, seed=1)
+    expected = Predictor.of_store(split, "best").predict_pairs(pairs)
+    copies = split.path / "model" / "data" / "backbones"
+    for large, asked, copied in ((1e9, None, True), (0, True, True), (1e9, False, False), (0, None, False)):
+        monkeypatch.setattr(saved_model, "LARGE_COPY", large)
+        with caplog.at_level(logging.INFO):
+            caplog.clear()
+            assert save_best(split, copies=asked) is not None
+        assert copies.is_dir() == copied
+        assert ("has no copy of hub/llama, 0 MB, as the folder llama-" in caplog.text) == (not copied)
+    assert stored_model(split) == split.path / "model"
+    np.testing.assert_array_equal(stored_predictor(split, "best").predict_pairs(pairs), expected)
+
+    def predicted(*backbones: Path) -> Any:
+        nowhere = Tracking(str(tmp_path / "elsewhere"), "prefens", False)
+        return model_predictor(str(tmp_path / "moved"), nowhere, backbones).predict_pairs(pairs)
+
+    (split.path / "model").rename(tmp_path / "moved")
+    attached = (tmp_path / "models").rename(tmp_path / "attached")
+    with pytest.raises(BackboneError, match="hub/llama") as refused:
+        predicted()
+    np.testing.assert_array_equal(predicted(attached), expected)
+    _, _, place = refused.value.do.rpartition(" ")
+    shutil.copytree(attached / "llama", place)  # as the error says
+    np.testing.assert_array_equal(predicted(), expected)

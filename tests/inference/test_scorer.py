@@ -2,7 +2,6 @@
 
 import hashlib
 from collections import Counter
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,8 +15,10 @@ from prefens.data.corpus import make_corpus
 from prefens.data.folds import FoldSettings
 from prefens.data.sources import FileSource
 from prefens.data.text.settings import TextSettings
+from prefens.ensemble.registry import restore
 from prefens.inference.fold_models import model_folders
 from prefens.inference.predictor import Predictor
+from prefens.inference.reward_ensemble import Ensemble
 from prefens.inference.scorer import Scorer, member_predictor, round_robin
 from prefens.members.nn.heads import HeadKind, HeadSettings
 from prefens.members.nn.pairing import PairingSettings
@@ -32,13 +33,13 @@ from tests.helpers.examples import column, make_pairs, write_csv
 PROMPT = "Name a prime number."
 
 
-class Judge(SimpleNamespace):
-    """A predictor of two members, symmetric and moody: its verdict on a pair is drawn from the texts."""
+class Moody:
+    """A symmetric judge whose verdict on a pair is drawn from the texts."""
 
-    used = ("one", "other")
+    def rewards(self, pairs: Pairs, ensemble: Ensemble | None = None) -> Floats | None:
+        return None
 
     def predict_pairs(self, pairs: Pairs) -> Floats:
-        self.asked = getattr(self, "asked", 0) + len(pairs)
         rows = []
         for a, b in zip(pairs.response_a, pairs.response_b, strict=True):
             first, second = sorted((a, b))
@@ -49,7 +50,7 @@ class Judge(SimpleNamespace):
 
 
 def scorer(most: int = 200) -> Scorer:
-    return Scorer(Judge(), most)  # type: ignore[arg-type]
+    return Scorer(Moody(), most)
 
 
 @given(st.lists(st.text(max_size=8), min_size=1, max_size=9), st.randoms(), st.integers(1, 40))
@@ -106,7 +107,7 @@ def test_hostile_candidates_are_answered_or_refused() -> None:
 
 
 def test_ties_and_cycles_are_counted() -> None:
-    class Cyclic(Judge):
+    class Cyclic(Moody):
         def predict_pairs(self, pairs: Pairs) -> Floats:
             texts = [(a[0], b[0]) for a, b in zip(pairs.response_a, pairs.response_b, strict=True)]
             beats = {("a", "b"), ("b", "c"), ("c", "a")}
@@ -115,28 +116,57 @@ def test_ties_and_cycles_are_counted() -> None:
                 for pair in texts
             ])  # fmt: skip
 
-    scores = Scorer(Cyclic()).score(PROMPT, ["a", "b", "c", "d"])  # type: ignore[arg-type]
+    scores = Scorer(Cyclic()).score(PROMPT, ["a", "b", "c", "d"])
     assert (scores.pairs, scores.ties, scores.cycles) == (6, 3, 1)
     np.testing.assert_allclose(scores.rewards, 0.0, atol=1e-6)
 
 
 @pytest.fixture(scope="module")
-def predictor(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
-    """A stored siamese network with a reward, of two folds, as a blend of its own."""
+def blend(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
+    """Two seeds of a stored siamese network with rewards, of two folds, and a blend of them."""
     folder = tmp_path_factory.mktemp("rewards")
     source = FileSource(path=str(write_csv(folder / "train.csv", make_pairs(40))))
     corpus = make_corpus(source, FoldSettings(k=2))
     stored = OOFStore(folder).put_folds(corpus.folds)
-    spec = MemberSpec("textcnn", "textcnn", {}, 0, corpus.folds.data_digest, corpus.folds.digest)
     training = TrainingSettings(lr=1e-2, head_lr=1e-2, epochs=1, batch_pairs=8, token_budget=2000, save=Save.fp32)
     head = HeadSettings(HeadKind.davidson, hidden=0, style=False)
 
     def make() -> TextCnnMember:
         return TextCnnMember("textcnn", TextSettings(max_length=64), PairingSettings(), head, training)
 
-    Trainer(corpus, stored, NoTracker(), folder).train_member(spec, make, range(2))
-    base = Predictor(stored, "soft_vote", ["absent"], None, 2, np.full(3, 1 / 3), ())  # type: ignore[arg-type]
-    return member_predictor(base, spec.name)
+    specs = [
+        MemberSpec("textcnn", "textcnn", {}, seed, corpus.folds.data_digest, corpus.folds.digest) for seed in (0, 1)
+    ]
+    for spec in specs:
+        Trainer(corpus, stored, NoTracker(), folder).train_member(spec, make, range(2))
+    blender = restore({"method": "soft_vote", "members": 2, "weights": [0.75, 0.25]})
+    return Predictor(stored, "soft_vote", [spec.name for spec in specs], blender, 2, np.full(3, 1 / 3), ())
+
+
+@pytest.fixture(scope="module")
+def predictor(blend: Predictor) -> Predictor:
+    """One of the seeds alone."""
+    return member_predictor(blend, blend.members[0])
+
+
+@pytest.mark.parametrize("ensemble", Ensemble)
+def test_a_blend_of_rewards_reads_each_answer_alone(blend: Predictor, ensemble: Ensemble) -> None:
+    answers = ["good red", "bad green things", "no", "good red"]
+    scores = Scorer(blend, ensemble=ensemble).score(PROMPT, answers)
+    assert scores.pairs == 0
+    assert scores.rewards[0] == scores.rewards[3]
+    own = [Scorer(member_predictor(blend, name)).score(PROMPT, answers).rewards for name in blend.members]
+    np.testing.assert_allclose(scores.rewards, ensemble.combine(np.array(own), np.array([0.75, 0.25])), atol=1e-9)
+    more = Scorer(blend, ensemble=ensemble).score(PROMPT, ["a very long list of things", *answers[::-1]])
+    np.testing.assert_allclose(more.rewards[1:], scores.rewards[::-1], atol=1e-6)
+
+
+def test_a_blend_of_rewards_compares_pairs_unless_an_ensemble_is_named(blend: Predictor) -> None:
+    scorer = Scorer(blend)
+    scores, odds = scorer.score(PROMPT, ["good red", "bad green"]), scorer.compare(PROMPT, "good red", "bad green")
+    assert scores.pairs == 1
+    gap = np.log(odds[Outcome.A_WINS] / odds[Outcome.B_WINS])
+    assert scores.rewards[0] - scores.rewards[1] == pytest.approx(gap, abs=1e-3)
 
 
 def test_a_member_with_a_reward_reads_each_answer_alone(predictor: Predictor) -> None:
@@ -148,8 +178,11 @@ def test_a_member_with_a_reward_reads_each_answer_alone(predictor: Predictor) ->
     more = Scorer(predictor).score(PROMPT, ["a very long list of things", *answers[::-1]])
     np.testing.assert_allclose(more.rewards[1:], scores.rewards[::-1], atol=1e-6)
     folders = model_folders(predictor.store, predictor.specs()[0], predictor.folds)
-    odds = [TextCnnMember.load(folder).predict_proba(pair_of(*answers[:2])) for folder in folders]
-    gaps = [np.log(own[0, Outcome.A_WINS] / own[0, Outcome.B_WINS]) for own in odds]
+    gaps = []
+    for model in map(TextCnnMember.load, folders):
+        odds, scale = model.predict_proba(pair_of(*answers[:2]))[0], model.reward_scale
+        assert scale is not None
+        gaps.append(np.log(odds[Outcome.A_WINS] / odds[Outcome.B_WINS]) / scale.spread)
     assert scores.rewards[0] - scores.rewards[1] == pytest.approx(np.mean(gaps), abs=1e-5)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from prefens.core.types import Floats, Pairs
-from prefens.inference.batches import FoldModel
+from prefens.inference.reward_ensemble import Ensemble
 from prefens.inference.scorer import Scorer
 from prefens.inference.serving import TURN, Gate, Limits, ServedModel
 
@@ -16,18 +16,15 @@ PROMPT = "Name a prime number."
 
 
 class Longest:
-    """A predictor of two members that prefers longer answers, and says how many pairs each turn had."""
+    """A judge that prefers longer answers, and says how many pairs each turn had."""
 
-    used: tuple[str, ...] = ("one", "other")
-    folds = (0,)
     reads_plain = False
 
     def __init__(self) -> None:
         self.turns: list[int] = []
 
-    def rewards(self, pairs: Pairs) -> Floats:
-        self.turns.append(len(pairs))
-        return np.array([len("".join(turns)) / 10 for turns in pairs.response_a])
+    def rewards(self, pairs: Pairs, ensemble: Ensemble | None = None) -> Floats | None:
+        return None
 
     def predict_pairs(self, pairs: Pairs) -> Floats:
         self.turns.append(len(pairs))
@@ -37,12 +34,11 @@ class Longest:
 
 
 class Rewarding(Longest):
-    """A predictor of one member with a reward for each answer."""
+    """A judge with a reward for each answer."""
 
-    used = ("one",)
-
-    def groups(self) -> list[list[FoldModel]]:
-        return [[FoldModel("one", "", lambda: self)]]  # type: ignore[arg-type, return-value]
+    def rewards(self, pairs: Pairs, ensemble: Ensemble | None = None) -> Floats:
+        self.turns.append(len(pairs))
+        return np.array([len("".join(turns)) / 10 for turns in pairs.response_a])
 
 
 def post(predictor: Any, rows: Any, content_type: str = "application/json", **params: Any) -> Any:
@@ -58,7 +54,7 @@ def test_candidates_get_their_rewards_and_the_best_one() -> None:
     for predictor in (Longest(), Rewarding()):
         rows = [{"id": "p", "prompt": PROMPT, "responses": answers}, {"id": 2, "prompt": PROMPT, "responses": ["7"]}]
         first, second = post(predictor, rows).json()["predictions"]
-        expected = Scorer(predictor).score(PROMPT, answers)  # type: ignore[arg-type]
+        expected = Scorer(predictor).score(PROMPT, answers)
         assert first == {"id": "p", "rewards": expected.rewards.tolist(), "best": 1, "problem": None}
         assert (second["id"], second["best"], len(second["rewards"])) == (2, 0, 1)
     turns = [{"prompt": ["One?", "Two?"], "responses": [["a", "b"], ["a", "longer"]]}]

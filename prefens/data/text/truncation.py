@@ -15,6 +15,7 @@ log = logging.getLogger(__name__)
 
 Tokens = NDArray[np.int32]
 WARNED_SHARE = 1 / 3  # of the tokens of a part
+WARNED: set[int] = set()  # the lengths that this process has warned of
 NO_MARK: Tokens = np.empty(0, dtype=np.int32)
 NO_TURNS: NDArray[np.int64] = np.empty(0, dtype=np.int64)
 
@@ -113,13 +114,18 @@ class TruncationAudit:
         return {part: 1.0 - self.kept[part] / seen if seen else 0.0 for part, seen in self.seen.items()}
 
 
-def warn_of_losses(audit: TruncationAudit, settings: TextSettings) -> None:
-    """Log a warning where truncation cuts off more than a third of the tokens of a part."""
+def warn_of_losses(audit: TruncationAudit, settings: TextSettings, n_pairs: int) -> None:
+    """Log a warning where truncation cuts off more than a third of the tokens of a part of `n_pairs` pairs.
+
+    It is logged once a process for each length: a prediction reads its pairs in parts, with every fold model.
+    """
     losses = [f"{share:.0%} of the {part} tokens" for part, share in audit.lost().items() if share > WARNED_SHARE]
-    if losses:
+    if losses and settings.max_length not in WARNED:
+        WARNED.add(settings.max_length)
         log.warning(
-            "text.max_length=%d cuts off %s; a longer one reads more", settings.max_length, " and ".join(losses)
-        )
+            "text.max_length=%d cuts off %s of %d pairs; a longer one reads more",
+            settings.max_length, " and ".join(losses), n_pairs,
+        )  # fmt: skip
 
 
 def cut(

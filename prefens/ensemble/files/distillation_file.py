@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 
 import numpy as np
 import pyarrow as pa
@@ -28,7 +28,7 @@ class _Metadata:
     content: list[str]
     source: str
     members: list[str]
-    scheme: str
+    scheme: Literal["oof", "nested"]
     fold_digest: str
     student_cost: Cost | None = None
     teacher_cost: Cost | None = None
@@ -48,7 +48,7 @@ def write_distillation(path: Path, distillation: Distillation, folds: Folds) -> 
         list(distillation.content),
         distillation.source,
         list(distillation.members),
-        distillation.scheme,
+        cast(Literal["oof", "nested"], distillation.scheme),
         folds.digest,
         distillation.student_cost,
         distillation.teacher_cost,

@@ -18,7 +18,7 @@ tags: [reward-model, prefens]
 # $title
 
 A reward model: one number for each answer to a prompt, in natural log odds. The difference of two rewards is the log
-odds of the first answer being preferred to the second. The origin is arbitrary.
+odds of the first answer being preferred to the second. The origin is arbitrary.$scale
 
 It is $source of the member `$name` that prefens $version trained on the backbone `$backbone`, as transformers'
 `$kind`, with all weights in fp32. It loads without prefens.
@@ -70,6 +70,9 @@ print(rewards("Name a prime number.", ["7", "Four."]))
 
 $probabilities
 """)
+SCALE = """ On answers that it was trained on,
+the rewards have the mean {0.mean:.6g} and the standard deviation {0.spread:.6g}; `python -m prefens.score`
+subtracts the one and divides by the other."""
 TIES = """With rewards a and b, the logits of "A wins", "B wins" and "tie" are a, b and (a + b) / 2 + $log_nu
 (Davidson 1970)."""
 NO_TIES = "With rewards a and b, A wins with the probability 1 / (1 + exp(b - a)); the data had no ties."
@@ -101,7 +104,7 @@ def render_card(
     version : str
         That of prefens.
     """
-    unknown = tokenizer.unk_token_id
+    unknown, scale = tokenizer.unk_token_id, member.reward_scale
     reserved = set() if unknown is None else {*tokenizer.all_special_ids} - {unknown}
     probabilities = NO_TIES if model.log_nu is None else Template(TIES).substitute(log_nu=f"{model.log_nu:.6g}")
     return CARD.substitute(
@@ -121,6 +124,7 @@ def render_card(
         max_length=member.text.max_length,
         padding=tokenizer.pad_token,
         probabilities=probabilities,
+        scale="" if scale is None else SCALE.format(scale),
     )
 
 

@@ -67,7 +67,19 @@ class HeadSettings:
                 raise ConfigError(f"head.{name}={getattr(self, name)}", least, f"correct head.{name}")
 
     def resolved(self, causal: bool, reward: bool = False) -> HeadSettings:
-        """Return the settings without None: `last` pools a causal backbone, `mean` any other; a reward has no style."""
+        """Return the settings without None: `last` pools a causal backbone, `mean` any other; a reward has no style.
+
+        Raises
+        ------
+        ConfigError
+            A causal backbone is pooled at its first token, which has read nothing.
+        """
+        if causal and self.pooling is Pooling.cls:
+            raise ConfigError(
+                "head.pooling=cls with a causal model, whose first token sees nothing of what follows it",
+                "tokens that have read the texts",
+                "set head.pooling=last, mean, max_mean or attention",
+            )
         pooling = self.pooling or (Pooling.last if causal else Pooling.mean)
         return replace(self, pooling=pooling, style=not reward if self.style is None else self.style)
 

@@ -23,9 +23,10 @@ from prefens.members.training.batching import micro_batches
 from prefens.members.training.dataset import Examples
 from prefens.members.training.loop import device, to_device
 from prefens.members.training.oom import TokenBudget
+from prefens.members.training.reward_scale import RewardScale
 from prefens.members.training.settings import Mode, TrainingSettings
 
-SAMPLE = 512  # training pairs that a start is fitted on where more is trained than the scale
+SAMPLE = 512  # training pairs that a scale is fitted on where reading all of them again would take long
 MIN_LOG_NU = -12.0  # of data without ties
 
 
@@ -47,10 +48,7 @@ def calibrate(model: PairModel, examples: Examples, settings: TrainingSettings) 
     head = model.head
     if not isinstance(head, RewardHead):
         raise ValueError("a head without a score")
-    frozen = settings.mode is Mode.frozen
-    voted = np.flatnonzero(examples.targets.voted)
-    count = len(voted) if frozen else min(len(voted), SAMPLE)
-    places = voted[np.unique(np.linspace(0, len(voted) - 1, count).round().astype(np.int64))]
+    places = _sample(np.flatnonzero(examples.targets.voted), settings)
     rewards = _rewards(model, head, examples, places, settings.token_budget)
     scale, log_nu = fit_scale(rewards, examples.targets.vote[places], head.n_outcomes)
     with torch.no_grad():
@@ -72,6 +70,33 @@ def _rewards(model: PairModel, head: RewardHead, examples: Examples, places: NDA
     return rewards
 
 
+def fit_reward_scale(model: PairModel, examples: Examples, settings: TrainingSettings) -> RewardScale:
+    """Return the mean and the spread of a trained model's rewards on training answers.
+
+    Parameters
+    ----------
+    model : PairModel
+        Siamese, with a head that `has_reward`.
+    examples : Examples
+        The training pairs, of which both answers are read: of all pairs where mode=frozen, else of 512 that are spread
+        over them.
+
+    Raises
+    ------
+    TrainingError
+        One response does not fit into memory.
+    """
+    rows, budget = examples.rows[_sample(np.arange(len(examples)), settings)], settings.token_budget
+    sides = (read_rewards(model, examples.inputs, rows, budget, examples.padding, second) for second in (False, True))
+    return RewardScale.of(np.concatenate([*sides]))
+
+
+def _sample(places: Ints, settings: TrainingSettings) -> Ints:
+    """Return those of the places of pairs that a scale is fitted on."""
+    count = len(places) if settings.mode is Mode.frozen else min(len(places), SAMPLE)
+    return places[np.unique(np.linspace(0, len(places) - 1, count).round().astype(np.int64))]
+
+
 def has_reward(head: Head) -> bool:
     """Whether a head gives each response a number of its own, whose differences are the log odds."""
     return isinstance(head, DavidsonHead | RewardHead)
@@ -79,9 +104,14 @@ def has_reward(head: Head) -> bool:
 
 @torch.no_grad()
 def read_rewards(
-    model: PairModel, inputs: PairTokens | EncoderFeatures, rows: Ints, token_budget: int, padding: int
+    model: PairModel,
+    inputs: PairTokens | EncoderFeatures,
+    rows: Ints,
+    token_budget: int,
+    padding: int,
+    second: bool = False,
 ) -> Floats:
-    """Return the rewards of the first responses of some pairs, (n,) in natural log odds; the second are not read.
+    """Return the rewards of one response of each of some pairs, (n,) in natural log odds; the other is not read.
 
     Parameters
     ----------
@@ -95,6 +125,8 @@ def read_rewards(
         Real tokens in a forward pass; halved where memory runs out.
     padding : int
         The id of the padding token.
+    second : bool
+        Whether the responses B are read, in place of A.
 
     Raises
     ------
@@ -102,11 +134,11 @@ def read_rewards(
         One response does not fit into memory.
     """
     model.to(device()).eval()
-    head, rewards, first = model.head, np.empty(len(rows)), np.zeros(len(rows), dtype=bool)
-    lengths = inputs.a.lengths[rows]
+    head, rewards, swapped = model.head, np.empty(len(rows)), np.full(len(rows), second)
+    lengths = (inputs.b if second else inputs.a).lengths[rows]
 
     def fill(part: Ints) -> None:
-        (vector,) = model.vectors(to_device(pair_batch(inputs, rows[part], padding, first[part], both=False)))
+        (vector,) = model.vectors(to_device(pair_batch(inputs, rows[part], padding, swapped[part], both=False)))
         values = head.scale * head.score(vector) if isinstance(head, RewardHead) else head.body(vector)
         rewards[part] = values[:, 0].double().cpu().numpy()
 

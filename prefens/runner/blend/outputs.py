@@ -21,10 +21,19 @@ from prefens.store.tracking.factory import Tracking
 log = logging.getLogger(__name__)
 
 
-def record(blend: Blend, inputs: BlendInputs, tracking: Tracking, out: Path, model: bool = True) -> None:
+def record(
+    blend: Blend,
+    inputs: BlendInputs,
+    tracking: Tracking,
+    out: Path,
+    model: bool = True,
+    backbones: Sequence[Path] = (),
+    copies: bool | None = None,
+) -> None:
     """Write the files of a blend; store it for predictions, where there is a store, and as one `model`; log it.
 
     What is written first is what the others are made from: a figure or a server that fails costs nothing else.
+    `backbones` and `copies` are those of `save_best`.
     """
     split, predicts = _choose_store(blend, inputs)
     files = write_blend(blend, out)
@@ -36,7 +45,7 @@ def record(blend: Blend, inputs: BlendInputs, tracking: Tracking, out: Path, mod
     try:
         if split is not None:
             split.put_blend(partial(_copy_files, files, out))
-            saved, stored = save_best(split) if model and predicts else None, True
+            saved, stored = save_best(split, backbones, copies) if model and predicts else None, True
     except OSError as error:
         log.warning("the store can't be written (%s): predictions go on with the blend that it had", error)
     try:

@@ -23,7 +23,7 @@ from prefens.runner.schemas import RecipeConfig
 from prefens.runner.teaching.nested import NestedTeachers
 from prefens.runner.teaching.pseudo_labels import predict_unlabelled
 from prefens.runner.teaching.settings import TeacherConfig
-from prefens.runner.teaching.teacher import Teacher, find_teacher
+from prefens.runner.teaching.teacher import find_teacher
 from prefens.runner.teaching.unlabelled import (
     append_unlabelled,
     load_unlabelled,
@@ -84,30 +84,21 @@ def make_soft_labels(
     n, voted = len(corpus.folds.ids), int((corpus.pairs.labels != NO_VOTE).sum())
     pairs, unlabelled = corpus.pairs, corpus.pairs.take(np.arange(voted, len(corpus.pairs))).unlabelled()
     teacher = find_teacher(split, str(settings.source), pairs.take(np.arange(n)))
-    nested = settings.scheme is TeacherScheme.nested
-    if nested or len(unlabelled):
-        _check_models(teacher, settings)
-    if nested:
+    if not teacher.specs and (settings.scheme is TeacherScheme.nested or len(unlabelled)):
+        setting = "teacher.scheme=nested" if settings.scheme is TeacherScheme.nested else "teacher.unlabelled"
+        came = f"{setting} with teacher.source={settings.source}, of which the store has no models"
+        raise ConfigError(came, "members that were trained here", "name another source, or set teacher.scheme=oof")
+    if settings.scheme is TeacherScheme.nested:
         own = replace(corpus, pairs=pairs.take(np.arange(voted)), group=corpus.group[:voted])
         lessons = teacher.nested_lessons(split, NestedTeachers(own, split, backbones).stacks(teacher.specs))
     else:
         lessons = teacher.lessons(split)
     extra = np.full((voted - n, split.folds.n_outcomes), np.nan)
     by_fold = {fold: np.concatenate([lesson.probabilities, extra]) for fold, lesson in lessons.items()}
+    tuned = any(info.tuned_on_oof for info in teacher.stack.members)
     if not len(unlabelled):
-        return SoftLabels(by_fold, voted, settings)
+        return SoftLabels(by_fold, voted, settings, tuned_on_oof=tuned)
     blenders = {fold: lesson.blender for fold, lesson in lessons.items()}
     said = predict_unlabelled(split, teacher.specs, blenders, unlabelled, backbones)
-    return SoftLabels(append_unlabelled(by_fold, said), voted, settings, unlabelled_digest(unlabelled))
-
-
-def _check_models(teacher: Teacher, settings: TeacherConfig) -> None:
-    """Refuse a teacher that can't be trained without two folds, or can't label new pairs, with a ConfigError."""
-    nested = settings.scheme is TeacherScheme.nested
-    external = [spec.name for spec in teacher.specs if spec.external is not None]
-    if not teacher.specs or (nested and external):
-        setting = "teacher.scheme=nested" if nested else "teacher.unlabelled"
-        lacks = f"no models of {', '.join(external)}" if external else "no models"
-        came = f"{setting} with teacher.source={settings.source}, of which the store has {lacks}"
-        do = f"name another source, or {'set teacher.scheme=oof' if nested else 'leave teacher.unlabelled out'}"
-        raise ConfigError(came, "members that were trained here", do)
+    by_fold = append_unlabelled(by_fold, said)
+    return SoftLabels(by_fold, voted, settings, unlabelled_digest(unlabelled), tuned)

@@ -32,7 +32,13 @@ REQUIREMENTS = (  # what prefens imports to predict
 
 
 def write_model(
-    path: Path, save: Callable[[Path], None], loader: str, data: str, example: pd.DataFrame, outputs: Sequence[str]
+    path: Path,
+    save: Callable[[Path], None],
+    loader: str,
+    data: str,
+    example: pd.DataFrame,
+    outputs: Sequence[str],
+    optional: Sequence[str] = (),
 ) -> None:
     """Write an MLflow model into a new folder: signature, example, requirements, the code of prefens, and the data.
 
@@ -50,6 +56,8 @@ def write_model(
         Rows of input; all columns are texts.
     outputs : sequence of str
         The names of the columns of numbers that are predicted.
+    optional : sequence of str
+        Columns of input that may be missing; those that the example has not may hold anything.
 
     Raises
     ------
@@ -66,7 +74,7 @@ def write_model(
             loader_module=loader,
             code_paths=[str(PACKAGE)],
             pip_requirements=[f"{name}=={version(name).split('+')[0]}" for name in REQUIREMENTS],
-            signature=signature(list(example.columns), outputs),
+            signature=signature(list(example.columns), outputs, optional),
             input_example=example,
         )
     except MlflowException as error:
@@ -78,12 +86,16 @@ def write_model(
     model.save(path / MLMODEL)
 
 
-def signature(inputs: Sequence[str], outputs: Sequence[str]) -> ModelSignature:
-    """Return the signature of texts to numbers, with an optional column of ids on both sides."""
+def signature(inputs: Sequence[str], outputs: Sequence[str], optional: Sequence[str] = ()) -> ModelSignature:
+    """Return the signature of texts to numbers, with an optional column of ids on both sides; see `write_model`."""
     # Numbers in the competition's files, strings elsewhere.
-    identity = ColSpec(AnyType(), "id", required=False)  # type: ignore[no-untyped-call]
+    identity, *others = (
+        ColSpec(AnyType(), name, required=False)  # type: ignore[no-untyped-call]
+        for name in ("id", *(name for name in optional if name not in inputs))
+    )
+    texts = [ColSpec(DataType.string, name, required=name not in optional) for name in inputs]
     return ModelSignature(
-        inputs=Schema([identity, *(ColSpec(DataType.string, name) for name in inputs)]),
+        inputs=Schema([identity, *texts, *others]),
         outputs=Schema([identity, *(ColSpec(DataType.double, name) for name in outputs)]),
         params=ParamSchema([ParamSpec("strict", DataType.boolean, False)]),
     )

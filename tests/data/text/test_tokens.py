@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from prefens.core.errors import BackboneError, ConfigError
 from prefens.core.types import Pairs
+from prefens.data.text import truncation
 from prefens.data.text.frames import learn_pattern
 from prefens.data.text.settings import TextSettings
 from prefens.data.text.tokens import tokenize_pairs
@@ -134,19 +135,23 @@ def test_prefixes_are_tokenized(tiny_bert: Path) -> None:
     assert (prefixed.a.lengths > plain.a.lengths).all()
 
 
-def test_large_losses_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:
-    settings = TextSettings(max_length=64)
-    warn_of_losses(TruncationAudit({"prompt": 90, "response": 300}, {"prompt": 61, "response": 201}), settings)
-    assert caplog.text == ""
-    warn_of_losses(TruncationAudit({"prompt": 90, "response": 300}, {"prompt": 90, "response": 150}), settings)
-    assert "text.max_length=64 cuts off 50% of the response tokens" in caplog.text
+def test_large_losses_are_warned_of_once_for_each_length(caplog: pytest.LogCaptureFixture) -> None:
+    truncation.WARNED.clear()
+    few = TruncationAudit({"prompt": 90, "response": 300}, {"prompt": 61, "response": 201})
+    many = TruncationAudit({"prompt": 90, "response": 300}, {"prompt": 90, "response": 150})
+    for audit, length in ((few, 64), (many, 64), (many, 64), (many, 32)):
+        warn_of_losses(audit, TextSettings(length), 3)
+    lines = [record.getMessage() for record in caplog.records]
+    assert [line.split(";")[0] for line in lines] == [
+        f"text.max_length={length} cuts off 50% of the response tokens of 3 pairs" for length in (64, 32)
+    ]
 
 
 def test_of_empty_texts_nothing_is_lost(tiny_bert: Path, caplog: pytest.LogCaptureFixture) -> None:
     tokenizer, pairs = load_tokenizer(tiny_bert), make_pairs(3)
     empty = column([("",)] * 3)
     silent = Pairs(pairs.ids, pairs.prompt, empty, empty)
-    warn_of_losses(tokenize_pairs(tokenizer, silent, TextSettings(), "", "").audit, TextSettings())
+    warn_of_losses(tokenize_pairs(tokenizer, silent, TextSettings(), "", "").audit, TextSettings(), 3)
     assert caplog.text == ""
 
 

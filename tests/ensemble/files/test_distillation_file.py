@@ -137,6 +137,7 @@ CHANGES = {
     "a cost that is no number": with_metadata(teacher_cost={"models": 1, "megabytes": float("nan")}),
     "an endless time": with_metadata(teacher_cost={"models": 1, "megabytes": 1.0, "seconds": float("inf")}),
     "a cost in words": with_metadata(student_cost="dear"),
+    "another scheme": with_metadata(scheme="honest"),
     "other folds": with_metadata(fold_digest=HOSTILE),
 }
 

@@ -127,6 +127,8 @@ def test_the_chat_template_prints_the_text_that_the_member_reads(
         card = (tmp_path / name / "README.md").read_text()
         after = json.loads(re.search(r"BEFORE, BETWEEN, AFTER = .*(\[.*?\])\n", card)[1])  # type: ignore[index]
         assert tokenizer.pad_token_id != after[-1]
+        assert member.reward_scale is not None
+        assert f"the mean {member.reward_scale.mean:.6g} and" in card.replace("\n", " ")
 
 
 def test_a_folder_of_something_else_is_kept(members: dict[str, EncoderMember], tmp_path: Path) -> None:

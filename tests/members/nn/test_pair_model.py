@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 
 from prefens.core.errors import ConfigError
 from prefens.core.types import SWAP
-from prefens.data.text.settings import TextSettings
+from prefens.data.text.settings import PLAIN, TextSettings
 from prefens.data.text.tokens import PairTokens, tokenize_pairs
 from prefens.members.nn.heads import HeadKind, HeadSettings
 from prefens.members.nn.pair_model import PairModel, pair_batch
@@ -20,6 +20,8 @@ from prefens.members.nn.pairing import Pairing
 from prefens.members.nn.pooling import Pooling, pool
 from prefens.members.nn.pretrained import load_encoder, load_tokenizer
 from prefens.members.style import all_features
+from tests.helpers.decoders import FAMILIES as DECODERS
+from tests.helpers.decoders import make_tiny_decoder
 from tests.helpers.examples import make_pairs, make_tiny_encoder
 
 ROWS = np.arange(6)
@@ -97,6 +99,27 @@ def test_a_row_alone_is_the_row_in_a_padded_batch(
         batch = pair_batch(tokens, [row], 1)
         torch.testing.assert_close(model(batch)[0], together[0][row], atol=1e-5, rtol=1e-5)
         torch.testing.assert_close(model.log_probabilities(batch)[0], together[1][row], atol=1e-5, rtol=1e-5)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("family", DECODERS)
+def test_causal_models_keep_both_laws_with_every_pairing_head_and_pooling(family: str, tmp_path: Path) -> None:
+    """But with cls, which `HeadSettings.resolved` refuses. Three rows of other lengths are enough."""
+    path, pairs, rows = make_tiny_decoder(family, tmp_path), make_pairs(3), np.arange(3)
+    encoder, tokenizer = load_encoder(path).eval(), load_tokenizer(path)
+    text, padding = TextSettings(96, 0.2, template=PLAIN), tokenizer.pad_token_id
+    for pairing in Pairing:
+        tokens = tokenize_pairs(tokenizer, pairs, text, "", "", pairing is Pairing.cross)
+        assert len({*tokens.a.lengths, *tokens.b.lengths}) > 1
+        for kind, pooling in product(HeadKind, {*Pooling} - {Pooling.cls}):
+            design = f"{pairing.name} {kind.name} {pooling.name}"
+            model, _ = shaken(encoder, tokens, pairing, kind, pooling, False)
+            original = model.log_probabilities(pair_batch(tokens, rows, padding)).exp()
+            exchanged = model.log_probabilities(pair_batch(tokens, rows, padding, swapped=rows >= 0)).exp()
+            alone = model.log_probabilities(pair_batch(tokens, rows[:1], padding)).exp()
+            assert original.std(dim=0).max() > 1e-4, design
+            np.testing.assert_allclose(original, exchanged[:, SWAP.tolist()], atol=1e-6, err_msg=design)
+            np.testing.assert_allclose(alone[0], original[0], atol=1e-5, err_msg=design)
 
 
 @pytest.mark.parametrize(("pairing", "kind", "pooling", "style"), DESIGNS)

@@ -4,20 +4,26 @@ import json
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
+from tests.helpers.decoders import make_tiny_decoder
 from tests.helpers.encoders import without_dropout
 from tests.helpers.examples import make_pairs, make_tiny_encoder, write_csv
 
 SETTINGS = (
-    "data.path=train.csv folds.k=3 fold=1 backbone=bert-base-uncased text.max_length=64 head.dropout=0 tracking=none "
+    "data.path=train.csv folds.k=3 fold=1 text.max_length=64 head.dropout=0 tracking=none "
     "training.lr=1e-3 training.head_lr=1e-2 training.batch_pairs=8 training.token_budget=300 training.save=none "
     "training.min_steps=0"
 ).split()
+ENCODER = ("backbone=bert-base-uncased", "backbone.path=calm")
+DECODER = ("backbone=hub", "backbone.name=tiny", "backbone.path=decoder", "training=lora", "pairing=cross", "head=mlp")
 
 
 @pytest.fixture
@@ -27,13 +33,27 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def launched(folder: Path, count: int, root: str, *settings: str) -> subprocess.CompletedProcess[str]:
+def start(
+    folder: Path, count: int, root: str, *settings: str, backbone: Sequence[str] = ENCODER
+) -> subprocess.Popen[str]:
     """Train in some processes on the CPU; `accelerate launch --cpu` itself starts a single one."""
     launch = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", str(count), "--main_process_port=0"]
-    overrides = [*SETTINGS, f"backbone.path={folder / 'calm'}", f"tracking.root={root}", *settings]
+    overrides = [*SETTINGS, *backbone, f"tracking.root={root}", *settings]
     line = [sys.executable, *(launch if count > 1 else []), "-m", "prefens.train", *overrides]
     alone = os.environ | {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
-    return subprocess.run(line, cwd=folder, env=alone, capture_output=True, text=True, timeout=280, check=False)
+    return subprocess.Popen(line, cwd=folder, env=alone, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def ended(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
+    try:
+        stdout, stderr = process.communicate(timeout=280)
+    finally:
+        process.kill()
+    return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+
+
+def launched(folder: Path, count: int, root: str, *settings: str) -> subprocess.CompletedProcess[str]:
+    return ended(start(folder, count, root, *settings))
 
 
 def predictions(folder: Path, root: str) -> np.ndarray:
@@ -54,6 +74,31 @@ def test_two_processes_train_what_one_does(folder: Path) -> None:
     assert again.returncode == 0, again.stderr
     assert "was finished" in again.stdout + again.stderr
     assert not list((folder / "two" / "locks").glob("*.json"))
+
+
+@pytest.mark.slow
+def test_two_processes_train_the_adapters_that_one_does_and_go_on_from_a_checkpoint_of_them(folder: Path) -> None:
+    make_tiny_decoder("llama", folder / "decoder")
+    exact = ("training.precision=fp32", "training.lora.dropout=0")
+    settings = (*exact, "training.swap=both", "training.epochs=4", "training.checkpoint_minutes=0")
+
+    def decoder(count: int, root: str) -> subprocess.Popen[str]:
+        return start(folder, count, root, *settings, backbone=DECODER)
+
+    assert ended(decoder(1, "one")).returncode == 0
+    stopped = decoder(2, "two")
+    while not (found := [*(folder / "two").glob("checkpoints/*.pt")]) and stopped.poll() is None:
+        time.sleep(0.05)
+    stopped.terminate()
+    assert ended(stopped).returncode != 0
+    weights = torch.load(found[0], map_location="cpu", weights_only=True)["model"]
+    assert all(".lora_" in name or name.startswith("head.") for name in weights)
+    assert sum(".lora_" in name for name in weights) == 2 * 7 * 2  # two matrices at all linear layers of two blocks
+    done = ended(decoder(2, "two"))
+    assert done.returncode == 0, done.stderr
+    assert "going on from step" in done.stdout + done.stderr
+    np.testing.assert_allclose(predictions(folder, "two"), predictions(folder, "one"), atol=1e-5)
+    assert np.ptp(predictions(folder, "one"), axis=0).max() > 1e-2
 
 
 @pytest.mark.slow

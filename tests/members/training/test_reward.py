@@ -110,8 +110,14 @@ def test_reward_models_are_symmetric_and_come_back(reward_model: Path, tmp_path:
     member = fit(member_of(reward_model, mode))
     predicted = member.predict_proba(FRESH)
     np.testing.assert_allclose(predicted, member.predict_proba(FRESH.swapped())[:, SWAP], atol=1e-6)
+    rewards = np.array([member.rewards(pairs) for pairs in (TRAIN, TRAIN.swapped())])
+    scale = member.reward_scale
+    assert scale is not None
+    assert (scale.mean, scale.spread) == pytest.approx((rewards.mean(), rewards.std()), rel=1e-4)
     member.save(tmp_path)
-    np.testing.assert_allclose(EncoderMember.load(tmp_path).predict_proba(FRESH), predicted, atol=1e-5)
+    loaded = EncoderMember.load(tmp_path)
+    np.testing.assert_allclose(loaded.predict_proba(FRESH), predicted, atol=1e-5)
+    assert loaded.reward_scale == scale
 
 
 def test_a_scale_is_found_again() -> None:
