@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from prefens.core.errors import StoreError
+from prefens.core.errors import PrefensError
 from prefens.core.fold_run import FoldPredictions
 from prefens.core.teaching.soft_labels import TeacherScheme
 from prefens.core.types import Floats, Pairs
@@ -67,16 +67,15 @@ def compare_with_teacher(
         compared.append(_held_out(split, spec, teacher))
     sample = pairs.take(np.arange(min(cost_pairs, len(pairs)))).unlabelled()
     taught_by = "best" if settings.source == "blend" else str(settings.source)
-    runs = [split.record(spec, fold).content for fold in range(split.k)]
     return Distillation(
         spec.name,
-        runs,
+        split.contents(spec),
         str(settings.source),
         [info.name for info in teacher.stack.members],
         settings.scheme.name,
         [each for each in compared if each is not None],
-        _cost_of_stored(split, spec.name, backbones, sample),
-        _cost_of_stored(split, taught_by, backbones, sample) if teacher.specs else None,
+        _cost_of(split, spec.name, backbones, sample),
+        _cost_of(split, taught_by, backbones, sample) if teacher.specs else None,
     )
 
 
@@ -99,12 +98,12 @@ def _held_out(split: SplitStore, spec: MemberSpec, teacher: Teacher) -> Comparis
     return Comparison(HELD_OUT, folds, student, said)
 
 
-def _cost_of_stored(split: SplitStore, method: str, backbones: Sequence[Path], pairs: Pairs) -> Cost | None:
-    """Return what a stored method or member costs; None, with a warning, where its models are not all stored."""
+def _cost_of(split: SplitStore, method: str, backbones: Sequence[Path], pairs: Pairs) -> Cost | None:
+    """Return what predictions by a method cost; None where it has no models, or misses files of backbones."""
     try:
         return cost_of(Predictor.of_store(split, method, backbones), pairs)
-    except StoreError as error:  # training.save=none keeps none
-        log.warning("%s: its cost is not measured, %s", method, error.came)
+    except PrefensError as error:
+        log.warning("what predictions by %s cost is not measured: %s", method, error.came)
         return None
 
 
