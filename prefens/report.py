@@ -19,30 +19,31 @@ def report(settings: ReportConfig) -> app.Rows:
     from prefens.data.folds import check_data, data_digest
     from prefens.inference.checks import swap_gaps
     from prefens.reporting.leaderboard.fold_runs import load_fold_runs
-    from prefens.reporting.report import blend_report, data_report, write_report
+    from prefens.reporting.report import blend_report, data_report, students_report, write_report
     from prefens.runner.blend.inputs import load_data
     from prefens.runner.blend.other_split import read_blends
     from prefens.runner.blend.sources import data_source
     from prefens.runner.sync import log_results
     from prefens.store.oof_store import OOFStore
 
-    if settings.only not in (None, "data"):
-        raise ConfigError(f"only={settings.only}", "data, or null for all sections", "correct only=")
+    if settings.only not in (None, "data", "students"):
+        raise ConfigError(f"only={settings.only}", "data, students, or null for all sections", "correct only=")
     tracking = config.build(settings.tracking, Tracking)
     root, source = Path(tracking.root), data_source(settings.data)
     folders = config.backbone_folders(settings.backbones, root / "backbones")
     data = None if source is None else load_data(source)
     if settings.only == "data":
-        if data is None:
-            raise ConfigError("only=data without data.path", "the pairs to look at", "add data.path=train.csv")
         content = data_report(data, folders)
+    elif settings.only == "students":
+        own = OOFStore(root).select(settings.data_digest, settings.fold_digest)
+        content = students_report(own, data, settings.resamples)
     else:
         blend, other = read_blends(root, settings.blend, (settings.data_digest, settings.fold_digest))
         check_data(blend.folds, None if data is None else data_digest(data.pairs))
         split = OOFStore(root).find(blend.folds)
         specs, runs = load_fold_runs(blend, split)
         gaps = swap_gaps(split, specs, data.pairs, settings.swaps, folders) if split and data else {}
-        content = blend_report(blend, data, runs, gaps, folders, settings.texts, settings.resamples, other)
+        content = blend_report(blend, data, runs, gaps, folders, settings.texts, settings.resamples, other, split)
     page, *others = files = write_report(content, Path(settings.out))
     log_results(tracking, content.page.title, content.tags, files, {})
     print(f"Wrote {page} ({page.stat().st_size / 1e6:.1f} MB), and beside it {len(others)} files")

@@ -36,7 +36,8 @@ from prefens.store.split_store import SplitStore
 log = logging.getLogger(__name__)
 
 FILE_NAME = "predictor.json"
-TRAINING_FILES = ("predictions.parquet", "*.failed.json", ".*")  # of a fold run, what predicting does not need
+# Of a member, what predicting does not need.
+TRAINING_FILES = ("predictions.parquet", "distillation.parquet", "nested", "*.failed.json", ".*")
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from prefens.core.teaching import Targets
 from prefens.core.types import Floats
 from prefens.members.base import FitReport
 
-ONE_FOLD_ROWS = 20_000  # from this number of rows on, one inner fold is enough to compare strengths
+ONE_FOLD_ROWS = 20_000  # from this number of votes on, one inner fold is enough to compare strengths
 QUICK_TOLERANCE = 1e-4  # of fits that are only compared
 
 
@@ -132,7 +132,7 @@ def choose_strength(
     targets : Targets
         Of the n rows. All of them are learned from; the loss is that of votes, on rows that have one.
     inner : int8 array, shape (n,)
-        The inner fold of each row. From ONE_FOLD_ROWS rows on, one fold is scored, else all.
+        The inner fold of each row. From ONE_FOLD_ROWS votes on, one fold is scored, else all.
     strengths : sequence of float
         Inverse regularizations to try, ascending; the search ends at the first that is worse than the one before.
     quick : bool
@@ -149,7 +149,7 @@ def choose_strength(
     numbers = np.unique(inner[targets.voted])
     if len(numbers) < 2:
         return strengths[0], float("nan")
-    scored = numbers[: 1 if quick or len(targets) >= ONE_FOLD_ROWS else None]
+    scored = numbers[: 1 if quick or targets.voted.sum() >= ONE_FOLD_ROWS else None]
     models: dict[int, SymmetricLogistic | None] = dict.fromkeys(scored.tolist())
     best, lowest = strengths[0], np.inf
     for strength in strengths:

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from prefens import __version__
-from prefens.core.errors import PrefensError
+from prefens.core.errors import ConfigError, PrefensError
 from prefens.core.files import write_text
 from prefens.core.fold_run import is_by_source
 from prefens.core.hashing import short
 from prefens.core.types import Floats, Folds
-from prefens.data.folds import data_digest, prompt_groups
+from prefens.data.folds import check_data, data_digest, prompt_groups
 from prefens.ensemble.blend import Blend
 from prefens.ensemble.calibration import calibrations_for, cross_calibrate
 from prefens.ensemble.files.blend_files import blend_tags
@@ -39,7 +39,10 @@ from prefens.reporting.plots import save_plot
 from prefens.reporting.ratings.section import ratings_section
 from prefens.reporting.reliability import UNCALIBRATED, calibration_section
 from prefens.reporting.section import Section
+from prefens.reporting.students.records import read_students
+from prefens.reporting.students.section import students_section
 from prefens.reporting.style_audit import style_section
+from prefens.store.split_store import SplitStore
 
 log = logging.getLogger(__name__)
 
@@ -65,16 +68,23 @@ class Report:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
-def data_report(data: LabelledData, backbones: Sequence[Path]) -> Report:
+def data_report(data: LabelledData | None, backbones: Sequence[Path]) -> Report:
     """Return the report on labelled pairs alone.
 
     Parameters
     ----------
-    data : LabelledData
-        The pairs.
+    data : LabelledData or None
+        The pairs; None is refused.
     backbones : sequence of Path
         The folders of backbones, in which the tokenizer is looked for.
+
+    Raises
+    ------
+    ConfigError
+        There are no pairs.
     """
+    if data is None:
+        raise ConfigError("only=data without data.path", "the pairs to look at", "add data.path=train.csv")
     digest = data_digest(data.pairs)
     sections = data_sections(data, digest, backbones)
     metadata = {"data": short(digest), **_version_and_date()}
@@ -91,6 +101,7 @@ def blend_report(
     texts: int,
     resamples: int = 500,
     other: Blend | None = None,
+    split: SplitStore | None = None,
 ) -> Report:
     """Return the report on a blend, its members and, where they are given, its pairs.
 
@@ -112,9 +123,11 @@ def blend_report(
         Of prompts, for the intervals of the bias audit, and of what a new source costs.
     other : Blend or None
         The blend of the same data in folds that are sources, or where these are, in others.
+    split : SplitStore or None
+        The store of its data and folds, whose students are shown, if there is one.
     """
     folds = blend.folds
-    sections = blend_sections(blend, data, runs, swap_gaps, backbones, texts, resamples, other)
+    sections = blend_sections(blend, data, runs, swap_gaps, backbones, texts, resamples, other, split)
     biases = [sentence for section in sections if section.name == "bias" for sentence in section.summary]
     swap = f"exchanging A and B {swap_sentence([*swap_gaps.values()])}" if swap_gaps else "not measured here"
     page = Page(
@@ -156,11 +169,13 @@ def blend_sections(
     texts: int,
     resamples: int,
     other: Blend | None = None,
+    split: SplitStore | None = None,
 ) -> list[Section]:
     """Return all sections, in the order of the page; parameters are those of `blend_report`."""
     folds, stack, best = blend.folds, blend.stack, blend.best
     sections = [leaderboard_section(blend, runs, swap_gaps), _calibration(blend)]
     sections += _attempt("cost of a new source", lambda: new_source_section(blend, other, resamples))
+    sections += _students(split, data, resamples)
     if data is None:
         log.info("no texts: give data.path for the sections that need them")
         return [*sections, folds_section(folds.label, folds.group, folds.data_digest, folds)]
@@ -173,6 +188,16 @@ def blend_sections(
         errors_section(stack, best.method, best.probabilities, data.pairs, texts),
         *data_sections(data, folds.data_digest, backbones, folds),
     ]
+
+
+def students_report(split: SplitStore, data: LabelledData | None, resamples: int = 500) -> Report:
+    """Return the report on the students of a store alone, as in `blend_report`; StoreError for the pairs of another."""
+    folds = split.folds
+    check_data(folds, None if data is None else data_digest(data.pairs))
+    metadata = {"data": short(folds.data_digest), "folds": short(folds.digest), **_version_and_date()}
+    title, subtitle = "Students and their teachers", f"{len(folds.ids):,} pairs"
+    page = Page(title, subtitle, _students(split, data, resamples), metadata=metadata)
+    return Report(page, tags={"prefens.data_digest": folds.data_digest})
 
 
 def write_report(report: Report, out: Path) -> list[Path]:
@@ -199,6 +224,14 @@ def _ratings(data: LabelledData, folds: Folds, predictions: Mapping[str, Floats]
         return ratings_section(rate_models(pairs, folds.group, predictions, True, resamples, kinds))
 
     return _attempt("ratings", section)
+
+
+def _students(split: SplitStore | None, data: LabelledData | None, resamples: int) -> list[Section]:
+    """Return the section on the students of a store, where it has any that were compared with a teacher."""
+    if split is None:
+        return []
+    pairs = None if data is None else data.pairs
+    return _attempt("students", lambda: students_section(read_students(split), pairs, resamples))
 
 
 def _attempt(name: str, make_section: Callable[[], Section | None]) -> list[Section]:

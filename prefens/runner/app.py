@@ -26,7 +26,7 @@ from prefens.runner.sweep import Rows as Rows  # the commands' type for what the
 log = logging.getLogger(__name__)
 
 RENAMED = {"race": "early_discard"}  # settings of the version before, refused by name
-GO_ON = ("train", "predict", "score", "judge")  # commands that a stop costs nothing
+GO_ON = ("train", "distil", "predict", "score", "judge")  # commands that a stop costs nothing
 REASONS = {130: "interrupted", 143: "stopped by SIGTERM", shutdown.BUDGET_SPENT: "the time budget is spent"}
 
 

@@ -56,7 +56,8 @@ def check_learns(member: Member) -> None:
         came = (
             f"a teacher of {getattr(member, 'name', member.kind)}, a {member.kind} member that learns from votes alone"
         )
-        raise ConfigError(came, "a member that learns from probabilities too", "set teacher.source=null")
+        do = "name another backbone, or leave the teacher out (python -m prefens.train)"
+        raise ConfigError(came, "a member that learns from probabilities too", do)
 
 
 def recipe_of(member: Member) -> dict[str, Any]:

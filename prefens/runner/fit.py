@@ -18,13 +18,13 @@ from prefens.store.run_record import RunResult
 
 def fit_fold(
     corpus: Corpus, fold: Fold, member: Member, key: RunKey, root: Path, checkpoint: Path | None = None
-) -> FitReport:
-    """Fit a member on a fold's training rows, with all randomness from the seed of the fold run."""
+) -> tuple[FitReport, int]:
+    """Fit a member on a fold's training rows, all randomness from the run's seed; return how many they are, too."""
     rows = corpus.train_rows(fold)
     train, targets = corpus.training_pairs(fold, rows)
     inner = corpus.inner_folds(rows, train.labels, key.random_seed)
     context = Context(key.random_seed, inner, root / "cache", checkpoint, key.digest, targets)
-    return member.fit(train, corpus.pairs.take(fold.valid), context)
+    return member.fit(train, corpus.pairs.take(fold.valid), context), len(rows)
 
 
 def fit_and_predict(
@@ -35,7 +35,7 @@ def fit_and_predict(
     A full fit, whose fold has no rows, is scored on the hold-out, where there is one.
     """
     started = time.perf_counter()
-    report = fit_fold(corpus, fold, member, key, root, checkpoint)
+    report, train_rows = fit_fold(corpus, fold, member, key, root, checkpoint)
     n = len(fold.valid)
     unseen = corpus.pairs.take(np.concatenate([fold.valid, fold.holdout]))
     probabilities = member.predict_proba(unseen) if len(unseen) else np.empty((0, corpus.folds.n_outcomes))
@@ -47,7 +47,7 @@ def fit_and_predict(
         seconds=report.seconds + time.perf_counter() - started,
         device=report.device,
         threads=resources.thread_count(),
-        train_rows=len(corpus.train_rows(fold)),
+        train_rows=train_rows,
         valid_rows=n,
         metadata={name: value for name, value in report.metrics.items() if value == value},  # NaN is no JSON
         curves={name: list(curve) for name, curve in report.curves.items()},

@@ -19,6 +19,8 @@ from prefens.store.run_record import RunResult
 from prefens.store.split_store import SplitStore
 from prefens.store.tracking.tracker import Tracker
 
+RESERVED = ("best", "blend")  # what method= and teacher.source= call the best method and the stored blend
+
 
 def import_member(split: SplitStore, tracker: Tracker, member: ExternalMember, force: bool = False) -> MemberSpec:
     """Store and track an external member; importing it again writes what is damaged or missing, and nothing else.
@@ -43,9 +45,9 @@ def import_member(split: SplitStore, tracker: Tracker, member: ExternalMember, f
     """
     name = member.name
     plain = name and Path(name).name == name and not name.startswith(".") and stem(Path(name)) == name
-    if not plain or not name.isprintable():
-        came = f"name={name!r}"
-        raise ConfigError(came, "a printable name without slashes, leading dot or suffix", "set name=mine, say")
+    if not plain or not name.isprintable() or name in RESERVED:
+        came, expected = f"name={name!r}", "a printable name without slashes, leading dot or suffix"
+        raise ConfigError(came, f"{expected}, other than {' and '.join(RESERVED)}", "set name=mine, say")
     spec, runs = member.spec(split.folds), member.runs(split.folds)
     stored = _stored(split, spec)
     if stored is not None and not _same(split, stored, spec, runs):

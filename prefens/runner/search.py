@@ -28,6 +28,7 @@ warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning
 
 HEARTBEAT = 60  # seconds; a trial whose process is silent for twice as long is begun again
 FAILED = "failed"  # noted of a trial whose training failed; one that was cut off is begun again instead
+OF_CORPUS = ("data", "folds", "teacher")  # groups whose settings decide the corpus, which all trials share
 
 FoldLoss = Callable[[Mapping[str, Any], int], tuple[float, int]]  # settings, fold -> mean log loss, rows
 
@@ -58,7 +59,7 @@ class Search:
     Raises
     ------
     ConfigError
-        For an empty space, one that describes no distribution, or fewer than one trial.
+        For an empty space, one that describes no distribution or has settings of the corpus, or fewer than one trial.
     """
 
     space: Mapping[str, Any]
@@ -77,6 +78,10 @@ class Search:
                 "fields to search, and one trial or more",
                 "set 'space={training.lr: {low: 1e-6, high: 1e-4, log: true}, text.max_length: [256, 512]}', say",
             )
+        fixed = [name for name in self.space if name.partition(".")[0] in OF_CORPUS]
+        if fixed:
+            do = "leave them out, and search once with each of their values"
+            raise ConfigError(f"space= with {', '.join(fixed)}", "settings of the member, such as training.lr", do)
         object.__setattr__(
             self, "distributions", {name: distribution(name, entry) for name, entry in self.space.items()}
         )

@@ -73,6 +73,8 @@ class Trainer:
             Where one of the folds has collapsed before: it would do so again, and nothing is trained.
         """
         self.split.put_member(spec)
+        if self.corpus.soft_labels is not None and self.corpus.soft_labels.tuned_on_oof:
+            self.split.mark_tuned(spec)
         remove_stale_tmp(self.split.member_dir(spec.name))
         if self.early_discard is None or self.force:
             remove_verdict(self.split.member_dir(spec.name))

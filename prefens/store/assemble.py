@@ -15,6 +15,8 @@ from prefens.core.types import TOLERANCE, Floats, Folds, MemberInfo, OOFStack, S
 
 log = logging.getLogger(__name__)
 
+RETRAIN = "delete the fold run and train it again"
+
 
 def make_stack(
     folds: Folds, members: Mapping[MemberInfo, Sequence[FoldPredictions]], keep: NDArray[np.bool_] | None = None
@@ -91,6 +93,13 @@ def common_rows(folds: Folds, members: Mapping[MemberInfo, Sequence[FoldPredicti
     return keep
 
 
+def check_rows(info: MemberInfo, folds: Folds, run: FoldPredictions, ids: Strings) -> None:
+    """Check that a run predicts the rows `ids`, in their order; StoreError where it does not, as in `make_stack`."""
+    if not np.array_equal(run.ids, ids):
+        raise StoreError(f"member {info.name}: predictions of {len(run.ids)} other rows", f"{len(ids)} rows", RETRAIN)
+    _aligned(info, folds.n_outcomes, ids, ids, run.ids, run.probabilities, run.key.fold)
+
+
 def is_external(info: MemberInfo) -> bool:
     """Whether another program made the member's probabilities."""
     return info.backbone is None
@@ -130,7 +139,7 @@ def _aligned(
 ) -> Floats:
     """Return checked probabilities of the rows `own` in the order of `ids`; other ids of `expected` are left out."""
     name = f"member {info.name}, " + ("the hold-out" if fold is None else f"fold {fold}")
-    do = "correct its file and import it again" if is_external(info) else "delete the fold run and train it again"
+    do = "correct its file and import it again" if is_external(info) else RETRAIN
     if probabilities.shape[1] != n_outcomes:
         raise StoreError(f"{name}: {probabilities.shape[1]} outcomes", f"{n_outcomes}, those of the data", do)
     in_order = np.array_equal(own, ids)  # as they come from the store: no need to look each one up

@@ -11,6 +11,8 @@ The root can be moved, copied and read-only.
     store/<data>-<folds>/members/<name>/fold-<k>/             predictions.parquet, run.json, model/
     store/<data>-<folds>/members/<name>/all/                  the same of the full fit, trained on all folds at once
     store/<data>-<folds>/members/<name>/fold-<k>.failed.json  why the last attempt at a fold run failed
+    store/<data>-<folds>/members/<name>/nested/               predictions of trainings without two folds
+    store/<data>-<folds>/members/<name>/distillation.parquet  a student beside its teacher
     store/<data>-<folds>/unlabelled/<pairs>/<name>/           what fold models predict for pairs without votes
 """
 
@@ -97,14 +99,17 @@ class OOFStore:
         matches = [split for split in splits if _matches(split, data_digest or "", fold_digest or "")]
         if len(matches) == 1:
             return matches[0]
-        contents = "".join(f"\n    {_described(split)}" for split in splits) or " (nothing yet)"
         raise StoreError(
-            f"{self.root}: members on {len(matches)} combinations of data and folds; the store holds{contents}",
+            f"{self.root}: members on {len(matches)} combinations of data and folds; the store holds{self.contents()}",
             "members that share data digest and fold digest: only those are comparable",
             "choose with data_digest=... or fold_digest=..., or give another tracking.root"
             if splits
             else "train members first: python -m prefens.train data.path=train.csv backbone=tfidf",
         )
+
+    def contents(self) -> str:
+        """Return a line for each part of the store, for errors; errors as in `splits`."""
+        return "".join(f"\n    {_described(split)}" for split in self.splits()) or " (nothing yet)"
 
     def predicting(self, data_digest: str | None = None, fold_digest: str | None = None) -> SplitStore:
         """Return the part that predicts new pairs: the one that the digests name, else the one whose folds are sources.
@@ -167,7 +172,8 @@ def _described(split: SplitStore) -> str:
     names = ", ".join(split.member_names())
     folds = split.folds
     outcomes = "" if folds.n_outcomes == 3 else f", {folds.n_outcomes} outcomes"
+    holdout = "" if folds.scored.all() else f", holdout={folds.settings['holdout']}"
     return (
         f"data_digest={short(folds.data_digest)} fold_digest={short(folds.digest)} ({len(folds.ids)} pairs, "
-        f"{folds.settings['scheme']}, k={folds.k}, seed={folds.settings['seed']}{outcomes}): {names}"
+        f"{folds.settings['scheme']}, k={folds.k}, seed={folds.settings['seed']}{holdout}{outcomes}): {names}"
     )

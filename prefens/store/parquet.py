@@ -5,15 +5,17 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from prefens.core.errors import StoreError
 from prefens.core.files import atomic_write
+from prefens.core.types import Floats
 
 METADATA_KEY = b"prefens"  # in the metadata of the parquet file
 
@@ -55,6 +57,15 @@ def read_table(path: Path, do: str) -> tuple[pa.Table, dict[str, Any]]:
             "a whole parquet file that prefens wrote",
             do,
         ) from error
+
+
+def float_columns(path: Path, table: pa.Table, names: Sequence[str], do: str) -> Floats:
+    """Return columns of a table that was read from `path`, (n, len(names)); StoreError where one holds no floats."""
+    for name in names:
+        if not pa.types.is_floating(table.schema.field(name).type):
+            came = f"{path}: column {name} of type {table.schema.field(name).type!s:.40}"
+            raise StoreError(came, "probabilities", do)
+    return np.column_stack([table.column(name).to_numpy() for name in names])
 
 
 def _metadata(metadata: Mapping[bytes, bytes]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pyarrow as pa
 from prefens.core.errors import StoreError
 from prefens.core.fold_run import FoldPredictions, RunKey
 from prefens.core.types import Floats, Strings, outcome_names
-from prefens.store.parquet import read_table, write_table
+from prefens.store.parquet import float_columns, read_table, write_table
 from prefens.store.run_record import check_key
 
 
@@ -41,7 +41,7 @@ def read_predictions(path: Path, key: RunKey, as_objects: Callable[[pa.Array], S
     Raises
     ------
     StoreError
-        Where the file is missing or damaged, or has another key.
+        Where the file is missing or damaged, has another key, or holds no probabilities.
     """
     table, metadata = read_table(path, do)
     check_key(path, metadata, key, do)
@@ -50,6 +50,6 @@ def read_predictions(path: Path, key: RunKey, as_objects: Callable[[pa.Array], S
     if missing:
         raise StoreError(f"{path}: no column {', '.join(sorted(missing))}", "id, holdout and the outcomes", do)
     held_out = table.column("holdout").to_numpy().astype(bool)
-    values = np.column_stack([table.column(name).to_numpy() for name in names])
+    values = float_columns(path, table, names, do)
     ids = as_objects(table.column("id").combine_chunks())
     return FoldPredictions(key, ids[~held_out], values[~held_out], ids[held_out], values[held_out])

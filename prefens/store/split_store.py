@@ -230,6 +230,10 @@ class SplitStore:
         """
         return read_run(self.fold_dir(spec.name, fold), spec.key(fold), self.remake(spec, fold))
 
+    def contents(self, spec: MemberSpec) -> list[str]:
+        """Return the digests of all fold runs of a member, then of its full fit, if any; StoreError as in `record`."""
+        return [self.record(spec, fold).content for fold in range(self.k + self.has_full(spec.name))]
+
     def checked_record(self, spec: MemberSpec, fold: int, part: str = "") -> RunRecord:
         """Return what is noted of a finished fold run, once its files are seen to be as they were written.
 

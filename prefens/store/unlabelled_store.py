@@ -14,7 +14,7 @@ from prefens.core.errors import StoreError
 from prefens.core.hashing import short
 from prefens.core.types import Floats, outcome_names
 from prefens.store.member_spec import MemberSpec
-from prefens.store.parquet import read_table, write_table
+from prefens.store.parquet import float_columns, read_table, write_table
 from prefens.store.split_store import SplitStore
 
 DO = "nothing: it is predicted again"
@@ -70,7 +70,7 @@ class UnlabelledStore:
         if table.column_names != [*names] or len(table) != self.n_pairs:
             came = f"{path}: {len(table)} rows of {', '.join(table.column_names)}"
             raise StoreError(came, f"{self.n_pairs} rows of {', '.join(names)}", DO)
-        values = np.column_stack([table.column(name).to_numpy() for name in names]).astype(np.float64)
+        values = float_columns(path, table, names, DO)
         if metadata != self._metadata(run.content, values):
             raise StoreError(f"{path}: its content is not what was written", "the file as it was written", DO)
         return values

@@ -94,8 +94,8 @@ def test_what_we_trained_is_never_replaced(split: SplitStore, pairs: Pairs) -> N
         import_member(split, NoTracker(), external, force=True)
 
 
-@pytest.mark.parametrize("name", ["", "..", "a/b", ".hidden", "oof.csv", "a\x1b[31m", "a\nb"])
-def test_names_that_are_no_folder_are_refused(split: SplitStore, pairs: Pairs, name: str) -> None:
+@pytest.mark.parametrize("name", ["", "..", "a/b", ".hidden", "oof.csv", "blend", "best", "a\x1b[31m", "a\nb"])
+def test_names_that_are_no_folder_or_mean_the_blend_are_refused(split: SplitStore, pairs: Pairs, name: str) -> None:
     with pytest.raises(ConfigError, match="name="):
         import_member(split, NoTracker(), ExternalMember(name, "d", pairs.ids, member(pairs).probabilities))
 

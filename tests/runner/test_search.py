@@ -95,6 +95,12 @@ def test_a_space_that_is_none_is_told(given: Any) -> None:
         distribution("training.lr", given)
 
 
+def test_settings_of_the_corpus_are_no_part_of_a_space(tmp_path: Path) -> None:
+    """The corpus is loaded and taught once: with them, all trials would be one member."""
+    with pytest.raises(ConfigError, match=r"space= with teacher\.share(.|\n)*settings of the member"):
+        Search({"teacher.share": [0.2, 0.8]}, 1, f"sqlite:///{tmp_path}/tuning.db", "base", k=3)
+
+
 def test_an_empty_space_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="space="):
         Search({}, 5, f"sqlite:///{tmp_path}/tuning.db", "base", k=3)

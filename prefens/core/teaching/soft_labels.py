@@ -46,7 +46,7 @@ class TeacherSettings:
         Which teachers label the training rows of a fold.
     share : float in [0, 1]
         Share of the teacher's probabilities in the loss of a pair that has a vote; the vote has the rest.
-    temperature : float, positive
+    temperature : float in [0.01, 100]
         What the logits of teacher and student are divided by.
     unlabelled_share : float in [0, 1)
         Share of the loss that pairs without votes have, where there are any.
@@ -68,7 +68,7 @@ class TeacherSettings:
     def __post_init__(self) -> None:
         ranges = {
             "share": (0 <= self.share <= 1, "a share in [0, 1]"),
-            "temperature": (0 < self.temperature <= 100, "a number above 0 and up to 100"),
+            "temperature": (0.01 <= self.temperature <= 100, "a number from 0.01 to 100"),
             "unlabelled_share": (0 <= self.unlabelled_share < 1, "a share in [0, 1)"),
             "min_confidence": (0 <= self.min_confidence < 1, "a probability in [0, 1)"),
         }
@@ -92,12 +92,16 @@ class SoftLabels:
         How a student learns from them.
     unlabelled_digest : str or None
         The digest of the pairs without votes; None where there are none.
+    tuned_on_oof : bool
+        Whether settings of a teacher were chosen by the votes of all folds, which its students then know too. Not a
+        part of the recipe.
     """
 
     by_fold: Mapping[int, Floats]
     n_voted: int
     settings: TeacherSettings
     unlabelled_digest: str | None = None
+    tuned_on_oof: bool = False
 
     @cached_property
     def digest(self) -> str:
@@ -111,9 +115,7 @@ class SoftLabels:
         """Return the student's part of the recipe: the settings and the digest of the probabilities."""
         fields: dict[str, Any] = identity_fields(self.settings)
         if self.unlabelled_digest is None:  # then these decide nothing
-            fields = {
-                name: value for name, value in fields.items() if name not in ("unlabelled_share", "min_confidence")
-            }
+            fields = {name: value for name, value in fields.items() if name not in OF_UNLABELLED}
         return {**fields, "digest": self.digest}
 
     def taught(self, fold: int) -> NDArray[np.bool_]:

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from prefens.core.metrics import one_hot, swap_outcomes
+from prefens.core.metrics import CLIP, one_hot, swap_outcomes
 from prefens.core.types import SWAP, Floats
 
 NO_VOTE = -1  # the label of a pair without a vote
@@ -49,7 +49,8 @@ class Targets:
 
         A pair with a vote has the weight 1: the teacher's part and the vote's, which is the rest. With temperature T,
         the teacher's probabilities p become p^(1/T), normalized, and their loss is multiplied by T^2, so that its
-        gradients keep their size (Hinton, Vinyals & Dean 2015, section 2).
+        gradients keep their size (Hinton, Vinyals & Dean 2015, section 2). With T, a probability of 0 counts as 1e-15:
+        infinite logits would stay infinite, and the few rows that have them would outweigh all others by T.
 
         Parameters
         ----------
@@ -66,9 +67,8 @@ class Targets:
         known = np.nan_to_num(teacher)  # where these are not numbers, their weight is 0
         if temperature == 1.0:
             return cls(vote, votes + known * weight[:, None])
-        powers = known ** (1.0 / temperature)
-        totals = powers.sum(axis=1, keepdims=True)
-        powers = np.divide(powers, totals, out=np.zeros_like(powers), where=totals > 0)
+        powers = known.clip(CLIP) ** (1.0 / temperature)
+        powers /= powers.sum(axis=1, keepdims=True)
         softened: Floats = powers * (weight * temperature**2)[:, None]
         return cls(vote, votes, softened if softened.any() else None, temperature)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 
 import numpy as np
 import pyarrow as pa
@@ -26,34 +28,33 @@ class _Metadata:
     content: list[str]
     source: str
     members: list[str]
-    scheme: str
+    scheme: Literal["oof", "nested"]
     fold_digest: str
-    sha256: str
     student_cost: Cost | None = None
     teacher_cost: Cost | None = None
 
 
 def write_distillation(path: Path, distillation: Distillation, folds: Folds) -> Path:
-    """Write a distillation of the rows of `folds`, and return the path."""
-    names, compared = outcome_names(folds.n_outcomes), distillation.comparisons
+    """Write a distillation with at least one comparison of rows of `folds`, and return the path."""
+    compared = distillation.comparisons
     values = np.concatenate([np.hstack([each.student, each.teacher]) for each in compared])
     columns: dict[str, Any] = {
-        "id": np.concatenate([each.folds.ids for each in compared]),
-        "rows": np.repeat([each.rows for each in compared], [len(each.folds.ids) for each in compared]),
+        "id": pa.array(np.concatenate([each.folds.ids for each in compared]), pa.string()),
+        "rows": [each.rows for each in compared for _ in each.folds.ids],
     }
-    columns |= dict(zip([f"{who} {name}" for who in ("student", "teacher") for name in names], values.T, strict=True))
-    metadata = _Metadata(
+    table = pa.table(columns | dict(zip(_names(folds), values.T, strict=True)))
+    content = _Metadata(
         distillation.student,
         list(distillation.content),
         distillation.source,
         list(distillation.members),
-        distillation.scheme,
+        cast(Literal["oof", "nested"], distillation.scheme),
         folds.digest,
-        _digest(values),
         distillation.student_cost,
         distillation.teacher_cost,
     )
-    write_table(path, pa.table(columns), asdict(metadata))
+    metadata = asdict(content)
+    write_table(path, table, metadata | {"sha256": _digest(table, metadata)})
     return path
 
 
@@ -66,21 +67,28 @@ def read_distillation(path: Path, folds: Folds) -> Distillation:
         Where the file is missing or damaged, of other rows, or holds no probabilities.
     """
     table, metadata = read_table(path, DISTIL_AGAIN)
+    written = metadata.pop("sha256", None)
     try:
         content = TypeAdapter(_Metadata).validate_python(metadata)
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()[:5])
         raise StoreError(f"{path}: {problems}", "the file of a distillation", DISTIL_AGAIN) from error
-    names = [f"{who} {name}" for who in ("student", "teacher") for name in outcome_names(folds.n_outcomes)]
-    if table.column_names != ["id", "rows", *names] or content.fold_digest != folds.digest:
-        came = f"{path}: columns {', '.join(table.column_names)[:200]}, folds {content.fold_digest[:12]}"
-        raise StoreError(came, f"id, rows, {', '.join(names)} of the folds {folds.digest[:12]}", DISTIL_AGAIN)
-    values = np.column_stack([table.column(name).to_numpy() for name in names]).astype(np.float64)
-    _check_values(path, values, folds.n_outcomes, content.sha256)
+    schema = pa.schema([("id", pa.string()), ("rows", pa.string()), *((name, pa.float64()) for name in _names(folds))])
+    if not table.schema.equals(schema) or not len(table) or content.fold_digest != folds.digest:
+        came = f"{path}: {len(table)} rows of {', '.join(table.column_names)[:200]}, folds {content.fold_digest[:12]}"
+        raise StoreError(came, f"rows of {', '.join(schema.names)} of the folds {folds.digest[:12]}", DISTIL_AGAIN)
+    if written != _digest(table, metadata):
+        raise StoreError(f"{path}: its content is not what was written", "the file as it was written", DISTIL_AGAIN)
+    values = np.column_stack([table.column(name).to_numpy() for name in _names(folds)])
+    _check_values(path, values, [content.student_cost, content.teacher_cost])
     ids, kinds = (table.column(name).to_numpy(zero_copy_only=False).astype(object) for name in ("id", "rows"))
     compared = [_comparison(path, kind, folds, ids, values, kinds == kind) for kind in dict.fromkeys(kinds.tolist())]
     own = content.student, content.content, content.source, content.members, content.scheme
     return Distillation(*own, compared, content.student_cost, content.teacher_cost)
+
+
+def _names(folds: Folds) -> list[str]:
+    return [f"{who} {name}" for who in ("student", "teacher") for name in outcome_names(folds.n_outcomes)]
 
 
 def _comparison(path: Path, kind: str, folds: Folds, ids: Any, values: Floats, mask: Any) -> Comparison:
@@ -97,12 +105,19 @@ def _comparison(path: Path, kind: str, folds: Folds, ids: Any, values: Floats, m
     return Comparison(kind, folds.rows(keep), student, teacher)
 
 
-def _check_values(path: Path, values: Floats, n_outcomes: int, sha256_: str) -> None:
+def _check_values(path: Path, values: Floats, costs: Sequence[Cost | None]) -> None:
     sums = np.stack([part.sum(axis=1) for part in np.split(values, 2, axis=1)])
-    wrong = not np.isfinite(values).all() or (values < 0).any() or (np.abs(sums - 1.0) > TOLERANCE).any()
-    if wrong or _digest(values) != sha256_:
-        raise StoreError(f"{path}: not the probabilities that were written", f"{n_outcomes} of each", DISTIL_AGAIN)
+    if not np.isfinite(values).all() or (values < 0).any() or (np.abs(sums - 1.0) > TOLERANCE).any():
+        expected = "numbers in [0, 1] that sum to 1 in each row, of student and teacher"
+        raise StoreError(f"{path}: values that are no probabilities", expected, DISTIL_AGAIN)
+    numbers = [value for cost in costs if cost is not None for value in vars(cost).values() if value is not None]
+    if not all(np.isfinite(value) and value >= 0 for value in numbers):
+        raise StoreError(f"{path}: costs of {numbers}", "numbers that are not negative", DISTIL_AGAIN)
 
 
-def _digest(values: Floats) -> str:
-    return sha256(np.ascontiguousarray(values, dtype="<f8").tobytes()).hexdigest()
+def _digest(table: pa.Table, metadata: Mapping[str, Any]) -> str:
+    """Return the sha256 of all that the file says, 64 hex digits."""
+    hashed = sha256(json.dumps(metadata, sort_keys=True).encode())
+    for column in table.columns:
+        hashed.update(json.dumps(column.to_pylist()).encode())
+    return hashed.hexdigest()

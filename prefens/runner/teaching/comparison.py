@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from prefens.core.errors import PrefensError
 from prefens.core.fold_run import FoldPredictions
 from prefens.core.teaching.soft_labels import TeacherScheme
 from prefens.core.types import Floats, Pairs
@@ -20,6 +22,8 @@ from prefens.runner.teaching.teacher import Teacher, find_teacher
 from prefens.store.assemble import make_stack
 from prefens.store.member_spec import MemberSpec
 from prefens.store.split_store import SplitStore
+
+log = logging.getLogger(__name__)
 
 WARM_UP = 8  # pairs that are predicted before the clock starts: what is read and built once does not count
 
@@ -62,18 +66,16 @@ def compare_with_teacher(
     if not split.folds.scored.all():
         compared.append(_held_out(split, spec, teacher))
     sample = pairs.take(np.arange(min(cost_pairs, len(pairs)))).unlabelled()
-    student = Predictor.of_store(split, spec.name, backbones)
     taught_by = "best" if settings.source == "blend" else str(settings.source)
-    runs = [split.record(spec, fold).content for fold in range(split.k)]
     return Distillation(
         spec.name,
-        runs,
+        split.contents(spec),
         str(settings.source),
         [info.name for info in teacher.stack.members],
         settings.scheme.name,
         [each for each in compared if each is not None],
-        cost_of(student, sample),
-        cost_of(Predictor.of_store(split, taught_by, backbones), sample) if teacher.specs else None,
+        _cost_of(split, spec.name, backbones, sample),
+        _cost_of(split, taught_by, backbones, sample) if teacher.specs else None,
     )
 
 
@@ -94,6 +96,15 @@ def _held_out(split: SplitStore, spec: MemberSpec, teacher: Teacher) -> Comparis
     runs: list[FoldPredictions] = [split.predictions(spec, fold) for fold in own]
     student: Floats = np.mean([run.holdout_probabilities for run in runs], axis=0)
     return Comparison(HELD_OUT, folds, student, said)
+
+
+def _cost_of(split: SplitStore, method: str, backbones: Sequence[Path], pairs: Pairs) -> Cost | None:
+    """Return what predictions by a method cost; None where it has no models, or misses files of backbones."""
+    try:
+        return cost_of(Predictor.of_store(split, method, backbones), pairs)
+    except PrefensError as error:
+        log.warning("what predictions by %s cost is not measured: %s", method, error.came)
+        return None
 
 
 def cost_of(predictor: Predictor, pairs: Pairs) -> Cost:

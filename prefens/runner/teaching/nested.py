@@ -15,7 +15,7 @@ import pyarrow as pa
 from prefens.core import shutdown
 from prefens.core.errors import ConfigError, StoreError
 from prefens.core.files import recover
-from prefens.core.fold_run import FoldPredictions, RunKey
+from prefens.core.fold_run import FoldPredictions, RunKey, training_rows
 from prefens.core.leases.leases import POLL_SECONDS, Busy, acquire, fold_lease
 from prefens.core.types import Fold, Folds, MemberInfo, OOFStack, Strings
 from prefens.data.corpus import Corpus
@@ -25,6 +25,7 @@ from prefens.members.serialization import load_settings
 from prefens.members.training.distributed import world_size
 from prefens.runner.builders import recipe_of
 from prefens.runner.fit import fit_and_predict
+from prefens.store.assemble import check_rows
 from prefens.store.member_spec import MemberSpec
 from prefens.store.predictions_table import read_predictions
 from prefens.store.run_folder import PREDICTIONS, check_run_files, read_run, write_run
@@ -62,16 +63,26 @@ class NestedTeachers:
         Raises
         ------
         ConfigError
-            There are fewer than three folds, or several processes train together and runs are missing.
+            As in `check`; or runs are missing, and several processes train together, or a member
+            learned from other extra rows than the corpus has.
         StoreError
             A member can't be trained again from what the store holds.
         """
+        self.check()
         folds = self.corpus.folds
-        if folds.k < LEAST_FOLDS:
-            raise ConfigError(f"teacher.scheme=nested with {folds.k} folds", "three or more", "set teacher.scheme=oof")
         pairs = list(combinations(range(folds.k), 2))
         runs = {spec.info: {pair: self._run(spec, pair) for pair in pairs} for spec in specs}
         return {fold: _stack_without(folds, fold, runs) for fold in range(folds.k)}
+
+    def check(self) -> None:
+        """Check that there are three folds, and rows to train on without any two; ConfigError where there are not."""
+        folds = self.corpus.folds
+        if folds.k < LEAST_FOLDS:
+            raise ConfigError(f"teacher.scheme=nested with {folds.k} folds", "three or more", "set teacher.scheme=oof")
+        for pair in combinations(range(folds.k), 2):
+            if not training_rows(folds, np.isin(folds.fold, pair)).any():
+                came = f"teacher.scheme=nested: nothing is left to train on without folds {pair[0]} and {pair[1]}"
+                raise ConfigError(came, "sources that do not share all prompts", "set teacher.scheme=oof")
 
     def _run(self, spec: MemberSpec, pair: tuple[int, int]) -> FoldPredictions:
         """Return what the member says that is trained without two folds: as it is stored, or trained now."""
@@ -80,6 +91,7 @@ class NestedTeachers:
             recover(folder)
             stored = self._read(spec, key, folder)
             if stored is not None:
+                self._checkpoint(key).unlink(missing_ok=True)  # its process was killed after it had stored the run
                 return stored
             try:
                 with acquire(fold_lease(self.split.root, key), {"member": spec.name, "folds": list(pair)}):
@@ -94,7 +106,10 @@ class NestedTeachers:
             return None
         try:
             check_run_files(folder, read_run(folder, key, spec.remake), "", spec.remake)
-            return read_predictions(folder / PREDICTIONS, key, _as_objects, spec.remake)
+            run = read_predictions(folder / PREDICTIONS, key, _as_objects, spec.remake)
+            folds = self.corpus.folds
+            check_rows(spec.info, folds, run, folds.ids[(folds.fold == key.fold) | (folds.fold == key.second)])
+            return run
         except StoreError as error:
             log.warning("%s; training it again", error.came)
             return None
@@ -103,15 +118,22 @@ class NestedTeachers:
         if world_size() > 1:
             came = f"{spec.name} is not trained without folds {pair}, and several processes train together"
             raise ConfigError(came, "nested teachers that are stored", "run the same command in one process first")
+        if spec.recipe.get("extra_digest") != self.corpus.extra_digest:
+            came = f"the teacher {spec.name} was trained with other extra rows than data.extra gives"
+            raise ConfigError(came, "the same for teacher and student", "correct data.extra, or set teacher.scheme=oof")
         shutdown.check()
         log.info("%s: training a nested teacher without folds %d and %d", spec.name, *pair)
-        started, checkpoint = time.time(), self.split.root / "checkpoints" / f"{key.digest[:16]}.pt"
+        started, checkpoint = time.time(), self._checkpoint(key)
+        recover(checkpoint)
         fold, member = without(self.corpus.folds, pair), rebuild(self.split, spec, self.backbones)
         predictions, result = fit_and_predict(self.corpus, fold, member, key, self.split.root, checkpoint)
         with shutdown.defer():
             write_run(folder, predictions, result, None, started)
             checkpoint.unlink(missing_ok=True)
         return predictions
+
+    def _checkpoint(self, key: RunKey) -> Path:
+        return self.split.root / "checkpoints" / f"{key.digest[:16]}.pt"
 
 
 def without(folds: Folds, pair: tuple[int, int]) -> Fold:
@@ -151,7 +173,7 @@ def _stack_without(
     folds: Folds, fold: int, runs: Mapping[MemberInfo, Mapping[tuple[int, int], FoldPredictions]]
 ) -> OOFStack:
     """Return the stack of the rows of other folds than one, by members that saw neither a row's fold nor this one."""
-    rows = folds.rows(folds.scored & (folds.fold != fold))
+    rows = folds.rows(training_rows(folds, folds.fold == fold))
     stacked = np.empty((len(runs), len(rows.ids), rows.n_outcomes))
     for place, own in enumerate(runs.values()):
         said = {

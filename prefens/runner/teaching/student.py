@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 from omegaconf import OmegaConf
 
-from prefens.core.errors import ConfigError
+from prefens.core.errors import ConfigError, StoreError
 from prefens.core.hashing import short
 from prefens.core.teaching import NO_VOTE, SoftLabels
 from prefens.core.teaching.soft_labels import TeacherScheme
 from prefens.data.corpus import Corpus
+from prefens.data.raw.names import is_file_name
 from prefens.runner import config
 from prefens.runner.builders import check_learns
 from prefens.runner.schemas import RecipeConfig
@@ -49,7 +50,14 @@ def teach(corpus: Corpus, settings: RecipeConfig) -> Corpus:
     if teacher.source is None:
         return corpus
     check_learns(config.build_member(settings))  # before teachers are trained
-    split = OOFStore(Path(settings.tracking.root)).put_folds(corpus.folds)
+    store = OOFStore(Path(settings.tracking.root))
+    if store.find(corpus.folds) is None and not is_file_name(teacher.source):  # nothing is left behind
+        raise StoreError(
+            f"{store.root}: no member was trained on these pairs in these folds; the store holds{store.contents()}",
+            "the data and the folds of the teacher's members",
+            "give data and folds the settings that the teacher was trained with, or train and blend its members first",
+        )
+    split = store.put_folds(corpus.folds)
     folders = (*config.backbone_folders(settings.backbones), split.root / "backbones")
     if teacher.unlabelled:
         corpus = with_unlabelled(corpus, load_unlabelled(settings, teacher.unlabelled, corpus))
@@ -87,8 +95,10 @@ def make_soft_labels(
         lessons = teacher.lessons(split)
     extra = np.full((voted - n, split.folds.n_outcomes), np.nan)
     by_fold = {fold: np.concatenate([lesson.probabilities, extra]) for fold, lesson in lessons.items()}
+    tuned = any(info.tuned_on_oof for info in teacher.stack.members)
     if not len(unlabelled):
-        return SoftLabels(by_fold, voted, settings)
+        return SoftLabels(by_fold, voted, settings, tuned_on_oof=tuned)
     blenders = {fold: lesson.blender for fold, lesson in lessons.items()}
     said = predict_unlabelled(split, teacher.specs, blenders, unlabelled, backbones)
-    return SoftLabels(append_unlabelled(by_fold, said), voted, settings, unlabelled_digest(unlabelled))
+    by_fold = append_unlabelled(by_fold, said)
+    return SoftLabels(by_fold, voted, settings, unlabelled_digest(unlabelled), tuned)

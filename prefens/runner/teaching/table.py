@@ -36,7 +36,7 @@ DISTILLATION_CAPTION = (
     "features computed anew. size: without backbones that models refer to."
 )
 NOT_COMPARED = (
-    "No honest comparison: the teachers saw the votes of all scored rows, and\n"
-    "no rows are held out. Train teacher and student with folds.holdout=0.2,\n"
-    "or set teacher.scheme=nested."
+    "No honest comparison: the teachers saw the votes of all scored rows, and no\n"
+    "rows are held out, or the teacher says nothing of them. Train teacher and\n"
+    "student with folds.holdout=0.2, or set teacher.scheme=nested."
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from prefens.data.probabilities import read_probabilities
 from prefens.data.raw.names import is_file_name, stem
 from prefens.ensemble.base import Blender
 from prefens.ensemble.calibration import calibrations_for
-from prefens.ensemble.crossfit import Calibrations, best_method, evaluate, fit_all
+from prefens.ensemble.crossfit import Calibrations, best_method, evaluate, fit_all, row_costs
 from prefens.ensemble.files.blend_files import read_blend
 from prefens.ensemble.registry import calibration, restore
 from prefens.ensemble.soft_vote import SoftVote
@@ -26,6 +27,10 @@ from prefens.store.external import ExternalMember
 from prefens.store.member_spec import MemberSpec
 from prefens.store.selection import missing_folds
 from prefens.store.split_store import SplitStore
+
+log = logging.getLogger(__name__)
+
+SAME = 1e-3  # probabilities of one method with one set of settings differ by less, on any machine
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +58,7 @@ class Teacher:
     stack : OOFStack
         The M members on the scored rows that all of them have.
     specs : sequence of MemberSpec
-        The members, where the store has them all; empty for a file.
+        The members, where all of them were trained here; empty for a file, and where one is external.
     honest : float64 array, shape (n, K)
         What the teacher says of each row of the stack, mixed by what was fitted without the row's fold.
     blenders : sequence of Blender
@@ -66,6 +71,10 @@ class Teacher:
         The method that was chosen on all rows.
     holdout : OOFStack or None
         The members on the held-out rows; None where none are held out, or a member says nothing of them.
+    fitted : Blender or None
+        `method` as it is stored, fitted on all rows of the stack; None where it is to be fitted.
+    metric : str
+        What the choice between methods goes by, one of `METRICS`.
     """
 
     stack: OOFStack
@@ -76,6 +85,8 @@ class Teacher:
     method_by_fold: Mapping[int, str] = field(default_factory=dict)
     method: str = SoftVote.name
     holdout: OOFStack | None = None
+    fitted: Blender | None = None
+    metric: str = "log_loss"
 
     def lessons(self, split: SplitStore) -> dict[int, Lesson]:
         """Return what the teacher says under scheme=oof: of each row the same, whatever fold a student leaves out.
@@ -103,8 +114,10 @@ class Teacher:
         lessons = {}
         for fold, bare in stacks.items():
             stack = replace(bare, features=_features_of(self.stack, bare))
-            results, nested = evaluate(self.blenders, stack, None, self.calibrations)
-            method = best_method({result.method: result.honest for result in results})
+            results, nested = evaluate(self.blenders, stack, None, self.calibrations, self.metric)
+            label = stack.folds.label
+            costs = {each.method: row_costs(each.probabilities, label, self.metric).mean() for each in results}
+            method = best_method(costs)
             honest = next(result.probabilities for result in results if result.method == method)
             said = honest if nested is None or len(results) == 1 else nested.probabilities
             lessons[fold] = Lesson(_on_all_rows(split.folds.ids, stack, said), self._fit(stack, method))
@@ -114,11 +127,27 @@ class Teacher:
         """Return what the teacher says of the held-out rows, (h, K), by the rule that was fitted on all others."""
         if self.holdout is None:
             return None
-        return self._fit(self.stack, self.method).predict(self.holdout.probabilities, self.holdout.features)
+        return self._whole_blender().predict(self.holdout.probabilities, self.holdout.features)
+
+    def warn_of_other_settings(self) -> None:
+        """Warn where the stored method is not what a fit on the same rows makes: blend.json holds no settings of it."""
+        if self.fitted is None:
+            return
+        said = [
+            blender.predict(self.stack.probabilities, self.stack.features)
+            for blender in (self.fitted, self._fit(self.stack, self.method))
+        ]
+        if np.abs(said[0] - said[1]).max() > SAME:
+            log.warning(
+                "%s was blended with settings of its own; the rules for single folds have its defaults", self.method
+            )
 
     def _whole_lesson(self, split: SplitStore) -> Lesson:
         """Return what the teacher says to a training that leaves no fold out: of each row, what did not see the row."""
-        return Lesson(_on_all_rows(split.folds.ids, self.stack, self.honest), self._fit(self.stack, self.method))
+        return Lesson(_on_all_rows(split.folds.ids, self.stack, self.honest), self._whole_blender())
+
+    def _whole_blender(self) -> Blender:
+        return self._fit(self.stack, self.method) if self.fitted is None else self.fitted
 
     def _fit(self, stack: OOFStack, method: str) -> Blender:
         base = method.partition("+")[0]
@@ -158,7 +187,7 @@ def find_teacher(split: SplitStore, source: str, pairs: Pairs) -> Teacher:
     if missing:
         raise StoreError(f"the teacher {source} lacks folds {missing}", "all folds", "train them first")
     stack, holdout = member_stack(split, spec)
-    return Teacher(stack, [spec], stack.probabilities[0], holdout=holdout)
+    return Teacher(stack, [spec] if spec.external is None else [], stack.probabilities[0], holdout=holdout)
 
 
 def _blend_teacher(split: SplitStore, pairs: Pairs) -> Teacher:
@@ -175,10 +204,9 @@ def _blend_teacher(split: SplitStore, pairs: Pairs) -> Teacher:
             blenders.append(restore(dict(result.state)))
         elif calibration(kind) not in calibrations:
             calibrations.append(calibration(kind))
-    complete = specs if len(specs) == len(blend.names) else []
     holdout = None
-    if complete and not split.folds.scored.all():
-        runs = {spec.info: [split.predictions(spec, fold) for fold in range(split.k)] for spec in complete}
+    if len(specs) == len(blend.names) and not split.folds.scored.all():
+        runs = {spec.info: [split.predictions(spec, fold) for fold in range(split.k)] for spec in specs}
         _, holdout = make_stack(split.folds, runs)
     stack = blend.stack
     if any(blender.wants_features for blender in blenders):
@@ -186,7 +214,11 @@ def _blend_teacher(split: SplitStore, pairs: Pairs) -> Teacher:
     expected = blend.best if blend.expected is None else blend.expected
     chosen = {} if blend.nested is None or len(blend.results) == 1 else blend.nested.method_by_fold
     kinds = calibrations_for(stack.folds, calibrations)
-    return Teacher(stack, complete, expected.probabilities, blenders, kinds, chosen, blend.best.method, holdout)
+    trained = specs if [spec.name for spec in specs if spec.external is None] == blend.names else []
+    own, fitted = (chosen, blend.best.method, holdout), restore(dict(blend.best.state))
+    teacher = Teacher(stack, trained, expected.probabilities, blenders, kinds, *own, fitted, blend.metric)
+    teacher.warn_of_other_settings()
+    return teacher
 
 
 def _file_teacher(split: SplitStore, path: Path) -> Teacher:

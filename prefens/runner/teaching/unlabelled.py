@@ -85,6 +85,7 @@ def read_unlabelled(source: Source, files: Sequence[str], corpus: Corpus) -> Pai
     return replace(pairs, ids=ids, n_outcomes=corpus.pairs.n_outcomes)
 
 
+@lru_cache(maxsize=1)
 def unlabelled_digest(pairs: Pairs) -> str:
     """Return the digest of the texts of pairs in their order, 64 hex digits."""
     return digest(_row_digests(pairs))

@@ -51,7 +51,13 @@ def test_the_digest_is_that_of_the_probabilities() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"share": 1.5}, {"temperature": 0.0}, {"unlabelled_share": 1.0}, {"min_confidence": 1.0}, {"share": float("nan")}],
+    [
+        {"share": 1.5},
+        {"temperature": 0.001},
+        {"unlabelled_share": 1.0},
+        {"min_confidence": 1.0},
+        {"share": float("nan")},
+    ],
 )
 def test_settings_out_of_range_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match=rf"teacher\.{next(iter(wrong))}"):

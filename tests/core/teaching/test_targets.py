@@ -41,6 +41,15 @@ def test_weights_share_the_loss() -> None:
     assert (targets.plain[3] == VOTES[3]).all()
 
 
+def test_certain_teachers_have_the_logits_of_the_clipped_log_loss() -> None:
+    """Infinite ones stay one-hot at any temperature, with T times the gradient of all others."""
+    teacher = np.array([[1.0, 0.0, 0.0]])
+    targets = Targets.of_teacher(np.array([NO_VOTE], dtype=np.int8), teacher, np.ones(1), 5.0)
+    assert targets.softened is not None
+    np.testing.assert_allclose(targets.softened, 25 * softmax(np.log([[1.0, 1e-15, 1e-15]]) / 5, axis=1))
+    np.testing.assert_allclose(targets.weight, 1.0)
+
+
 @pytest.mark.parametrize("temperature", [0.5, 2.0, 4.0])
 def test_the_temperature_is_on_both_sides(temperature: float) -> None:
     """At logits with which the student predicts the teacher's probabilities, the loss of the teacher is lowest."""

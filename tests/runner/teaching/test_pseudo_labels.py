@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from prefens.core import shutdown
@@ -14,7 +15,7 @@ from prefens.core.errors import StoreError
 from prefens.core.leases.leases import Busy, acquire
 from prefens.core.metrics import swap_outcomes
 from prefens.core.shutdown import Stopped
-from prefens.core.types import Floats, Pairs
+from prefens.core.types import Floats, Pairs, outcome_names
 from prefens.data.corpus import Corpus
 from prefens.data.folds import prompt_groups
 from prefens.ensemble.base import Blender
@@ -49,6 +50,7 @@ MAKE = {
     "tfidf": lambda: TfidfMember("tfidf", word_ngrams=[1, 1], char_ngrams=[3, 3], bits=8, strengths=[0.1]),
 }
 PAIRS = make_pairs(12, seed=1).unlabelled()
+TEXTS = pa.schema([(name, pa.string()) for name in outcome_names()])
 
 
 def train(pairs: Pairs, corpus_of: Pairs, root: Path, force: bool = False, kinds: Iterable[str] = MAKE) -> SplitStore:
@@ -149,12 +151,13 @@ def test_damaged_predictions_are_made_again(
 ) -> None:
     first, spec = labels_of(split), next(split.members())
     path = UnlabelledStore(split, unlabelled_digest(PAIRS), len(PAIRS)).path(spec, 1)
-    for how in ("truncated", "flipped", "no parquet", "deleted", "other values", "other rows"):
+    for how in ("truncated", "flipped", "no parquet", "deleted", "other values", "other rows", "other types"):
         loaded.clear()
         caplog.clear()
         if how.startswith("other"):
             table, metadata = read_table(path, "")
-            write_table(path, table.take([*range(1, 12), 0] if how == "other values" else [0]), metadata)
+            other = table.take([*range(1, 12), 0] if how == "other values" else [0])
+            write_table(path, table.cast(TEXTS) if how == "other types" else other, metadata)
         else:
             damage(path, how)
         second = labels_of(split)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,68 +10,19 @@ import numpy as np
 import pytest
 
 from prefens.core.errors import ConfigError, StoreError
-from prefens.core.teaching import SoftLabels
-from prefens.core.teaching.soft_labels import TeacherScheme
-from prefens.core.types import Floats, Pairs
-from prefens.data.corpus import Corpus
-from prefens.data.folds import prompt_groups
-from prefens.ensemble.blend import make_blend
+from prefens.core.types import Floats
 from prefens.ensemble.files.blend_files import read_blend, write_blend
-from prefens.ensemble.inputs import BlendInputs
-from prefens.ensemble.registry import method
-from prefens.members.base import Member
+from prefens.ensemble.registry import restore
+from prefens.ensemble.stacking import Stacking
 from prefens.members.style import StyleMember
-from prefens.runner.builders import recipe_of
-from prefens.runner.teaching.nested import NestedTeachers, rebuild
-from prefens.runner.teaching.settings import TeacherConfig
-from prefens.runner.teaching.student import make_soft_labels
+from prefens.runner.import_member import import_member
+from prefens.runner.teaching.teacher import find_teacher
 from prefens.runner.teaching.unlabelled import with_unlabelled
 from prefens.runner.trainer import Trainer
-from prefens.store.assemble import make_stack
-from prefens.store.member_spec import MemberSpec
-from prefens.store.oof_store import OOFStore
-from prefens.store.run_record import RunResult
-from prefens.store.split_store import SplitStore
+from prefens.store.external import ExternalMember
 from prefens.store.tracking.tracker import NoTracker
-from tests.helpers.examples import folds_of, make_pairs, write_probabilities
-from tests.helpers.stores import damage
-
-K = 4
-STRENGTHS = ([0.01, 0.1], [1.0])
-
-
-def corpus_of(pairs: Pairs, labels: Pairs | None = None, holdout: float = 0.2) -> Corpus:
-    """Return pairs with their folds; with the votes of `labels` in the places of their own, on the same folds."""
-    folds = folds_of(pairs, k=K, holdout=holdout)
-    order = np.argsort(pairs.ids)
-    pairs = pairs.take(order)
-    if labels is not None:
-        folds, pairs = replace(folds, label=labels.labels), replace(pairs, label=labels.labels)
-    return Corpus(pairs, folds, prompt_groups(pairs), None)
-
-
-def train(corpus: Corpus, root: Path) -> tuple[SplitStore, list[MemberSpec]]:
-    """Train two style members and blend them."""
-    split = OOFStore(root).put_folds(corpus.folds)
-    trainer, specs = Trainer(corpus, split, NoTracker(), root), []
-    for strengths in STRENGTHS:
-        make: partial[Member] = partial(StyleMember, "style", strengths=strengths)
-        member = make()
-        recipe = recipe_of(member) | member.identity()
-        specs.append(MemberSpec("style", "style", recipe, 0, corpus.folds.data_digest, corpus.folds.digest))
-        trainer.train_member(specs[-1], make, range(K))
-    return split, specs
-
-
-def blend(split: SplitStore, specs: Sequence[MemberSpec]) -> None:
-    runs = {spec.info: [split.predictions(spec, fold) for fold in range(K)] for spec in specs}
-    inputs = BlendInputs(split.folds, *make_stack(split.folds, runs), split, specs)
-    made = make_blend(inputs, [method("soft_vote")(), method("log_pool")()], (), 20)
-    split.put_blend(partial(write_blend, made))
-
-
-def soft_labels(corpus: Corpus, split: SplitStore, scheme: str, source: str = "blend") -> SoftLabels:
-    return make_soft_labels(corpus, split, TeacherConfig(scheme=TeacherScheme[scheme], source=source))
+from tests.helpers.examples import make_pairs, write_probabilities
+from tests.helpers.teachers import K, blend, by_source, corpus_of, soft_labels, train
 
 
 def test_a_teacher_says_of_each_row_what_it_said_out_of_fold(tmp_path: Path) -> None:
@@ -117,6 +67,25 @@ def test_nested_teachers_never_saw_the_fold_that_the_student_is_scored_on(tmp_pa
     assert (leaking_before[fold][scored_elsewhere] != leaking_after[fold][scored_elsewhere]).any()
 
 
+def test_where_folds_are_sources_no_vote_on_a_prompt_of_the_fold_is_heard(tmp_path: Path) -> None:
+    """Another source has votes on the same prompts; its rows are left out of what is fitted without the fold."""
+    sources = np.random.default_rng(1).integers(0, K, 80)
+    corpus = by_source(make_pairs(80), sources)
+    folds = corpus.folds
+    elsewhere = np.isin(folds.group, folds.group[folds.fold == 2]) & (folds.fold != 2)
+    assert elsewhere.any()
+    label = np.where(elsewhere, (folds.label + 1) % 3, folds.label).astype(np.int8)
+    said = []
+    for number, each in enumerate((corpus, by_source(make_pairs(80), sources, label))):
+        split, specs = train(each, tmp_path / str(number))
+        blend(split, specs, Stacking())
+        said.append(soft_labels(each, split, "nested").by_fold[2])
+    heard = (folds.fold != 2) & ~elsewhere
+    assert np.isfinite(said[0][heard]).all()
+    assert np.isnan(said[0][~heard]).all()
+    assert np.array_equal(said[0], said[1], equal_nan=True)
+
+
 def test_a_nested_teacher_did_not_see_the_row_either(tmp_path: Path) -> None:
     corpus = corpus_of(make_pairs(80))
     labels = corpus.pairs.labels.copy()
@@ -129,28 +98,6 @@ def test_a_nested_teacher_did_not_see_the_row_either(tmp_path: Path) -> None:
     own, another = corpus.folds.fold == 1, corpus.folds.fold == 2
     assert (said[0][own] == said[1][own]).all()
     assert (said[0][another] != said[1][another]).any()
-
-
-def test_one_run_serves_two_folds_and_is_never_made_twice(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    corpus = corpus_of(make_pairs(80))
-    split, specs = train(corpus, tmp_path)
-    teachers = NestedTeachers(corpus, split)
-    first = teachers.stacks(specs)
-    folders = sorted((split.member_dir(specs[0].name) / "nested").iterdir())
-    assert [folder.name for folder in folders] == [f"fold-{a}-{b}" for a in range(K) for b in range(a + 1, K)]
-    fitted: list[int] = []
-    real = StyleMember.fit
-    monkeypatch.setattr(StyleMember, "fit", lambda self, *rest: (fitted.append(1), real(self, *rest))[1])
-    again = teachers.stacks(specs)
-    assert not fitted
-    assert all((first[fold].probabilities == again[fold].probabilities).all() for fold in range(K))
-    damage(folders[0] / "predictions.parquet", "flipped")
-    healed = teachers.stacks(specs)
-    assert len(fitted) == 1
-    assert "training it again" in caplog.text
-    assert all((first[fold].probabilities == healed[fold].probabilities).all() for fold in range(K))
 
 
 def test_students_and_what_is_not_complete_never_teach(tmp_path: Path) -> None:
@@ -182,35 +129,62 @@ def test_a_file_teaches_under_oof_alone(tmp_path: Path) -> None:
         soft_labels(corpus, split, "nested", str(path))
 
 
-def test_a_stored_member_is_built_again_with_its_own_settings_or_not_at_all(tmp_path: Path) -> None:
+def test_an_external_member_teaches_as_a_file_does_alone_and_in_a_blend(tmp_path: Path) -> None:
     corpus = corpus_of(make_pairs(80))
     split, specs = train(corpus, tmp_path)
-    member = rebuild(split, specs[0])
-    assert isinstance(member, StyleMember)
-    assert member.strengths == STRENGTHS[0]
-    other = replace(specs[0], recipe={**specs[0].recipe, "rounds": 7})
-    folder = split.member_dir(specs[0].name)
-    split.put_member(other)
-    for fold in range(K):
-        run = split.predictions(specs[0], fold)
-        own = replace(run, key=other.key(fold))
-        record = split.record(specs[0], fold)
-        result = {name: getattr(record, name) for name in ("log_loss", "accuracy", "seconds", "valid_rows")}
-        split.put(other, own, RunResult(**result), lambda directory: _copy(folder / "fold-0" / "model", directory))
-    with pytest.raises(StoreError, match=r"another recipe .*rounds"):
-        rebuild(split, other)
+    ids = corpus.folds.ids
+    said = np.random.default_rng(0).dirichlet(np.ones(3), len(ids))
+    mine = import_member(split, NoTracker(), ExternalMember.of("mine", ids, said))
+    blend(split, [*specs, mine])
+    for source in ("mine", "blend"):
+        teacher = find_teacher(split, source, corpus.pairs)
+        assert (teacher.holdout is not None, list(teacher.specs)) == (True, [])
+        assert np.isfinite(soft_labels(corpus, split, "oof", source).by_fold[0][corpus.folds.scored]).all()
+        with pytest.raises(ConfigError, match=r"teacher\.scheme=nested .* no models"):
+            soft_labels(corpus, split, "nested", source)
+        with pytest.raises(ConfigError, match=r"teacher\.unlabelled .* no models"):
+            soft_labels(with_unlabelled(corpus, make_pairs(9, seed=1).unlabelled()), split, "oof", source)
+
+
+@pytest.mark.parametrize("scheme", ["oof", "nested"])
+def test_a_student_of_a_teacher_that_was_tuned_on_these_rows_is_marked_as_tuned(tmp_path: Path, scheme: str) -> None:
+    """The teacher's settings know the votes of all folds, and no nested training takes that back."""
+    corpus = corpus_of(make_pairs(80))
+    split, specs = train(corpus, tmp_path)
+    blend(split, specs)
+    assert not soft_labels(corpus, split, scheme).tuned_on_oof
+    split.mark_tuned(specs[1])
+    blend(split, specs)
+    taught = replace(corpus, soft_labels=soft_labels(corpus, split, scheme, specs[1].name))
+    assert taught.soft_labels is not None
+    assert taught.soft_labels.digest == replace(taught.soft_labels, tuned_on_oof=False).digest
+    student = replace(specs[0], recipe={**specs[0].recipe, "teacher": taught.soft_labels.recipe()})
+    Trainer(taught, split, NoTracker(), tmp_path).train_member(student, lambda: StyleMember("style"), [0])
+    assert split.is_tuned(student)
+    assert not split.is_tuned(specs[0])
+
+
+def test_what_predicts_new_rows_is_the_stored_blend_itself(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Settings that blend.json does not hold don't change the teacher's hold-out figure; a warning is logged."""
+    corpus = corpus_of(make_pairs(80))
+    split, specs = train(corpus, tmp_path)
+    blend(split, specs, Stacking(ridges=[50.0]))
+    stored = restore(dict(read_blend(split.find_blend()).best.state))
+    teacher = find_teacher(split, "blend", corpus.pairs)
+    assert teacher.holdout is not None
+    assert (teacher.on_holdout() == stored.predict(teacher.holdout.probabilities)).all()
+    assert teacher.lessons(split)[K].blender.state() == stored.state()
+    assert "settings of its own" in caplog.text
+    caplog.clear()
+    blend(split, specs, Stacking())
+    find_teacher(split, "blend", corpus.pairs)
+    assert not caplog.text
 
 
 def test_a_blend_of_other_pairs_does_not_teach(tmp_path: Path) -> None:
     own, other = (corpus_of(make_pairs(80, seed=seed)) for seed in (0, 1))
-    split, _ = train(own, tmp_path / "own")
-    blend(*train(other, tmp_path / "other"))
-    elsewhere = next(iter(OOFStore(tmp_path / "other").splits()))
+    (split, _), (elsewhere, specs) = train(own, tmp_path / "own"), train(other, tmp_path / "other")
+    blend(elsewhere, specs)
     split.put_blend(partial(write_blend, read_blend(elsewhere.find_blend())))
     with pytest.raises(StoreError, match=r"blend\.json is of other data or folds"):
         soft_labels(own, split, "oof")
-
-
-def _copy(source: Path, directory: Path) -> None:
-    for path in source.iterdir():
-        (directory / path.name).write_bytes(path.read_bytes())
