@@ -65,7 +65,8 @@ class Corpus:
             n_voted = self.soft_labels.n_voted
             if n_voted < len(self.pairs):
                 used, all_of_them = (rows[keep] >= n_voted).sum(), len(self.pairs) - n_voted
-                log.info("%s: learns from %d of %d pairs without votes", name, used, all_of_them)
+                level = logging.INFO if used else logging.WARNING  # min_confidence may leave none
+                log.log(level, "%s: learns from %d of %d pairs without votes", name, used, all_of_them)
         return np.compress(keep, rows)
 
     def training_pairs(self, fold: Fold, rows: Ints) -> tuple[Pairs, Targets | None]:
