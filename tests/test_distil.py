@@ -198,7 +198,9 @@ def test_students_are_marked_and_change_no_blend_unless_they_are_named(copy: Pat
     blended = ["tracking=none", "model=false", "resamples=20", f"members=[{names}]"]
     printed = prefens("blend", *blended, cwd=copy).stdout
     taught, _ = sorted(marks, key=lambda name: not marks[name])
-    assert printed.count("(taught)") >= 1
+    assert printed.count("(taught)") >= 3  # the member in two tables, and each blend of it
+    rows = json.loads((split_of(copy).blend_dir / "leaderboard.json").read_text())
+    assert {row["name"] for row in rows if row["kind"] == "blend" and not row.get("taught_on_oof")} == set()
     members = {row["member"]: row.get("taught_on_oof", False) for row in split_of(copy).blend()["members"]}
     assert [name for name, mark in members.items() if mark] == [taught]
     prefens("report", "tracking=none", "resamples=20", "swaps=0", cwd=copy)

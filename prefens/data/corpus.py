@@ -56,15 +56,17 @@ class Corpus:
         keep = np.array([self.group[row] not in held_out for row in rows], dtype=bool)
         if not is_by_source(self.folds):
             keep[: len(fold.train)] = True  # the scheme has decided which prompts may be in several folds
+        name = f"fold {fold.index}" if fold.index < self.folds.k else "all folds"
         for kind, dropped in (("", ~keep[: len(fold.train)]), ("extra ", ~keep[len(fold.train) :])):
             if dropped.any():
-                log.info("fold %d: %d %srows left out, their prompts are held out", fold.index, dropped.sum(), kind)
+                log.info("%s: %d %srows left out, their prompts are held out", name, dropped.sum(), kind)
         if self.soft_labels is not None:
             keep &= self.soft_labels.learned(fold.index)[rows]
             n_voted = self.soft_labels.n_voted
             if n_voted < len(self.pairs):
                 used, all_of_them = (rows[keep] >= n_voted).sum(), len(self.pairs) - n_voted
-                log.info("fold %d: learns from %d of %d pairs without votes", fold.index, used, all_of_them)
+                level = logging.INFO if used else logging.WARNING  # min_confidence may leave none
+                log.log(level, "%s: learns from %d of %d pairs without votes", name, used, all_of_them)
         return np.compress(keep, rows)
 
     def training_pairs(self, fold: Fold, rows: Ints) -> tuple[Pairs, Targets | None]:

@@ -74,7 +74,7 @@ class LeaderboardRow:
     tuned_on_oof : bool or None
         Of members: whether their settings were chosen by these rows.
     taught_on_oof : bool
-        Of members: whether their teachers saw the votes of these rows.
+        Whether teachers saw the votes of these rows: those of the member, or of one that is blended.
     fitted : float or None
         Of blends: log loss in nats on the rows that were fitted on.
     holdout : float or None
@@ -161,6 +161,7 @@ def leaderboard(
         )
         for info, own, loss in zip(stack.members, stack.probabilities, losses, strict=True)
     ]
+    taught = any(info.taught_on_oof for info in stack.members)
     rows += [
         LeaderboardRow(
             blend.method,
@@ -171,12 +172,14 @@ def leaderboard(
             weights=named_weights(stack, blend),
             differences=blend.differences,
             calibrated=by_calibration.get(blend.method, {}),
+            taught_on_oof=taught,
         )
         for blend in blends
     ]
     if nested is not None:
         own = scores(nested.probabilities, stack.folds)
-        rows.append(LeaderboardRow("nested selection", "choice", own, differences=nested.differences))
+        differences = nested.differences
+        rows.append(LeaderboardRow("nested selection", "choice", own, differences=differences, taught_on_oof=taught))
     by_accuracy = metric == "accuracy"
     ranked = sorted(rows, key=lambda row: (-row.scores.accuracy * by_accuracy, row.scores.log_loss))
     return ranked + references(stack.folds)

@@ -112,7 +112,7 @@ def leaderboard_table(rows: Sequence[LeaderboardRow], title: str) -> Table:
         cells += [_number(values[place]) for values in columns.values()]
         cells += [f"{row.scores.accuracy:.1%}", f"{row.scores.calibration_error:.1%}"]
         cells += [_interval((row.differences or {}).get(name)) for name in compared]
-        name = "nested selection" if row.kind == "choice" else escape(marked(names[row.name], row))
+        name = escape(marked("nested selection" if row.kind == "choice" else names[row.name], row))
         table.add_row(name, *cells, style=STYLES[row.kind])
     return table
 
