@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from prefens.core.errors import ConfigError, StoreError
+from prefens.core.errors import BLEND_AGAIN, ConfigError, StoreError
 from prefens.core.fold_run import training_rows
 from prefens.core.types import Floats, OOFStack, PairFeatures, Pairs, Strings
 from prefens.data.probabilities import read_probabilities
@@ -192,6 +192,8 @@ def find_teacher(split: SplitStore, source: str, pairs: Pairs) -> Teacher:
 
 def _blend_teacher(split: SplitStore, pairs: Pairs) -> Teacher:
     blend = read_blend(split.find_blend())
+    if blend.folds.digest != split.folds.digest:
+        raise StoreError(f"{split.blend_path} is of other data or folds", f"those of {split.path.name}", BLEND_AGAIN)
     stored = {*split.member_names()}
     specs = [split.member(name) for name in blend.names if name in stored]
     _refuse_students(specs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 from prefens.core.errors import ConfigError, StoreError
 from prefens.core.types import Floats
-from prefens.ensemble.files.blend_files import read_blend
+from prefens.ensemble.files.blend_files import read_blend, write_blend
 from prefens.ensemble.registry import restore
 from prefens.ensemble.stacking import Stacking
 from prefens.members.style import StyleMember
@@ -178,3 +179,12 @@ def test_what_predicts_new_rows_is_the_stored_blend_itself(tmp_path: Path, caplo
     blend(split, specs, Stacking())
     find_teacher(split, "blend", corpus.pairs)
     assert not caplog.text
+
+
+def test_a_blend_of_other_pairs_does_not_teach(tmp_path: Path) -> None:
+    own, other = (corpus_of(make_pairs(80, seed=seed)) for seed in (0, 1))
+    (split, _), (elsewhere, specs) = train(own, tmp_path / "own"), train(other, tmp_path / "other")
+    blend(elsewhere, specs)
+    split.put_blend(partial(write_blend, read_blend(elsewhere.find_blend())))
+    with pytest.raises(StoreError, match=r"blend\.json is of other data or folds"):
+        soft_labels(own, split, "oof")
