@@ -36,16 +36,17 @@ def record(
     `backbones` and `copies` are those of `save_best`.
     """
     split, predicts = _choose_store(blend, inputs)
-    files = write_blend(blend, out)
+    files, figures = write_blend(blend, out), []
     try:
-        files += draw(blend, out / "figures")
+        figures = draw(blend, out / "figures")
     except Exception as error:  # whatever it is: the blend itself is written
         log.warning("figures failed, the blend is in %s: %s: %s", out, type(error).__name__, error)
-    stored, saved = False, None
+    files, stored, saved = files + figures, False, None
     try:
         if split is not None:
-            split.put_blend(partial(_copy_files, files, out))
-            saved, stored = save_best(split, backbones, copies) if model and predicts else None, True
+            split.put_blend(partial(_write_stored, blend, figures))
+            files, stored = [split.blend_dir / path.relative_to(out) for path in files], True
+            saved = save_best(split, backbones, copies) if model and predicts else None
     except OSError as error:
         log.warning("the store can't be written (%s): predictions go on with the blend that it had", error)
     try:
@@ -108,8 +109,9 @@ def check_complete(inputs: BlendInputs, out: Path) -> None:
         )
 
 
-def _copy_files(files: Sequence[Path], out: Path, folder: Path) -> None:
-    for path in files:
-        copy = folder / path.relative_to(out)
-        copy.parent.mkdir(exist_ok=True)
-        shutil.copyfile(path, copy)
+def _write_stored(blend: Blend, figures: Sequence[Path], folder: Path) -> None:
+    """Write a blend as the store keeps it; its figures alone are copied, since another blend may write to `out` too."""
+    write_blend(blend, folder)
+    for path in figures:
+        (folder / path.parent.name).mkdir(exist_ok=True)
+        shutil.copyfile(path, folder / path.parent.name / path.name)

@@ -6,12 +6,20 @@ from pathlib import Path
 
 import pytest
 
+from prefens.ensemble.blend import Blend, make_blend
+from prefens.ensemble.files.blend_files import read_blend
+from prefens.ensemble.inputs import BlendInputs
+from prefens.ensemble.registry import method
+from prefens.runner.blend import outputs
+from prefens.store.assemble import make_stack
 from prefens.store.oof_store import OOFStore
 from prefens.store.split_store import SplitStore
+from prefens.store.tracking.factory import Tracking
 from prefens.store.tracking.mlflow_tracker import MlflowTracker
 from tests.helpers.commands import QUIET, prefens
 from tests.helpers.examples import make_pairs, write_csv
 from tests.helpers.stores import damage
+from tests.helpers.teachers import corpus_of, train
 
 TRAIN = ["data.path=train.csv", "folds.k=3", "backbone=tfidf", *QUIET]
 BLEND = ["resamples=20", "blender=soft_vote"]
@@ -126,3 +134,22 @@ def test_each_damaged_file_is_named_and_made_again(copied: Path, file: str, how:
     prefens("blend", *BLEND, cwd=copied)
     prefens("predict", "data.path=test.csv", "method=soft_vote", "out=good", cwd=copied)
     assert (copied / "good/submission.csv").read_bytes() == (copied / "submission.csv").read_bytes()
+
+
+def test_another_blend_with_the_same_out_reaches_no_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What another command writes to `out`, between this one's files and its store, is not what the store keeps."""
+    corpus = corpus_of(make_pairs(80))
+    split, specs = train(corpus, tmp_path / "runs")
+    runs = {spec.info: [split.predictions(spec, fold) for fold in range(split.k)] for spec in specs}
+    inputs = BlendInputs(split.folds, *make_stack(split.folds, runs), split, specs)
+    blend = make_blend(inputs, [method("soft_vote")()], (), 20)
+    out = tmp_path / "out"
+
+    def draw(blend: Blend, folder: Path) -> list[Path]:
+        (out / "blend.json").write_text("{}")
+        (out / "predictions.parquet").write_bytes(b"of another blend")
+        return []
+
+    monkeypatch.setattr(outputs, "draw", draw)
+    outputs.record(blend, inputs, Tracking(str(tmp_path / "runs"), "prefens", mlflow=False), out, model=False)
+    assert read_blend(split.find_blend()).predictions_digest == blend.predictions_digest
