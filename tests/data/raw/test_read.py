@@ -179,7 +179,7 @@ def test_a_header_of_many_characters_is_a_message(tmp_path: Path) -> None:
     for header in (b"x" * 140_000, b",".join([b"column"] * 20_000), b'"' + b"y\n" * 70_000):
         with pytest.raises(DataError, match=r"no column id.* \(\d{6} characters\)") as caught:
             load_pairs(written(tmp_path / "train.csv", header + b"\n1\n"))
-        assert len(str(caught.value)) < 1200
+        assert len(str(caught.value)) < 1500  # the formats and the path are most of it
 
 
 @pytest.mark.parametrize("kind", ["csv", "tsv", "parquet", "feather"])
