@@ -119,9 +119,9 @@ def test_a_damaged_full_fit_is_refused_and_so_is_a_member_that_lacks_folds(tmp_p
     split, spec = trained(make_pairs(60), tmp_path / "whole")
     folder = split.fold_dir(spec.name, K)
     damage(next(path for path in (folder / "model").iterdir() if path.suffix == ".safetensors"), "flipped")
-    with pytest.raises(StoreError, match=f"{folder}/model") as told:
+    with pytest.raises(StoreError, match=f"{folder}/model") as refused:
         Predictor.of_store(split, spec.name).predict_pairs(TEST)
-    assert "full=true" in told.value.do
+    assert "full=true" in refused.value.do
     damage(folder / "run.json", "truncated")
     with pytest.raises(StoreError, match=f"{folder}/run.json"):
         Predictor.of_store(split, spec.name).predict_pairs(TEST)

@@ -75,10 +75,10 @@ def test_a_collapsed_fold_is_trained_again_only_by_force(pairs: Pairs, tiny_bert
     assert not list((tmp_path / "checkpoints").glob("*"))
     assert split_statuses(tmp_path)[0].members[spec.name][1].state is FoldState.collapsed
     for folds in ([1], [0, 1, 2]):
-        with pytest.raises(CollapseError, match=f"{spec.name} fold 1 has collapsed: .*nothing is learned") as told:
+        with pytest.raises(CollapseError, match=f"{spec.name} fold 1 has collapsed: .*nothing is learned") as refused:
             trainer(pairs, tmp_path).train_member(spec, lambda: member(tiny_bert, 1e-12), folds)
-        assert isinstance(told.value, TrainingError)
-        assert "force=true" in told.value.do
+        assert isinstance(refused.value, TrainingError)
+        assert "force=true" in refused.value.do
     assert len(FITTED) == 1
     assert split.finished_folds(spec) == []
     results = trainer(pairs, tmp_path, force=True).train_member(spec, lambda: member(tiny_bert, 3e-3), [1])
@@ -194,9 +194,9 @@ def test_a_full_fit_without_a_hold_out_has_no_score_and_its_status_is_shown(pair
         assert shown.getvalue().count("all") >= 2
         assert "done" in shown.getvalue()
     damage(made.split.fold_dir(spec.name, 3) / "predictions.parquet", "flipped")
-    with pytest.raises(StoreError, match="all/predictions") as told:
+    with pytest.raises(StoreError, match="all/predictions") as refused:
         made.split.predictions(spec, 3)
-    assert "full=true" in told.value.do
+    assert "full=true" in refused.value.do
     healed = made.train_full(spec, make)
     assert healed is not None
     assert healed.trained

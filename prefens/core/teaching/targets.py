@@ -64,10 +64,10 @@ class Targets:
             T.
         """
         votes = one_hot(vote, teacher.shape[1]) * np.where(vote == NO_VOTE, 0.0, 1.0 - weight)[:, None]
-        known = np.nan_to_num(teacher)  # where these are not numbers, their weight is 0
+        finite = np.nan_to_num(teacher)  # where these are not numbers, their weight is 0
         if temperature == 1.0:
-            return cls(vote, votes + known * weight[:, None])
-        powers = known.clip(CLIP) ** (1.0 / temperature)
+            return cls(vote, votes + finite * weight[:, None])
+        powers = finite.clip(CLIP) ** (1.0 / temperature)
         powers /= powers.sum(axis=1, keepdims=True)
         softened: Floats = powers * (weight * temperature**2)[:, None]
         return cls(vote, votes, softened if softened.any() else None, temperature)

@@ -69,10 +69,10 @@ def read_unlabelled(source: Source, files: Sequence[str], corpus: Corpus) -> Pai
         if texts[row] not in seen:
             seen.add(texts[row])
             keep.append(row)
-    known = sum(text in labelled for text in texts)
+    repeated = sum(text in labelled for text in texts)
     counts = (
-        f"{len(loaded.problems):,} malformed rows, {known:,} pairs that the labelled data has, "
-        f"{len(texts) - known - len(keep):,} that a row before has"
+        f"{len(loaded.problems):,} malformed rows, {repeated:,} pairs that the labelled data has, "
+        f"{len(texts) - repeated - len(keep):,} that a row before has"
     )
     if not keep:
         came = f"teacher.unlabelled={', '.join(files)}: no pair is left, after {counts}"

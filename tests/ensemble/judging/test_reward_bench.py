@@ -43,24 +43,24 @@ def test_a_section_is_the_weighted_mean_of_its_subsets_and_all_are_their_mean(be
     accuracy = {name: (place + right) % 11 / 10 for place, name in enumerate(SUBSETS)}
     a, b, c, d, e = (accuracy[name] for name in SECTIONS["Chat"])
     code = np.mean([accuracy[name] for name in SUBSETS if name.startswith("hep-")])
-    found = scores_of(benchmark, right)
-    assert found["Chat"].value == pytest.approx((100 * a + 95 * b + 95 * c + 28 * d + 40 * e) / 358)
-    assert found["Reasoning"].value == pytest.approx((accuracy["math-prm"] + code) / 2)
-    assert found[""].value == pytest.approx(np.mean([found[section].value for section in SECTIONS]))
-    assert [*found] == ["", *SECTIONS]
-    assert (found[""].count, found["Chat"].count) == (230, 50)
+    scored = scores_of(benchmark, right)
+    assert scored["Chat"].value == pytest.approx((100 * a + 95 * b + 95 * c + 28 * d + 40 * e) / 358)
+    assert scored["Reasoning"].value == pytest.approx((accuracy["math-prm"] + code) / 2)
+    assert scored[""].value == pytest.approx(np.mean([scored[section].value for section in SECTIONS]))
+    assert [*scored] == ["", *SECTIONS]
+    assert (scored[""].count, scored["Chat"].count) == (230, 50)
 
 
 def test_intervals_are_by_prompt(benchmark: Benchmark) -> None:
-    found = scores_of(benchmark, 0)
+    scored = scores_of(benchmark, 0)
     variance = sum(
         (weight / 358) ** 2 * accuracy * (1 - accuracy) / EACH
         for weight, accuracy in zip(SECTIONS["Chat"].values(), np.arange(5) / 10, strict=True)
     )
-    chat = found["Chat"]
+    chat = scored["Chat"]
     assert (chat.high - chat.low) / 2 == pytest.approx(1.96 * np.sqrt(variance * 50 / 49), rel=1e-3)
-    halves = [(found[section].high - found[section].low) / 2 for section in SECTIONS]
-    assert (found[""].high - found[""].low) / 2 == pytest.approx(np.sqrt(np.square(halves).sum()) / 4, rel=0.03)
+    halves = [(scored[section].high - scored[section].low) / 2 for section in SECTIONS]
+    assert (scored[""].high - scored[""].low) / 2 == pytest.approx(np.sqrt(np.square(halves).sum()) / 4, rel=0.03)
     row = np.arange(len(benchmark.pairs)) % EACH
     together = scores_of(replace(benchmark, group=column([f"{each}" for each in row])), 0)
     assert together["Chat"].value == chat.value

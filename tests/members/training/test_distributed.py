@@ -87,11 +87,11 @@ def test_two_processes_train_the_adapters_that_one_does_and_go_on_from_a_checkpo
 
     assert ended(decoder(1, "one")).returncode == 0
     stopped = decoder(2, "two")
-    while not (found := [*(folder / "two").glob("checkpoints/*.pt")]) and stopped.poll() is None:
+    while not (checkpoints := [*(folder / "two").glob("checkpoints/*.pt")]) and stopped.poll() is None:
         time.sleep(0.05)
     stopped.terminate()
     assert ended(stopped).returncode != 0
-    weights = torch.load(found[0], map_location="cpu", weights_only=True)["model"]
+    weights = torch.load(checkpoints[0], map_location="cpu", weights_only=True)["model"]
     assert all(".lora_" in name or name.startswith("head.") for name in weights)
     assert sum(".lora_" in name for name in weights) == 2 * 7 * 2  # two matrices at all linear layers of two blocks
     done = ended(decoder(2, "two"))
