@@ -49,7 +49,7 @@ class Comparison:
     folds : Folds
         The n rows.
     student, teacher : float64 array, shape (n, K)
-        What both say of them.
+        Of both.
     """
 
     rows: str
@@ -72,7 +72,7 @@ class Comparison:
 
 @dataclass(frozen=True, eq=False)
 class Distillation:
-    """A student, its teacher, and what both say and cost.
+    """A student, its teacher, their predictions and their costs.
 
     Attributes
     ----------
@@ -120,7 +120,7 @@ class Distillation:
 
 
 def most_different(comparison: Comparison, count: int) -> Ints:
-    """Return the places of the `count` rows of which student and teacher say the most different things.
+    """Return the places of the `count` rows of which student and teacher predict the most different things.
 
     The measure is the total variation between their probabilities.
     """

@@ -1,4 +1,4 @@
-"""The file of a distillation, beside its student: what student and teacher say of each row, and what they cost."""
+"""The file of a distillation, beside its student: the predictions of student and teacher, and what they cost."""
 
 from __future__ import annotations
 

@@ -87,15 +87,15 @@ def _out_of_fold(split: SplitStore, spec: MemberSpec, teacher: Teacher) -> Compa
 
 
 def _held_out(split: SplitStore, spec: MemberSpec, teacher: Teacher) -> Comparison | None:
-    """Return both on the held-out rows; None for a teacher of which nothing is known there."""
-    said = teacher.on_holdout()
-    if said is None:
+    """Return both on the held-out rows; None for a teacher without predictions of them."""
+    probabilities = teacher.on_holdout()
+    if probabilities is None:
         return None
     folds = split.folds.rows(~split.folds.scored)
     own = [split.k] if split.has_full(spec.name) else range(split.k)  # as it predicts
     runs: list[FoldPredictions] = [split.predictions(spec, fold) for fold in own]
     student: Floats = np.mean([run.holdout_probabilities for run in runs], axis=0)
-    return Comparison(HELD_OUT, folds, student, said)
+    return Comparison(HELD_OUT, folds, student, probabilities)
 
 
 def _cost_of(split: SplitStore, method: str, backbones: Sequence[Path], pairs: Pairs) -> Cost | None:

@@ -1,4 +1,4 @@
-"""Nested teachers: members trained without two folds, so that what they say of one is honest for the other."""
+"""Nested teachers: members trained without two folds, so that their predictions of one are honest for the other."""
 
 from __future__ import annotations
 
@@ -176,13 +176,13 @@ def _stack_without(
     rows = folds.rows(training_rows(folds, folds.fold == fold))
     stacked = np.empty((len(runs), len(rows.ids), rows.n_outcomes))
     for place, own in enumerate(runs.values()):
-        said = {
+        by_id = {
             id_: row
             for pair, run in own.items()
             if fold in pair
             for id_, row in zip(run.ids, run.probabilities, strict=True)
         }
-        stacked[place] = [said[id_] for id_ in rows.ids]
+        stacked[place] = [by_id[id_] for id_ in rows.ids]
     return OOFStack(tuple(runs), stacked, rows)
 
 

@@ -1,4 +1,4 @@
-"""The corpus of a student: the pairs, and what its teacher says of them."""
+"""The corpus of a student: the pairs, and its teacher's probabilities of them."""
 
 from __future__ import annotations
 
@@ -77,9 +77,9 @@ def _taught(corpus: Corpus, split: Path, teacher: str, backbones: tuple[Path, ..
 def make_soft_labels(
     corpus: Corpus, split: SplitStore, settings: TeacherConfig, backbones: Sequence[Path] = ()
 ) -> SoftLabels:
-    """Return what the teacher says of all pairs of the corpus, of which the last may have no votes.
+    """Return the teacher's probabilities of all pairs of the corpus, of which the last may have no votes.
 
-    Nothing is said of held-out rows, nor of extra ones, which the teachers were trained on. Errors as in `teach`.
+    Held-out rows have none, nor have extra ones, which the teachers were trained on. Errors as in `teach`.
     """
     n, voted = len(corpus.folds.ids), int((corpus.pairs.labels != NO_VOTE).sum())
     pairs, unlabelled = corpus.pairs, corpus.pairs.take(np.arange(voted, len(corpus.pairs))).unlabelled()
@@ -89,16 +89,16 @@ def make_soft_labels(
         came = f"{setting} with teacher.source={settings.source}, of which the store has no models"
         raise ConfigError(came, "members that were trained here", "name another source, or set teacher.scheme=oof")
     if settings.scheme is TeacherScheme.nested:
-        own = replace(corpus, pairs=pairs.take(np.arange(voted)), group=corpus.group[:voted])
-        lessons = teacher.nested_lessons(split, NestedTeachers(own, split, backbones).stacks(teacher.specs))
+        with_votes = replace(corpus, pairs=pairs.take(np.arange(voted)), group=corpus.group[:voted])
+        labels = teacher.nested_labels(split, NestedTeachers(with_votes, split, backbones).stacks(teacher.specs))
     else:
-        lessons = teacher.lessons(split)
+        labels = teacher.labels(split)
     extra = np.full((voted - n, split.folds.n_outcomes), np.nan)
-    by_fold = {fold: np.concatenate([lesson.probabilities, extra]) for fold, lesson in lessons.items()}
+    by_fold = {fold: np.concatenate([own.probabilities, extra]) for fold, own in labels.items()}
     tuned = any(info.tuned_on_oof for info in teacher.stack.members)
     if not len(unlabelled):
         return SoftLabels(by_fold, voted, settings, tuned_on_oof=tuned)
-    blenders = {fold: lesson.blender for fold, lesson in lessons.items()}
-    said = predict_unlabelled(split, teacher.specs, blenders, unlabelled, backbones)
-    by_fold = append_unlabelled(by_fold, said)
+    blenders = {fold: own.blender for fold, own in labels.items()}
+    more = predict_unlabelled(split, teacher.specs, blenders, unlabelled, backbones)
+    by_fold = append_unlabelled(by_fold, more)
     return SoftLabels(by_fold, voted, settings, unlabelled_digest(unlabelled), tuned)

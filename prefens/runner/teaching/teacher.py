@@ -1,4 +1,4 @@
-"""A teacher: what members of the store, and the rule that blends them, say of rows that they did not see."""
+"""A teacher: members of the store with the rule that blends them, and its probabilities of rows that it did not see."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ SAME = 1e-3  # probabilities of one method with one set of settings differ by le
 
 
 @dataclass(frozen=True, eq=False)
-class Lesson:
-    """What a teacher says of the scored rows to students that leave out a fold, or none.
+class FoldLabels:
+    """A teacher's probabilities of the scored rows, for students that leave out one fold, or none.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ class Teacher:
     specs : sequence of MemberSpec
         The members, where all of them were trained here; empty for a file, and where one is external.
     honest : float64 array, shape (n, K)
-        What the teacher says of each row of the stack, mixed by what was fitted without the row's fold.
+        The teacher's probabilities of the rows of the stack, mixed by what was fitted without each row's fold.
     blenders : sequence of Blender
         The methods to choose from.
     calibrations : sequence of types of Calibration
@@ -70,7 +70,7 @@ class Teacher:
     method : str
         The method that was chosen on all rows.
     holdout : OOFStack or None
-        The members on the held-out rows; None where none are held out, or a member says nothing of them.
+        The members on the held-out rows; None where none are held out, or a member has no predictions of them.
     fitted : Blender or None
         `method` as it is stored, fitted on all rows of the stack; None where it is to be fitted.
     metric : str
@@ -88,21 +88,23 @@ class Teacher:
     fitted: Blender | None = None
     metric: str = "log_loss"
 
-    def lessons(self, split: SplitStore) -> dict[int, Lesson]:
-        """Return what the teacher says under scheme=oof: of each row the same, whatever fold a student leaves out.
+    def labels(self, split: SplitStore) -> dict[int, FoldLabels]:
+        """Return the probabilities under scheme=oof: of each row the same, whatever fold a student leaves out.
 
         The rule for rows of no fold is fitted without the student's fold all the same; number k stands for all rows.
         """
         folds, own = self.stack.folds, split.folds
-        said = _on_all_rows(own.ids, self.stack, self.honest)
-        lessons = {}
+        probabilities = _on_all_rows(own.ids, self.stack, self.honest)
+        labels = {}
         for fold in range(own.k):
             rows = training_rows(folds, folds.fold == fold)
-            lessons[fold] = Lesson(said, self._fit(self.stack.rows(rows), self.method_by_fold.get(fold, self.method)))
-        return lessons | {own.k: self._whole_lesson(split)}
+            labels[fold] = FoldLabels(
+                probabilities, self._fit(self.stack.rows(rows), self.method_by_fold.get(fold, self.method))
+            )
+        return labels | {own.k: self._whole_labels(split)}
 
-    def nested_lessons(self, split: SplitStore, stacks: Mapping[int, OOFStack]) -> dict[int, Lesson]:
-        """Return what the teacher says under scheme=nested: nothing was fitted on the fold that a student leaves out.
+    def nested_labels(self, split: SplitStore, stacks: Mapping[int, OOFStack]) -> dict[int, FoldLabels]:
+        """Return the probabilities under scheme=nested: nothing was fitted on the fold that a student leaves out.
 
         Parameters
         ----------
@@ -111,20 +113,20 @@ class Teacher:
         stacks : mapping of int to OOFStack
             Of each fold: the members on the rows of the others, trained without both; see `NestedTeachers`.
         """
-        lessons = {}
+        labels = {}
         for fold, bare in stacks.items():
             stack = replace(bare, features=_features_of(self.stack, bare))
             results, nested = evaluate(self.blenders, stack, None, self.calibrations, self.metric)
-            label = stack.folds.label
-            costs = {each.method: row_costs(each.probabilities, label, self.metric).mean() for each in results}
+            vote = stack.folds.label
+            costs = {each.method: row_costs(each.probabilities, vote, self.metric).mean() for each in results}
             method = best_method(costs)
             honest = next(result.probabilities for result in results if result.method == method)
-            said = honest if nested is None or len(results) == 1 else nested.probabilities
-            lessons[fold] = Lesson(_on_all_rows(split.folds.ids, stack, said), self._fit(stack, method))
-        return lessons | {split.folds.k: self._whole_lesson(split)}
+            chosen = honest if nested is None or len(results) == 1 else nested.probabilities
+            labels[fold] = FoldLabels(_on_all_rows(split.folds.ids, stack, chosen), self._fit(stack, method))
+        return labels | {split.folds.k: self._whole_labels(split)}
 
     def on_holdout(self) -> Floats | None:
-        """Return what the teacher says of the held-out rows, (h, K), by the rule that was fitted on all others."""
+        """Return the probabilities of the held-out rows, (h, K), by the rule that was fitted on all others."""
         if self.holdout is None:
             return None
         return self._whole_blender().predict(self.holdout.probabilities, self.holdout.features)
@@ -133,18 +135,18 @@ class Teacher:
         """Warn where the stored method is not what a fit on the same rows makes: blend.json holds no settings of it."""
         if self.fitted is None:
             return
-        said = [
+        predictions = [
             blender.predict(self.stack.probabilities, self.stack.features)
             for blender in (self.fitted, self._fit(self.stack, self.method))
         ]
-        if np.abs(said[0] - said[1]).max() > SAME:
+        if np.abs(predictions[0] - predictions[1]).max() > SAME:
             log.warning(
                 "%s was blended with settings of its own; the rules for single folds have its defaults", self.method
             )
 
-    def _whole_lesson(self, split: SplitStore) -> Lesson:
-        """Return what the teacher says to a training that leaves no fold out: of each row, what did not see the row."""
-        return Lesson(_on_all_rows(split.folds.ids, self.stack, self.honest), self._whole_blender())
+    def _whole_labels(self, split: SplitStore) -> FoldLabels:
+        """Return the probabilities for a training that leaves no fold out: of each row, by what did not see the row."""
+        return FoldLabels(_on_all_rows(split.folds.ids, self.stack, self.honest), self._whole_blender())
 
     def _whole_blender(self) -> Blender:
         return self._fit(self.stack, self.method) if self.fitted is None else self.fitted
@@ -248,9 +250,9 @@ def _with_features(stack: OOFStack, pairs: Pairs) -> OOFStack:
 def _on_all_rows(ids: Strings, stack: OOFStack, probabilities: Floats) -> Floats:
     """Return the probabilities of the rows of a stack at the places of their ids; NaN at the others."""
     place = {id_: row for row, id_ in enumerate(ids)}
-    said = np.full((len(ids), probabilities.shape[1]), np.nan)
-    said[[place[id_] for id_ in stack.folds.ids]] = probabilities
-    return said
+    everywhere = np.full((len(ids), probabilities.shape[1]), np.nan)
+    everywhere[[place[id_] for id_ in stack.folds.ids]] = probabilities
+    return everywhere
 
 
 def _features_of(stack: OOFStack, rows: OOFStack) -> PairFeatures | None:

@@ -97,7 +97,7 @@ def taught(corpus: Corpus, split: SplitStore, source: str, scheme: str, share: f
 
 
 def leaking(corpus: Corpus) -> Corpus:
-    """Return the corpus of a student that hears of pairs without votes, whatever its fold, what all teachers say."""
+    """Return the corpus of a student that learns, whatever its fold, from all teachers of pairs without votes."""
     labels = corpus.soft_labels
     assert labels is not None
     whole = labels.by_fold[K][labels.n_voted :]
@@ -122,13 +122,13 @@ class Losses:
 
     def held_out(self, spec: MemberSpec, folds: Sequence[int]) -> float:
         runs: list[FoldPredictions] = [self.split.predictions(spec, fold) for fold in folds]
-        said = np.mean([run.holdout_probabilities for run in runs], axis=0)
-        return float(self._above(runs[0].holdout_ids, said, K).mean())
+        probabilities = np.mean([run.holdout_probabilities for run in runs], axis=0)
+        return float(self._above(runs[0].holdout_ids, probabilities, K).mean())
 
-    def _above(self, ids: Strings, said: Floats, fold: int) -> Floats:
+    def _above(self, ids: Strings, probabilities: Floats, fold: int) -> Floats:
         folds, label = self.split.folds, np.array([self.label[id_] for id_ in ids], dtype=np.int8)
         prior = outcome_shares(folds.label[folds.scored & (folds.fold != fold)], 3)
-        above: Floats = row_losses(said, label) - row_losses(np.tile(prior, (len(ids), 1)), label)
+        above: Floats = row_losses(probabilities, label) - row_losses(np.tile(prior, (len(ids), 1)), label)
         return above
 
 
@@ -181,17 +181,17 @@ def predictions_of(corpus: Corpus, split: SplitStore, make: Make, fold: int) -> 
 
 
 @pytest.fixture(scope="module")
-def lesson(tmp_path_factory: pytest.TempPathFactory) -> tuple[Corpus, SplitStore]:
+def taught_by(tmp_path_factory: pytest.TempPathFactory) -> tuple[Corpus, SplitStore]:
     corpus = corpus_of(make_pairs(80))
-    return corpus, teachers(corpus, tmp_path_factory.mktemp("lesson"))[0]
+    return corpus, teachers(corpus, tmp_path_factory.mktemp("taught_by"))[0]
 
 
 @pytest.mark.parametrize("make", [style(0.1), tfidf(0.1)])
 @pytest.mark.parametrize("fold", [1, K])
 def test_no_share_of_the_teacher_and_one_that_repeats_the_votes_are_no_teacher_bit_for_bit(
-    lesson: tuple[Corpus, SplitStore], make: Make, fold: int
+    taught_by: tuple[Corpus, SplitStore], make: Make, fold: int
 ) -> None:
-    corpus, split = lesson
+    corpus, split = taught_by
     plain = predictions_of(corpus, split, make, fold)
     for scheme in ("oof", "nested"):
         silent = taught(corpus, split, "blend", scheme, share=0.0)
@@ -199,19 +199,19 @@ def test_no_share_of_the_teacher_and_one_that_repeats_the_votes_are_no_teacher_b
     votes = np.where(corpus.folds.scored[:, None], one_hot(corpus.pairs.labels, 3), np.nan)
     repeated = SoftLabels(dict.fromkeys(range(K + 1), votes), len(votes), TeacherSettings(share=0.7))
     assert (predictions_of(replace(corpus, soft_labels=repeated), split, make, fold) == plain).all()
-    heard = taught(corpus, split, "blend", "oof", share=0.5)
-    assert (predictions_of(heard, split, make, fold) != plain).any()
+    students = taught(corpus, split, "blend", "oof", share=0.5)
+    assert (predictions_of(students, split, make, fold) != plain).any()
 
 
-def test_full_fits_hear_the_same_under_both_schemes(lesson: tuple[Corpus, SplitStore]) -> None:
+def test_full_fits_learn_from_the_same_labels_under_both_schemes(taught_by: tuple[Corpus, SplitStore]) -> None:
     """They leave out no fold: that a teacher did not see the row is enough, since the hold-out is what they are for."""
-    said = [taught(*lesson, "blend", scheme).soft_labels for scheme in ("oof", "nested")]
-    oof, nested = (labels.by_fold[K] for labels in said if labels is not None)
+    soft = [taught(*taught_by, "blend", scheme).soft_labels for scheme in ("oof", "nested")]
+    oof, nested = (labels.by_fold[K] for labels in soft if labels is not None)
     np.testing.assert_array_equal(oof, nested)
 
 
-def test_students_of_swapped_pairs_predict_what_is_swapped(lesson: tuple[Corpus, SplitStore], tmp_path: Path) -> None:
-    corpus, split = lesson
+def test_students_of_swapped_pairs_are_swapped(taught_by: tuple[Corpus, SplitStore], tmp_path: Path) -> None:
+    corpus, split = taught_by
     other = corpus_of(corpus.pairs.swapped(), like=corpus)
     swapped = teachers(other, tmp_path)[0]
     unlabelled = make_pairs(140, seed=1).take(np.arange(100, 140)).unlabelled()
@@ -220,8 +220,8 @@ def test_students_of_swapped_pairs_predict_what_is_swapped(lesson: tuple[Corpus,
         one, two = (taught(with_unlabelled(each, more), store, "blend", scheme) for each, store, more in both)
         assert one.soft_labels is not None
         assert two.soft_labels is not None
-        for fold, said in one.soft_labels.by_fold.items():
-            np.testing.assert_allclose(two.soft_labels.by_fold[fold], swap_outcomes(said), atol=1e-6)
+        for fold, soft in one.soft_labels.by_fold.items():
+            np.testing.assert_allclose(two.soft_labels.by_fold[fold], swap_outcomes(soft), atol=1e-6)
         for fold in (0, K):
-            said = predictions_of(one, split, STUDENT, fold)
-            np.testing.assert_allclose(predictions_of(two, swapped, STUDENT, fold), swap_outcomes(said), atol=1e-6)
+            predicted = predictions_of(one, split, STUDENT, fold)
+            np.testing.assert_allclose(predictions_of(two, swapped, STUDENT, fold), swap_outcomes(predicted), atol=1e-6)

@@ -41,33 +41,33 @@ def test_a_teacher_says_of_each_row_what_it_said_out_of_fold(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("source", ["blend", "member"])
 def test_nested_teachers_never_saw_the_fold_that_the_student_is_scored_on(tmp_path: Path, source: str) -> None:
-    """Other votes of fold k change what is said to students of other folds, and no bit of what those of fold k hear."""
+    """Other votes of fold k change what students of other folds learn from, and no bit for those of fold k."""
     corpus = corpus_of(make_pairs(80))
     fold = 2
     labels = corpus.pairs.labels.copy()
     labels[corpus.folds.fold == fold] = (labels[corpus.folds.fold == fold] + 1) % 3
     other = corpus_of(make_pairs(80), replace(corpus.pairs, label=labels))
-    said: dict[str, list[dict[int, Floats]]] = {"oof": [], "nested": []}
+    soft: dict[str, list[dict[int, Floats]]] = {"oof": [], "nested": []}
     without_votes = make_pairs(9, seed=1).unlabelled()
     for number, each in enumerate((corpus, other)):
         split, specs = train(each, tmp_path / str(number))
         blend(split, specs)
         whole = with_unlabelled(each, without_votes)
-        for scheme, heard in said.items():
+        for scheme, labelled in soft.items():
             name = source if source == "blend" else specs[0].name
-            heard.append(dict(soft_labels(whole, split, scheme, name).by_fold))
+            labelled.append(dict(soft_labels(whole, split, scheme, name).by_fold))
     scored_elsewhere = np.append(corpus.folds.scored & (corpus.folds.fold != fold), [True] * len(without_votes))
-    before, after = said["nested"]
+    before, after = soft["nested"]
     assert (before[fold][scored_elsewhere] == after[fold][scored_elsewhere]).all()
     assert np.isnan(before[fold][~scored_elsewhere]).all()
     another = np.flatnonzero(corpus.folds.fold == 1)
     assert (before[0][another] != after[0][another]).any()
     assert (before[0][-len(without_votes) :] != after[0][-len(without_votes) :]).any()
-    leaking_before, leaking_after = said["oof"]  # the same test tells the scheme that is not honest
+    leaking_before, leaking_after = soft["oof"]  # the same test tells the scheme that is not honest
     assert (leaking_before[fold][scored_elsewhere] != leaking_after[fold][scored_elsewhere]).any()
 
 
-def test_where_folds_are_sources_no_vote_on_a_prompt_of_the_fold_is_heard(tmp_path: Path) -> None:
+def test_where_folds_are_sources_no_vote_on_a_prompt_of_the_fold_is_used(tmp_path: Path) -> None:
     """Another source has votes on the same prompts; its rows are left out of what is fitted without the fold."""
     sources = np.random.default_rng(1).integers(0, K, 80)
     corpus = by_source(make_pairs(80), sources)
@@ -75,15 +75,15 @@ def test_where_folds_are_sources_no_vote_on_a_prompt_of_the_fold_is_heard(tmp_pa
     elsewhere = np.isin(folds.group, folds.group[folds.fold == 2]) & (folds.fold != 2)
     assert elsewhere.any()
     label = np.where(elsewhere, (folds.label + 1) % 3, folds.label).astype(np.int8)
-    said = []
+    soft = []
     for number, each in enumerate((corpus, by_source(make_pairs(80), sources, label))):
         split, specs = train(each, tmp_path / str(number))
         blend(split, specs, Stacking())
-        said.append(soft_labels(each, split, "nested").by_fold[2])
-    heard = (folds.fold != 2) & ~elsewhere
-    assert np.isfinite(said[0][heard]).all()
-    assert np.isnan(said[0][~heard]).all()
-    assert np.array_equal(said[0], said[1], equal_nan=True)
+        soft.append(soft_labels(each, split, "nested").by_fold[2])
+    labelled = (folds.fold != 2) & ~elsewhere
+    assert np.isfinite(soft[0][labelled]).all()
+    assert np.isnan(soft[0][~labelled]).all()
+    assert np.array_equal(soft[0], soft[1], equal_nan=True)
 
 
 def test_a_nested_teacher_did_not_see_the_row_either(tmp_path: Path) -> None:
@@ -91,13 +91,13 @@ def test_a_nested_teacher_did_not_see_the_row_either(tmp_path: Path) -> None:
     labels = corpus.pairs.labels.copy()
     labels[corpus.folds.fold == 1] = (labels[corpus.folds.fold == 1] + 1) % 3
     other = corpus_of(make_pairs(80), replace(corpus.pairs, label=labels))
-    said = []
+    soft = []
     for number, each in enumerate((corpus, other)):
         split, specs = train(each, tmp_path / str(number))
-        said.append(soft_labels(each, split, "nested", specs[0].name).by_fold[3])
+        soft.append(soft_labels(each, split, "nested", specs[0].name).by_fold[3])
     own, another = corpus.folds.fold == 1, corpus.folds.fold == 2
-    assert (said[0][own] == said[1][own]).all()
-    assert (said[0][another] != said[1][another]).any()
+    assert (soft[0][own] == soft[1][own]).all()
+    assert (soft[0][another] != soft[1][another]).any()
 
 
 def test_students_and_what_is_not_complete_never_teach(tmp_path: Path) -> None:
@@ -121,10 +121,10 @@ def test_a_file_teaches_under_oof_alone(tmp_path: Path) -> None:
     corpus = corpus_of(make_pairs(80))
     split, _ = train(corpus, tmp_path)
     folds = corpus.folds
-    said = np.random.default_rng(0).dirichlet(np.ones(3), folds.scored.sum())
-    path = write_probabilities(tmp_path / "mine.csv", folds.ids[folds.scored], said)
+    soft = np.random.default_rng(0).dirichlet(np.ones(3), folds.scored.sum())
+    path = write_probabilities(tmp_path / "mine.csv", folds.ids[folds.scored], soft)
     taught = soft_labels(corpus, split, "oof", str(path))
-    np.testing.assert_allclose(taught.by_fold[0][folds.scored], said, atol=1e-12)
+    np.testing.assert_allclose(taught.by_fold[0][folds.scored], soft, atol=1e-12)
     with pytest.raises(ConfigError, match=r"teacher\.scheme=nested .* no models"):
         soft_labels(corpus, split, "nested", str(path))
 
@@ -133,8 +133,8 @@ def test_an_external_member_teaches_as_a_file_does_alone_and_in_a_blend(tmp_path
     corpus = corpus_of(make_pairs(80))
     split, specs = train(corpus, tmp_path)
     ids = corpus.folds.ids
-    said = np.random.default_rng(0).dirichlet(np.ones(3), len(ids))
-    mine = import_member(split, NoTracker(), ExternalMember.of("mine", ids, said))
+    soft = np.random.default_rng(0).dirichlet(np.ones(3), len(ids))
+    mine = import_member(split, NoTracker(), ExternalMember.of("mine", ids, soft))
     blend(split, [*specs, mine])
     for source in ("mine", "blend"):
         teacher = find_teacher(split, source, corpus.pairs)
@@ -173,7 +173,7 @@ def test_what_predicts_new_rows_is_the_stored_blend_itself(tmp_path: Path, caplo
     teacher = find_teacher(split, "blend", corpus.pairs)
     assert teacher.holdout is not None
     assert (teacher.on_holdout() == stored.predict(teacher.holdout.probabilities)).all()
-    assert teacher.lessons(split)[K].blender.state() == stored.state()
+    assert teacher.labels(split)[K].blender.state() == stored.state()
     assert "settings of its own" in caplog.text
     caplog.clear()
     blend(split, specs, Stacking())
