@@ -120,7 +120,9 @@ from dataclasses import replace
 from pathlib import Path
 from tests.helpers.examples import SPEC
 from tests.helpers.trackers import SUMMARY, log_fold
+from prefens.store.tracking import mlflow_backend
 from prefens.store.tracking.mlflow_tracker import MlflowTracker
+mlflow_backend.LOCK_SECONDS = 150.0  # a busy machine takes its time to make a database
 tracker = MlflowTracker(Path(sys.argv[1]), "race")
 log_fold(tracker, int(sys.argv[2]))
 tracker.log_member(SPEC, SUMMARY, "c")
