@@ -44,11 +44,11 @@ def describe(spec: MemberSpec) -> str:
     return f"{spec.backbone}, {teacher['scheme']}{more}"
 
 
-def losses_of(folds: Folds, said: Floats) -> Floats:
+def losses_of(folds: Folds, probabilities: Floats) -> Floats:
     """Return the (n,) losses of (n, K) probabilities."""
     if folds.truth is None:
-        return row_losses(said, folds.label)
-    expected: Floats = -(folds.truth[:, 0] * np.log(said)).sum(axis=1)
+        return row_losses(probabilities, folds.label)
+    expected: Floats = -(folds.truth[:, 0] * np.log(probabilities)).sum(axis=1)
     return expected
 
 
@@ -57,8 +57,8 @@ def member_losses(split: SplitStore, spec: MemberSpec) -> Losses:
     stack, _ = member_stack(split, spec)
     losses = {PARTS[0]: losses_of(stack.folds, stack.probabilities[0])}
     if split.has_full(spec.name):
-        said = split.predictions(spec, split.k).holdout_probabilities
-        losses[PARTS[1]] = losses_of(split.folds.rows(~split.folds.scored), said)
+        probabilities = split.predictions(spec, split.k).holdout_probabilities
+        losses[PARTS[1]] = losses_of(split.folds.rows(~split.folds.scored), probabilities)
     return losses
 
 
@@ -69,12 +69,15 @@ def references(split: SplitStore) -> dict[str, Losses]:
     held_out, prior = teacher.on_holdout(), outcome_shares(parts[0].label, split.folds.n_outcomes)
     if held_out is None:
         raise SystemExit(f"{split.path}: no row is held out")
-    said = {TEACHER: [teacher.honest, held_out], "class prior": [np.tile(prior, (len(rows.ids), 1)) for rows in parts]}
+    predictions = {
+        TEACHER: [teacher.honest, held_out],
+        "class prior": [np.tile(prior, (len(rows.ids), 1)) for rows in parts],
+    }
     if split.folds.truth is not None:
-        said["floor"] = [rows.truth[:, 1] for rows in parts if rows.truth is not None]
+        predictions["floor"] = [rows.truth[:, 1] for rows in parts if rows.truth is not None]
     return {
         name: {part: losses_of(rows, each) for part, rows, each in zip(PARTS, parts, own, strict=True)}
-        for name, own in said.items()
+        for name, own in predictions.items()
     }
 
 

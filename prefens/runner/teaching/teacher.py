@@ -11,7 +11,7 @@ import numpy as np
 
 from prefens.core.errors import BLEND_AGAIN, ConfigError, StoreError
 from prefens.core.fold_run import training_rows
-from prefens.core.types import Floats, OOFStack, PairFeatures, Pairs, Strings
+from prefens.core.types import Floats, Ints, OOFStack, PairFeatures, Pairs, Strings
 from prefens.data.probabilities import read_probabilities
 from prefens.data.raw.names import is_file_name, stem
 from prefens.ensemble.base import Blender
@@ -242,22 +242,22 @@ def _refuse_students(specs: Sequence[MemberSpec]) -> None:
 
 def _with_features(stack: OOFStack, pairs: Pairs) -> OOFStack:
     """Return a stack with the style features of its rows."""
-    place = {id_: row for row, id_ in enumerate(pairs.ids)}
-    rows = np.array([place[id_] for id_ in stack.folds.ids])
-    return replace(stack, features=all_features(pairs.take(rows)))
+    return replace(stack, features=all_features(pairs.take(_places(stack.folds.ids, pairs.ids))))
+
+
+def _places(ids: Strings, among: Strings) -> Ints:
+    """Return where each of some ids is among others."""
+    place = {id_: row for row, id_ in enumerate(among)}
+    return np.array([place[id_] for id_ in ids], dtype=np.int64)
 
 
 def _on_all_rows(ids: Strings, stack: OOFStack, probabilities: Floats) -> Floats:
     """Return the probabilities of the rows of a stack at the places of their ids; NaN at the others."""
-    place = {id_: row for row, id_ in enumerate(ids)}
     everywhere = np.full((len(ids), probabilities.shape[1]), np.nan)
-    everywhere[[place[id_] for id_ in stack.folds.ids]] = probabilities
+    everywhere[_places(stack.folds.ids, ids)] = probabilities
     return everywhere
 
 
 def _features_of(stack: OOFStack, rows: OOFStack) -> PairFeatures | None:
     """Return the features of the rows of another stack, where this one has features."""
-    if stack.features is None:
-        return None
-    place = {id_: row for row, id_ in enumerate(stack.folds.ids)}
-    return stack.features.take(np.array([place[id_] for id_ in rows.folds.ids]))
+    return None if stack.features is None else stack.features.take(_places(rows.folds.ids, stack.folds.ids))
