@@ -36,7 +36,7 @@ def report(settings: ReportConfig) -> app.Rows:
         content = data_report(data, folders)
     elif settings.only == "students":
         own = OOFStore(root).select(settings.data_digest, settings.fold_digest)
-        content = students_report(own, data, settings.resamples)
+        content = students_report(own, data)
     else:
         blend, other = read_blends(root, settings.blend, (settings.data_digest, settings.fold_digest))
         check_data(blend.folds, None if data is None else data_digest(data.pairs))

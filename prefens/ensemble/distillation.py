@@ -62,11 +62,11 @@ class Comparison:
         """The scores of the student and of the teacher."""
         return scores(self.student, self.folds), scores(self.teacher, self.folds)
 
-    def difference(self, resamples: int = 1000) -> tuple[float, float, float]:
+    def difference(self) -> tuple[float, float, float]:
         """Return by how many nats the student's log loss is above the teacher's, with the 95 % interval by prompts."""
         label = self.folds.label
         values = row_losses(self.student, label) - row_losses(self.teacher, label)
-        ((low, high),) = GroupBootstrap(self.folds.group, resamples).intervals(values[None]).tolist()
+        ((low, high),) = GroupBootstrap(self.folds.group).intervals(values[None]).tolist()
         return float(values.mean()), low, high
 
 

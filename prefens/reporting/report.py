@@ -175,7 +175,7 @@ def blend_sections(
     folds, stack, best = blend.folds, blend.stack, blend.best
     sections = [leaderboard_section(blend, runs, swap_gaps), _calibration(blend)]
     sections += _attempt("cost of a new source", lambda: new_source_section(blend, other, resamples))
-    sections += _students(split, data, resamples)
+    sections += _students(split, data)
     if data is None:
         log.info("no texts: give data.path for the sections that need them")
         return [*sections, folds_section(folds.label, folds.group, folds.data_digest, folds)]
@@ -190,13 +190,13 @@ def blend_sections(
     ]
 
 
-def students_report(split: SplitStore, data: LabelledData | None, resamples: int = 500) -> Report:
+def students_report(split: SplitStore, data: LabelledData | None) -> Report:
     """Return the report on the students of a store alone, as in `blend_report`; StoreError for the pairs of another."""
     folds = split.folds
     check_data(folds, None if data is None else data_digest(data.pairs))
     metadata = {"data": short(folds.data_digest), "folds": short(folds.digest), **_version_and_date()}
     title, subtitle = "Students and their teachers", f"{len(folds.ids):,} pairs"
-    page = Page(title, subtitle, _students(split, data, resamples), metadata=metadata)
+    page = Page(title, subtitle, _students(split, data), metadata=metadata)
     return Report(page, tags={"prefens.data_digest": folds.data_digest})
 
 
@@ -226,12 +226,12 @@ def _ratings(data: LabelledData, folds: Folds, predictions: Mapping[str, Floats]
     return _attempt("ratings", section)
 
 
-def _students(split: SplitStore | None, data: LabelledData | None, resamples: int) -> list[Section]:
+def _students(split: SplitStore | None, data: LabelledData | None) -> list[Section]:
     """Return the section on the students of a store, where it has any that were compared with a teacher."""
     if split is None:
         return []
     pairs = None if data is None else data.pairs
-    return _attempt("students", lambda: students_section(read_students(split), pairs, resamples))
+    return _attempt("students", lambda: students_section(read_students(split), pairs))
 
 
 def _attempt(name: str, make_section: Callable[[], Section | None]) -> list[Section]:

@@ -27,7 +27,7 @@ COST_NOTE = "seconds: for 1,000 pairs, with the models in memory and all feature
 PAIRS_NOTE = "distance: the total variation between both predictions, 0 to 1. A / B / tie in percent; texts are cut."
 
 
-def students_section(records: StudentRecords, pairs: Pairs | None = None, resamples: int = 500) -> Section | None:
+def students_section(records: StudentRecords, pairs: Pairs | None = None) -> Section | None:
     """Return the section on the students of a store; None where none was compared with its teacher.
 
     Parameters
@@ -36,14 +36,12 @@ def students_section(records: StudentRecords, pairs: Pairs | None = None, resamp
         What the store has of them.
     pairs : Pairs or None
         The pairs of the split, for the table of those that both see differently; None leaves it out.
-    resamples : int
-        Of prompts, for the intervals.
     """
     if not records.distillations and not records.refused:
         return None
     ordered = sorted(records.distillations, key=_place)
     scored = [(each, compared) for each in ordered for compared in each.comparisons]
-    rows = [_row(each, compared, compared.difference(resamples)) for each, compared in scored]
+    rows = [_row(each, compared, compared.difference()) for each, compared in scored]
     detailed = ordered[:MAX_DETAILED]
     tables = [
         ReportTable("Student and teacher", rows, NOTE, column_digits={"pairs": 0, "error": 1, "teacher's error": 1}),

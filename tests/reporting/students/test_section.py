@@ -35,7 +35,7 @@ def made(pairs: Pairs = PAIRS) -> Folds:
 def test_numbers_and_pairs_are_those_of_the_comparisons() -> None:
     folds = made()
     own = distillation_of(folds)
-    section = students_section(StudentRecords([own]), PAIRS, 50)
+    section = students_section(StudentRecords([own]), PAIRS)
     assert section is not None
     check_section(section)
     losses, costs, pairs = section.tables
@@ -44,7 +44,7 @@ def test_numbers_and_pairs_are_those_of_the_comparisons() -> None:
         student, teacher = compared.scores
         assert (row["rows"], row["pairs"]) == (compared.rows, len(compared.folds.ids))
         assert (row["loss"], row["teacher's loss"]) == (student.log_loss, teacher.log_loss)
-        assert row["difference"] == compared.difference(50)
+        assert row["difference"] == compared.difference()
     assert [(row["models"], row["seconds"]) for row in costs.rows] == [(1, 2.0), (15, 10.0)]
     assert "1 model (0.5 MB) in place of 15 models (7.5 MB), and 5.0 x the speed" in section.summary[1]
     shown = most_different(own.comparisons[0], MAX_PAIRS)
@@ -57,7 +57,7 @@ def test_numbers_and_pairs_are_those_of_the_comparisons() -> None:
 
 
 def test_without_texts_or_costs_their_tables_are_left_out() -> None:
-    section = students_section(StudentRecords([distillation_of(made(), costs=False)]), None, 20)
+    section = students_section(StudentRecords([distillation_of(made(), costs=False)]), None)
     assert section is not None
     check_section(section)
     assert [table.title for table in section.tables] == ["Student and teacher"]
@@ -75,7 +75,7 @@ def test_nothing_to_show_is_no_section_and_what_is_refused_is_said() -> None:
 def test_figures_and_pairs_of_the_best_students_alone() -> None:
     folds = made()
     every = [distillation_of(folds, seed, f"tfidf-{seed}-s0") for seed in range(MAX_DETAILED + 2)]
-    section = students_section(StudentRecords(every), PAIRS, 20)
+    section = students_section(StudentRecords(every), PAIRS)
     assert section is not None
     best = sorted(every, key=lambda each: each.comparisons[-1].scores[0].log_loss)[:MAX_DETAILED]
     assert [plot.name for plot in section.plots] == [f"student-{each.student}" for each in best]
@@ -88,7 +88,7 @@ def test_names_and_texts_are_escaped(outcomes: int) -> None:
     pairs = make_pairs(40, classes=outcomes)
     pairs = replace(pairs, n_outcomes=outcomes, prompt=column([(f"{row} {HOSTILE}\x1b",) for row in range(40)]))
     own = replace(distillation_of(made(pairs)), source=HOSTILE, scheme=HOSTILE)
-    section = students_section(StudentRecords([own]), pairs, 20)
+    section = students_section(StudentRecords([own]), pairs)
     assert section is not None
     check_section(section)
     page = render_page(Page("t", "s", [section]))
