@@ -70,8 +70,10 @@ def directory_of(name: str, decoders: dict[str, Path]) -> Path:
 
 @pytest.fixture(scope="session")
 def adapted(decoder: Path) -> Any:
-    """A member with adapters on each of them."""
-    return fit(member_of(decoder, mode=Mode.lora))
+    """A member with adapters on each of them, without the dropout of training."""
+    member = fit(member_of(decoder, mode=Mode.lora))
+    member.model.eval()
+    return member
 
 
 def member_of(path: Path, kind: HeadKind = HeadKind.mlp, pairing: Pairing = Pairing.cross, **given: Any) -> Any:
