@@ -194,7 +194,7 @@ class Constant:
 
 
 def predict(model: Constant, pairs: Pairs, unfinished: Unfinished, key: str = "a") -> Floats:
-    return predict_groups([[FoldModel("m", key, lambda: model)]], pairs, len(model.row), unfinished)["m"]  # type: ignore[arg-type, return-value]
+    return predict_groups([[FoldModel("m", key, lambda: model)]], [pairs], len(model.row), unfinished)["m"]  # type: ignore[arg-type, return-value]
 
 
 def test_other_models_and_other_texts_take_nothing_from_a_stopped_prediction(tmp_path: Path) -> None:
@@ -272,9 +272,9 @@ def test_an_estimate_is_logged_where_there_is_much_to_do(caplog: pytest.LogCaptu
     groups = [[FoldModel("m", str(fold), lambda: Slow(1, 0, 0))] for fold in range(3)]  # type: ignore[arg-type, return-value]
     with caplog.at_level(logging.INFO):
         started = time.monotonic()
-        predict_groups(groups, pairs, 3, Unfinished())
+        predict_groups(groups, [pairs], 3, Unfinished())
         seconds = time.monotonic() - started
-        predict_groups(groups, make_pairs(MIN_PAIRS - 1), 3, Unfinished())
+        predict_groups(groups, [make_pairs(MIN_PAIRS - 1)], 3, Unfinished())
     (line,) = [record.getMessage() for record in caplog.records if "about" in record.getMessage()]
     assert line.endswith(f"s for {len(pairs)} pairs x 3 fold models")
     assert 0.2 * seconds < float(line.split()[2]) < 5 * seconds
@@ -293,7 +293,7 @@ def test_the_whole_time_is_estimated_before_anything_is_loaded(caplog: pytest.Lo
         return [FoldModel(member, f"{member}{fold}", load, run) for fold in range(2)]  # type: ignore[arg-type]
 
     with caplog.at_level(logging.INFO):
-        predict_groups([group("a", 240.0), group("b", 3600.0)], make_pairs(n), 3, Unfinished())
+        predict_groups([group("a", 240.0), group("b", 3600.0)], [make_pairs(n)], 3, Unfinished())
         (total,) = lines[0][:1]
         assert total.startswith(f"in all: about 64 min for {n} pairs x 4 fold models, an estimate")
         assert "on cpu with 3 threads" in total
@@ -301,7 +301,7 @@ def test_the_whole_time_is_estimated_before_anything_is_loaded(caplog: pytest.Lo
         assert first.endswith("x 2 fold models; 60 min in all")
         assert last.endswith("x 2 fold models")
         caplog.clear()
-        predict_groups([group("a", 240.0)], make_pairs(n - 1), 3, Unfinished())
+        predict_groups([group("a", 240.0)], [make_pairs(n - 1)], 3, Unfinished())
     assert "in all" not in caplog.text
 
 
