@@ -59,11 +59,12 @@ def block_rewards(
     Stopped
         As in `ask_models`.
     """
+    if ensemble is None and len(predictor.used) > 1:
+        return None
     unfinished = Unfinished() if unfinished is None else unfinished
     without = [spec.name for spec in predictor.specs() if not _has_rewards(predictor, spec)]
     if ensemble is None:
-        alone = len(predictor.used) == 1 and not without
-        return member_rewards(predictor.groups(), blocks, unfinished) if alone else None
+        return None if without else member_rewards(predictor.groups(), blocks, unfinished)
     if without:
         came = f"{', '.join(without)} has no reward of an answer on its own"
         expected = "siamese members with head=davidson head.style=false alone"
