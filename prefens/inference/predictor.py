@@ -233,9 +233,8 @@ class Predictor:
 
     def load_all(self) -> None:
         """Load all models into memory and keep them there: for a server, which predicts again and again."""
-        for group in self.groups():
-            for model in group:
-                self.loaded.setdefault(model.member, []).append(model.in_memory())
+        models = [model.in_memory() for group in self.groups() for model in group]
+        self.loaded.update({name: [model for model in models if model.member == name] for name in self.used})
 
     def predict_rows(self, loaded: LoadedPairs, unfinished: Unfinished | None = None) -> Floats:
         """Return (n, K) probabilities for all rows of the input; malformed ones get the class prior."""

@@ -9,6 +9,7 @@ from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+from weakref import WeakSet
 
 import numpy as np
 import pytest
@@ -209,6 +210,28 @@ def test_other_models_and_other_texts_take_nothing_from_a_stopped_prediction(tmp
     for outcomes in (Constant(1.0), Constant(0.4, 0.6)):  # of one column, numpy would make three
         assert predict(outcomes, make_pairs(10), Unfinished(tmp_path / "u"))[0].tolist() == outcomes.row.tolist()
         assert outcomes.predicted == 10
+
+
+def test_models_in_memory_take_nothing_from_each_other(split: SplitStore, tmp_path: Path) -> None:
+    pairs, predictor = make_pairs(10, seed=1), predictor_of(split, "style")
+    expected = predictor.predict_pairs(pairs)
+    predictor.load_all()
+    np.testing.assert_array_equal(predictor.predict_pairs(pairs, Unfinished(tmp_path / "u")), expected)
+
+
+def test_no_two_groups_are_in_memory_at_once() -> None:
+    alive: WeakSet[Constant] = WeakSet()
+
+    def load(group: int) -> Constant:
+        model = Constant(0.2, 0.3, 0.5)
+        model.group = group  # type: ignore[attr-defined]
+        alive.add(model)
+        assert {each.group for each in alive} == {group}  # type: ignore[attr-defined]
+        return model
+
+    groups = [[FoldModel("m", f"{group}{fold}", partial(load, group)) for fold in range(2)] for group in range(3)]  # type: ignore[arg-type]
+    blocks = [make_pairs(10), make_pairs(10, seed=1)]
+    assert predict_groups(groups, blocks, 3, Unfinished())["m"].sum() == pytest.approx(6 * 20)
 
 
 def test_another_device_or_thread_count_takes_nothing_from_a_stopped_prediction(
