@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -27,10 +26,6 @@ from prefens.store.external import ExternalMember
 from prefens.store.member_spec import MemberSpec
 from prefens.store.selection import missing_folds
 from prefens.store.split_store import SplitStore
-
-log = logging.getLogger(__name__)
-
-SAME = 1e-3  # probabilities of one method with one set of settings differ by less, on any machine
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,19 +126,6 @@ class Teacher:
             return None
         return self._whole_blender().predict(self.holdout.probabilities, self.holdout.features)
 
-    def warn_of_other_settings(self) -> None:
-        """Warn where the stored method is not what a fit on the same rows makes: blend.json holds no settings of it."""
-        if self.fitted is None:
-            return
-        predictions = [
-            blender.predict(self.stack.probabilities, self.stack.features)
-            for blender in (self.fitted, self._fit(self.stack, self.method))
-        ]
-        if np.abs(predictions[0] - predictions[1]).max() > SAME:
-            log.warning(
-                "%s was blended with settings of its own; the rules for single folds have its defaults", self.method
-            )
-
     def _whole_labels(self, split: SplitStore) -> FoldLabels:
         """Return the probabilities for a training that leaves no fold out: of each row, by what did not see the row."""
         return FoldLabels(_on_all_rows(split.folds.ids, self.stack, self.honest), self._whole_blender())
@@ -218,9 +200,7 @@ def _blend_teacher(split: SplitStore, pairs: Pairs) -> Teacher:
     kinds = calibrations_for(stack.folds, calibrations)
     trained = specs if [spec.name for spec in specs if spec.external is None] == blend.names else []
     own, fitted = (chosen, blend.best.method, holdout), restore(dict(blend.best.state))
-    teacher = Teacher(stack, trained, expected.probabilities, blenders, kinds, *own, fitted, blend.metric)
-    teacher.warn_of_other_settings()
-    return teacher
+    return Teacher(stack, trained, expected.probabilities, blenders, kinds, *own, fitted, blend.metric)
 
 
 def _file_teacher(split: SplitStore, path: Path) -> Teacher:
