@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 
 from prefens.core.errors import BLEND_AGAIN, ConfigError, StoreError
 from prefens.core.fold_run import training_rows
+from prefens.core.hashing import digest
 from prefens.core.types import Floats, Ints, OOFStack, PairFeatures, Pairs, Strings
 from prefens.data.probabilities import read_probabilities
 from prefens.data.raw.names import is_file_name, stem
@@ -119,6 +121,25 @@ class Teacher:
             chosen = honest if nested is None or len(results) == 1 else nested.probabilities
             labels[fold] = FoldLabels(_on_all_rows(split.folds.ids, stack, chosen), self._fit(stack, method))
         return labels | {split.folds.k: self._whole_labels(split)}
+
+    def inputs_digest(self, stacks: Mapping[int, OOFStack]) -> str:
+        """Return the digest, 64 hex digits, of all that the probabilities are computed from.
+
+        Parameters
+        ----------
+        stacks : mapping of int to OOFStack
+            As in `nested_labels`; empty under scheme=oof.
+        """
+        fitted = None if self.fitted is None else self.fitted.state()
+        rules = [[blender.state() for blender in self.blenders], [kind.name for kind in self.calibrations]]
+        chosen = [sorted(self.method_by_fold.items()), self.method, self.metric]
+        hashed = sha256(digest([rules, chosen, fitted]).encode())
+        hashed.update(self.honest.tobytes())
+        for fold, stack in [(None, self.stack), *sorted(stacks.items())]:
+            hashed.update(digest([fold, [asdict(info) for info in stack.members], [*stack.folds.ids]]).encode())
+            for values in (stack.probabilities, stack.folds.label, stack.folds.fold):
+                hashed.update(np.ascontiguousarray(values).tobytes())
+        return hashed.hexdigest()
 
     def on_holdout(self) -> Floats | None:
         """Return the probabilities of the held-out rows, (h, K), by the rule that was fitted on all others."""
