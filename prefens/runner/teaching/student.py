@@ -91,15 +91,15 @@ def make_soft_labels(
     if settings.scheme is TeacherScheme.nested:
         with_votes = replace(corpus, pairs=pairs.take(np.arange(voted)), group=corpus.group[:voted])
         stacks = NestedTeachers(with_votes, split, backbones).stacks(teacher.specs)
-    models = [[_content(split, spec, fold) for fold in range(split.k)] for spec in teacher.specs]
-    own = unlabelled_digest(unlabelled) if len(unlabelled) else None
-    inputs = digest([settings.scheme.name, teacher.inputs_digest(stacks), own and [own, models]])
+    texts = unlabelled_digest(unlabelled) if len(unlabelled) else None
+    models = [[_content(split, spec, fold) for fold in range(split.k)] for spec in teacher.specs] if texts else []
+    inputs = digest([settings.scheme.name, teacher.inputs_digest(stacks), texts, models])
     compute = partial(_probabilities, teacher, split, stacks, unlabelled, backbones)
     values = _computed_once(SoftLabelStore(split, inputs, n + len(unlabelled)), compute)
     extra = np.full((voted - n, values.shape[2]), np.nan)
     by_fold = {fold: np.concatenate([rows[:n], extra, rows[n:]]) for fold, rows in enumerate(values)}
     tuned = any(info.tuned_on_oof for info in teacher.stack.members)
-    return SoftLabels(by_fold, voted, settings, own, tuned)
+    return SoftLabels(by_fold, voted, settings, texts, tuned)
 
 
 def _probabilities(
@@ -120,7 +120,7 @@ def _computed_once(store: SoftLabelStore, compute: Callable[[], Floats]) -> Floa
     values = _stored(store)
     if values is not None:
         return values
-    with wait_for(store.lease, {"split": store.split.path.name, "soft labels": store.path.stem}):
+    with wait_for(store.lease, {"split": store.split.path.name, "soft_labels": store.path.stem}):
         values = _stored(store)  # which another process may have computed
         if values is None:
             values = compute()
