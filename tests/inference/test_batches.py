@@ -298,7 +298,9 @@ def test_an_estimate_is_logged_where_there_is_much_to_do(caplog: pytest.LogCaptu
         predict_groups(groups, [pairs], 3, Unfinished())
         seconds = time.monotonic() - started
         predict_groups(groups, [make_pairs(MIN_PAIRS - 1)], 3, Unfinished())
-    (line,) = [record.getMessage() for record in caplog.records if "about" in record.getMessage()]
+    messages = [record.getMessage() for record in caplog.records]
+    assert messages.count("predicting with m: 3 models") == 2  # once for each prediction, not for each model
+    (line,) = [message for message in messages if "about" in message]
     assert line.endswith(f"s for {len(pairs)} pairs x 3 fold models")
     assert 0.2 * seconds < float(line.split()[2]) < 5 * seconds
     assert [duration(value) for value in (0.1, 40, 720, 12600)] == ["1 s", "40 s", "12 min", "3.5 h"]
