@@ -165,7 +165,7 @@ def status_table(status: SplitStatus) -> Table:
         table.caption = f"{caption}\nall: trained on all folds at once; its log loss is the hold-out's."
     names = short_names(status.members)
     for member in status.members:
-        table.add_row(escape(names[member]), *map(_fold_cell, status.fits(member)))
+        table.add_row(escape(marked(names[member], status.infos[member])), *map(_fold_cell, status.fits(member)))
     return table
 
 
