@@ -117,16 +117,13 @@ def predict_groups(
                 remaining = sum(len(other) for other, _ in later if _name(other) == name)
                 others = sum(seconds for other, seconds in later if _name(other) != name)
                 rows = np.concatenate([part.rows for part in todo])
-                with shutdown.without_deadline():
-                    log_estimate(name, members, remaining, pairs, lengths, rows, others)
+                log_estimate(name, members, remaining, pairs, lengths, rows, others)
                 estimated.add(name)
             for part in progress(parts, f"predicting with {name}"):
                 for index, model in enumerate(group):
                     if not is_stored(model, part):
-                        if unfinished.added:  # else a time budget that ends before models are loaded would never do
-                            shutdown.check()
-                        with shutdown.without_deadline():  # what is begun is finished
-                            unfinished.put(key_of(model, part), _predict(model, members[index], part, n_outcomes))
+                        shutdown.check()
+                        unfinished.put(key_of(model, part), _predict(model, members[index], part, n_outcomes))
                     totals[model.member][part.rows] += unfinished.take(key_of(model, part))
             members.clear()  # before the next group is loaded
     except BaseException:

@@ -79,18 +79,15 @@ def score_file(scorer: Scorer, rows: Sequence[Candidates], out: Path, key: Any) 
     done = _resume(path, identity)
     if done:
         log.info("%d of %d rows were scored before", len(done), len(rows))
-    scored = False
     with path.open("a", encoding="utf-8") as stream:
         for start, stop in progress(list(_blocks(rows)), "scoring"):
             if stop <= len(done):
                 continue
-            if scored:  # else a time budget that ends before models are loaded would never do
-                shutdown.check()
-            with shutdown.without_deadline():  # a block that is begun is finished: a part of it would be lost
-                block = _score(scorer, rows[start:stop])
-            scored = True
+            shutdown.check()
+            block = _score(scorer, rows[start:stop])
             stream.writelines(json.dumps(asdict(row)) + "\n" for row in block)
             stream.flush()
+            shutdown.note_kept()
             done[start:] = block
     write_text(out / "scores.jsonl", "".join(json.dumps(asdict(row), ensure_ascii=False) + "\n" for row in done))
     write_table(out / "scores.parquet", _table(done), {"key": identity})

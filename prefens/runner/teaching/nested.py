@@ -98,7 +98,7 @@ class NestedTeachers:
                     stored = self._read(spec, key, folder)
                     return self._train(spec, key, folder, pair) if stored is None else stored
             except Busy:
-                shutdown.check()
+                shutdown.check(lossless=True)
                 time.sleep(POLL_SECONDS)
 
     def _read(self, spec: MemberSpec, key: RunKey, folder: Path) -> FoldPredictions | None:
@@ -129,6 +129,7 @@ class NestedTeachers:
         predictions, result = fit_and_predict(self.corpus, fold, member, key, self.split.root, checkpoint)
         with shutdown.defer():
             write_run(folder, predictions, result, None, started)
+            shutdown.note_kept()
             checkpoint.unlink(missing_ok=True)
         return predictions
 

@@ -102,7 +102,7 @@ def _predict_once(store: UnlabelledStore, runs: Sequence[Run], pairs: Pairs, bac
             if not waits:
                 log.info("pairs without votes: %s; waiting for what it predicts", busy)
             waits = True
-            shutdown.check()
+            shutdown.check(lossless=True)
             time.sleep(POLL_SECONDS)
     return predicted
 
