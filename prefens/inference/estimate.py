@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from prefens.core import resources
+from prefens.core.errors import counted
 from prefens.core.types import Ints, Pairs
 from prefens.members.base import Member
 from prefens.store.run_record import RunResult
@@ -43,11 +44,17 @@ def log_total(runs: Sequence[RunResult | None], seconds: float, n_pairs: int) ->
     """
     if n_pairs < MIN_PAIRS or not seconds:
         return
-    places = sorted({f"{run.device} with {run.threads} threads" for run in runs if run is not None})
+    places = sorted({f"{run.device} with {counted(run.threads, 'thread')}" for run in runs if run is not None})
     log.info(
-        "in all: about %s for %s pairs x %d fold models, an estimate from the time per row of their training "
+        "in all: about %s for %s x %s, an estimate from the time per row of their training "
         "(on %s; %d here); better ones follow as each backbone is loaded",
-        *(duration(seconds), f"{n_pairs:,}", len(runs), " and ".join(places), resources.thread_count()),
+        *(
+            duration(seconds),
+            counted(n_pairs, "pair"),
+            counted(len(runs), "fold model"),
+            " and ".join(places),
+            resources.thread_count(),
+        ),
     )
 
 
@@ -83,7 +90,8 @@ def log_estimate(
     seconds = (time.monotonic() - started) * remaining / len(models)
     total = seconds * int(lengths[rows].sum()) / max(1, int(lengths[sample].sum()))
     rest = f"; {duration(total + others)} in all" if others else ""
-    log.info("%s: about %s for %s pairs x %d fold models%s", name, duration(total), f"{len(rows):,}", remaining, rest)
+    work = f"{counted(len(rows), 'pair')} x {counted(remaining, 'fold model')}"
+    log.info("%s: about %s for %s%s", name, duration(total), work, rest)
 
 
 def duration(seconds: float) -> str:
