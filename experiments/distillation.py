@@ -37,11 +37,13 @@ Losses = dict[str, Floats]  # of the rows of each part
 
 def describe(spec: MemberSpec) -> str:
     """Return a member as the tables name it."""
+    steps = spec.recipe.get("training", {}).get("min_steps")
+    name = f"{spec.backbone} ({steps} steps)" if steps else spec.backbone
     if not spec.is_student:
-        return f"{spec.backbone}, {UNTAUGHT}"
+        return f"{name}, {UNTAUGHT}"
     teacher = spec.recipe["teacher"]
     more = ", more pairs" if "unlabelled_share" in teacher else ""
-    return f"{spec.backbone}, {teacher['scheme']}{more}"
+    return f"{name}, {teacher['scheme']}{more}"
 
 
 def losses_of(folds: Folds, probabilities: Floats) -> Floats:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from typing import Any, ClassVar, Self, TypeGuard
 
 import numpy as np
@@ -122,14 +123,17 @@ class Blender(ABC):
         return np.ones(self._n_members, dtype=bool) if self.weights is None else np.greater(self.weights, 0)
 
     def state(self) -> dict[str, Any]:
-        """Return what was fitted, as JSON values."""
+        """Return the settings and what was fitted, as JSON values."""
+        names: set[str] = {item.name for item in fields(self)} if is_dataclass(self) else set()
+        own = {name: getattr(self, name) for name in sorted(names - {*self.FITTED})}
+        settings = {"settings": own} if own else {}
         values = {name: getattr(self, name) for name in self.FITTED}
         plain = {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in values.items()}
         k = {} if self._n_outcomes == 3 else {"outcomes": self._n_outcomes}
-        return {"method": self.name, "members": self._n_members, **k, **plain}
+        return {"method": self.name, **settings, "members": self._n_members, **k, **plain}
 
     def load_state(self, state: dict[str, Any]) -> Self:
-        """Take over what `state` returned, and return self.
+        """Take over what was fitted from what `state` returned, and return self; `restore` reads the settings.
 
         Raises
         ------

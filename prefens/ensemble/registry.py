@@ -1,7 +1,11 @@
 """Blending methods and calibrations by name."""
 
+import json
 from collections.abc import Mapping
+from dataclasses import is_dataclass
 from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
 
 from prefens.core.errors import BLEND_AGAIN, BlendError, ConfigError
 from prefens.ensemble.base import Blender, shown
@@ -57,6 +61,8 @@ def calibration(name: str) -> type[Calibration]:
 def restore(state: Any, members: int | None = None) -> Blender:
     """Return the fitted blender that a `state` was saved from, and check it: the state may be of any origin.
 
+    A setting that the state lacks, since it did not exist when the state was saved, has its default.
+
     Parameters
     ----------
     state : JSON value
@@ -70,16 +76,31 @@ def restore(state: Any, members: int | None = None) -> Blender:
         If a field is missing, or of another type, shape or range.
     """
     if isinstance(state, dict) and isinstance(state.get("base"), dict) and "base" not in state["base"]:
-        kind = _known(KINDS, state.get("calibration"), "calibration")
-        return Calibrated(restore(state["base"], members), kind()).load_state(state)
+        calibrate = _known(KINDS, state.get("calibration"), "calibration")
+        return Calibrated(restore(state["base"], members), calibrate()).load_state(state)
     if not isinstance(state, dict):
         raise BlendError(f"state is {shown(state)}", "the state of a method", BLEND_AGAIN)
-    blender = _known(METHODS, state.get("method"), "method")().load_state(state)
+    kind = _known(METHODS, state.get("method"), "method")
+    blender = _with_settings(kind, state.get("settings", {})).load_state(state)
     if members is not None and blender.state()["members"] != members:
         raise BlendError(
             f"state.members is {blender.state()['members']}", f"{members}, those of the blend", BLEND_AGAIN
         )
     return blender
+
+
+def _with_settings(kind: type[Blender], settings: Any) -> Blender:
+    """Return an unfitted blender with settings of any origin."""
+    if not isinstance(settings, dict) or (settings and not is_dataclass(kind)):
+        raise BlendError(f"state.settings is {shown(settings)}", f"the settings of {kind.name}", BLEND_AGAIN)
+    try:
+        return TypeAdapter(kind).validate_json(json.dumps(settings), strict=True) if settings else kind()
+    except ConfigError as error:  # of the blender itself
+        raise BlendError(f"state.settings: {error.came}", error.expected, BLEND_AGAIN) from error
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        came = f"state.settings.{'.'.join(map(str, wrong['loc']))} is {shown(wrong['input'])}"
+        raise BlendError(came, f"the settings of {kind.name}", BLEND_AGAIN) from error
 
 
 def _known(classes: Mapping[str, type[T]], name: Any, field: str) -> type[T]:

@@ -38,7 +38,8 @@ def _written_folders(root: Path) -> Iterator[Path]:
     """Yield the folders that processes write into, whatever they work on."""
     yield from (root, root / "locks", root / "checkpoints")
     members, unlabelled = "store/*/members/*", "store/*/unlabelled/*"
-    for pattern in ("cache/*", "store/*", members, f"{members}/nested", unlabelled, f"{unlabelled}/*"):
+    labels = "store/*/soft_labels"
+    for pattern in ("cache/*", "store/*", members, f"{members}/nested", unlabelled, f"{unlabelled}/*", labels):
         yield from root.glob(pattern)
 
 

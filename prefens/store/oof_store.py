@@ -14,6 +14,7 @@ The root can be moved, copied and read-only.
     store/<data>-<folds>/members/<name>/nested/               predictions of trainings without two folds
     store/<data>-<folds>/members/<name>/distillation.parquet  a student beside its teacher
     store/<data>-<folds>/unlabelled/<pairs>/<name>/           what fold models predict for pairs without votes
+    store/<data>-<folds>/soft_labels/                         probabilities of teachers, by fold
 """
 
 from __future__ import annotations

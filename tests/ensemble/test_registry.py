@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from prefens.ensemble.base import Blender
 from prefens.ensemble.calibration import KINDS, Calibrated
 from prefens.ensemble.convex_weights import LogLossWeights
 from prefens.ensemble.crossfit import cross_fit, evaluate
+from prefens.ensemble.greedy import GreedySelection
 from prefens.ensemble.log_pool import LogPool
 from prefens.ensemble.registry import METHODS, method, restore
 from prefens.ensemble.seed_average import SeedAverage
@@ -90,6 +92,34 @@ def test_what_was_fitted_survives_json(name: str, stack: OOFStack) -> None:
     again = restore(json.loads(json.dumps(blender.state())))
     np.testing.assert_array_equal(blender.predict(stack.probabilities), again.predict(stack.probabilities))
     np.testing.assert_array_equal(blender.used, again.used)
+
+
+@pytest.mark.parametrize(
+    "blender", [LogLossWeights([0.1, 1.0]), GreedySelection(3, 2, 0.9, 2, 7), Stacking([0.5, 2.0]), SoftVote()]
+)
+def test_a_restored_rule_has_the_settings_to_fit_others(blender: Blender) -> None:
+    first, second = random_stack(3, 60, seed=0), random_stack(3, 60, seed=1)
+    again = restore(json.loads(json.dumps(blender.fit(first).state())))
+    expected = blender.fit(second).predict(second.probabilities)
+    np.testing.assert_array_equal(again.fit(second).predict(second.probabilities), expected)
+
+
+@pytest.mark.parametrize(
+    ("settings_", "came"),
+    [
+        ({"rounds": 0}, "rounds=0"),
+        ({"rounds": True}, "settings.rounds is True"),
+        ({"bags": "many"}, "settings.bags is 'many'"),
+        ([3], r"settings is \[3\]"),
+    ],
+)
+def test_settings_of_a_stored_rule_are_checked(settings_: Any, came: str) -> None:
+    state = GreedySelection().fit(random_stack(3, 30, seed=0)).state()
+    with pytest.raises(BlendError, match=came):
+        restore({**state, "settings": settings_})
+    with pytest.raises(BlendError, match="settings of soft_vote"):
+        restore({**SoftVote().fit(random_stack(3, 30, seed=0)).state(), "settings": {"rounds": 1}})
+    assert restore({name: value for name, value in state.items() if name != "settings"}).state() == state
 
 
 @every

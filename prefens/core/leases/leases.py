@@ -8,14 +8,16 @@ holder is known to have ended. The age of a heartbeat is measured by the clock o
 
 from __future__ import annotations
 
+import logging
 import socket
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from prefens.core import shutdown
 from prefens.core.errors import StoreError
 from prefens.core.files import recover, write_json
 from prefens.core.fold_run import RunKey
@@ -23,6 +25,8 @@ from prefens.core.leases.heartbeat import heartbeat, is_beating
 from prefens.core.leases.locks import try_lock
 from prefens.core.leases.processes import ProcessIdentity
 from prefens.core.typed_json import read_typed
+
+log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.5  # between two looks at a lease that another process holds
 
@@ -103,6 +107,30 @@ def acquire(path: Path, metadata: Mapping[str, Any]) -> Iterator[Holder | None]:
             current = holder_of(path)
             if current is None or current.process == holder.process:  # else this process slept until it was taken over
                 path.unlink(missing_ok=True)
+
+
+@contextmanager
+def wait_for(path: Path, metadata: Mapping[str, Any]) -> Iterator[Holder | None]:
+    """As `acquire`, after the living process that holds the lease has released it.
+
+    Raises
+    ------
+    Stopped
+        Where this process is asked to stop while it waits.
+    """
+    with ExitStack() as lease:
+        waits = False
+        while True:
+            try:
+                previous = lease.enter_context(acquire(path, metadata))
+                break
+            except Busy as busy:
+                if not waits:
+                    log.info("%s is %s; waiting", path.stem, busy)
+                waits = True
+                shutdown.check(lossless=True)
+                time.sleep(POLL_SECONDS)
+        yield previous
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from prefens.core import shutdown
 from prefens.core.errors import ConfigError, StoreError
 from prefens.core.files import recover
 from prefens.core.fold_run import FoldPredictions, RunKey, training_rows
-from prefens.core.leases.leases import POLL_SECONDS, Busy, acquire, fold_lease
+from prefens.core.leases.leases import fold_lease, wait_for
 from prefens.core.types import Fold, Folds, MemberInfo, OOFStack, Strings
 from prefens.data.corpus import Corpus
 from prefens.inference.fold_models import member_class, model_folder
@@ -87,19 +87,15 @@ class NestedTeachers:
     def _run(self, spec: MemberSpec, pair: tuple[int, int]) -> FoldPredictions:
         """Return what the member says that is trained without two folds: as it is stored, or trained now."""
         key, folder = replace(spec.key(pair[0]), second=pair[1]), self.split.nested_dir(spec.name, pair)
-        while True:
-            recover(folder)
-            stored = self._read(spec, key, folder)
-            if stored is not None:
-                self._checkpoint(key).unlink(missing_ok=True)  # its process was killed after it had stored the run
-                return stored
-            try:
-                with acquire(fold_lease(self.split.root, key), {"member": spec.name, "folds": list(pair)}):
-                    stored = self._read(spec, key, folder)
-                    return self._train(spec, key, folder, pair) if stored is None else stored
-            except Busy:
-                shutdown.check(lossless=True)
-                time.sleep(POLL_SECONDS)
+        recover(folder)
+        stored = self._read(spec, key, folder)
+        if stored is None:
+            with wait_for(fold_lease(self.split.root, key), {"member": spec.name, "folds": list(pair)}):
+                recover(folder)
+                stored = self._read(spec, key, folder)  # which another process may have trained
+                return self._train(spec, key, folder, pair) if stored is None else stored
+        self._checkpoint(key).unlink(missing_ok=True)  # its process was killed after it had stored the run
+        return stored
 
     def _read(self, spec: MemberSpec, key: RunKey, folder: Path) -> FoldPredictions | None:
         if not folder.exists():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -11,9 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from prefens.core import shutdown
 from prefens.core.errors import StoreError, counted
-from prefens.core.leases.leases import POLL_SECONDS, Busy, acquire
+from prefens.core.leases.leases import wait_for
 from prefens.core.types import Floats, Pairs
 from prefens.ensemble.base import Blender
 from prefens.inference.batches import FoldModel, predict_groups
@@ -91,20 +89,13 @@ def _used(blender: Blender) -> list[int]:
 
 def _predict_once(store: UnlabelledStore, runs: Sequence[Run], pairs: Pairs, backbones: Sequence[Path]) -> ByRun:
     """Return what each fold model predicts, from the store where it has that; one process at a time predicts."""
-    predicted, waits = _stored(store, runs), False
-    while len(predicted) < len(runs):
-        try:
-            with acquire(store.lease, {"split": store.split.path.name, "unlabelled": store.folder.name}):
-                predicted = _stored(store, runs, warn=True)  # which another process may have filled
-                missing = [(spec, fold) for spec, fold in runs if (spec.name, fold) not in predicted]
-                predicted |= _predict(store, missing, pairs, backbones)
-        except Busy as busy:
-            if not waits:
-                log.info("pairs without votes: %s; waiting for what it predicts", busy)
-            waits = True
-            shutdown.check(lossless=True)
-            time.sleep(POLL_SECONDS)
-    return predicted
+    predicted = _stored(store, runs)
+    if len(predicted) == len(runs):
+        return predicted
+    with wait_for(store.lease, {"split": store.split.path.name, "unlabelled": store.folder.name}):
+        predicted = _stored(store, runs, warn=True)  # which another process may have filled
+        missing = [(spec, fold) for spec, fold in runs if (spec.name, fold) not in predicted]
+        return predicted | _predict(store, missing, pairs, backbones)
 
 
 def _stored(store: UnlabelledStore, runs: Sequence[Run], warn: bool = False) -> ByRun:

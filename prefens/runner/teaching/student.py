@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
 from omegaconf import OmegaConf
 
 from prefens.core.errors import ConfigError, StoreError
-from prefens.core.hashing import short
+from prefens.core.hashing import digest, short
+from prefens.core.leases.leases import wait_for
 from prefens.core.teaching import NO_VOTE, SoftLabels
 from prefens.core.teaching.soft_labels import TeacherScheme
+from prefens.core.types import Floats, OOFStack, Pairs
 from prefens.data.corpus import Corpus
 from prefens.data.raw.names import is_file_name
 from prefens.runner import config
@@ -23,14 +25,11 @@ from prefens.runner.schemas import RecipeConfig
 from prefens.runner.teaching.nested import NestedTeachers
 from prefens.runner.teaching.pseudo_labels import predict_unlabelled
 from prefens.runner.teaching.settings import TeacherConfig
-from prefens.runner.teaching.teacher import find_teacher
-from prefens.runner.teaching.unlabelled import (
-    append_unlabelled,
-    load_unlabelled,
-    unlabelled_digest,
-    with_unlabelled,
-)
+from prefens.runner.teaching.teacher import Teacher, find_teacher
+from prefens.runner.teaching.unlabelled import load_unlabelled, unlabelled_digest, with_unlabelled
+from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import OOFStore
+from prefens.store.soft_label_store import SoftLabelStore
 from prefens.store.split_store import SplitStore
 
 log = logging.getLogger(__name__)
@@ -88,17 +87,61 @@ def make_soft_labels(
         setting = "teacher.scheme=nested" if settings.scheme is TeacherScheme.nested else "teacher.unlabelled"
         came = f"{setting} with teacher.source={settings.source}, of which the store has no models"
         raise ConfigError(came, "members that were trained here", "name another source, or set teacher.scheme=oof")
+    stacks: Mapping[int, OOFStack] = {}
     if settings.scheme is TeacherScheme.nested:
         with_votes = replace(corpus, pairs=pairs.take(np.arange(voted)), group=corpus.group[:voted])
-        labels = teacher.nested_labels(split, NestedTeachers(with_votes, split, backbones).stacks(teacher.specs))
-    else:
-        labels = teacher.labels(split)
-    extra = np.full((voted - n, split.folds.n_outcomes), np.nan)
-    by_fold = {fold: np.concatenate([own.probabilities, extra]) for fold, own in labels.items()}
+        stacks = NestedTeachers(with_votes, split, backbones).stacks(teacher.specs)
+    texts = unlabelled_digest(unlabelled) if len(unlabelled) else None
+    models = [[_content(split, spec, fold) for fold in range(split.k)] for spec in teacher.specs] if texts else []
+    inputs = digest([settings.scheme.name, teacher.inputs_digest(stacks), texts, models])
+    compute = partial(_probabilities, teacher, split, stacks, unlabelled, backbones)
+    values = _computed_once(SoftLabelStore(split, inputs, n + len(unlabelled)), compute)
+    extra = np.full((voted - n, values.shape[2]), np.nan)
+    by_fold = {fold: np.concatenate([rows[:n], extra, rows[n:]]) for fold, rows in enumerate(values)}
     tuned = any(info.tuned_on_oof for info in teacher.stack.members)
+    return SoftLabels(by_fold, voted, settings, texts, tuned)
+
+
+def _probabilities(
+    teacher: Teacher, split: SplitStore, stacks: Mapping[int, OOFStack], unlabelled: Pairs, backbones: Sequence[Path]
+) -> Floats:
+    """Return by fold the teacher's probabilities of the rows of the folds and of those without votes, (k + 1, m, K)."""
+    labels = teacher.nested_labels(split, stacks) if stacks else teacher.labels(split)
+    values = np.stack([labels[fold].probabilities for fold in sorted(labels)])
     if not len(unlabelled):
-        return SoftLabels(by_fold, voted, settings, tuned_on_oof=tuned)
+        return values
     blenders = {fold: own.blender for fold, own in labels.items()}
     more = predict_unlabelled(split, teacher.specs, blenders, unlabelled, backbones)
-    by_fold = append_unlabelled(by_fold, more)
-    return SoftLabels(by_fold, voted, settings, unlabelled_digest(unlabelled), tuned)
+    return np.concatenate([values, np.stack([more[fold] for fold in sorted(more)])], axis=1)
+
+
+def _computed_once(store: SoftLabelStore, compute: Callable[[], Floats]) -> Floats:
+    """Return what the store has, or compute and keep it; one process at a time computes."""
+    values = _stored(store)
+    if values is not None:
+        return values
+    with wait_for(store.lease, {"split": store.split.path.name, "soft_labels": store.path.stem}):
+        values = _stored(store)  # which another process may have computed
+        if values is None:
+            values = compute()
+            try:
+                store.put(values)
+            except OSError as error:
+                log.warning("soft labels are not kept on disk (%s); the next process computes them again", error)
+        return values
+
+
+def _stored(store: SoftLabelStore) -> Floats | None:
+    try:
+        return store.get()
+    except StoreError as error:
+        log.warning("%s; computing it again", error.came)
+        return None
+
+
+def _content(split: SplitStore, spec: MemberSpec, fold: int) -> str | None:
+    """Return the digest of the content of a fold run; None where the run is missing, since no rule may use it."""
+    try:
+        return split.record(spec, fold).content
+    except StoreError:
+        return None

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 
 from prefens.core.errors import BLEND_AGAIN, ConfigError, StoreError
 from prefens.core.fold_run import training_rows
+from prefens.core.hashing import digest
 from prefens.core.types import Floats, Ints, OOFStack, PairFeatures, Pairs, Strings
 from prefens.data.probabilities import read_probabilities
 from prefens.data.raw.names import is_file_name, stem
@@ -27,10 +28,6 @@ from prefens.store.external import ExternalMember
 from prefens.store.member_spec import MemberSpec
 from prefens.store.selection import missing_folds
 from prefens.store.split_store import SplitStore
-
-log = logging.getLogger(__name__)
-
-SAME = 1e-3  # probabilities of one method with one set of settings differ by less, on any machine
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,24 +122,30 @@ class Teacher:
             labels[fold] = FoldLabels(_on_all_rows(split.folds.ids, stack, chosen), self._fit(stack, method))
         return labels | {split.folds.k: self._whole_labels(split)}
 
+    def inputs_digest(self, stacks: Mapping[int, OOFStack]) -> str:
+        """Return the digest, 64 hex digits, of all that the probabilities are computed from.
+
+        Parameters
+        ----------
+        stacks : mapping of int to OOFStack
+            As in `nested_labels`; empty under scheme=oof.
+        """
+        fitted = None if self.fitted is None else self.fitted.state()
+        rules = [[blender.state() for blender in self.blenders], [kind.name for kind in self.calibrations]]
+        chosen = [sorted(self.method_by_fold.items()), self.method, self.metric]
+        hashed = sha256(digest([rules, chosen, fitted]).encode())
+        hashed.update(self.honest.tobytes())
+        for fold, stack in [(None, self.stack), *sorted(stacks.items())]:
+            hashed.update(digest([fold, [asdict(info) for info in stack.members], [*stack.folds.ids]]).encode())
+            for values in (stack.probabilities, stack.folds.label, stack.folds.fold):
+                hashed.update(np.ascontiguousarray(values).tobytes())
+        return hashed.hexdigest()
+
     def on_holdout(self) -> Floats | None:
         """Return the probabilities of the held-out rows, (h, K), by the rule that was fitted on all others."""
         if self.holdout is None:
             return None
         return self._whole_blender().predict(self.holdout.probabilities, self.holdout.features)
-
-    def warn_of_other_settings(self) -> None:
-        """Warn where the stored method is not what a fit on the same rows makes: blend.json holds no settings of it."""
-        if self.fitted is None:
-            return
-        predictions = [
-            blender.predict(self.stack.probabilities, self.stack.features)
-            for blender in (self.fitted, self._fit(self.stack, self.method))
-        ]
-        if np.abs(predictions[0] - predictions[1]).max() > SAME:
-            log.warning(
-                "%s was blended with settings of its own; the rules for single folds have its defaults", self.method
-            )
 
     def _whole_labels(self, split: SplitStore) -> FoldLabels:
         """Return the probabilities for a training that leaves no fold out: of each row, by what did not see the row."""
@@ -218,9 +221,7 @@ def _blend_teacher(split: SplitStore, pairs: Pairs) -> Teacher:
     kinds = calibrations_for(stack.folds, calibrations)
     trained = specs if [spec.name for spec in specs if spec.external is None] == blend.names else []
     own, fitted = (chosen, blend.best.method, holdout), restore(dict(blend.best.state))
-    teacher = Teacher(stack, trained, expected.probabilities, blenders, kinds, *own, fitted, blend.metric)
-    teacher.warn_of_other_settings()
-    return teacher
+    return Teacher(stack, trained, expected.probabilities, blenders, kinds, *own, fitted, blend.metric)
 
 
 def _file_teacher(split: SplitStore, path: Path) -> Teacher:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 from prefens.core.errors import DataError, counted
 from prefens.core.hashing import digest
 from prefens.core.teaching import NO_VOTE
-from prefens.core.types import Floats, Pairs
+from prefens.core.types import Pairs
 from prefens.data.corpus import Corpus
 from prefens.data.folds import prompt_groups
 from prefens.data.sources import Source, paths
@@ -100,11 +100,6 @@ def with_unlabelled(corpus: Corpus, pairs: Pairs) -> Corpus:
     own = replace(pairs, label=np.full(len(pairs), NO_VOTE, dtype=np.int8))
     everything = Pairs.concatenate([corpus.pairs, own])
     return replace(corpus, pairs=everything, group=np.concatenate([corpus.group, prompt_groups(pairs)]))
-
-
-def append_unlabelled(voted: Mapping[int, Floats], unlabelled: Mapping[int, Floats]) -> dict[int, Floats]:
-    """Return by fold the probabilities, (N, K), of pairs with votes, (n + e, K), and of those without, (u, K)."""
-    return {fold: np.concatenate([values, unlabelled[fold]]) for fold, values in voted.items()}
 
 
 def _row_digests(pairs: Pairs) -> list[str]:

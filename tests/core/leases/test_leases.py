@@ -10,13 +10,17 @@ import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from prefens.core import shutdown
 from prefens.core.files import write_json
+from prefens.core.leases import leases
 from prefens.core.leases.heartbeat import STALE_SECONDS
-from prefens.core.leases.leases import Busy, Holder, acquire, holder_of, is_held, is_live
+from prefens.core.leases.leases import Busy, Holder, acquire, holder_of, is_held, is_live, wait_for
 from prefens.core.leases.processes import ProcessIdentity
+from prefens.core.shutdown import Stopped
 from tests.helpers.containers import container
 
 HOLDER = """
@@ -47,19 +51,37 @@ def test_a_lease_is_gone_after_the_block(path: Path) -> None:
         assert before is None
 
 
-def test_a_living_holder_is_left_alone_and_a_killed_one_replaced(path: Path) -> None:
+def test_a_living_holder_is_left_alone_and_a_killed_one_replaced(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     process = subprocess.Popen([sys.executable, "-c", HOLDER, str(path)], stdout=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.readline()
     with pytest.raises(Busy, match=f"process {process.pid} on {socket.gethostname()}"), acquire(path, {}):
         pass
-    process.kill()
-    process.wait()
     holder = holder_of(path)
     assert holder is not None
-    assert not is_live(path, holder)
-    with acquire(path, {}) as before:
+    assert is_live(path, holder)
+
+    def kill(_seconds: float) -> None:
+        process.kill()
+        process.wait()
+
+    monkeypatch.setattr(leases, "time", SimpleNamespace(sleep=kill, time=time.time))
+    with wait_for(path, {}) as before:
+        assert process.poll() is not None
         assert before == holder
+        assert not is_live(path, holder)
+
+
+def test_who_is_asked_to_stop_waits_no_longer(path: Path) -> None:
+    path.parent.mkdir()
+    shutdown.set_deadline(0.0)
+    try:
+        with path.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            with pytest.raises(Stopped), wait_for(path, {}):
+                pass
+    finally:
+        shutdown.set_deadline(None)
 
 
 @pytest.mark.parametrize(

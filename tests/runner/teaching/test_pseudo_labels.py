@@ -12,6 +12,7 @@ import pytest
 
 from prefens.core import shutdown
 from prefens.core.errors import StoreError
+from prefens.core.leases import leases
 from prefens.core.leases.leases import Busy, acquire
 from prefens.core.metrics import swap_outcomes
 from prefens.core.shutdown import Stopped
@@ -200,15 +201,15 @@ def test_one_process_predicts_at_a_time(
         """The lease of a process that is done when it is asked for again."""
         assert path == store.lease
         aside.rename(store.folder)
-        monkeypatch.setattr(pseudo_labels, "acquire", acquire)
+        monkeypatch.setattr(leases, "acquire", acquire)
         raise Busy(None)
 
-    monkeypatch.setattr(pseudo_labels, "acquire", held)
-    monkeypatch.setattr(pseudo_labels, "POLL_SECONDS", 0.0)
+    monkeypatch.setattr(leases, "acquire", held)
+    monkeypatch.setattr(leases, "POLL_SECONDS", 0.0)
     second = labels_of(split)
     assert loaded == []
     assert all((first[fold] == second[fold]).all() for fold in first)
-    assert "waiting for what it predicts" in caplog.text
+    assert f"{store.lease.stem} is held by another process; waiting" in caplog.text
 
 
 def test_only_members_with_a_weight_are_needed(split: SplitStore, loaded: list[str]) -> None:

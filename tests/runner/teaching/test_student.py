@@ -5,6 +5,7 @@ The laws of a student, from a stored teacher to what the student predicts.
 
 from __future__ import annotations
 
+import shutil
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -19,7 +20,7 @@ from prefens.core.fold_run import FoldPredictions
 from prefens.core.metrics import one_hot, outcome_shares, row_losses, swap_outcomes
 from prefens.core.teaching import SoftLabels, TeacherSettings
 from prefens.core.teaching.soft_labels import TeacherScheme
-from prefens.core.types import Floats, Pairs, Strings
+from prefens.core.types import SWAP, Floats, Pairs, Strings
 from prefens.data.corpus import Corpus
 from prefens.data.folds import prompt_groups
 from prefens.ensemble.blend import make_blend
@@ -38,6 +39,8 @@ from prefens.runner.trainer import Trainer
 from prefens.store.assemble import make_stack
 from prefens.store.member_spec import MemberSpec
 from prefens.store.oof_store import OOFStore
+from prefens.store.parquet import read_table
+from prefens.store.soft_label_store import SoftLabelStore
 from prefens.store.split_store import SplitStore
 from prefens.store.tracking.tracker import NoTracker
 from tests.helpers.examples import folds_of, make_pairs
@@ -208,6 +211,46 @@ def test_full_fits_learn_from_the_same_labels_under_both_schemes(taught_by: tupl
     soft = [taught(*taught_by, "blend", scheme).soft_labels for scheme in ("oof", "nested")]
     oof, nested = (labels.by_fold[K] for labels in soft if labels is not None)
     np.testing.assert_array_equal(oof, nested)
+
+
+def test_soft_labels_are_computed_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Where a fit ends in other bits, as on another processor, a student has the name that it had."""
+    corpus = corpus_of(make_pairs(80))
+    split, _ = teachers(corpus, tmp_path)
+    whole = with_unlabelled(corpus, make_pairs(100, seed=1).take(np.arange(80, 100)).unlabelled())
+    for scheme in ("oof", "nested"):
+        first = taught(whole, split, "blend", scheme).soft_labels
+        path = max(split.path.glob("soft_labels/*.parquet"), key=lambda path: path.stat().st_mtime_ns)
+        table, metadata = read_table(path, "")
+        store = SoftLabelStore(split, metadata["inputs"], len(table) // (K + 1))
+        stored = store.get()
+        assert stored is not None
+        store.put(stored * (1 + 1e-12))
+        again = taught(whole, split, "blend", scheme).soft_labels
+        assert first is not None
+        assert again is not None
+        assert again.digest != first.digest
+        np.testing.assert_allclose(again.by_fold[0], first.by_fold[0], atol=1e-11)
+        path.write_bytes(b"damaged")
+        healed = taught(whole, split, "blend", scheme).soft_labels
+        assert healed is not None
+        assert healed.digest == first.digest
+        assert f"{path}: " in caplog.text
+
+
+def test_another_teacher_has_soft_labels_of_its_own(tmp_path: Path) -> None:
+    corpus = corpus_of(make_pairs(80))
+    split, specs = teachers(corpus, tmp_path)
+    labels = [taught(corpus, split, spec.name, "oof").soft_labels for spec in specs]
+    other = corpus_of(replace(corpus.pairs, label=SWAP[corpus.pairs.labels].astype(np.int8)), like=corpus)
+    again = train(other, tmp_path / "other", style())
+    assert again.name == specs[0].name
+    shutil.rmtree(split.member_dir(again.name))
+    shutil.copytree(
+        OOFStore(tmp_path / "other").put_folds(other.folds).member_dir(again.name), split.member_dir(again.name)
+    )
+    labels.append(taught(corpus, SplitStore(split.path), again.name, "oof").soft_labels)
+    assert len({own.digest for own in labels if own is not None}) == 3
 
 
 def test_students_of_swapped_pairs_are_swapped(taught_by: tuple[Corpus, SplitStore], tmp_path: Path) -> None:

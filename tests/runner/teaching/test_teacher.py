@@ -16,6 +16,7 @@ from prefens.ensemble.registry import restore
 from prefens.ensemble.stacking import Stacking
 from prefens.members.style import StyleMember
 from prefens.runner.import_member import import_member
+from prefens.runner.teaching.nested import NestedTeachers
 from prefens.runner.teaching.teacher import find_teacher
 from prefens.runner.teaching.unlabelled import with_unlabelled
 from prefens.runner.trainer import Trainer
@@ -164,21 +165,28 @@ def test_a_student_of_a_teacher_that_was_tuned_on_these_rows_is_marked_as_tuned(
     assert not split.is_tuned(specs[0])
 
 
-def test_what_predicts_new_rows_is_the_stored_blend_itself(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Settings that blend.json does not hold don't change the teacher's hold-out figure; a warning is logged."""
+def test_what_predicts_new_rows_is_the_stored_blend_itself(tmp_path: Path) -> None:
     corpus = corpus_of(make_pairs(80))
     split, specs = train(corpus, tmp_path)
-    blend(split, specs, Stacking(ridges=[50.0]))
+    blend(split, specs, Stacking())
     stored = restore(dict(read_blend(split.find_blend()).best.state))
     teacher = find_teacher(split, "blend", corpus.pairs)
     assert teacher.holdout is not None
     assert (teacher.on_holdout() == stored.predict(teacher.holdout.probabilities)).all()
     assert teacher.labels(split)[K].blender.state() == stored.state()
-    assert "settings of its own" in caplog.text
-    caplog.clear()
-    blend(split, specs, Stacking())
-    find_teacher(split, "blend", corpus.pairs)
-    assert not caplog.text
+
+
+@pytest.mark.parametrize("scheme", ["oof", "nested"])
+def test_rules_without_a_fold_have_the_settings_of_the_stored_blend(tmp_path: Path, scheme: str) -> None:
+    corpus = corpus_of(make_pairs(80))
+    split, specs = train(corpus, tmp_path)
+    blend(split, specs, Stacking(ridges=[50.0]))
+    teacher = find_teacher(split, "blend", corpus.pairs)
+    nested = scheme == "nested"
+    labels = (
+        teacher.nested_labels(split, NestedTeachers(corpus, split).stacks(specs)) if nested else teacher.labels(split)
+    )
+    assert {own.blender.state()["ridge"] for own in labels.values()} == {50.0}
 
 
 def test_a_blend_of_other_pairs_does_not_teach(tmp_path: Path) -> None:

@@ -18,7 +18,6 @@ from prefens.data.sources import FileSource, SyntheticSource
 from prefens.runner.schemas import RecipeConfig
 from prefens.runner.teaching.unlabelled import (
     NO_VOTE,
-    append_unlabelled,
     load_unlabelled,
     read_unlabelled,
     unlabelled_digest,
@@ -112,9 +111,7 @@ def test_pairs_are_learned_from_where_their_prompt_is_not_predicted(tmp_path: Pa
     assert (whole.pairs.labels[110:] == NO_VOTE).all()
     assert whole.folds is corpus.folds
     unsure, sure = np.full((45, 3), 1 / 3), np.tile([0.1, 0.8, 0.1], (45, 1))
-    own = {fold: np.concatenate([unsure, sure]) for fold in range(4)}
-    voted = {fold: np.full((110, 3), np.nan) for fold in range(4)}
-    by_fold = append_unlabelled(voted, own)
+    by_fold = dict.fromkeys(range(4), np.concatenate([np.full((110, 3), np.nan), unsure, sure]))
     everything = Fold(3, np.flatnonzero(corpus.folds.scored), np.arange(0), corpus.folds.split(0).holdout)
     for floor, first in ((0.0, 110), (0.5, 155)):
         labels = SoftLabels(by_fold, 110, TeacherSettings(min_confidence=floor), unlabelled_digest(pairs))
