@@ -22,7 +22,7 @@ def score(settings: ScoreConfig) -> app.Rows:
     from prefens.data.candidates import read_candidates
     from prefens.inference.candidate_scores import score_file
     from prefens.inference.saved_model import find_predictor
-    from prefens.inference.scorer import Scorer, member_predictor
+    from prefens.inference.scorer import member_predictor
 
     if settings.data.path is None or settings.max_pairs < 1:
         came = f"data.path={settings.data.path}, max_pairs={settings.max_pairs}"
@@ -35,8 +35,7 @@ def score(settings: ScoreConfig) -> app.Rows:
     predictor = find_predictor(tracking, settings.model, alone or settings.method, *digests, folders)
     if settings.member not in (None, predictor.method):
         predictor = member_predictor(predictor, settings.member)
-    key = [predictor.method, predictor.blender.state(), predictor.contents()]
-    scored = score_file(Scorer(predictor, settings.max_pairs, settings.ensemble), rows, out, key)
+    scored = score_file(predictor, rows, out, settings.max_pairs, settings.ensemble)
     refused = [row for row in scored if row.problem]
     for row in refused[:10]:
         log.warning("%s is not scored: %s", row.id, row.problem)

@@ -23,8 +23,9 @@ def serve_model(settings: ServeConfig) -> app.Rows:
     if limits.megabytes <= 0 or limits.rows < 1 or limits.seconds < 1:
         came = f"max_megabytes={limits.megabytes}, max_rows={limits.rows}, timeout={limits.seconds}"
         raise ConfigError(came, "megabytes above 0, rows and seconds of 1 or more", "correct it")
-    tracking = config.build(settings.tracking, Tracking)
-    predictor = find_predictor(tracking, settings.model, settings.method, settings.data_digest, settings.fold_digest)
+    tracking, folders = config.build(settings.tracking, Tracking), config.backbone_folders(settings.backbones)
+    digests = settings.data_digest, settings.fold_digest
+    predictor = find_predictor(tracking, settings.model, settings.method, *digests, folders)
     logging.getLogger("prefens.inference.predictor").setLevel(logging.WARNING)  # not a line per request and member
     serve(predictor, settings.host, settings.port, limits)
     return []

@@ -12,6 +12,7 @@ from hydra import compose, initialize_config_dir
 
 from prefens.compare import compare
 from prefens.core.errors import ConfigError, DataError
+from prefens.core.types import Floats, Pairs
 from prefens.data.corpus import make_corpus
 from prefens.data.folds import FoldSettings
 from prefens.data.sources import FileSource
@@ -50,7 +51,16 @@ def test_two_answers_are_compared_by_the_blend_and_each_member(
     make_blend(split, weights, "soft_vote")
     text = "\n".join([*map(json.dumps, ROWS), "{broken"])
     Path("rows.jsonl").write_text(text)
-    first, second, third = compared("data.path=rows.jsonl", "out=here")
+    predict, asked = StyleMember.predict_proba, list[str]()
+
+    def counted(member: StyleMember, pairs: Pairs) -> Floats:
+        asked.append(member.model.name)
+        return predict(member, pairs)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(StyleMember, "predict_proba", counted)
+        first, second, third = compared("data.path=rows.jsonl", "out=here")
+    assert sorted(asked) == ["boosting"] * 2 + ["logistic"] * 2  # each fold model once
     assert first["probabilities"][0] > first["probabilities"][1]  # type: ignore[index]
     assert sorted(first["members"]) == sorted(weights)  # type: ignore[call-overload]
     means = [sum(own) / 2 for own in zip(*first["members"].values(), strict=True)]  # type: ignore[attr-defined]

@@ -1,28 +1,26 @@
-"""Scores of all rows of a file of candidates: block by block, so that a stopped run goes on where it was."""
+"""Scores of all rows of a file of candidates; what a stopped run has predicted is kept."""
 
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
-from prefens.core import shutdown
 from prefens.core.files import write_text
-from prefens.core.hashing import digest
 from prefens.core.progress import progress
 from prefens.data.candidates import Candidates
-from prefens.inference.scorer import Scorer, Scores
+from prefens.inference.predictor import Predictor
+from prefens.inference.reward_ensemble import Ensemble
+from prefens.inference.rewards import block_rewards
+from prefens.inference.scorer import MAX_PAIRS, Field, Scores
+from prefens.inference.unfinished import Unfinished
 from prefens.store.parquet import write_table
 
-log = logging.getLogger(__name__)
-
-BLOCK_ANSWERS = 256  # that are scored together, and lost where the process is killed
-UNFINISHED = "scores.unfinished.jsonl"
+BLOCK_ANSWERS = 256  # that a model is asked about at once
+UNFINISHED = "scores.unfinished"  # the folder below out=DIR of what models had predicted when they were stopped
 
 
 @dataclass(frozen=True)
@@ -55,50 +53,60 @@ class ScoredRow:
     problem: str = ""
 
 
-def score_file(scorer: Scorer, rows: Sequence[Candidates], out: Path, key: Any) -> list[ScoredRow]:
+def score_file(
+    predictor: Predictor,
+    rows: Sequence[Candidates],
+    out: Path,
+    max_pairs: int = MAX_PAIRS,
+    ensemble: Ensemble | None = None,
+) -> list[ScoredRow]:
     """Score all rows, and write scores.jsonl and scores.parquet into a folder.
+
+    Each model is loaded once, and asked about all rows.
 
     Parameters
     ----------
-    scorer : Scorer
-        What scores.
+    predictor, max_pairs, ensemble
+        As in `Scorer`.
     rows : sequence of Candidates
         What is scored; rows with a problem are listed with it.
     out : Path
-        The folder. What a stopped run has scored is in it, and is taken over if its key is the same.
-    key : JSON value
-        What the scores depend on beside the rows.
+        The folder. What models have predicted is in it where the process is stopped, and is taken over by the next one.
 
     Raises
     ------
+    ConfigError
+        As in `block_rewards`.
     Stopped
         Where the process was asked to stop, or its time budget is spent.
     """
-    ensemble = None if scorer.ensemble is None else scorer.ensemble.name
-    path, identity = out / UNFINISHED, digest([key, scorer.max_pairs, ensemble, [_content(row) for row in rows]])
-    done = _resume(path, identity)
-    if done:
-        log.info("%d of %d rows were scored before", len(done), len(rows))
-    with path.open("a", encoding="utf-8") as stream:
-        for start, stop in progress(list(_blocks(rows)), "scoring"):
-            if stop <= len(done):
-                continue
-            shutdown.check()
-            block = _score(scorer, rows[start:stop])
-            stream.writelines(json.dumps(asdict(row)) + "\n" for row in block)
-            stream.flush()
-            shutdown.note_kept()
-            done[start:] = block
-    write_text(out / "scores.jsonl", "".join(json.dumps(asdict(row), ensure_ascii=False) + "\n" for row in done))
-    write_table(out / "scores.parquet", _table(done), {"key": identity})
-    path.unlink()
+    unfinished = Unfinished(out / UNFINISHED)
+    fields = [Field.of(block) for block in _blocks([row for row in rows if not row.problem])]
+    try:
+        scores = iter(_score(predictor, fields, max_pairs, ensemble, unfinished) if fields else [])
+        done = [ScoredRow(row.id, problem=row.problem) if row.problem else _scored(row, next(scores)) for row in rows]
+        text = "".join(json.dumps(asdict(row), ensure_ascii=False) + "\n" for row in done)
+        write_text(out / "scores.jsonl", text)
+        write_table(out / "scores.parquet", _table(done), {})
+    except BaseException:
+        unfinished.save()
+        raise
+    unfinished.remove()
     return done
 
 
-def _score(scorer: Scorer, rows: Sequence[Candidates]) -> list[ScoredRow]:
-    readable = [row for row in rows if not row.problem]
-    scores = iter(scorer.score_all(readable) if readable else [])
-    return [ScoredRow(row.id, problem=row.problem) if row.problem else _scored(row, next(scores)) for row in rows]
+def _score(
+    predictor: Predictor, fields: Sequence[Field], max_pairs: int, ensemble: Ensemble | None, unfinished: Unfinished
+) -> list[Scores]:
+    rewards = block_rewards(predictor, [field.answers for field in fields], ensemble, unfinished)
+    if rewards is not None:
+        return [each for field, own in zip(fields, rewards, strict=True) for each in field.rewarded(own)]
+    pairs = [field.pairs(max_pairs) for field in fields]
+    scores: list[Scores] = []
+    stacked = predictor.member_probabilities(pairs, unfinished)
+    for field, block, own in progress(list(zip(fields, pairs, stacked, strict=True)), "fitting strengths"):
+        scores += field.compared(predictor.blend(own, block) if len(block) else own[0], max_pairs)
+    return scores
 
 
 def _scored(row: Candidates, scores: Scores) -> ScoredRow:
@@ -108,42 +116,14 @@ def _scored(row: Candidates, scores: Scores) -> ScoredRow:
     )
 
 
-def _blocks(rows: Sequence[Candidates]) -> Iterator[tuple[int, int]]:
-    """Yield where blocks begin and end: the same ones in every run, so that a resumed one gives the same bits."""
+def _blocks(rows: Sequence[Candidates]) -> Iterator[Sequence[Candidates]]:
+    """Yield rows that are scored together: the same ones in every run, so that a resumed one gives the same bits."""
     start, answers = 0, 0
     for place, row in enumerate(rows):
         answers += 0 if row.answers is None else len(row.answers)
         if answers >= BLOCK_ANSWERS or place == len(rows) - 1:
-            yield start, place + 1
+            yield rows[start : place + 1]
             start, answers = place + 1, 0
-
-
-def _resume(path: Path, identity: str) -> list[ScoredRow]:
-    """Return the rows that a stopped run has scored, and leave a file that holds them alone."""
-    rows: list[ScoredRow] = []
-    try:
-        header, *lines = path.read_text("utf-8").splitlines()
-        if json.loads(header) == identity:
-            rows = [ScoredRow(**json.loads(line)) for line in lines[: _whole(lines)]]
-    except (OSError, ValueError, TypeError):
-        rows = []
-    write_text(path, "".join(json.dumps(value) + "\n" for value in [identity, *map(asdict, rows)]))
-    return rows
-
-
-def _whole(lines: Sequence[str]) -> int:
-    """Return how many lines are whole: the last one may be cut."""
-    try:
-        json.loads(lines[-1] if lines else "null")
-    except ValueError:
-        return len(lines) - 1
-    return len(lines)
-
-
-def _content(row: Candidates) -> Any:
-    answers = row.answers
-    texts = [] if answers is None else [answers.prompt[0], *answers.response_a]
-    return [row.id, row.problem, row.n_chosen, [list(turns) for turns in texts]]
 
 
 def _table(rows: Sequence[ScoredRow]) -> pa.Table:

@@ -120,8 +120,8 @@ def compare_rows(predictor: Predictor, rows: Sequence[Candidates]) -> list[Compa
     first, second = np.arange(0, len(both), 2), np.arange(1, len(both), 2)
     ids = np.array([str(row) for row in range(len(first))], dtype=object)
     pairs = Pairs(ids, both.prompt[first], both.response_a[first], both.response_a[second])
-    blended = predictor.predict_pairs(pairs)
-    by_member = {name: member_predictor(predictor, name).predict_pairs(pairs) for name in predictor.used}
+    (stacked,) = predictor.member_probabilities([pairs])  # predicted once: the blend is made of them
+    blended, by_member = predictor.blend(stacked, pairs), dict(zip(predictor.members, stacked, strict=True))
     style, contributions = style_differences(pairs), style_contributions(predictor, pairs)
     place = iter(range(len(first)))
     done = []
@@ -131,7 +131,7 @@ def compare_rows(predictor: Predictor, rows: Sequence[Candidates]) -> list[Compa
             continue
         here = next(place)
         differences = {name: float(value) for name, value in zip(STYLE_DIFFERENCES, style[here], strict=True) if value}
-        members = {name: own[here].tolist() for name, own in by_member.items()}
+        members = {name: by_member[name][here].tolist() for name in predictor.used}
         speaking = {name: own[here] for name, own in contributions.items()}
         done.append(Comparison(row.id, blended[here].tolist(), members, differences, speaking))
     return done

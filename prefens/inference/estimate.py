@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from prefens.core import resources
 from prefens.core.errors import counted
 from prefens.core.types import Ints, Pairs
-from prefens.members.base import Member
 from prefens.store.run_record import RunResult
 
 log = logging.getLogger(__name__)
@@ -30,7 +29,7 @@ def expected_seconds(runs: Sequence[RunResult | None], n_pairs: int) -> float:
     return sum(run.seconds / max(1, run.train_rows + run.valid_rows) for run in runs if run is not None) * n_pairs
 
 
-def log_total(runs: Sequence[RunResult | None], seconds: float, n_pairs: int) -> None:
+def log_total(runs: Sequence[RunResult | None], seconds: float, n_pairs: int, unit: str = "pairs") -> None:
     """Log about how long a whole prediction will take, before it starts; nothing where it is short or not known.
 
     Parameters
@@ -41,25 +40,28 @@ def log_total(runs: Sequence[RunResult | None], seconds: float, n_pairs: int) ->
         The sum of their `expected_seconds`.
     n_pairs : int
         The number of pairs of the file.
+    unit : str
+        What the pairs are called.
     """
     if n_pairs < MIN_PAIRS or not seconds:
         return
     places = sorted({f"{run.device} with {counted(run.threads, 'thread')}" for run in runs if run is not None})
+    work = f"{n_pairs:,} {unit} x {counted(len(runs), 'fold model')}"
     log.info(
-        "in all: about %s for %s x %s, an estimate from the time per row of their training "
-        "(on %s; %d here); better ones follow as each backbone is loaded",
-        *(
-            duration(seconds),
-            counted(n_pairs, "pair"),
-            counted(len(runs), "fold model"),
-            " and ".join(places),
-            resources.thread_count(),
-        ),
+        "in all: about %s for %s, an estimate from the time per row of their training (on %s; %d here); "
+        "better ones follow as each backbone is loaded",
+        *(duration(seconds), work, " and ".join(places), resources.thread_count()),
     )
 
 
 def log_estimate(
-    name: str, models: Sequence[Member], remaining: int, pairs: Pairs, lengths: Ints, rows: Ints, others: float = 0.0
+    name: str,
+    models: Sequence[Callable[[Pairs], object]],
+    remaining: int,
+    pairs: Pairs,
+    lengths: Ints,
+    others: float = 0.0,
+    unit: str = "pairs",
 ) -> None:
     """Log about how long fold models will take for some pairs, by the time that a sample of these takes.
 
@@ -67,30 +69,30 @@ def log_estimate(
     ----------
     name : str
         What predicts.
-    models : sequence of Member
-        The models in memory.
+    models : sequence of callable
+        The models in memory: each is called with pairs.
     remaining : int
         The number of models that will predict, of the kind of those in memory.
     pairs : Pairs
-        The n pairs of the file.
+        The n pairs that are to be predicted, about in the order of their lengths.
     lengths : int64 array, shape (n,)
         Their lengths; time is taken to be in proportion to them.
-    rows : int64 array, shape (m,)
-        The places of the pairs that are to be predicted, in the order of their lengths.
     others : float, seconds
         What models of other kinds are expected to take after these.
+    unit : str
+        What the pairs are called.
     """
-    if len(rows) < MIN_PAIRS:
+    if len(pairs) < MIN_PAIRS:
         return
-    sample = rows[np.linspace(0, len(rows) - 1, SAMPLE).round().astype(np.int64)]
-    models[0].predict_proba(pairs.take(sample[-1:]).unlabelled())  # loads what is loaded on demand
+    sample = np.linspace(0, len(pairs) - 1, SAMPLE).round().astype(np.int64)
+    models[0](pairs.take(sample[-1:]).unlabelled())  # loads what is loaded on demand
     part, started = pairs.take(sample).unlabelled(), time.monotonic()
     for model in models:
-        model.predict_proba(part)
+        model(part)
     seconds = (time.monotonic() - started) * remaining / len(models)
-    total = seconds * int(lengths[rows].sum()) / max(1, int(lengths[sample].sum()))
+    total = seconds * int(lengths.sum()) / max(1, int(lengths[sample].sum()))
     rest = f"; {duration(total + others)} in all" if others else ""
-    work = f"{counted(len(rows), 'pair')} x {counted(remaining, 'fold model')}"
+    work = f"{len(pairs):,} {unit} x {counted(remaining, 'fold model')}"
     log.info("%s: about %s for %s%s", name, duration(total), work, rest)
 
 

@@ -13,6 +13,7 @@ from prefens.core.tensors import refusal
 from prefens.inference.batches import FoldModel
 from prefens.members.base import Member
 from prefens.members.registry import class_of, kinds
+from prefens.members.training.reward_scale import RewardScale
 from prefens.store.member_spec import MemberSpec
 from prefens.store.split_store import SplitStore
 
@@ -135,7 +136,7 @@ def model_groups(
     specs: Sequence[MemberSpec],
     folds: Sequence[int],
     backbones: Sequence[Path],
-    loaded: Mapping[str, Sequence[Member]],
+    loaded: Mapping[str, Sequence[FoldModel]],
 ) -> list[list[FoldModel]]:
     """Return the models of members, those of one backbone together, since they share it in memory.
 
@@ -149,7 +150,7 @@ def model_groups(
         The fold runs whose models are returned.
     backbones : sequence of Path
         Folders of backbone files that go before the installed ones.
-    loaded : mapping of str to sequence of Member
+    loaded : mapping of str to sequence of FoldModel
         From a member to its models that are in memory.
 
     Raises
@@ -159,22 +160,15 @@ def model_groups(
     BackboneError
         If the files of backbones are missing; all of them are named.
     """
-    names = [spec.name for spec in specs if spec.name in loaded]
-    groups: dict[Any, list[FoldModel]] = {
-        name: [FoldModel(name, "", partial(_same, model)) for model in loaded[name]] for name in names
-    }
+    groups: dict[Any, list[FoldModel]] = {spec.name: [*loaded[spec.name]] for spec in specs if spec.name in loaded}
     members = [(spec, model_folders(split, spec, folds)) for spec in specs if spec.name not in loaded]
     required = required_backbones([(spec, folders[:1]) for spec, folders in members], backbones)
     for (spec, folders), shared in zip(members, required, strict=True):
         for fold, folder in zip(folds, folders, strict=True):
-            run = split.record(spec, fold)
-            model = FoldModel(spec.name, run.content, partial(load_model, spec, folder, backbones), run)
+            run, scale = split.record(spec, fold), partial(RewardScale.read, folder)
+            model = FoldModel(spec.name, run.content, partial(load_model, spec, folder, backbones), run, scale)
             groups.setdefault(tuple(sorted(shared)) or (spec.name, fold), []).append(model)
     return list(groups.values())
-
-
-def _same(model: Member) -> Member:
-    return model
 
 
 def _joined(errors: Sequence[BackboneError]) -> BackboneError:

@@ -23,11 +23,10 @@ from prefens.inference.batches import FoldModel, predict_groups
 from prefens.inference.fitted_blender import read_predictor, stored_method
 from prefens.inference.fold_models import model_folders, model_groups, required_backbones
 from prefens.inference.reward_ensemble import Ensemble
-from prefens.inference.rewards import ensemble_reward, member_reward
+from prefens.inference.rewards import block_rewards
 from prefens.inference.unfinished import Unfinished
 from prefens.members.backbone_files import copy_backbone
 from prefens.members.backbone_ref import BackboneRef
-from prefens.members.base import Member
 from prefens.members.style import all_features
 from prefens.store.integrity import check_manifest, write_manifest
 from prefens.store.member_spec import MemberSpec
@@ -68,7 +67,7 @@ class Predictor:
         Whether its data was no JSON lists of turns alone, so that the texts of a request may be plain.
     full : bool
         Whether the one member predicts with its full fit alone, trained on all folds at once; else with fold models.
-    loaded : dict of str to list of Member
+    loaded : dict of str to list of FoldModel
         From a member to its models that are in memory; other members are read at each prediction.
     """
 
@@ -83,7 +82,7 @@ class Predictor:
     out_format: str = "one_hot"
     reads_plain: bool = False
     full: bool = False
-    loaded: dict[str, list[Member]] = field(default_factory=dict)
+    loaded: dict[str, list[FoldModel]] = field(default_factory=dict)
 
     @classmethod
     def of_store(cls, split: SplitStore, method: str, backbones: Sequence[Path] = ()) -> Self:
@@ -234,9 +233,8 @@ class Predictor:
 
     def load_all(self) -> None:
         """Load all models into memory and keep them there: for a server, which predicts again and again."""
-        for group in self.groups():
-            for model in group:
-                self.loaded.setdefault(model.member, []).append(model.load())
+        models = [model.in_memory() for group in self.groups() for model in group]
+        self.loaded.update({name: [model for model in models if model.member == name] for name in self.used})
 
     def predict_rows(self, loaded: LoadedPairs, unfinished: Unfinished | None = None) -> Floats:
         """Return (n, K) probabilities for all rows of the input; malformed ones get the class prior."""
@@ -264,24 +262,32 @@ class Predictor:
         Stopped
             If the process was asked to stop, or its time budget is spent.
         """
-        sums = predict_groups(self.groups(), pairs, len(self.prior), Unfinished() if unfinished is None else unfinished)
-        stacked = np.full((len(self.members), len(pairs), len(self.prior)), 1.0 / len(self.prior))
+        return self.blend(self.member_probabilities([pairs], unfinished)[0], pairs)
+
+    def member_probabilities(self, blocks: Sequence[Pairs], unfinished: Unfinished | None = None) -> list[Floats]:
+        """Return of each block of pairs (M, n, K) probabilities, in the order of `members`: means over their models.
+
+        Those of unused members are uniform. No block changes a bit of another one's. Parameters and errors as in
+        `predict_pairs`.
+        """
+        unfinished = Unfinished() if unfinished is None else unfinished
+        sums = predict_groups(self.groups(), blocks, len(self.prior), unfinished)
+        ends = np.cumsum([len(block) for block in blocks])[:-1]
+        stacked = np.full((len(self.members), sum(map(len, blocks)), len(self.prior)), 1.0 / len(self.prior))
         for name, total in sums.items():
             stacked[list(self.members).index(name)] = total / len(self.folds)
+        return [np.ascontiguousarray(own) for own in np.split(stacked, ends, axis=1)]
+
+    def blend(self, stacked: Floats, pairs: Pairs) -> Floats:
+        """Return the blend, (n, K), of what `member_probabilities` returned of n pairs."""
         blended = self.blender.predict(stacked, all_features(pairs) if self.blender.wants_features else None)
         normalized: Floats = blended / blended.sum(axis=1, keepdims=True)
         return normalized
 
     def rewards(self, pairs: Pairs, ensemble: Ensemble | None = None) -> Floats | None:
-        """Return the rewards of the responses A, (n,); None for members without any, and for blends without `ensemble`.
-
-        Errors as in `groups` and `ensemble_reward`.
-        """
-        if ensemble is None:
-            return member_reward(self.groups(), pairs) if len(self.used) == 1 else None
-        weights = self.blender.weights
-        shares = None if weights is None else dict(zip(self.members, weights.tolist(), strict=True))
-        return ensemble_reward(self.groups(), pairs, shares, ensemble)
+        """Return the rewards of the responses A, (n,); errors and None as in `block_rewards`."""
+        rewards = block_rewards(self, [pairs], ensemble)
+        return None if rewards is None else rewards[0]
 
     def groups(self) -> list[list[FoldModel]]:
         """Return the models of the used members; see `model_groups`, and its errors."""

@@ -151,8 +151,8 @@ def save_best(split: SplitStore, backbones: Sequence[Path] = (), copies: bool | 
     log.info("saved as a model: %s", path)
     if without:
         log.info(
-            "the saved model has no copy of %s; on another machine put it into DIR of `predict model=... "
-            "backbones=DIR` or, for a server too, into %s",
+            "the saved model has no copy of %s; on another machine put it into DIR of `predict` or `serve model=... "
+            "backbones=DIR` or, for MLflow's server too, into %s",
             "; ".join(map(str, without.values())), path / DATA / "backbones",
         )  # fmt: skip
     return path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -113,25 +114,63 @@ class Scorer:
         ConfigError
             Where `ensemble` is given, and a member of the blend has no rewards that are comparable.
         """
-        parts = [_different(row) for row in rows]
-        answers = Pairs.concatenate([different for different, _ in parts])
-        rewards = self.predictor.rewards(replace(answers, ids=_numbers(len(answers))), self.ensemble)
+        field = Field.of(rows)
+        rewards = self.predictor.rewards(field.answers, self.ensemble)
         if rewards is not None:
-            ends = np.cumsum([len(different) for different, _ in parts])[:-1]
-            return [Scores(own[place]) for own, (_, place) in zip(np.split(rewards, ends), parts, strict=True)]
-        drawn = [round_robin(len(different), self.max_pairs) for different, _ in parts]
+            return field.rewarded(rewards)
+        pairs = field.pairs(self.max_pairs)
+        probabilities = self.predictor.predict_pairs(pairs) if len(pairs) else np.empty((0, len(Outcome)))
+        return field.compared(probabilities, self.max_pairs)
+
+
+@dataclass(frozen=True, eq=False)
+class Field:
+    """The answers to several prompts, which are scored together.
+
+    Attributes
+    ----------
+    prompts : list of tuple of Pairs and int64 array
+        Of each prompt the different answers in the order of their texts, and which of them each answer is.
+    """
+
+    prompts: list[tuple[Pairs, Ints]]
+
+    @classmethod
+    def of(cls, rows: Sequence[Candidates]) -> Field:
+        """Return those of candidates, none of which has a `problem`."""
+        return cls([_different(row) for row in rows])
+
+    @cached_property
+    def answers(self) -> Pairs:
+        """All different answers, as the responses A."""
+        answers = Pairs.concatenate([different for different, _ in self.prompts])
+        return replace(answers, ids=_numbers(len(answers)))
+
+    def rewarded(self, rewards: Floats) -> list[Scores]:
+        """Return the scores by prompt, from the rewards of `answers`."""
+        ends = np.cumsum([len(different) for different, _ in self.prompts])[:-1]
+        return [Scores(own[place]) for own, (_, place) in zip(np.split(rewards, ends), self.prompts, strict=True)]
+
+    def pairs(self, max_pairs: int) -> Pairs:
+        """Return the pairs that are compared, up to `max_pairs` of a prompt."""
         asked = [
             (different.prompt[first], different.response_a[first], different.response_a[second])
-            for (different, _), (first, second) in zip(parts, drawn, strict=True)
+            for (different, _), (first, second) in zip(self.prompts, self._drawn(max_pairs), strict=True)
         ]
         prompt, a, b = (np.concatenate(column) for column in zip(*asked, strict=True))
-        pairs = Pairs(_numbers(len(prompt)), prompt, a, b)
-        probabilities = self.predictor.predict_pairs(pairs) if len(pairs) else np.empty((0, len(Outcome)))
+        return Pairs(_numbers(len(prompt)), prompt, a, b)
+
+    def compared(self, probabilities: Floats, max_pairs: int) -> list[Scores]:
+        """Return the scores by prompt, from the (m, K) probabilities of the m `pairs`."""
+        drawn = self._drawn(max_pairs)
         ends = np.cumsum([len(first) for first, _ in drawn])[:-1]
         return [
             strengths(len(different), *met, own, place)
-            for (different, place), met, own in zip(parts, drawn, np.split(probabilities, ends), strict=True)
+            for (different, place), met, own in zip(self.prompts, drawn, np.split(probabilities, ends), strict=True)
         ]
+
+    def _drawn(self, max_pairs: int) -> list[tuple[Ints, Ints]]:
+        return [round_robin(len(different), max_pairs) for different, _ in self.prompts]
 
 
 def member_predictor(predictor: Predictor, name: str) -> Predictor:

@@ -22,7 +22,7 @@ SAVE_SECONDS = 60.0  # between two times that the folder is written: what a kill
 
 
 class Unfinished:
-    """Probabilities by key: in memory, and now and then in a folder, with a manifest that they are checked by.
+    """Probabilities or rewards by key: in memory, and now and then in a folder, with a manifest to check them by.
 
     Parameters
     ----------
@@ -42,12 +42,12 @@ class Unfinished:
         """Return the number of keys."""
         return len(self._values)
 
-    def has(self, key: str, shape: tuple[int, int]) -> bool:
-        """Return whether there are probabilities of this shape, (n, K), for a key."""
+    def has(self, key: str, shape: tuple[int, ...]) -> bool:
+        """Return whether there are values of this shape for a key: (n, K) probabilities, or (n,) rewards."""
         return key in self._values and self._values[key].shape == shape
 
     def put(self, key: str, values: Floats) -> None:
-        """Keep the (n, K) probabilities of a key; the folder is written where it is a minute old."""
+        """Keep the values of a key; the folder is written where it is a minute old."""
         self._values[key] = values
         if self._folder is not None:
             shutdown.note_kept()
@@ -55,7 +55,7 @@ class Unfinished:
             self.save()
 
     def take(self, key: str) -> Floats:
-        """Return the (n, K) probabilities of a key; without a folder they are forgotten."""
+        """Return the values of a key; without a folder they are forgotten."""
         return self._values.pop(key) if self._folder is None else self._values[key]
 
     def save(self) -> None:
@@ -81,7 +81,7 @@ class Unfinished:
 
 
 def _read(folder: Path) -> dict[str, Floats]:
-    """Return the probabilities in a folder, none where there is none or a damaged one."""
+    """Return the values in a folder, none where there is none or a damaged one."""
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
@@ -94,10 +94,11 @@ def _read(folder: Path) -> dict[str, Floats]:
         came = error.came if isinstance(error, StoreError) else str(error)
         log.warning("%s is damaged (%s); predicting again", folder, came)
         return {}
-    return {key: array for key, array in values.items() if _is_probabilities(array)}
+    return {key: array for key, array in values.items() if _is_valid(array)}
 
 
-def _is_probabilities(array: Floats) -> bool:
-    if array.dtype != np.float64 or array.ndim != 2 or not np.isfinite(array).all():
+def _is_valid(array: Floats) -> bool:
+    """Whether values are finite, and sum to 1 in each row where they are probabilities."""
+    if array.dtype != np.float64 or array.ndim not in (1, 2) or not np.isfinite(array).all():
         return False
-    return bool((array >= 0.0).all() and np.allclose(array.sum(axis=1), 1.0, atol=1e-6))
+    return array.ndim == 1 or bool((array >= 0.0).all() and np.allclose(array.sum(axis=1), 1.0, atol=1e-6))

@@ -148,6 +148,16 @@ class Member(ABC):
         return None
 
     @property
+    def has_rewards(self) -> bool:
+        """Whether `rewards` returns any, by the settings alone."""
+        return False
+
+    @classmethod
+    def stored_rewards(cls, directory: Path) -> bool:
+        """Return `has_rewards` of the member that `save` wrote, whose weights are not read."""
+        return False
+
+    @property
     def reward_scale(self) -> RewardScale | None:
         """The mean and the spread of its rewards on training answers; None without rewards, or where none is stored."""
         return None

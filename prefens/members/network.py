@@ -38,7 +38,7 @@ from prefens.members.training.checkpoint import Checkpoint
 from prefens.members.training.dataset import Examples
 from prefens.members.training.precision import compute_dtype, dtype_name
 from prefens.members.training.prior import class_prior
-from prefens.members.training.reward import fit_reward_scale, has_reward, read_rewards
+from prefens.members.training.reward import fit_reward_scale, read_rewards
 from prefens.members.training.reward_scale import RewardScale
 from prefens.members.training.settings import Mode, Save, TrainingSettings
 from prefens.members.training.state import TrainingState
@@ -146,39 +146,41 @@ class NetworkMember(Member):
             self._start_head(model, examples)
             state = loop.train(model, examples, self.training, context.seed, self._checkpoint(context), context.inner)
             self._finish_head(model, examples)
-            if self._has_rewards(model):
+            if self.has_rewards:
                 self._reward_scale = fit_reward_scale(model, examples, self.training)
         return FitReport(state.curves(), self._metrics(model, state, tokens), state.seconds, loop.device().type)
 
     def predict_proba(self, pairs: Pairs) -> Floats:
-        if self.model is None or self.reader is None:
-            raise ValueError("predict_proba before fit or load")
-        inputs, rows = self._read_inputs(self.model, self.reader, pairs)
-        return loop.predict(self.model, inputs, rows, self.training.token_budget, self.reader.padding)
+        model, padding, inputs, rows = self._read(pairs)
+        return loop.predict(model, inputs, rows, self.training.token_budget, padding)
 
     def rewards(self, pairs: Pairs) -> Floats | None:
-        if self.model is None or self.reader is None:
-            raise ValueError("rewards before fit or load")
-        if not self._has_rewards(self.model):
+        if not self.has_rewards:
             return None
-        inputs, rows = self._read_inputs(self.model, self.reader, pairs)
-        return read_rewards(self.model, inputs, rows, self.training.token_budget, self.reader.padding)
+        model, padding, inputs, rows = self._read(pairs)
+        return read_rewards(model, inputs, rows, self.training.token_budget, padding)
+
+    @property
+    def has_rewards(self) -> bool:
+        return self.pairing.kind is Pairing.siamese and self.head.has_rewards
+
+    @classmethod
+    def stored_rewards(cls, directory: Path) -> bool:
+        return load_settings(cls, directory).has_rewards
 
     @property
     def reward_scale(self) -> RewardScale | None:
         return self._reward_scale
 
-    def _has_rewards(self, model: PairModel) -> bool:
-        return self.pairing.kind is Pairing.siamese and not self.head.style and has_reward(model.head)
-
-    def _read_inputs(
-        self, model: PairModel, reader: TokenReader, pairs: Pairs
-    ) -> tuple[PairTokens | EncoderFeatures, Ints]:
-        """Return what a fitted model reads of some pairs, and where each of them is in it."""
+    def _read(self, pairs: Pairs) -> tuple[PairModel, int, PairTokens | EncoderFeatures, Ints]:
+        """Return the fitted model, its padding, what it reads of some pairs, and where each of them is in it."""
+        model, reader = self.model, self.reader
+        if model is None or reader is None:
+            raise ValueError("a prediction before fit or load")
         tokens, rows = reader.read(pairs)
         if self.training.mode is Mode.frozen and (reader.cache is not None or not self.head.learns_pooling):
-            return self._encoder_features(model, reader, pairs, tokens), rows
-        return tokens, rows
+            return model, reader.padding, self._encoder_features(model, reader, pairs, tokens), rows
+        return model, reader.padding, tokens, rows
 
     def save(self, directory: Path) -> None:
         if self.model is None or self.reader is None or self._apart:

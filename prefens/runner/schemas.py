@@ -176,7 +176,7 @@ class ExportConfig:
 
     tracking: Any = MISSING
     member: str | None = None
-    fold: int = MISSING
+    fold: int | str = MISSING  # "all", or a number
     data_digest: str | None = None
     fold_digest: str | None = None
     backbones: str | None = None
@@ -237,6 +237,7 @@ class ServeConfig:
     model: str | None = None
     data_digest: str | None = None
     fold_digest: str | None = None
+    backbones: str | None = None
     host: str = MISSING
     port: int = MISSING
     max_megabytes: float = MISSING

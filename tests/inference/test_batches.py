@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+from weakref import WeakSet
 
 import numpy as np
 import pytest
@@ -198,7 +199,7 @@ class Constant:
 
 
 def predict(model: Constant, pairs: Pairs, unfinished: Unfinished, key: str = "a") -> Floats:
-    return predict_groups([[FoldModel("m", key, lambda: model)]], pairs, len(model.row), unfinished)["m"]  # type: ignore[arg-type, return-value]
+    return predict_groups([[FoldModel("m", key, lambda: model)]], [pairs], len(model.row), unfinished)["m"]  # type: ignore[arg-type, return-value]
 
 
 def test_other_models_and_other_texts_take_nothing_from_a_stopped_prediction(tmp_path: Path) -> None:
@@ -213,6 +214,28 @@ def test_other_models_and_other_texts_take_nothing_from_a_stopped_prediction(tmp
     for outcomes in (Constant(1.0), Constant(0.4, 0.6)):  # of one column, numpy would make three
         assert predict(outcomes, make_pairs(10), Unfinished(tmp_path / "u"))[0].tolist() == outcomes.row.tolist()
         assert outcomes.predicted == 10
+
+
+def test_models_in_memory_take_nothing_from_each_other(split: SplitStore, tmp_path: Path) -> None:
+    pairs, predictor = make_pairs(10, seed=1), predictor_of(split, "style")
+    expected = predictor.predict_pairs(pairs)
+    predictor.load_all()
+    np.testing.assert_array_equal(predictor.predict_pairs(pairs, Unfinished(tmp_path / "u")), expected)
+
+
+def test_no_two_groups_are_in_memory_at_once() -> None:
+    alive: WeakSet[Constant] = WeakSet()
+
+    def load(group: int) -> Constant:
+        model = Constant(0.2, 0.3, 0.5)
+        model.group = group  # type: ignore[attr-defined]
+        alive.add(model)
+        assert {each.group for each in alive} == {group}  # type: ignore[attr-defined]
+        return model
+
+    groups = [[FoldModel("m", f"{group}{fold}", partial(load, group)) for fold in range(2)] for group in range(3)]  # type: ignore[arg-type]
+    blocks = [make_pairs(10), make_pairs(10, seed=1)]
+    assert predict_groups(groups, blocks, 3, Unfinished())["m"].sum() == pytest.approx(6 * 20)
 
 
 def test_another_device_or_thread_count_takes_nothing_from_a_stopped_prediction(
@@ -276,9 +299,9 @@ def test_an_estimate_is_logged_where_there_is_much_to_do(caplog: pytest.LogCaptu
     groups = [[FoldModel("m", str(fold), lambda: Slow(1, 0, 0))] for fold in range(3)]  # type: ignore[arg-type, return-value]
     with caplog.at_level(logging.INFO):
         started = time.monotonic()
-        predict_groups(groups, pairs, 3, Unfinished())
+        predict_groups(groups, [pairs], 3, Unfinished())
         seconds = time.monotonic() - started
-        predict_groups(groups, make_pairs(MIN_PAIRS - 1), 3, Unfinished())
+        predict_groups(groups, [make_pairs(MIN_PAIRS - 1)], 3, Unfinished())
     (line,) = [record.getMessage() for record in caplog.records if "about" in record.getMessage()]
     assert line.endswith(f"s for {len(pairs)} pairs x 3 fold models")
     assert 0.2 * seconds < float(line.split()[2]) < 5 * seconds
@@ -297,7 +320,7 @@ def test_the_whole_time_is_estimated_before_anything_is_loaded(caplog: pytest.Lo
         return [FoldModel(member, f"{member}{fold}", load, run) for fold in range(2)]  # type: ignore[arg-type]
 
     with caplog.at_level(logging.INFO):
-        predict_groups([group("a", 240.0), group("b", 3600.0)], make_pairs(n), 3, Unfinished())
+        predict_groups([group("a", 240.0), group("b", 3600.0)], [make_pairs(n)], 3, Unfinished())
         (total,) = lines[0][:1]
         assert total.startswith(f"in all: about 64 min for {n} pairs x 4 fold models, an estimate")
         assert "on cpu with 3 threads" in total
@@ -305,7 +328,7 @@ def test_the_whole_time_is_estimated_before_anything_is_loaded(caplog: pytest.Lo
         assert first.endswith("x 2 fold models; 60 min in all")
         assert last.endswith("x 2 fold models")
         caplog.clear()
-        predict_groups([group("a", 240.0)], make_pairs(n - 1), 3, Unfinished())
+        predict_groups([group("a", 240.0)], [make_pairs(n - 1)], 3, Unfinished())
     assert "in all" not in caplog.text
 
 

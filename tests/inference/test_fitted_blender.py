@@ -139,7 +139,7 @@ def test_a_stopped_prediction_goes_on_and_predict_says_what_predicted(
     split, spec = trained(make_pairs(60), Path("runs"))
     alone = Predictor.of_store(split, spec.name)
     unfinished = Unfinished(Path("predict.unfinished"))
-    predict_groups(alone.groups(), TEST, 3, unfinished)
+    predict_groups(alone.groups(), [TEST], 3, unfinished)
     unfinished.save()
     shutil.rmtree(split.fold_dir(spec.name, 0))  # its fold models are not needed
     expected = alone.predict_pairs(TEST)

@@ -11,7 +11,8 @@ from prefens.core.errors import ConfigError
 from prefens.core.types import Floats, Pairs
 from prefens.inference.batches import FoldModel
 from prefens.inference.reward_ensemble import Ensemble
-from prefens.inference.rewards import ensemble_reward, member_reward
+from prefens.inference.rewards import ensemble_rewards, member_rewards
+from prefens.inference.unfinished import Unfinished
 from prefens.members.training.reward_scale import RewardScale
 from tests.helpers.examples import make_pairs
 
@@ -26,10 +27,9 @@ class Model:
     origin: float = 0.0
     spread: float = 1.0
     stored: bool = True
-    silent: bool = False
 
     def rewards(self, pairs: Pairs) -> Floats | None:
-        return None if self.silent else self.origin + self.spread * np.arange(len(pairs))
+        return self.origin + self.spread * np.arange(len(pairs))
 
     @property
     def reward_scale(self) -> RewardScale | None:
@@ -37,41 +37,47 @@ class Model:
 
 
 def fold_models(*models: Model, member: str = "m") -> list[FoldModel]:
-    return [FoldModel(member, "", lambda model=model: model) for model in models]  # type: ignore[misc]
+    return [FoldModel(member, str(model), lambda model=model: model).in_memory() for model in models]  # type: ignore[misc]
+
+
+def member_reward(groups: Any) -> Floats:
+    (rewards,) = member_rewards(groups, [PAIRS], Unfinished())
+    return rewards
+
+
+def ensemble_reward(groups: Any, weights: dict[str, float] | None, ensemble: Ensemble) -> Floats:
+    (rewards,) = ensemble_rewards(groups, [PAIRS], weights, ensemble, Unfinished())
+    return rewards
 
 
 def test_fold_models_are_averaged_whatever_their_origins_and_spreads() -> None:
-    expected = member_reward([fold_models(Model())], PAIRS)
-    assert expected is not None
+    expected = member_reward([fold_models(Model())])
     for models in ([Model(7.0)], [Model(-2.0, 30.0), Model(100.0, 0.1)]):
-        np.testing.assert_allclose(member_reward([fold_models(*models)], PAIRS), expected, atol=1e-9)
-    assert member_reward([fold_models(Model(), Model(silent=True))], PAIRS) is None
+        np.testing.assert_allclose(member_reward([fold_models(*models)]), expected, atol=1e-9)
 
 
 def test_rewards_without_a_stored_scale_are_as_they_are(caplog: pytest.LogCaptureFixture) -> None:
     groups: Any = [fold_models(Model(2.0)), fold_models(Model(4.0, stored=False))]
     with caplog.at_level(logging.WARNING):
         for _ in range(2):
-            np.testing.assert_allclose(member_reward(groups, PAIRS), 3.0 + np.arange(5))
+            np.testing.assert_allclose(member_reward(groups), 3.0 + np.arange(5))
     assert len([line for line in caplog.messages if "m was stored before" in line]) == 1
 
 
 @pytest.mark.parametrize("ensemble", Ensemble)
 def test_an_ensemble_is_made_of_the_members_means_over_their_fold_models(ensemble: Ensemble) -> None:
     one, other = (Model(7.0), Model(0.0, 3.0)), (Model(1.0, -1.0), Model(5.0, -2.0))
-    means = [member_reward([fold_models(*models)], PAIRS) for models in (one, other)]
+    means = [member_reward([fold_models(*models)]) for models in (one, other)]
     groups = [fold_models(one[0], member="one"), fold_models(*other, member="other"), fold_models(one[1], member="one")]
     weights = {"unused": 0.0, "other": 0.25, "one": 0.75}
     expected = ensemble.combine(np.array(means), np.array([0.75, 0.25]))
-    np.testing.assert_allclose(ensemble_reward(groups, PAIRS, weights, ensemble), expected, atol=1e-12)
+    np.testing.assert_allclose(ensemble_reward(groups, weights, ensemble), expected, atol=1e-12)
 
 
 def test_members_without_comparable_rewards_are_refused_by_name() -> None:
-    weights = {"good": 0.5, "bad": 0.5}
-    for model, said in ((Model(silent=True), "bad has no reward"), (Model(stored=False), "bad was stored before")):
-        groups = [fold_models(Model(), member="good"), fold_models(model, member="bad")]
-        with pytest.raises(ConfigError, match=f"ensemble=worst: {said}"):
-            ensemble_reward(groups, PAIRS, weights, Ensemble.worst)
+    groups = [fold_models(Model(), member="good"), fold_models(Model(stored=False), member="bad")]
+    with pytest.raises(ConfigError, match="ensemble=worst: bad was stored before"):
+        ensemble_reward(groups, {"good": 0.5, "bad": 0.5}, Ensemble.worst)
 
 
 def test_weights_are_missed_before_a_model_is_read() -> None:
@@ -79,4 +85,4 @@ def test_weights_are_missed_before_a_model_is_read() -> None:
         raise AssertionError
 
     with pytest.raises(ConfigError, match="without a weight"):
-        ensemble_reward([[FoldModel("m", "", load)]], PAIRS, None, Ensemble.mean)
+        ensemble_reward([[FoldModel("m", "", load)]], None, Ensemble.mean)

@@ -11,24 +11,14 @@ from hypothesis import strategies as st
 
 from prefens.core.errors import DataError, StoreError
 from prefens.core.types import Floats, Outcome, Pairs
-from prefens.data.corpus import make_corpus
-from prefens.data.folds import FoldSettings
-from prefens.data.sources import FileSource
-from prefens.data.text.settings import TextSettings
 from prefens.ensemble.registry import restore
 from prefens.inference.fold_models import model_folders
 from prefens.inference.predictor import Predictor
 from prefens.inference.reward_ensemble import Ensemble
 from prefens.inference.scorer import Scorer, member_predictor, round_robin
-from prefens.members.nn.heads import HeadKind, HeadSettings
-from prefens.members.nn.pairing import PairingSettings
 from prefens.members.textcnn import TextCnnMember
-from prefens.members.training.settings import Save, TrainingSettings
-from prefens.runner.trainer import Trainer
-from prefens.store.member_spec import MemberSpec
-from prefens.store.oof_store import OOFStore
-from prefens.store.tracking.tracker import NoTracker
-from tests.helpers.examples import column, make_pairs, write_csv
+from prefens.store.split_store import SplitStore
+from tests.helpers.examples import column
 
 PROMPT = "Name a prime number."
 
@@ -122,25 +112,11 @@ def test_ties_and_cycles_are_counted() -> None:
 
 
 @pytest.fixture(scope="module")
-def blend(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
-    """Two seeds of a stored siamese network with rewards, of two folds, and a blend of them."""
-    folder = tmp_path_factory.mktemp("rewards")
-    source = FileSource(path=str(write_csv(folder / "train.csv", make_pairs(40))))
-    corpus = make_corpus(source, FoldSettings(k=2))
-    stored = OOFStore(folder).put_folds(corpus.folds)
-    training = TrainingSettings(lr=1e-2, head_lr=1e-2, epochs=1, batch_pairs=8, token_budget=2000, save=Save.fp32)
-    head = HeadSettings(HeadKind.davidson, hidden=0, style=False)
-
-    def make() -> TextCnnMember:
-        return TextCnnMember("textcnn", TextSettings(max_length=64), PairingSettings(), head, training)
-
-    specs = [
-        MemberSpec("textcnn", "textcnn", {}, seed, corpus.folds.data_digest, corpus.folds.digest) for seed in (0, 1)
-    ]
-    for spec in specs:
-        Trainer(corpus, stored, NoTracker(), folder).train_member(spec, make, range(2))
+def blend(rewarding: SplitStore) -> Predictor:
+    """A blend of two seeds of a siamese network with rewards."""
     blender = restore({"method": "soft_vote", "members": 2, "weights": [0.75, 0.25]})
-    return Predictor(stored, "soft_vote", [spec.name for spec in specs], blender, 2, np.full(3, 1 / 3), ())
+    names = [name for name in rewarding.member_names() if name.startswith("textcnn")]
+    return Predictor(rewarding, "soft_vote", names, blender, 2, np.full(3, 1 / 3), ())
 
 
 @pytest.fixture(scope="module")

@@ -94,7 +94,7 @@ def render_card(
     member : EncoderMember
         What is exported.
     name, source : str
-        The member's name in the store, and which of its fold models it is.
+        The member's name in the store, and which of its models it is.
     model : RewardModel
         Its classifier.
     texts : ExportedTexts

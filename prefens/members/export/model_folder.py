@@ -29,7 +29,7 @@ def export_model(member: Member, name: str, source: str, out: Path) -> Path:
     member : Member
         A siamese decoder with a linear reward of the last token.
     name, source : str
-        The member's name in the store, and which of its fold models it is, for the card.
+        The member's name in the store, and which of its models it is, for the card.
     out : Path
         The folder, which is made; that of an earlier export is replaced.
 

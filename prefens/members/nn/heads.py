@@ -88,6 +88,11 @@ class HeadSettings:
         """Whether the vector of a sequence depends on weights of the head, and not on the encoder alone."""
         return self.kind is HeadKind.cnn or self.pooling is Pooling.attention
 
+    @property
+    def has_rewards(self) -> bool:
+        """Whether it gives a response that is read alone a number of its own, whose differences are the log odds."""
+        return self.kind is HeadKind.davidson and not self.style
+
 
 def make_head(settings: HeadSettings, dimension: int, n_style: int, pairing: Pairing, n_outcomes: int = 3) -> Head:
     """Return a new head; its random weights are drawn from torch's generator.

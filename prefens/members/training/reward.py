@@ -17,7 +17,7 @@ from prefens.core.metrics import one_hot
 from prefens.core.types import Floats, Ints, Outcome, outcomes
 from prefens.data.text.tokens import PairTokens
 from prefens.members.nn.encoder_features import EncoderFeatures
-from prefens.members.nn.head_kinds import DavidsonHead, Head, RewardHead
+from prefens.members.nn.head_kinds import RewardHead
 from prefens.members.nn.pair_model import PairModel, pair_batch
 from prefens.members.training.batching import micro_batches
 from prefens.members.training.dataset import Examples
@@ -76,7 +76,7 @@ def fit_reward_scale(model: PairModel, examples: Examples, settings: TrainingSet
     Parameters
     ----------
     model : PairModel
-        Siamese, with a head that `has_reward`.
+        Siamese, of a member that `has_rewards`.
     examples : Examples
         The training pairs, of which both answers are read: of all pairs where mode=frozen, else of 512 that are spread
         over them.
@@ -97,11 +97,6 @@ def _sample(places: Ints, settings: TrainingSettings) -> Ints:
     return places[np.unique(np.linspace(0, len(places) - 1, count).round().astype(np.int64))]
 
 
-def has_reward(head: Head) -> bool:
-    """Whether a head gives each response a number of its own, whose differences are the log odds."""
-    return isinstance(head, DavidsonHead | RewardHead)
-
-
 @torch.no_grad()
 def read_rewards(
     model: PairModel,
@@ -116,7 +111,7 @@ def read_rewards(
     Parameters
     ----------
     model : PairModel
-        Siamese, with a head that `has_reward`.
+        Siamese, of a member that `has_rewards`.
     inputs : PairTokens or EncoderFeatures
         Of these pairs and others.
     rows : int64 array, shape (n,)

@@ -126,7 +126,7 @@ def _predict(store: UnlabelledStore, runs: Sequence[Run], pairs: Pairs, backbone
         groups[tuple(sorted(names)) or (spec.name, fold)].append(models[-1])
     if runs:
         log.info("predicting %s without votes with %s", counted(len(pairs), "pair"), counted(len(runs), "fold model"))
-    sums = predict_groups([*groups.values()], pairs, n_outcomes, unfinished)  # each of one model
+    sums = predict_groups([*groups.values()], [pairs], n_outcomes, unfinished)  # each of one model
     try:
         for (spec, fold), model in zip(runs, models, strict=True):
             store.put(spec, fold, model.key, sums[model.member])
