@@ -63,7 +63,7 @@ def token_progress(batches: Sequence[T], name: str, tokens: Sequence[int], done:
         speed = (ended - done) / seconds
         return (
             f"{name}: {100 * ended / total:.0f} % of {total / 1e6:.1f} million tokens, {speed:.0f} a second, "
-            f"{(total - ended) / speed / 60:.0f} minutes left"
+            f"{(total - ended) / speed / 60:.0f} min left"
         )
 
     with _shown(line, done, desc=name, total=total, unit=" tokens", unit_scale=True) as advance:

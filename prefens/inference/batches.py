@@ -196,17 +196,14 @@ def ask_models(
                 later = list(zip(groups, expected, strict=True))[place:]
                 remaining = sum(len(other) for other, _ in later if _name(other) == name)
                 others = sum(seconds for other, seconds in later if _name(other) != name)
-                with shutdown.without_deadline():
-                    pairs = Pairs.concatenate([part.pairs for part in todo])
-                    log_estimate(name, asked, remaining, pairs, character_lengths(pairs), others, question.unit)
+                pairs = Pairs.concatenate([part.pairs for part in todo])
+                log_estimate(name, asked, remaining, pairs, character_lengths(pairs), others, question.unit)
                 estimated.add(name)
             for part in progress(parts, f"{name}, {done[name]} of {models[name]} models done"):
                 for index, model in enumerate(group):
                     if not is_stored(model, part):
-                        if unfinished.added:  # else a time budget that ends before models are loaded would never do
-                            shutdown.check()
-                        with shutdown.without_deadline():  # what is begun is finished
-                            unfinished.put(key_of(model, part), asked[index](part.pairs))
+                        shutdown.check()
+                        unfinished.put(key_of(model, part), asked[index](part.pairs))
                     receive(model, part, unfinished.take(key_of(model, part)))
             done[name] += len(group)
             asked.clear()  # before the next group is loaded
