@@ -30,6 +30,7 @@ from prefens.store.split_store import SplitStore
 NOTHING: Strings = np.empty(0, dtype=object)
 NO_PAIRS = Pairs(NOTHING, NOTHING, NOTHING, NOTHING)  # a blend that reads no features needs none
 TEACHER, UNTAUGHT = "the teacher", "no teacher"
+DEFAULTS = {"share": 0.5, "temperature": 1.0}
 PARTS = ("out of fold", "hold-out")
 
 Losses = dict[str, Floats]  # of the rows of each part
@@ -43,7 +44,8 @@ def describe(spec: MemberSpec) -> str:
         return f"{name}, {UNTAUGHT}"
     teacher = spec.recipe["teacher"]
     more = ", more pairs" if "unlabelled_share" in teacher else ""
-    return f"{name}, {teacher['scheme']}{more}"
+    own = "".join(f", {key} {teacher[key]:g}" for key, default in DEFAULTS.items() if teacher[key] != default)
+    return f"{name}, {teacher['scheme']}{more}{own}"
 
 
 def losses_of(folds: Folds, probabilities: Floats) -> Floats:
