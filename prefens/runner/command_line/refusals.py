@@ -75,7 +75,7 @@ def _unknown(command: str, arguments: Sequence[str], name: str) -> ConfigError:
         return ConfigError(_argument(arguments, name), "a setting of Hydra", "python -m prefens.train --hydra-help")
     settings = _settings(command, arguments)
     node = OmegaConf.select(OmegaConf.create(settings), parent) if parent else settings
-    own = [str(key) for key in node] if OmegaConf.is_dict(node) or isinstance(node, dict) else []
+    own = [str(key) for key in node if key != "_target_"] if OmegaConf.is_dict(node) or isinstance(node, dict) else []
     if parent and own:
         names, of = near_first(leaf, own), parent
     else:
@@ -99,7 +99,8 @@ def _settings(command: str, arguments: Sequence[str]) -> dict[str, Any]:
 
 def _argument(arguments: Sequence[str], name: str) -> str:
     """Return what was typed for a setting, the last of several."""
-    return next((each for each in reversed(arguments) if each.lstrip("+~").partition("=")[0] == name), name)
+    typed = [each for each in arguments if f"{each.lstrip('+~').partition('=')[0]}.".startswith(f"{name}.")]
+    return typed[-1] if typed else name
 
 
 def _see_help(command: str) -> str:
