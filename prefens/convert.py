@@ -21,6 +21,7 @@ def main() -> None:
 
 def convert(settings: ConvertConfig) -> app.Rows:
     """Write the pairs, and print what was kept, merged and refused."""
+    from prefens.core.errors import counted
     from prefens.data import convert as formats
 
     source: Source = config.build(settings.data)
@@ -37,8 +38,9 @@ def convert(settings: ConvertConfig) -> app.Rows:
         "refused": len(loaded.problems),
     }
     print(
-        f"Wrote {path}: {written} pairs. Left out: {counts['merged']} that several sources have, {counts['both_bad']} "
-        f"that are both bad, {counts['ties']} ties, {counts['refused']} rows that can't be read"
+        f"Wrote {path}: {counted(written, 'pair')}. Left out: {counts['merged']} that several sources have, "
+        f"{counts['both_bad']} both bad, {counted(counts['ties'], 'tie')}, "
+        f"{counted(counts['refused'], 'row')} that can't be read"
     )
     return [counts]
 

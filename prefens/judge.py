@@ -16,7 +16,7 @@ def main() -> None:
 
 def judge(settings: JudgeConfig) -> app.Rows:
     """Score the judges, write judge.json and judge.csv, and print the table."""
-    from prefens.core.errors import printable
+    from prefens.core.errors import counted, printable
     from prefens.ensemble.judging.scores import score_judge, score_votes
     from prefens.runner.console import show
     from prefens.runner.judge.inputs import load_judge_inputs
@@ -37,8 +37,8 @@ def judge(settings: JudgeConfig) -> app.Rows:
     log_results(tracking, NAME, inputs.tags, files, metrics(scores))
     for table in judge_tables(scores):
         show(table)
-    count, decided = len(inputs.benchmark.pairs), len(inputs.benchmark.decided)
-    print(printable("\n".join([*inputs.notes, f"{count} pairs, {decided} with a winner; see {out / 'judge.json'}"])))
+    pairs, decided = counted(len(inputs.benchmark.pairs), "pair"), len(inputs.benchmark.decided)
+    print(printable("\n".join([*inputs.notes, f"{pairs}, {decided} with a winner; see {out / 'judge.json'}"])))
     return [asdict(score) for score in scores]
 
 

@@ -15,7 +15,7 @@ def main() -> None:
 
 def report(settings: ReportConfig) -> app.Rows:
     """Write report.html, model_card.md and figures/, and log them."""
-    from prefens.core.errors import ConfigError
+    from prefens.core.errors import ConfigError, counted
     from prefens.data.folds import check_data, data_digest
     from prefens.inference.checks import swap_gaps
     from prefens.reporting.leaderboard.fold_runs import load_fold_runs
@@ -46,7 +46,7 @@ def report(settings: ReportConfig) -> app.Rows:
         content = blend_report(blend, data, runs, gaps, folders, settings.texts, settings.resamples, other, split)
     page, *others = files = write_report(content, Path(settings.out))
     log_results(tracking, content.page.title, content.tags, files, {})
-    print(f"Wrote {page} ({page.stat().st_size / 1e6:.1f} MB), and beside it {len(others)} files")
+    print(f"Wrote {page} ({page.stat().st_size / 1e6:.1f} MB), and beside it {counted(len(others), 'file')}")
     return []
 
 

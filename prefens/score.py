@@ -18,7 +18,7 @@ def main() -> None:
 
 def score(settings: ScoreConfig) -> app.Rows:
     """Score the candidates of a file, write scores.jsonl and scores.parquet, print a summary."""
-    from prefens.core.errors import ConfigError
+    from prefens.core.errors import ConfigError, counted
     from prefens.data.candidates import read_candidates
     from prefens.inference.candidate_scores import score_file
     from prefens.inference.saved_model import find_predictor
@@ -40,10 +40,11 @@ def score(settings: ScoreConfig) -> app.Rows:
     for row in refused[:10]:
         log.warning("%s is not scored: %s", row.id, row.problem)
     chosen = [row.chosen for row in scored if row.chosen is not None]
-    compared = f"{sum(row.pairs for row in scored)} pairs compared, {sum(row.ties for row in scored)} likely ties, "
+    totals = {"pair": "pairs", "likely tie": "ties", "cycle": "cycles"}
+    pairs, ties, cycles = (counted(sum(getattr(row, of) for row in scored), noun) for noun, of in totals.items())
     print(
-        f"Wrote {out / 'scores.jsonl'} and scores.parquet: {len(scored) - len(refused)} prompts scored by "
-        f"{predictor.method}, {len(refused)} refused; {compared}{sum(row.cycles for row in scored)} cycles"
+        f"Wrote {out / 'scores.jsonl'} and scores.parquet: {counted(len(scored) - len(refused), 'prompt')} scored by "
+        f"{predictor.method}, {len(refused)} refused; {pairs} compared, {ties}, {cycles}"
         + (f"; the best answer is a chosen one for {sum(chosen) / len(chosen):.1%} of {len(chosen)}" if chosen else "")
     )
     return [{"scored": len(scored) - len(refused), "refused": len(refused)}]

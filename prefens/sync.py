@@ -14,7 +14,7 @@ def main() -> None:
 
 def sync(settings: SyncConfig) -> app.Rows:
     """Make MLflow equal to the store; print how many runs it lacked."""
-    from prefens.core.errors import ConfigError, StoreError
+    from prefens.core.errors import ConfigError, StoreError, counted
     from prefens.runner.sync import sync_store
     from prefens.store.oof_store import OOFStore
     from prefens.store.tracking.factory import Tracking, make_tracker
@@ -26,11 +26,11 @@ def sync(settings: SyncConfig) -> app.Rows:
     count = sync_store(OOFStore(Path(tracking.root)), tracker)
     if tracker.behind:
         raise StoreError(
-            f"{count} runs logged, and not all: {tracker.problem or 'another process syncs'}",
+            f"{counted(count, 'run')} logged, and not all: {tracker.problem or 'another process syncs'}",
             "an MLflow that takes them",
             "repair it, or move it away, and sync again; tracking=none does without it",
         )
-    print(f"{count} runs logged: MLflow has all of {tracking.root}")
+    print(f"{counted(count, 'run')} logged: MLflow has all of {tracking.root}")
     return []
 
 

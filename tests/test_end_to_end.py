@@ -241,7 +241,7 @@ def test_extra_rows_are_trained_on_and_never_scored(trained: Path, tmp_path: Pat
     arguments = [f"data.path={trained}/train.csv", "backbone=tfidf", "fold=0", *QUIET]
     prefens("train", *arguments, cwd=tmp_path)
     done = prefens("train", *arguments, "data.extra=[extra.csv]", cwd=tmp_path)
-    assert "extra rows left out" in done.stderr  # they ask some of the same questions
+    assert "extra rows, since their prompts are held out" in done.stderr  # they ask some of the same questions
     facts = [json.loads(path.read_text()) for path in tmp_path.glob("runs/store/*/members/*/fold-0/run.json")]
     assert len(facts) == 2
     assert len({each["valid_rows"] for each in facts}) == 1

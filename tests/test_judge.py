@@ -156,7 +156,7 @@ def test_other_benchmarks_are_judged_by_source_and_shared_prompts_are_counted(
     scores = judged("data.path=judge-bench.parquet", "out=jb")
     assert {subset for _, metric, subset in scores if metric == "accuracy"} == {"", "code", "math", "mmlu"}
     assert scores["soft_vote", "accuracy", ""]["value"] > 0.5  # longer answers win here too
-    assert "30 of 30 pairs have a prompt that the members were trained on" in capsys.readouterr().out
+    assert "The members were trained on the prompt of 30 of 30 pairs" in capsys.readouterr().out
     pd.read_parquet("judge-bench.parquet").assign(source=["mmlu", ""] * 15).to_parquet("gaps.parquet")
     gaps = judged("data.path=gaps.parquet", "out=jb")
     assert {subset for _, _, subset in gaps} == {""}

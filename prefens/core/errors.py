@@ -12,6 +12,11 @@ def printable(text: str) -> str:
     return CONTROL.sub("\ufffd", text)
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun, in the plural but for one: 1 file, 1,234 files."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 class PrefensError(Exception):
     """Base of all errors that prefens raises on purpose.
 

@@ -11,7 +11,9 @@ from prefens.core.resources import thread_count
 T = TypeVar("T")
 
 
-def map_chunks(work: Callable[..., T], items: Sequence[Any], size: int, arguments: tuple[Any, ...] = ()) -> list[T]:
+def map_chunks(
+    work: Callable[..., T], items: Sequence[Any], size: int, name: str, arguments: tuple[Any, ...] = ()
+) -> list[T]:
     """Return `work(chunk, *arguments)` for consecutive chunks of items, in order.
 
     Parameters
@@ -22,13 +24,15 @@ def map_chunks(work: Callable[..., T], items: Sequence[Any], size: int, argument
         What is cut into chunks.
     size : int
         Items per chunk; the last chunk may have fewer.
+    name : str
+        What `work` does, for the bar or the log line.
     arguments : tuple
         What `work` gets besides the chunk.
     """
     chunks = [items[start : start + size] for start in range(0, len(items), size)] or [items]
     if thread_count() == 1 or len(chunks) == 1:
-        return [work(chunk, *arguments) for chunk in progress(chunks, work.__name__)]
+        return [work(chunk, *arguments) for chunk in progress(chunks, name)]
     from joblib import Parallel, delayed
 
     parallel = Parallel(n_jobs=thread_count(), return_as="generator", pre_dispatch="2*n_jobs")
-    return list(progress(parallel(delayed(work)(chunk, *arguments) for chunk in chunks), work.__name__, len(chunks)))
+    return list(progress(parallel(delayed(work)(chunk, *arguments) for chunk in chunks), name, len(chunks)))

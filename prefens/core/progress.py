@@ -13,10 +13,11 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 LOG_SECONDS = 30.0  # between two log lines
+_bars: list[object] = []  # that are on the terminal: one at most, since a second one leaves blank lines
 
 
 def progress(items: Iterable[T], name: str, total: int | None = None) -> Iterator[T]:
-    """Yield items, and show how many are done.
+    """Yield items, and show how many are done; a single item needs no bar.
 
     Parameters
     ----------
@@ -29,6 +30,9 @@ def progress(items: Iterable[T], name: str, total: int | None = None) -> Iterato
     """
     if total is None and isinstance(items, Sized):
         total = len(items)
+    if total == 1:
+        yield from items
+        return
 
     def line(done: int, seconds: float) -> str:
         return f"{name}: {done} of {total or '?'}"
@@ -59,7 +63,7 @@ def token_progress(batches: Sequence[T], name: str, tokens: Sequence[int], done:
         speed = (ended - done) / seconds
         return (
             f"{name}: {100 * ended / total:.0f} % of {total / 1e6:.1f} million tokens, {speed:.0f} a second, "
-            f"{(total - ended) / speed / 60:.0f} minutes left"
+            f"{(total - ended) / speed / 60:.0f} min left"
         )
 
     with _shown(line, done, desc=name, total=total, unit=" tokens", unit_scale=True) as advance:
@@ -72,14 +76,22 @@ def token_progress(batches: Sequence[T], name: str, tokens: Sequence[int], done:
 def _shown(line: Callable[[int, float], str], done: int = 0, **bar: Any) -> Iterator[Callable[[int], object]]:
     """Yield a function to call with what a step has done: it moves tqdm's `bar`, or logs a `line` from time to time.
 
-    `line` is given what is done, with the `done` of before, and the seconds since the start.
+    `line` is given what is done, with the `done` of before, and the seconds since the start. A loop within a loop that
+    has a bar shows nothing.
     """
+    if _bars:
+        yield lambda count: None
+        return
     if sys.stderr.isatty():
         from tqdm import tqdm
         from tqdm.contrib.logging import logging_redirect_tqdm
 
         with logging_redirect_tqdm(), tqdm(initial=done, leave=False, **bar) as shown:
-            yield shown.update
+            _bars.append(shown)
+            try:
+                yield shown.update
+            finally:
+                _bars.clear()
         return
     start = last = time.monotonic()
 

@@ -1,4 +1,8 @@
-"""Stopping a process early, by SIGTERM, Ctrl-C or the end of a time budget, so that it can save its work first."""
+"""Stopping a process early, by SIGTERM, Ctrl-C or the end of a time budget, so that it can save its work first.
+
+A time budget stops nothing before a unit of work is kept, so that a command that is repeated ends, even where its start
+takes longer than the budget.
+"""
 
 from __future__ import annotations
 
@@ -38,6 +42,7 @@ class Stopped(KeyboardInterrupt):
 class _State:
     request: Stopped | None = None
     deadline: float | None = None  # in seconds since the epoch
+    kept: bool = False  # whether work was kept since the deadline was set
     requested_at: float = 0.0  # in seconds of the monotonic clock
     deferrals: int = 0  # blocks of `defer` that are open
     forward: Callable[[], None] | None = None
@@ -69,19 +74,22 @@ def forward(to: Callable[[], None] | None) -> None:
     _state.forward = to
 
 
-def set_deadline(moment: float | None) -> None:
-    """Set when the time budget ends, in seconds since the epoch; None for never."""
-    _state.deadline = moment
+def set_deadline(moment: float | None, kept: bool = False) -> None:
+    """Set when the time budget ends, in seconds since the epoch; None for never.
+
+    `kept` says whether another process with the same budget has kept work.
+    """
+    _state.deadline, _state.kept = moment, kept
 
 
-@contextmanager
-def without_deadline() -> Iterator[None]:
-    """Have the time budget stop nothing within the block: it is finished in any case."""
-    deadline, _state.deadline = _state.deadline, None
-    try:
-        yield
-    finally:
-        _state.deadline = deadline
+def note_kept() -> None:
+    """Note that this process has kept work that it need not do again: the time budget may stop it from now on."""
+    _state.kept = True
+
+
+def has_kept() -> bool:
+    """Return whether work was kept since the deadline was set."""
+    return _state.kept
 
 
 @contextmanager
@@ -96,16 +104,21 @@ def defer() -> Iterator[None]:
         raise _state.request
 
 
-def requested() -> Stopped | None:
-    """Return the request to stop, by signal or because the time budget is spent, or None."""
-    if _state.request is None and _state.deadline is not None and time.time() > _state.deadline:
+def requested(lossless: bool = False) -> Stopped | None:
+    """Return the request to stop, by signal or because the time budget is spent, or None.
+
+    `lossless` says that no work is lost here: the caller keeps it before it stops, or waits for another process. The
+    time budget counts then even where nothing was kept before.
+    """
+    spent = _state.deadline is not None and time.time() > _state.deadline
+    if _state.request is None and spent and (_state.kept or lossless):
         return Stopped("the time budget is spent", BUDGET_SPENT)
     return _state.request
 
 
-def check() -> None:
-    """Raise `Stopped` if this process was asked to stop."""
-    request = requested()
+def check(lossless: bool = False) -> None:
+    """Raise `Stopped` if this process was asked to stop, as `requested` tells."""
+    request = requested(lossless)
     if request is not None:
         raise request
 

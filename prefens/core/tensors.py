@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from prefens.core.errors import StoreError
+from prefens.core.errors import StoreError, counted
 from prefens.core.files import atomic_write
 
 log = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ def read_arrays(
             raise refusal(path, f"{name} is {array.dtype} of the shape {array.shape}", wanted)
         bad = np.isnan(array) if infinite else ~np.isfinite(array)
         if bad.any():
-            raise refusal(path, f"{name} has {int(bad.sum())} values that are no numbers", "finite numbers")
+            raise refusal(path, f"{name} has no number in {counted(int(bad.sum()), 'place')}", "finite numbers")
     return arrays
 
 

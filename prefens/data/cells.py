@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from prefens.core.errors import DataError
+from prefens.core.errors import DataError, counted
 from prefens.core.types import Strings
 from prefens.data.raw.table import RawTable
 
@@ -144,9 +144,9 @@ def refusal(table: RawTable, ids: Strings, problems: Mapping[int, str], kind: st
         What the rows should be, in a word and in detail.
     """
     listed = [f"{table.place(row)} (id {ids[row]}): {problems[row]}" for row in sorted(problems)[:LISTED_ROWS]]
-    more = f"\n    ... and {len(problems) - LISTED_ROWS} more rows" if len(problems) > LISTED_ROWS else ""
+    more = f"\n    ... and {counted(len(problems) - LISTED_ROWS, 'more row')}" if len(problems) > LISTED_ROWS else ""
     return DataError(
-        f"{table.name}: {len(problems)} of {len(ids)} rows can't be read as {kind}:\n    "
+        f"{table.name}: {len(problems)} of {counted(len(ids), 'row')} can't be read as {kind}:\n    "
         + "\n    ".join(listed)
         + more,
         expected,

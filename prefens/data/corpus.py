@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from prefens.core.errors import counted
 from prefens.core.fold_run import is_by_source
 from prefens.core.teaching import SoftLabels, Targets
 from prefens.core.types import Fold, Folds, Ints, Pairs, Strings
@@ -59,7 +60,9 @@ class Corpus:
         name = f"fold {fold.index}" if fold.index < self.folds.k else "all folds"
         for kind, dropped in (("", ~keep[: len(fold.train)]), ("extra ", ~keep[len(fold.train) :])):
             if dropped.any():
-                log.info("%s: %d %srows left out, their prompts are held out", name, dropped.sum(), kind)
+                log.info(
+                    "%s: left out %s, since their prompts are held out", name, counted(dropped.sum(), f"{kind}row")
+                )
         if self.soft_labels is not None:
             keep &= self.soft_labels.learned(fold.index)[rows]
             n_voted = self.soft_labels.n_voted

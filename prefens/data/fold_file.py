@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from prefens.core.errors import DataError
+from prefens.core.errors import DataError, counted
 from prefens.core.types import HOLDOUT, Folds, Ints
 from prefens.data.cells import number, read_ids, refusal
 from prefens.data.folds import LabelledRows
@@ -75,4 +75,6 @@ def _check_ids(path: Path, rows: LabelledRows, fold_of_id: Mapping[str, int]) ->
 def _warn_of_leaks(path: Path, rows: LabelledRows, fold: Ints) -> None:
     leaks = len({*zip(rows.group, fold.tolist(), strict=True)}) - len({*rows.group})
     if leaks:
-        log.warning("%s: prompts in more than one fold (%d times): they leak from training to scoring", path, leaks)
+        log.warning(
+            "%s: prompts in more than one fold (%s): they leak from training to scoring", path, counted(leaks, "time")
+        )

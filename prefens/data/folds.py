@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from prefens.core.errors import ConfigError, StoreError
+from prefens.core.errors import ConfigError, StoreError, counted
 from prefens.core.fold_run import training_rows
 from prefens.core.hashing import digest, short
 from prefens.core.types import HOLDOUT, Floats, Folds, Ints, Outcome, Pairs, Strings
@@ -146,7 +146,7 @@ def split_rows(rows: LabelledRows, settings: FoldSettings) -> Folds:
     unit = group if scheme is Scheme.stratified_group else rows.ids
     if len(set(unit)) < settings.k + 2 * (settings.holdout > 0) or len(set(group)) < 2:
         raise ConfigError(
-            f"{count} pairs with {len(set(group))} different prompts",
+            f"{counted(count, 'pair')} with {counted(len(set(group)), 'different prompt')}",
             f"at least one prompt for each of folds.k={settings.k} folds, and two for a hold-out",
             "give more pairs, or fewer folds",
         )
@@ -169,7 +169,7 @@ def _split_by_source(rows: LabelledRows, settings: FoldSettings) -> Folds:
     names = [] if rows.source is None else sorted(set(rows.source))
     if rows.source is None or not 2 <= len(names) <= MOST_FOLDS:
         raise ConfigError(
-            f"folds=source for pairs of {len(names)} sources: {', '.join(names)[:200] or 'none is named'}",
+            f"folds=source for pairs of {counted(len(names), 'source')}: {', '.join(names)[:200] or 'none is named'}",
             f"2 to {MOST_FOLDS} sources with pairs that no source before has too",
             "give several files, 'data.path=[FILE,FILE]', or the column that says it, folds.source_column=NAME",
         )

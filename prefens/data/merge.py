@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from prefens.core.errors import DataError
+from prefens.core.errors import DataError, counted
 from prefens.core.types import Outcome, Pairs, Strings
 from prefens.data.loaded import MODEL, TEXT, LoadedPairs, SourceRecord
 from prefens.data.outcomes import is_tie, n_outcomes, with_outcomes
@@ -56,7 +56,7 @@ def merge(
         dropped, merged = int(bad.sum()), int((again & ~bad).sum())
         records.append(SourceRecord(name, loaded.format, len(kept[-1][1].pairs), merged, dropped))
         if dropped or merged:
-            log.info("%s: %d pairs left out that a source before has, %d that are both bad", name, merged, dropped)
+            log.info("%s: left out %s that a source before has, %d both bad", name, counted(merged, "pair"), dropped)
     if not sum(record.pairs for record in records):
         came = f"{', '.join(name for name, _ in parts)}: no pair is left"
         raise DataError(came, "pairs that are not both bad", "set data.both_bad=tie")
@@ -75,14 +75,14 @@ def _without_ties(
     kept = [(name, _select(loaded, ~tied)) for (name, loaded), tied in zip(parts, ties, strict=True)]
     for (name, _), tied in zip(parts, ties, strict=True):
         if tied.any():
-            log.info("%s: %d of %d pairs are ties and left out (data.outcomes=2)", name, tied.sum(), len(tied))
+            log.info("%s: left out %s of %d pairs (data.outcomes=2)", name, counted(tied.sum(), "tie"), len(tied))
     if not any(len(loaded.pairs) for _, loaded in kept):
         raise DataError("ties alone", "pairs that one side wins", "set data.outcomes=3")
-    counted = [
+    left = [
         replace(record, pairs=record.pairs - int(tied.sum()), ties=int(tied.sum()))
         for record, tied in zip(records, ties, strict=True)
     ]
-    return kept, counted
+    return kept, left
 
 
 def source_names(stems: Sequence[str]) -> list[str]:
@@ -138,7 +138,7 @@ def _with_unique_ids(parts: Sequence[tuple[str, LoadedPairs]]) -> list[tuple[str
     shared = {id_ for id_, count in counts.items() if count > 1}
     if not shared:
         return list(parts)
-    log.info("%d ids are in several sources: they begin with the source's name", len(shared))
+    log.info("the source's name goes before %s that several sources have", counted(len(shared), "id"))
 
     def rename(name: str, ids: Strings) -> Strings:
         renamed = ids.copy()
@@ -151,7 +151,7 @@ def _with_unique_ids(parts: Sequence[tuple[str, LoadedPairs]]) -> list[tuple[str
     ]
     again = [id_ for id_, count in Counter(id_ for _, each in renamed for id_ in each.pairs.ids).items() if count > 1]
     if again:
-        raise DataError(f"{len(again)} ids in several sources: {again[0]}, ...", "unique ids", "rename them")
+        raise DataError(f"{counted(len(again), 'id')} in several sources: {again[0]}, ...", "unique ids", "rename them")
     return renamed
 
 

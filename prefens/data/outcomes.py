@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from prefens.core.errors import ConfigError
+from prefens.core.errors import ConfigError, counted
 from prefens.core.types import Outcome, Pairs
 from prefens.data.loaded import LoadedPairs
 
@@ -38,7 +38,7 @@ def with_outcomes(pairs: Pairs, k: int) -> Pairs:
     if k == 3 or pairs.label is None:
         return replace(pairs, n_outcomes=k)
     if ties.any():
-        log.info("%d of %d pairs are ties and left out: the data has two outcomes", ties.sum(), len(pairs))
+        log.info("left out, since the data has two outcomes: %s of %d pairs", counted(ties.sum(), "tie"), len(pairs))
         pairs = Pairs.concatenate([pairs.take(~ties)])  # which does not remember what was left out
     truth = None if pairs.truth is None else pairs.truth[..., :k] / pairs.truth[..., :k].sum(axis=-1, keepdims=True)
     return replace(pairs, n_outcomes=k, truth=truth)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from prefens.core.errors import DataError
+from prefens.core.errors import DataError, counted
 from prefens.data.candidates import Candidates, as_list, make_candidates
 from prefens.data.frame import load_frame
 from prefens.data.loaded import TEXT
@@ -208,12 +208,13 @@ def _of_rows(names: Sequence[str], rows: Sequence[Any]) -> dict[str, list[Any]]:
     doubled = [name for name, count in Counter(names).items() if count > 1]
     if doubled:
         raise RequestError(f"columns that come twice: {', '.join(doubled)[:500]}", "one of each", "correct the header")
+    width = len(names)
     wrong = {
-        row: f"{len(cells)} cells, expected {len(names)}" if isinstance(cells, list) else type(cells).__name__
+        row: f"{counted(len(cells), 'cell')}, expected {width}" if isinstance(cells, list) else type(cells).__name__
         for row, cells in enumerate(rows)
-        if not isinstance(cells, list) or len(cells) != len(names)
+        if not isinstance(cells, list) or len(cells) != width
     }
-    _refuse(wrong, len(rows), f"{len(names)} cells, as in the header")
+    _refuse(wrong, len(rows), f"{counted(width, 'cell')}, as in the header")
     return {name: [cells[place] for cells in rows] for place, name in enumerate(names)}
 
 
@@ -248,4 +249,6 @@ def _is_id(value: Any) -> bool:
 
 def _refuse(wrong: Mapping[int, str], count: int, expected: str) -> None:
     if wrong:
-        raise RequestError(f"{len(wrong)} of {count} rows can't be read", expected, "correct these rows", wrong)
+        raise RequestError(
+            f"{len(wrong)} of {counted(count, 'row')} can't be read", expected, "correct these rows", wrong
+        )

@@ -193,7 +193,8 @@ class SyntheticSource(Source):
             raise ConfigError(came, "data with such a column", "give data.path=FILE")
         pairs = generate(self.rows, self.seed, Effects(self.verbosity, self.position, self.tie))
         bayes, symmetric = floors(pairs)
-        log.info("expected log loss of the true probabilities: %.4f; of swap-symmetric ones: %.4f", bayes, symmetric)
+        line = "log loss expected over all votes, not of those drawn: true probabilities %.4f, swap-symmetric ones %.4f"
+        log.info(line, bayes, symmetric)
         if self.outcomes is not None:
             pairs = with_outcomes(pairs, self.outcomes)
         return LoadedPairs(pairs if labelled else pairs.unlabelled(), pairs.ids, np.arange(len(pairs)))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from prefens.core.errors import ConfigError, DataError
+from prefens.core.errors import ConfigError, DataError, counted
 from prefens.core.hashing import digest
 from prefens.core.types import TOLERANCE, Floats, MemberInfo, OOFStack, Outcome, Strings, outcome_names, outcomes
 from prefens.data.folds import FoldSettings, LabelledRows, split_rows
@@ -217,7 +217,7 @@ def _label_rows(labels: ArrayLike, groups: Iterable[object] | None, n: int, n_ou
 
 def _check_groups(groups: Sequence[object], n: int) -> Strings:
     if len(groups) != n:
-        raise DataError(f"{len(groups)} groups", f"{n}: one for each row of the members", "give as many groups")
+        raise DataError(counted(len(groups), "group"), f"{n}: one for each row of the members", "give as many groups")
     missing = [row for row, value in enumerate(groups) if value is None or value != value]
     if missing:
         raise DataError(

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self, TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
-from prefens.core.errors import BLEND_AGAIN, BlendError, ConfigError
+from prefens.core.errors import BLEND_AGAIN, BlendError, ConfigError, counted
 from prefens.core.types import Floats, OOFStack, PairFeatures
 
 BLOCK_ROWS = 8192  # rows predicted at a time: the memory that a rule needs does not grow with the data
@@ -102,7 +102,9 @@ class Blender(ABC):
             predicted[rows] = self._predict(probabilities[:, rows], None if features is None else features.take(rows))
         if not np.isfinite(predicted).all():
             lost = int((~np.isfinite(predicted).all(axis=1)).sum())
-            raise BlendError(f"{self.name} gives no probabilities for {lost} rows", "finite numbers", "blend again")
+            raise BlendError(
+                f"{self.name} gives no probabilities for {counted(lost, 'row')}", "finite numbers", "blend again"
+            )
         return predicted
 
     @property

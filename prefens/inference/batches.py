@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -173,7 +174,7 @@ def ask_models(
     """
     count = sum(len(part.rows) for part in parts)
     estimated: set[str] = set()
-
+    done: Counter[str] = Counter()  # models, by the name of their group
     rounding = resources.rounding()  # once: it must not change while models are loaded, which may import torch
 
     def key_of(model: FoldModel, part: Part) -> str:
@@ -182,30 +183,29 @@ def ask_models(
     def is_stored(model: FoldModel, part: Part) -> bool:
         return unfinished.has(key_of(model, part), (len(part.rows), *question.shape))
 
+    models = Counter(_name(group) for group in groups for _ in group)
     todos = [[part for part in parts if not all(is_stored(model, part) for model in group)] for group in groups]
     expected = _log_total(groups, todos, count, question.unit)
     try:
         for place, (group, todo) in enumerate(zip(groups, todos, strict=True)):
             name = _name(group)
-            if todo:
-                log.info("predicting with %s", name)
+            if todo and name not in estimated:
+                log.info("predicting with %s: %d model%s", name, models[name], "" if models[name] == 1 else "s")
             asked = [partial(question.ask, model.member, model.load()) for model in group] if todo else []
             if todo and name not in estimated:
                 later = list(zip(groups, expected, strict=True))[place:]
                 remaining = sum(len(other) for other, _ in later if _name(other) == name)
                 others = sum(seconds for other, seconds in later if _name(other) != name)
-                with shutdown.without_deadline():
-                    pairs = Pairs.concatenate([part.pairs for part in todo])
-                    log_estimate(name, asked, remaining, pairs, character_lengths(pairs), others, question.unit)
+                pairs = Pairs.concatenate([part.pairs for part in todo])
+                log_estimate(name, asked, remaining, pairs, character_lengths(pairs), others, question.unit)
                 estimated.add(name)
-            for part in progress(parts, f"predicting with {name}"):
+            for part in progress(parts, f"{name}, {done[name]} of {models[name]} models done"):
                 for index, model in enumerate(group):
                     if not is_stored(model, part):
-                        if unfinished.added:  # else a time budget that ends before models are loaded would never do
-                            shutdown.check()
-                        with shutdown.without_deadline():  # what is begun is finished
-                            unfinished.put(key_of(model, part), asked[index](part.pairs))
+                        shutdown.check()
+                        unfinished.put(key_of(model, part), asked[index](part.pairs))
                     receive(model, part, unfinished.take(key_of(model, part)))
+            done[name] += len(group)
             asked.clear()  # before the next group is loaded
     except BaseException:
         unfinished.save()

@@ -117,7 +117,7 @@ def build_wheels(packages: Sequence[str], folder: Path) -> None:
         raise ConfigError(
             f"no pyproject.toml in {PROJECT}",
             "a checkout of prefens",
-            "run this from a checkout, installed with pip -e",
+            "go into a clone: python -m prefens.kaggle tracking.root=/absolute/path/runs, or make kaggle RUNS=DIR",
         )
     pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder)]
     completed = subprocess.run(

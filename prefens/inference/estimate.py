@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from prefens.core import resources
+from prefens.core.errors import counted
 from prefens.core.types import Ints, Pairs
 from prefens.store.run_record import RunResult
 
@@ -44,11 +45,12 @@ def log_total(runs: Sequence[RunResult | None], seconds: float, n_pairs: int, un
     """
     if n_pairs < MIN_PAIRS or not seconds:
         return
-    places = sorted({f"{run.device} with {run.threads} threads" for run in runs if run is not None})
+    places = sorted({f"{run.device} with {counted(run.threads, 'thread')}" for run in runs if run is not None})
+    work = f"{n_pairs:,} {unit} x {counted(len(runs), 'fold model')}"
     log.info(
-        "in all: about %s for %s %s x %d fold models, an estimate from the time per row of their training "
-        "(on %s; %d here); better ones follow as each backbone is loaded",
-        *(duration(seconds), f"{n_pairs:,}", unit, len(runs), " and ".join(places), resources.thread_count()),
+        "in all: about %s for %s, an estimate from the time per row of their training (on %s; %d here); "
+        "better ones follow as each backbone is loaded",
+        *(duration(seconds), work, " and ".join(places), resources.thread_count()),
     )
 
 
@@ -90,9 +92,8 @@ def log_estimate(
     seconds = (time.monotonic() - started) * remaining / len(models)
     total = seconds * int(lengths.sum()) / max(1, int(lengths[sample].sum()))
     rest = f"; {duration(total + others)} in all" if others else ""
-    log.info(
-        "%s: about %s for %s %s x %d fold models%s", name, duration(total), f"{len(pairs):,}", unit, remaining, rest
-    )
+    work = f"{len(pairs):,} {unit} x {counted(remaining, 'fold model')}"
+    log.info("%s: about %s for %s%s", name, duration(total), work, rest)
 
 
 def duration(seconds: float) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from prefens.core.errors import BLEND_AGAIN, BlendError, StoreError
+from prefens.core.errors import BLEND_AGAIN, BlendError, StoreError, counted
 from prefens.core.typed_json import read_typed
 from prefens.ensemble.base import Blender
 from prefens.ensemble.decision import ARGMAX, Decision, TieWeight
@@ -46,7 +46,7 @@ def read_predictor(path: Path) -> tuple[PredictorFile, Blender]:
     content = read_typed(path, PredictorFile, "the predictor.json of a saved model", BLEND_AGAIN)
     members, prior = content.members, content.prior
     if not members or len(set(members)) < len(members) or not 1 <= content.k <= MOST_FOLDS:
-        came = f"{len(members)} members, {len(set(members))} of them different, k={content.k}"
+        came = f"{counted(len(members), 'member')}, {len(set(members))} of them different, k={content.k}"
         raise StoreError(f"{path}: {came}", f"members, each once, and 1 to {MOST_FOLDS} folds", BLEND_AGAIN)
     if len(prior) not in (2, 3) or not min(prior) >= 0 or not abs(sum(prior) - 1) < 1e-6:
         raise StoreError(f"{path}: prior is {prior!r:.80}", "probabilities that sum to 1", BLEND_AGAIN)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from prefens.core.errors import ConfigError, DataError
+from prefens.core.errors import ConfigError, DataError, counted
 from prefens.core.types import Floats, Strings
 from prefens.data.probabilities import read_probabilities
 from prefens.ensemble.decision import Decision
@@ -55,7 +55,9 @@ def predict_files(
     """
     if blend is None or not Path(blend).is_file() or not files:
         raise ConfigError(
-            f"blend={blend}, {len(files)} members", "blend=blend.json and 'members={name: test.csv, ...}'", "give both"
+            f"blend={blend}, {counted(len(files), 'member')}",
+            "blend=blend.json and 'members={name: test.csv, ...}'",
+            "give both",
         )
     stored = stored_blender(Path(blend), method)
     name, members, blender = stored.name, stored.members, stored.blender
@@ -92,7 +94,7 @@ def _read_members(
         place = {id_: row for row, id_ in enumerate(own_ids)}
         missing = len(set(ids) - place.keys())
         if missing or len(own_ids) != len(ids):
-            came = f"{files[name]}: {len(own_ids)} ids, {missing} of the first file's {len(ids)} missing"
+            came = f"{files[name]}: {counted(len(own_ids), 'id')}, {missing} of the first file's {len(ids)} missing"
             raise DataError(came, "the same ids in each file", "correct the file")
         stacked[members.index(name)] = values[[place[id_] for id_ in ids]]
     return ids, stacked

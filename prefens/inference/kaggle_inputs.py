@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 from pyarrow import parquet
 
-from prefens.core.errors import DataError
+from prefens.core.errors import DataError, counted
 from prefens.data.loaded import TEXT
 
 MARKER = "prefens-bundle.json"  # by which the notebook finds the bundle
@@ -47,7 +47,7 @@ def choose_test(files: Mapping[Path, str]) -> Path:
     named = " or ".join(NAMES)
     listed = "".join(f"\n    {path}: {kind}" for path, kind in files.items())
     raise DataError(
-        f"{len(files)} files named {named}:{listed}" if files else f"no file named {named}",
+        f"{counted(len(files), 'file')} named {named}:{listed}" if files else f"no file named {named}",
         f"one with the columns id, {', '.join(TEXT)}, in a folder named {' or '.join(COMPETITIONS)}",
         "attach the competition's data, or set TEST to the path",
     )

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from prefens.core.errors import ConfigError, DataError, PrefensError, StoreError
+from prefens.core.errors import ConfigError, DataError, PrefensError, StoreError, counted
 from prefens.core.files import atomic_write
 from prefens.core.types import Floats
 from prefens.data.frame import load_frame
@@ -92,7 +92,7 @@ class PreferenceModel:
         problems = scores["problem"].dropna()
         if strict and len(problems):
             first = f"row {problems.index[0] + 1}: {problems.iloc[0]}"
-            came = f"{len(problems)} of {len(frame)} rows can't be scored; {first}"
+            came = f"{len(problems)} of {counted(len(frame), 'row')} can't be scored; {first}"
             raise DataError(came, "a prompt, and one or more responses with as many turns", "correct these rows")
         return scores.set_index(frame.index)
 

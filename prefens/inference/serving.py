@@ -22,7 +22,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from prefens.core.errors import ConfigError
+from prefens.core.errors import ConfigError, counted
 from prefens.core.types import Pairs
 from prefens.data.frame import load_frame
 from prefens.data.request import RESPONSES, RequestError, as_frame, read_request, too_large
@@ -99,7 +99,7 @@ class ServedModel:
                 probabilities[loaded.rows] = judge.predict_pairs(loaded.pairs)
             return answer(frame, probabilities)
         except TimeoutError:
-            log.warning("a request of %d rows was given up", len(columns["prompt"]))
+            log.warning("a request of %s was given up", counted(len(columns["prompt"]), "row"))
             raise
         except Exception:
             log.exception("a request failed")  # MLflow would tell the client alone

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from prefens.core import shutdown
 from prefens.core.errors import StoreError
 from prefens.core.files import atomic_write
 from prefens.core.types import Floats
@@ -28,18 +29,12 @@ class Unfinished:
     folder : Path or None
         Where an earlier prediction left its own; a damaged one is predicted again, with a warning. None for memory
         alone.
-
-    Attributes
-    ----------
-    added : int
-        How many this process has put there.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder
         self._values = {} if folder is None else _read(folder)
         self._stored, self._saved_at = len(self._values), time.monotonic()
-        self.added = 0
         if self._values:
             log.info("going on from what %s has", folder)
 
@@ -54,7 +49,8 @@ class Unfinished:
     def put(self, key: str, values: Floats) -> None:
         """Keep the values of a key; the folder is written where it is a minute old."""
         self._values[key] = values
-        self.added += 1
+        if self._folder is not None:
+            shutdown.note_kept()
         if time.monotonic() - self._saved_at > SAVE_SECONDS:
             self.save()
 

@@ -204,7 +204,8 @@ def find_hub_model(name: str, revision: str | None) -> tuple[Path, str]:
             f"backbone {name}: {reason[:300]}",
             "an answer from the model hub, or the files on this machine",
             "check the name and the connection, or give a local directory with config.json, model.safetensors and the "
-            "tokenizer's files: backbone.path=DIR, or backbones=DIR for a folder that has one of each model",
+            "tokenizer's files: backbone.path=DIR (where backbone=hub: backbone.name=NAME too), "
+            "or backbones=DIR for a folder that has one of each model",
         )
     log.warning("%s: the hub gave no answer (%s); using the local copy %s", name, reason, cached)
     return cached, cached.name

@@ -14,7 +14,7 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from prefens.core.errors import ConfigError
+from prefens.core.errors import ConfigError, counted
 from prefens.core.feature_cache import cached_features
 from prefens.core.feature_scaling import Block
 from prefens.core.hashing import digest, short
@@ -139,7 +139,7 @@ class MiniLmMember(Member):
 
         def compute(pieces: Path | None) -> NDArray[np.float32]:
             if self._cache is not None:  # a prediction keeps nothing, and asks for each part of its pairs
-                log.info("embedding %d texts with %s", len(texts), self.name)
+                log.info("embedding %s with %s", counted(len(texts), "text"), self.name)
             return embed(texts, find_minilm(self._backbones), self.max_length, self.layer, self.precision, pieces)
 
         if self._cache is None:

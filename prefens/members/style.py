@@ -172,7 +172,7 @@ def all_features(pairs: Pairs) -> PairFeatures:
     """Return the style features of all pairs, computed on all cores of this process's share."""
     rows = np.arange(len(pairs))
     chunks = [pairs.unlabelled().take(part).unlabelled() for part in np.split(rows, rows[CHUNK_PAIRS::CHUNK_PAIRS])]
-    parts = map_chunks(chunk_features, chunks, 1)
+    parts = map_chunks(chunk_features, chunks, 1, "measuring style")
     return PairFeatures(
         parts[0].names_odd,
         parts[0].names_even,

@@ -97,7 +97,7 @@ class WordLlamaMember(Member):
         """Return the features of all pairs, computed on all cores of this process's share."""
         rows = np.arange(len(pairs))
         chunks = [pairs.take(part).unlabelled() for part in np.split(rows, rows[CHUNK_PAIRS::CHUNK_PAIRS])]
-        parts = map_chunks(embed_pairs, chunks, 1, find_wordllama(self._backbones))
+        parts = map_chunks(embed_pairs, chunks, 1, "embedding texts", find_wordllama(self._backbones))
         odd, even = (
             {name: np.concatenate([getattr(part, side)[name] for part in parts]) for name in weights}
             for side, weights in (("odd", ODD_WEIGHTS), ("even", EVEN_WEIGHTS))

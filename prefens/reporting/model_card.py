@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from prefens.core.errors import counted
 from prefens.core.hashing import short
 from prefens.core.metrics import outcome_shares
 from prefens.core.types import outcomes
@@ -36,7 +37,7 @@ def render_model_card(blend: Blend, biases: Sequence[str], swap: str, version: s
     ]
     return render_template(
         "model_card.md.j2",
-        title=f"{best.method} of {len(members)} members",
+        title=f"{best.method} of {counted(len(members), 'member')}",
         version=version,
         score=_honest_score(blend),
         scores=_other_scores(best),

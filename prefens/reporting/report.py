@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from prefens import __version__
-from prefens.core.errors import ConfigError, PrefensError
+from prefens.core.errors import ConfigError, PrefensError, counted
 from prefens.core.files import write_text
 from prefens.core.fold_run import is_by_source
 from prefens.core.hashing import short
@@ -132,8 +132,8 @@ def blend_report(
     swap = f"exchanging A and B {swap_sentence([*swap_gaps.values()])}" if swap_gaps else "not measured here"
     page = Page(
         "Predicting which response people prefer",
-        f"The blend {blend.best.method} of {len(blend.names)} members on {len(blend.stack.folds.ids):,} pairs in "
-        f"{folds.k} {str(folds.settings['scheme']).replace('_', ' ')} folds",
+        f"The blend {blend.best.method} of {counted(len(blend.names), 'member')} on "
+        f"{len(blend.stack.folds.ids):,} pairs in {folds.k} {str(folds.settings['scheme']).replace('_', ' ')} folds",
         sections,
         _tiles(blend),
         {"data": short(folds.data_digest), "folds": short(folds.digest), **_version_and_date()},

@@ -89,7 +89,7 @@ def _count_pairs(pairs: Pairs) -> TextStats:
     models = (no_models, *(no_models if model is None else model for model in (pairs.model_a, pairs.model_b)))
     columns = (pairs.prompt, pairs.response_a, pairs.response_b)
     texts = [item for column, names in zip(columns, models, strict=True) for item in zip(column, names, strict=True)]
-    chunks = map_chunks(count_texts, texts, CHUNK_TEXTS)
+    chunks = map_chunks(count_texts, texts, CHUNK_TEXTS, "counting words")
     return TextStats(np.concatenate(chunks).reshape(len(columns), len(pairs), len(COLUMNS)))
 
 

@@ -15,7 +15,7 @@ import hydra
 
 from prefens.core import shutdown
 from prefens.core.credentials import keep_login, mask
-from prefens.core.errors import ConfigError, printable
+from prefens.core.errors import ConfigError, counted, printable
 from prefens.core.output import guard_output
 from prefens.members.training import distributed
 from prefens.runner import help as help  # it registers what --help shows
@@ -107,7 +107,7 @@ def _run_hydra(name: str, job: Callable[[Any], JobOutcome]) -> Any:
         lost = sweep.release_lost() if sweep is not None and code and shutdown.requested() is None else 0
         if not lost:
             return code
-        log.warning("a worker died with %d jobs; the sweep goes on, and they are tried once more", lost)
+        log.warning("a worker died with %s; the sweep goes on, and tries once more", counted(lost, "job"))
 
 
 @contextmanager
@@ -136,6 +136,7 @@ def _exit(name: str, outcomes: Sequence[JobOutcome], code: Any, stopped: int | N
         sys.exit(stopped)
     left = SweepCallback.sweep.pending() if SweepCallback.sweep is not None and code else []
     if left:
-        print(f"\nthe sweep broke off, {len(left)} jobs were not begun; the same command goes on", file=sys.stderr)
+        not_begun = counted(len(left), "job")
+        print(f"\nthe sweep broke off before it began {not_begun}; the same command goes on", file=sys.stderr)
     if failed or code:
         sys.exit(code if isinstance(code, str) else max((outcome.failure for outcome in failed), default=1))

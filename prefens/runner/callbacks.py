@@ -85,7 +85,10 @@ class SweepCallback(Callback):
                 shutdown.suspend()
             outcome: JobOutcome = job_return.return_value
             folder = Path(config.hydra.runtime.output_dir)
-            Sweep(folder.parent).note(folder, outcome)
+            sweep = Sweep(folder.parent)
+            sweep.note(folder, outcome)
+            if shutdown.has_kept():
+                sweep.note_kept()
             if self.sweep is not None and outcome.code is not None:
                 raise Stopped("stopped", outcome.code)
 

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
-from prefens.core.errors import printable
+from prefens.core.errors import counted, printable
 from prefens.core.fold_run import FULL
 from prefens.ensemble.leaderboard import LeaderboardRow
 from prefens.ensemble.results import MemberDiagnosis, marked
@@ -145,7 +145,7 @@ def show_status(status: SweepStatus, clear: bool) -> None:
     pending = status.jobs_not_begun
     if pending:
         first = printable(" ".join(pending[0]))
-        print(f"{len(pending)} jobs of the latest sweep have not begun, such as: {first}")
+        print(f"the latest sweep has yet to begin {counted(len(pending), 'job')}, such as: {first}")
     sys.stdout.flush()
 
 
@@ -165,7 +165,7 @@ def status_table(status: SplitStatus) -> Table:
         table.caption = f"{caption}\nall: trained on all folds at once; its log loss is the hold-out's."
     names = short_names(status.members)
     for member in status.members:
-        table.add_row(escape(names[member]), *map(_fold_cell, status.fits(member)))
+        table.add_row(escape(marked(names[member], status.infos[member])), *map(_fold_cell, status.fits(member)))
     return table
 
 
@@ -249,7 +249,7 @@ def prediction_table(prediction: Prediction, path: Path) -> Table:
     if len(malformed) > MALFORMED_SHOWN:
         table.add_row("", f"... and {len(malformed) - MALFORMED_SHOWN} more, listed in predict.json")
     for kind, count in (prediction.repaired or {}).items():
-        table.add_row("repaired", f"{kind}: {count} rows")
+        table.add_row("repaired", f"{kind}: {counted(count, 'row')}")
     if prediction.fit is None:
         table.add_row("blend", escape(f"{prediction.method} of {', '.join(short_names(prediction.members).values())}"))
     else:

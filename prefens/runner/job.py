@@ -29,7 +29,7 @@ def run_job(task: Callable[[Any], Rows], config: Any) -> JobOutcome:
     settings = HydraConfig.get()
     overrides = list(settings.overrides.task)
     if settings.mode is not RunMode.MULTIRUN:
-        return _guarded(task, config, overrides, time.time())
+        return _guarded(task, config, overrides, time.time(), kept=False)
     if not settings.callbacks:  # nobody notes its jobs
         refused = ConfigError("a sweep (-m)", "one job: only prefens.train runs sweeps", "leave out -m")
         return JobOutcome(overrides, error=str(refused))
@@ -40,10 +40,10 @@ def run_job(task: Callable[[Any], Rows], config: Any) -> JobOutcome:
         return noted
     if sweep.stopping:
         return JobOutcome(overrides, code=143)
-    return _guarded(task, config, overrides, sweep.started())
+    return _guarded(task, config, overrides, sweep.started(), sweep.has_kept)
 
 
-def _guarded(task: Callable[[Any], Rows], config: Any, overrides: list[str], started: float) -> JobOutcome:
+def _guarded(task: Callable[[Any], Rows], config: Any, overrides: list[str], started: float, kept: bool) -> JobOutcome:
     """Run the task; errors and requests to stop become outcomes."""
     try:
         guard_output()  # in a process that a launcher started, too
@@ -55,9 +55,8 @@ def _guarded(task: Callable[[Any], Rows], config: Any, overrides: list[str], sta
 
             remove_leftovers(Path(root))
         budget = config.get("budget_minutes")
-        shutdown.set_deadline(None if budget is None else started + 60 * budget)
-        if HydraConfig.get().mode is RunMode.MULTIRUN:  # else a budget that is too small would never do anything
-            shutdown.check()
+        shutdown.set_deadline(None if budget is None else started + 60 * budget, kept)
+        shutdown.check()
         for setting, folder in (("tracking.root", root), ("out", config.get("out"))):
             files.check_folder(folder, setting)
         return JobOutcome(overrides, task(config))

@@ -145,6 +145,15 @@ class Sweep:
                 with suppress(ProcessLookupError):
                     os.kill(process.pid, signal.SIGTERM)
 
+    def note_kept(self) -> None:
+        """Note that a job has kept work: the time budget may stop all jobs from now on."""
+        (self.folder / "kept").touch()
+
+    @property
+    def has_kept(self) -> bool:
+        """Whether a job that has ended kept work."""
+        return (self.folder / "kept").exists()
+
     @property
     def stopping(self) -> bool:
         """Whether no further job is to begin."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from prefens.core.errors import ConfigError, StoreError
+from prefens.core.types import MemberInfo
 from prefens.runner.sweep import latest
 from prefens.store.fold_status import FoldState, FoldStatus, read_fold_status
 from prefens.store.folds_table import FOLDS_AGAIN, check_k
@@ -29,8 +30,8 @@ class SplitStatus:
         The name of that part of the store.
     members : mapping of str to sequence of FoldStatus
         Per member, its folds in their order.
-    backbones : mapping of str to str or None
-        Per member, its backbone, by which the time left is estimated.
+    infos : mapping of str to MemberInfo
+        Per member, its backbone, by which the time left is estimated, and whether the rows that score it were seen.
     damage : sequence of str
         Which files are damaged, so that their members are not known.
     full : mapping of str to FoldStatus
@@ -39,7 +40,7 @@ class SplitStatus:
 
     split: str
     members: Mapping[str, Sequence[FoldStatus]]
-    backbones: Mapping[str, str | None] = field(default_factory=dict)
+    infos: Mapping[str, MemberInfo] = field(default_factory=dict)
     damage: Sequence[str] = ()
     full: Mapping[str, FoldStatus] = field(default_factory=dict)
 
@@ -76,7 +77,7 @@ class SplitStatus:
         return left / max(1, self.count(FoldState.running))
 
     def _usual(self, name: str) -> float | None:
-        alike = [other for other, backbone in self.backbones.items() if backbone == self.backbones[name]]
+        alike = [other for other, info in self.infos.items() if info.backbone == self.infos[name].backbone]
         for group in ([name], alike):
             seconds = [fold.seconds for other in group for fold in self.members[other] if fold.state is FoldState.done]
             if seconds:
@@ -89,6 +90,8 @@ class SplitStatus:
             "split": self.split,
             "members": members,
             "full": {name: status.as_dict() for name, status in self.full.items()},
+            "tuned_on_oof": [name for name, info in self.infos.items() if info.tuned_on_oof],
+            "taught_on_oof": [name for name, info in self.infos.items() if info.taught_on_oof],
             "damage": list(self.damage),
             "counts": {state.value: self.count(state) for state in FoldState},
             "seconds_left": self.seconds_left(),
@@ -160,4 +163,4 @@ def _split_status(split: SplitStore) -> SplitStatus:
     members = {spec.name: [read_fold_status(split, spec, fold, verify=False) for fold in range(k)] for spec in specs}
     fits = {spec.name: read_fold_status(split, spec, k, verify=False) for spec in specs}
     full = {name: fit for name, fit in fits.items() if fit.state not in (FoldState.missing, FoldState.discarded)}
-    return SplitStatus(split.path.name, members, {spec.name: spec.backbone for spec in specs}, damage, full)
+    return SplitStatus(split.path.name, members, {spec.name: spec.info for spec in specs}, damage, full)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from prefens.core.errors import StoreError
+from prefens.core.errors import StoreError, counted
 from prefens.core.hashing import digest
 from prefens.core.types import OOFStack
 from prefens.ensemble.leaderboard import scores
@@ -61,7 +61,7 @@ def open_tracker(tracking: Tracking) -> Iterator[Tracker]:
         if tracker.behind:
             logged = sync_store(OOFStore(Path(tracking.root)), tracker, PATIENCE_SECONDS)
             if not tracker.behind:
-                log.info("MLflow answers again: %d runs logged", logged)
+                log.info("MLflow answers again: %s logged", counted(logged, "run"))
 
 
 def log_results(

@@ -113,7 +113,7 @@ class Trainer:
     def _await(self, spec: MemberSpec, folds: Sequence[int]) -> None:
         """Wait until one of the folds has another holder than a living process."""
         while all(is_held(fold_lease(self.root, spec.key(fold))) for fold in folds):
-            shutdown.check()
+            shutdown.check(lossless=True)
             time.sleep(POLL_SECONDS)
         time.sleep(POLL_SECONDS)
 
@@ -151,6 +151,7 @@ class Trainer:
                 raise
         with shutdown.defer(), self._recording_failure(spec, fold, started):
             self.split.put(spec, predictions, result, member.save, started)
+            shutdown.note_kept()
             checkpoint.unlink(missing_ok=True)
             self.tracker.attempt(partial(sync_fold, self.split, spec, fold))
         return result

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from prefens.core.errors import StoreError
+from prefens.core.errors import StoreError, counted
 from prefens.core.fold_run import FoldPredictions
 from prefens.core.hashing import short
 from prefens.core.types import TOLERANCE, Floats, Folds, MemberInfo, OOFStack, Strings
@@ -148,7 +148,7 @@ def _aligned(
     repeated, unknown = (0, 0) if in_order else (len(own) - len(position), len(position.keys() - {*expected}))
     if missing or repeated or unknown:
         raise StoreError(
-            f"{name}: {len(own)} predictions, {repeated} ids repeated, {unknown} unknown, "
+            f"{name}: {counted(len(own), 'prediction')}, {counted(repeated, 'id')} repeated, {unknown} unknown, "
             f"{len(missing)} of {len(ids)} missing (first: {', '.join(map(str, missing[:3])) or 'none'})",
             "each id of the fold exactly once",
             do,
@@ -158,7 +158,7 @@ def _aligned(
     if off.any():
         row = int(np.argmax(off))
         raise StoreError(
-            f"{name}: {int(off.sum())} rows such as id {own[row]}: {probabilities[row].tolist()}",
+            f"{name}: {counted(int(off.sum()), 'row')} such as id {own[row]}: {probabilities[row].tolist()}",
             f"finite, non-negative probabilities that sum to 1 within {TOLERANCE:g}",
             do,
         )

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from prefens.core.errors import StoreError
+from prefens.core.errors import StoreError, counted
 from prefens.core.hashing import short
 from prefens.core.types import Floats, outcome_names
 from prefens.store.member_spec import MemberSpec
@@ -68,8 +68,8 @@ class UnlabelledStore:
             return None
         names = outcome_names(self.split.folds.n_outcomes)
         if table.column_names != [*names] or len(table) != self.n_pairs:
-            came = f"{path}: {len(table)} rows of {', '.join(table.column_names)}"
-            raise StoreError(came, f"{self.n_pairs} rows of {', '.join(names)}", DO)
+            came = f"{path}: {counted(len(table), 'row')} of {', '.join(table.column_names)}"
+            raise StoreError(came, f"{counted(self.n_pairs, 'row')} of {', '.join(names)}", DO)
         values = float_columns(path, table, names, DO)
         if metadata != self._metadata(run.content, values):
             raise StoreError(f"{path}: its content is not what was written", "the file as it was written", DO)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from prefens.core.errors import StoreError
+from prefens.core.errors import StoreError, counted
 from prefens.core.files import write_json
 from prefens.core.typed_json import read_typed
 
@@ -50,7 +50,7 @@ class Verdict:
     def comparison(self) -> str:
         """The comparison in words."""
         return (
-            f"mixed into the blend of {len(self.rivals)} members it gains {self.gain:.4f} nats "
+            f"mixed into the blend of {counted(len(self.rivals), 'member')} it gains {self.gain:.4f} nats "
             f"[{self.low:.4f}, {self.high:.4f}] on fold {self.fold}, early_discard={self.threshold:g}"
         )
 

@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 
-from prefens.core.errors import DataError, printable
+from prefens.core.errors import DataError, counted, printable
 
 
 @pytest.mark.parametrize(
@@ -23,3 +23,7 @@ def test_control_characters_are_replaced(text: str, shown: str) -> None:
         assert (each.came, each.expected, each.do) == (shown,) * 3
         assert str(each) == f"{shown}\n  expected: {shown}\n  to do:    {shown}"
     assert printable(text) == shown
+
+
+def test_a_noun_agrees_with_its_number() -> None:
+    assert [counted(count, "pair") for count in (0, 1, 2, 1234)] == ["0 pairs", "1 pair", "2 pairs", "1,234 pairs"]

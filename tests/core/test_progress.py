@@ -33,3 +33,14 @@ def test_a_bar_on_a_terminal_and_lines_elsewhere(
     assert "counting:   0%" in terminal.getvalue()
     assert "reading:  17%" in terminal.getvalue()  # of 6,000 tokens, with those of before
     assert caplog.text == ""
+
+
+def test_one_bar_at_a_time_and_none_for_a_single_item(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    assert [(one, two) for one in progress.progress([1], "single") for two in progress.progress("ab", "inner")]
+    assert [(one, two) for one in progress.progress([1, 2], "outer") for two in progress.progress("ab", "nested")]
+    assert "single" not in terminal.getvalue()
+    assert "nested" not in terminal.getvalue()
+    assert "inner:" in terminal.getvalue()
+    assert "outer:" in terminal.getvalue()
+    assert "\n" not in terminal.getvalue()

@@ -67,7 +67,7 @@ def test_the_command_says_what_it_kept(tmp_path: Path) -> None:
     frame[5:].to_parquet(tmp_path / "b.parquet")
     files = "data.path=[a.parquet,b.parquet]"
     said = prefens("convert", files, "data.both_bad=drop", "out=out", cwd=tmp_path)
-    assert "18 pairs. Left out: 15 that several sources have, 1 that are both bad, 0 ties, 1 rows" in said.stdout
+    assert "18 pairs. Left out: 15 that several sources have, 1 both bad, 0 ties, 1 row that" in said.stdout
     assert "row 4 (id 1003) is left out: winner 'nobody'" in said.stderr
     assert len(load_pairs(tmp_path / "out" / "converted.csv").pairs) == 18
     refused = prefens("convert", files, "data.strict=true", cwd=tmp_path, fails=True)

@@ -126,13 +126,13 @@ def test_what_can_be_no_folds_is_refused(tmp_path: Path, files: list[str]) -> No
         FoldSettings(k=None)
     with pytest.raises(ConfigError, match="stratified_group"):
         FoldSettings(source_column="site")
-    with pytest.raises(ConfigError, match="pairs of 1 sources: a"):
+    with pytest.raises(ConfigError, match="pairs of 1 source: a"):
         corpus_of(files[:1])
     with pytest.raises(ConfigError, match="none is named"):
         make_corpus(SyntheticSource(rows=20), BY_SOURCE)
     pairs = make_pairs(20)
     copies = [str(write_csv(tmp_path / f"{name}.csv", pairs)) for name in ("p", "q", "r")]
-    with pytest.raises(ConfigError, match="pairs of 1 sources: p"):  # the others' pairs are in a source before
+    with pytest.raises(ConfigError, match="pairs of 1 source: p"):  # the others' pairs are in a source before
         corpus_of(copies)
     swapped = str(write_csv(tmp_path / "s.csv", pairs.swapped()))
     with pytest.raises(ConfigError, match="the source p has no other source's prompt that is not its own"):

@@ -77,7 +77,7 @@ def test_strict_refuses_malformed_rows_and_names_them() -> None:
         (b'{"inputs": {"id": [NaN, [1]], "prompt": [1, 2], "response_a": [1, 2], "response_b": [1, 2]}}',
          [(1, "id: nan"), (2, "id: [1]")]),
         ({"dataframe_records": [{"prompt": ""}, 5, None]}, [(2, "int"), (3, "NoneType")]),
-        ({"columns": TEXT, "data": [[1, 2, 3], [1], "abc"]}, [(2, "1 cells, expected 3"), (3, "str")]),
+        ({"columns": TEXT, "data": [[1, 2, 3], [1], "abc"]}, [(2, "1 cell, expected 3"), (3, "str")]),
         (b"1e999", None),
     ],
 )  # fmt: skip

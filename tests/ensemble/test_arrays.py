@@ -127,7 +127,7 @@ def spoilt(row: int, value: Any) -> np.ndarray:
         ({"labels": np.where(np.arange(150) == 4, np.nan, LABELS)}, "such as nan in row 4", "2 (tie)"),
         ({"groups": GROUPS[:9]}, "9 groups", "150"),
         ({"groups": [None, *GROUPS[1:]]}, "1 of 150 groups missing, such as that of row 0", "share a prompt"),
-        ({"groups": ["the same"] * 150}, "1 different prompts", "at least one prompt"),
+        ({"groups": ["the same"] * 150}, "150 pairs with 1 different prompt", "at least one prompt"),
         ({"k": 1}, "k=1", "2 to 100"),
         ({"method": "loss"}, "'loss'", "log_loss"),
         ({"method": "log_loss+heat"}, "'heat'", "temperature, vector"),

@@ -177,19 +177,19 @@ def test_a_stopped_run_goes_on_where_it_was(
 
 
 @pytest.fixture
-def spent_budget() -> Iterator[None]:
-    shutdown.set_deadline(1.0)
+def no_deadline() -> Iterator[None]:
     yield
     shutdown.set_deadline(None)
 
 
-@pytest.mark.usefixtures("spent_budget")
+@pytest.mark.usefixtures("no_deadline")
 @pytest.mark.parametrize("place", [0, 1])
 def test_a_spent_time_budget_stops_between_blocks_and_every_run_gets_on(
     blend: Predictor, tmp_path: Path, place: int
 ) -> None:
     predictor, stopped = member_predictor(blend, blend.members[place]), 0
     while not (tmp_path / "scores.jsonl").exists():
+        shutdown.set_deadline(1.0)
         with suppress(Stopped):
             score_file(predictor, rows(), tmp_path, MOST)
         stopped += (tmp_path / UNFINISHED).exists()

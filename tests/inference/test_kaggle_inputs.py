@@ -71,7 +71,7 @@ def test_two_competitions_or_no_pairs_are_refused(inputs: Path) -> None:
     shutil.copytree(inputs / "llm-classification-finetuning", inputs / "lmsys-chatbot-arena")
     with pytest.raises(DataError, match=r"lmsys-chatbot-arena/test\.csv: in the competition"):
         choose_test(list_test_files(inputs))
-    with pytest.raises(DataError, match="1 files named"):
+    with pytest.raises(DataError, match="1 file named"):
         choose_test(list_test_files(inputs / "a-titanic"))
     with pytest.raises(DataError, match=r"no file named test\.csv or test\.parquet"):
         choose_test({})

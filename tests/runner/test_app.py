@@ -81,6 +81,31 @@ def test_a_signal_keeps_a_checkpoint_and_ends_without_a_traceback(folder: Path, 
 
 
 @pytest.mark.slow
+def test_a_budget_shorter_than_the_start_ends_with_the_same_bits(folder: Path, tiny_bert: Path) -> None:
+    """Each start of a sweep stores a fold, the features of a frozen encoder, or a step."""
+    small = "folds.k=2 text.max_length=64 training.epochs=1 training.batch_pairs=30 tracking=none".split()
+    encoder = ["backbone=hub", "backbone.name=tiny", f"backbone.path={tiny_bert}", "training.mode=frozen,full"]
+    line = ["-m", "data.path=train.csv", "fold=0", *encoder, *small]
+    prefens("train", *line, "tracking.root=whole", cwd=folder)
+    codes = [75]
+    while codes[-1] == 75:
+        assert len(codes) < 30
+        again = prefens("train", *line, "tracking.root=parts", "budget_minutes=0.0001", cwd=folder, fails=None)
+        codes.append(again.returncode)
+    assert codes[-1] == 0
+    assert len(codes) > 5  # two folds of two steps
+    whole, parts = (fold_files(folder / root) for root in ("whole", "parts"))
+    assert len(whole) >= 4
+    assert parts == whole
+
+
+def fold_files(root: Path) -> dict[str, bytes]:
+    """Return the predictions and the weights of all fold runs below a tracking root."""
+    found = [*root.glob("store/**/predictions.parquet"), *root.glob("store/**/*.safetensors")]
+    return {str(path.relative_to(root)): path.read_bytes() for path in found}
+
+
+@pytest.mark.slow
 def test_sigterm_to_a_parallel_sweep_reaches_its_workers(folder: Path) -> None:
     process = start(folder, "-m", *LONG, "training.checkpoint_minutes=0", "fold=0,1,2", *JOBLIB)
     await_(lambda: len(checkpoints(folder)) == 2)

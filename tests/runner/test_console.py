@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from prefens.core.types import MemberInfo
 from prefens.ensemble.leaderboard import LeaderboardRow, Scores
 from prefens.ensemble.results import MemberDiagnosis
 from prefens.runner import console
@@ -128,7 +129,8 @@ def prediction_of_a_stranger() -> None:
 
 
 def status_of_a_stranger() -> None:
-    show_status(SweepStatus([SplitStatus(EVIL, {EVIL: []}, damage=[EVIL])], [[EVIL]]), clear=False)
+    status = SplitStatus(EVIL, {EVIL: []}, {EVIL: MemberInfo(EVIL, EVIL, 0)}, damage=[EVIL])
+    show_status(SweepStatus([status], [[EVIL]]), clear=False)
 
 
 def runs_of_a_stranger() -> None:

@@ -85,9 +85,10 @@ def test_every_state_is_told(tmp_path: Path, folds: Folds, finish: Callable[...,
     lease(tmp_path, spec, 2, Holder(replace(own, started=5.0), begun))
     note_failure(split.fold_dir(spec.name, 3), ValueError("no good"), begun - 3000)
     note_failure(split.fold_dir(spec.name, 4), CollapseError("learned nothing"), begun)
-    other = spec_of(folds, seed=1)
-    split.put_member(other)
+    other = replace(spec_of(folds, seed=1), recipe={"bits": 4, "teacher": {"scheme": "oof"}})
+    split.mark_tuned(other)
     (status,) = split_statuses(tmp_path)
+    assert status.as_dict()["taught_on_oof"] == status.as_dict()["tuned_on_oof"] == [other.name]
     *_, failed, collapsed = runs = status.members[spec.name]
     assert [run.state for run in runs] == [
         FoldState.done, FoldState.running, FoldState.died, FoldState.failed, FoldState.collapsed
@@ -101,6 +102,7 @@ def test_every_state_is_told(tmp_path: Path, folds: Folds, finish: Callable[...,
     assert 600 <= runs[1].seconds <= time.time() - begun
     shown = prefens("status", f"tracking.root={tmp_path}", cwd=tmp_path).stdout
     assert re.search(r"running \d", shown)
+    assert set(re.findall(r"tfidf s\d(?: \(.*?\))?", shown)) == {"tfidf s0", "tfidf s1 (tuned, taught)"}
     for text in ("failed", "collapsed", "died", "missing", "1.0000", "0.50 GPU-hours", "Time left"):
         assert text in shown
 

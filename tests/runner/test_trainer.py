@@ -62,6 +62,30 @@ def member(path: Path, lr: float, guard: int = 0) -> EncoderMember:
     return Counted("bert", path=str(path), text=TextSettings(max_length=48), training=training)
 
 
+def test_a_spent_budget_lets_each_start_store_a_fold(pairs: Pairs, tmp_path: Path) -> None:
+    """Where another process of the sweep has stored one, it stops at once."""
+    whole, parts = trainer(pairs, tmp_path / "whole"), trainer(pairs, tmp_path / "parts")
+    spec = MemberSpec("style", "x", {}, 0, whole.split.folds.data_digest, whole.split.folds.digest)
+    whole.train_member(spec, lambda: StyleMember("style"), [0, 1, 2])
+    try:
+        for stored in (1, 2):
+            shutdown.set_deadline(1.0)
+            with pytest.raises(Stopped):
+                parts.train_member(spec, lambda: StyleMember("style"), [0, 1, 2])
+            assert len(parts.split.finished_folds(spec)) == stored
+        shutdown.set_deadline(1.0, kept=True)
+        with pytest.raises(Stopped):
+            parts.train_member(spec, lambda: StyleMember("style"), [0, 1, 2])
+        assert len(parts.split.finished_folds(spec)) == 2
+        shutdown.set_deadline(1.0)
+        parts.train_member(spec, lambda: StyleMember("style"), [0, 1, 2])
+    finally:
+        shutdown.set_deadline(None)
+    for fold in range(3):
+        own, other = (each.split.predictions(spec, fold).probabilities for each in (parts, whole))
+        np.testing.assert_array_equal(own, other)
+
+
 def test_a_collapsed_fold_is_trained_again_only_by_force(pairs: Pairs, tiny_bert: Path, tmp_path: Path) -> None:
     split: SplitStore = trainer(pairs, tmp_path).split
     spec = MemberSpec("bert", "x", {}, 0, split.folds.data_digest, split.folds.digest)
@@ -152,7 +176,7 @@ def test_a_full_fit_goes_on_from_its_checkpoint_and_no_vote_of_the_hold_out_touc
 
     with monkeypatch.context() as patched:
         patched.setattr(loop, "pair_batch", counted)
-        patched.setattr(shutdown, "requested", lambda: Stopped("stop", 143) if len(begun) > 3 else None)
+        patched.setattr(shutdown, "requested", lambda *_, **__: Stopped("stop", 143) if len(begun) > 3 else None)
         with pytest.raises(Stopped):
             stopped.train_full(spec, make)
     assert (tmp_path / "stopped" / "checkpoints" / f"{spec.key(3).digest[:16]}.pt").exists()

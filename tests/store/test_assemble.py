@@ -51,12 +51,12 @@ def test_stack_refusals_name_the_member(split: SplitStore, folds: Folds) -> None
         "folds \\[0, 1, 2, 3, 3\\]": [*runs[:-1], runs[3]],
         "1 of .* missing": [damaged(first, ids=first.ids[1:], probabilities=first.probabilities[1:]), *runs[1:]],
         "fold 0: 2 outcomes": [damaged(first, probabilities=first.probabilities[:, :2]), *runs[1:]],
-        "1 ids repeated": [damaged(first, ids=np.append(first.ids[1:], first.ids[1])), *runs[1:]],
+        "1 id repeated": [damaged(first, ids=np.append(first.ids[1:], first.ids[1])), *runs[1:]],
     }
     for value in (np.nan, -0.1, 2.0):
         changed = bad_row.copy()
         changed[3, 0] = value
-        cases[f"1 rows such as id {first.ids[3]}.*{str(value)[:3]}"] = [
+        cases[f"1 row such as id {first.ids[3]}.*{str(value)[:3]}"] = [
             damaged(first, probabilities=changed),
             *runs[1:],
         ]

@@ -128,7 +128,7 @@ def wait_for(path: Path, metadata: Mapping[str, Any]) -> Iterator[Holder | None]
                 if not waits:
                     log.info("%s is %s; waiting", path.stem, busy)
                 waits = True
-                shutdown.check()
+                shutdown.check(lossless=True)
                 time.sleep(POLL_SECONDS)
         yield previous
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
+from prefens.core.errors import counted
 from prefens.data.raw.source import Source
 from prefens.data.raw.table import Choose, RawTable, pick
 
@@ -92,7 +93,7 @@ def _read_by_row(source: Source, names: list[str], delimiter: str) -> RawTable:
         if not cells:
             continue
         if len(cells) != len(header):
-            broken[len(rows)] = f"{len(cells)} columns, expected {len(header)}"
+            broken[len(rows)] = f"{counted(len(cells), 'column')}, expected {len(header)}"
         elif any("\udc80" <= character <= "\udcff" for cell in cells if not cell.isascii() for character in cell):
             broken[len(rows)] = "bytes that are not UTF-8"
         padded = [*cells, *[""] * len(header)][: len(header)]

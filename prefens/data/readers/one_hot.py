@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from prefens.core.errors import DataError
+from prefens.core.errors import DataError, counted
 from prefens.core.types import Floats, Pairs, Strings
 from prefens.data.cells import as_column, flag, read_ids, refusal, shown
 from prefens.data.garbage import no_garbage_collection
@@ -58,7 +58,7 @@ def read_some(table: RawTable, labelled: bool, strict: bool) -> LoadedPairs:
     if problems and strict:
         raise _refusal(table, ids, problems)
     for kind, count in repaired.items():
-        log.info("%s: %d texts repaired: %s", table.name, count, kind)
+        log.info("%s: %s repaired: %s", table.name, counted(count, "text"), kind)
     rows = np.delete(np.arange(table.rows, dtype=np.int64), [*problems])
     models = {name: _models(table, name) for name in MODEL if name in table.columns}
     columns: dict[str, Any] = {"ids": ids, **texts, **models} | ({} if label is None else {"label": label})

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from prefens.core.errors import counted
 from prefens.core.hashing import digest
 from prefens.core.types import SWAP, Pairs, Strings
 from prefens.data.cells import as_column, read_identifiers, read_ids, refusal
@@ -95,7 +96,7 @@ def read_rows(read: ReadVotes, table: RawTable, labelled: bool, strict: bool, ex
     if problems and (strict or not readable):
         raise refusal(table, row_ids, problems, "pairs", expected)
     for kind, texts in repaired.items():
-        log.info("%s: %d texts repaired: %s", table.name, texts, kind)
+        log.info("%s: %s repaired: %s", table.name, counted(texts, "text"), kind)
     return _loaded(readable, as_column(ids), unreadable, dict(repaired))
 
 

@@ -69,7 +69,7 @@ def ngram_sets(pairs: Pairs, words: tuple[int, int], characters: tuple[int, int]
     """
     rows = np.arange(len(pairs))
     chunks = [pairs.take(part).unlabelled() for part in np.split(rows, rows[CHUNK_PAIRS::CHUNK_PAIRS])]
-    parts = map_chunks(chunk_ngrams, chunks, 1, (words, characters, bits))
+    parts = map_chunks(chunk_ngrams, chunks, 1, "counting n-grams", (words, characters, bits))
     seen = np.zeros(2 ** (bits + 1), dtype=bool)
     for part in parts:
         for name in ("prompt", "only_a", "only_b", "both"):

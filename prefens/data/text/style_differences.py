@@ -20,7 +20,8 @@ def style_differences(pairs: Pairs) -> Floats:
     Does style matter?, LMSYS blog, 2024).
     """
     texts = ["\n\n".join(turns) for turns in (*pairs.response_a, *pairs.response_b)]
-    counts = np.concatenate([np.empty((0, len(STYLE_DIFFERENCES))), *map_chunks(style_amounts, texts, CHUNK_TEXTS)])
+    chunks = map_chunks(style_amounts, texts, CHUNK_TEXTS, "measuring style")
+    counts = np.concatenate([np.empty((0, len(STYLE_DIFFERENCES))), *chunks])
     a, b = counts[: len(pairs)], counts[len(pairs) :]
     differences: Floats = (a - b) / np.maximum(a + b, 1.0)
     return differences

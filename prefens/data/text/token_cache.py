@@ -14,6 +14,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
+from prefens.core.errors import counted
 from prefens.core.files import atomic_write, remove_stale_tmp
 from prefens.core.hashing import digest, file_digest
 from prefens.core.tensors import read_npy
@@ -70,7 +71,7 @@ def cached_tokens(folder: Path | None, signature: str, pairs: Pairs, tokenize: T
             except (OSError, ValueError) as error:
                 log.warning("cached tokens are damaged (%s); computing them again", error)
         remove_stale_tmp(path.parent)
-        log.info("tokenizing %d pairs", len(pairs))
+        log.info("tokenizing %s", counted(len(pairs), "pair"))
         parts = _tokenize_parts(pairs, tokenize)
         try:
             with atomic_write(path) as tmp:

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
-from prefens.core.errors import DataError
+from prefens.core.errors import DataError, counted
 from prefens.core.types import Floats, Ints, Outcome, Pairs, Strings
 
 NO_NAME, SAME = "a model has no name", "a model met itself"
@@ -112,7 +112,7 @@ def make_comparisons(pairs: Pairs, group: Strings, style: Floats, style_names: t
     a, b = np.split(index.astype(np.int64), 2)
     rated = _connected(len(models), a, b, target)
     if rated.sum() < 2:
-        came = f"{len(models)} models in {len(rows)} pairs, of which none beat each other"
+        came = f"{counted(len(models), 'model')} in {counted(len(rows), 'pair')}, of which none beat each other"
         raise DataError(came, "2 or more models, each of which beat or tied with another", "rate more votes")
     keep = rated[a] & rated[b]
     position = np.cumsum(rated) - 1

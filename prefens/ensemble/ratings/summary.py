@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from prefens.core.errors import counted
 from prefens.core.types import Floats, Pairs, Strings
 from prefens.data.text.style_differences import STYLE_DIFFERENCES, style_differences
 from prefens.ensemble.ratings.agreement import Agreement, agreements
@@ -43,13 +44,10 @@ class RatingSummary:
     def notes(self) -> Iterator[str]:
         """Yield a sentence on each thing that was left out."""
         for reason, count in self.votes.skipped.items():
-            yield f"{count} pairs count for nothing: {reason}."
+            yield f"{counted(count, 'pair')} left out: {reason}."
         if self.votes.left_out:
-            names = ", ".join(self.votes.left_out)
-            yield (
-                f"{len(self.votes.left_out)} models have no finite rating, since each won all, lost all, or met none "
-                f"of the others: {names}."
-            )
+            models, names = counted(len(self.votes.left_out), "model"), ", ".join(self.votes.left_out)
+            yield f"{models} without a finite rating, having won all, lost all, or met none of the others: {names}."
 
     def rows(self) -> list[dict[str, Any]]:
         """Return one row per model and ratings, for tables."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from prefens.core.errors import BackboneError
+from prefens.core.errors import BackboneError, counted
 from prefens.members.backbone_config import check_config
 from prefens.members.nn.weight_format import FP32, WeightFormat, hold, limit_layers, quantized_loading
 
@@ -52,7 +52,7 @@ def load_encoder(directory: Path, form: WeightFormat = FP32) -> Any:
     missing = sorted(name for name in report["missing_keys"] if "pooler" not in name.split("."))
     if missing:
         raise BackboneError(
-            f"{directory}: no weights for {len(missing)} parts of the encoder, such as {missing[0]}",
+            f"{directory}: no weights for {counted(len(missing), 'part')} of the encoder, such as {missing[0]}",
             "weights of the whole encoder that config.json describes",
             "give the directory of a complete model; a config.json of another model may lie there",
         )

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from prefens.core import shutdown
 from prefens.core.files import atomic_write
 from prefens.members.training.state import TrainingState
 
@@ -56,6 +57,7 @@ class Checkpoint:
         try:
             with atomic_write(self.path) as tmp:
                 torch.save({**state.state_dict(), "key": self.key, "seconds": seconds}, tmp)
+            shutdown.note_kept()
         except (OSError, RuntimeError) as error:
             log.warning("%s: no checkpoint (%s); training goes on without", self.path, str(error).splitlines()[0])
         self._saved = time.monotonic()

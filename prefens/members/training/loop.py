@@ -210,7 +210,7 @@ def inner_loss(state: TrainingState, left_out: Examples) -> float:
 
 def _save_if_due(state: TrainingState, checkpoint: Checkpoint | None) -> None:
     """Save the checkpoint when it is due; when any process was asked to stop, save it and stop all of them."""
-    request = shutdown.requested()
+    request = shutdown.requested(lossless=checkpoint is not None)
     code = distributed.all_max(0 if request is None else request.code)
     if code and request is None:
         request = Stopped("another process of this training was asked to stop", code)

@@ -93,6 +93,7 @@ def precompute(
                 with atomic_write(path) as tmp:
                     compute(_create(tmp, shape, dtype)).flush()  # type: ignore[attr-defined]
                     seal(tmp)
+                shutdown.note_kept()
             except OSError as error:
                 log.warning("features are not kept on disk (%s); the next process computes them again", error)
         values = cached_npy(path, shape, dtype)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from prefens.core.bootstrap import GroupBootstrap, interval
+from prefens.core.errors import counted
 from prefens.core.types import Floats, Ints
 from prefens.reporting.bias.estimator import Estimate, Estimates
 from prefens.reporting.bias.swapped_duplicates import change_under_swap, swapped_verdicts
@@ -116,7 +117,7 @@ def swap_table(
         The resamples of the n pairs.
     """
     rows = np.flatnonzero(duplicates >= 0)
-    title = f"Both orders of the same pair ({len(rows)} rows)"
+    title = f"Both orders of the same pair ({counted(len(rows), 'row')})"
     if not len(rows):
         return ReportTable(title, [])
     shares = {f"votes: {name}": values for name, values in swapped_verdicts(votes, duplicates).items()}

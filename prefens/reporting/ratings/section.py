@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from prefens.core.errors import printable
+from prefens.core.errors import counted, printable
 from prefens.ensemble.ratings.agreement import Agreement, Estimate
 from prefens.ensemble.ratings.paired_model import Kind
 from prefens.ensemble.ratings.rating import Ratings
@@ -57,7 +57,8 @@ def sentences(summary: RatingSummary) -> list[str]:
         clear = sum(reversal.clear for reversal in each.reversals)
         lines.append(
             f"Ratings by {each.source} have a rank correlation of {in_words(each.spearman)} with those by the votes; "
-            f"{len(each.reversals)} pairs of models change their order, {clear} of them where the votes are sure."
+            f"the order changes in {counted(len(each.reversals), 'pair')} of models, {clear} of them where the votes "
+            "are sure."
         )
     return lines
 

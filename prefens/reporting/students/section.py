@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from prefens.core.errors import printable
+from prefens.core.errors import counted, printable
 from prefens.core.types import Floats, Outcome, Pairs, outcomes
 from prefens.ensemble.distillation import Comparison, Cost, Distillation, most_different
 from prefens.reporting.plots import ACCENT, MUTED, OUTCOME_TITLES, WARM, new_figure
@@ -107,8 +107,8 @@ def _row(distillation: Distillation, compared: Comparison, difference: tuple[flo
 
 
 def _teacher(distillation: Distillation) -> str:
-    count = len(distillation.members)
-    return f"{printable(distillation.source)}{f' of {count} members' if distillation.source == 'blend' else ''}"
+    members = f" of {counted(len(distillation.members), 'member')}" if distillation.source == "blend" else ""
+    return f"{printable(distillation.source)}{members}"
 
 
 def _costs(ordered: Sequence[Distillation]) -> ReportTable:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from prefens.core.errors import ConfigError, DataError
+from prefens.core.errors import ConfigError, DataError, counted
 from prefens.core.types import Floats, Pairs, Strings
 from prefens.data.folds import data_digest, prompt_groups
 from prefens.data.probabilities import read_probabilities
@@ -173,7 +173,7 @@ def _own_verdicts(
         count = int(np.isin(prompt_groups(pairs).astype(str), groups.astype(str)).sum())
         if count:
             notes.append(
-                f"{count} of {len(pairs)} pairs have a prompt that the members were trained on: too good there."
+                f"The members were trained on the prompt of {count} of {counted(len(pairs), 'pair')}: too good there."
             )
     rows = pairs.unlabelled()
     return _Own(pairs.ids, {each.method: each.predict_pairs(rows, unfinished) for each in predictors}, notes)

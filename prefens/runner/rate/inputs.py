@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from prefens.core.errors import ConfigError, DataError
+from prefens.core.errors import ConfigError, DataError, counted
 from prefens.core.types import Floats, Pairs, Strings
 from prefens.data.folds import check_data, data_digest, prompt_groups
 from prefens.data.probabilities import read_probabilities
@@ -110,6 +110,6 @@ def take(ids: Strings, probabilities: Floats, wanted: Strings, name: str) -> Flo
     position = {id_: row for row, id_ in enumerate(ids)}
     missing = [id_ for id_ in wanted if id_ not in position]
     if missing:
-        came = f"{name}: no probabilities of {len(missing)} pairs, such as id {missing[0]}"
+        came = f"{name}: no probabilities of {counted(len(missing), 'pair')}, such as id {missing[0]}"
         raise DataError(came, f"those of all {len(wanted)} pairs", "add them, or rate the pairs that it has")
     return np.asarray(probabilities[[position[id_] for id_ in wanted]], dtype=np.float64)

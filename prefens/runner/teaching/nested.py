@@ -125,6 +125,7 @@ class NestedTeachers:
         predictions, result = fit_and_predict(self.corpus, fold, member, key, self.split.root, checkpoint)
         with shutdown.defer():
             write_run(folder, predictions, result, None, started)
+            shutdown.note_kept()
             checkpoint.unlink(missing_ok=True)
         return predictions
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from prefens.core.errors import StoreError
+from prefens.core.errors import StoreError, counted
 from prefens.core.leases.leases import wait_for
 from prefens.core.types import Floats, Pairs
 from prefens.ensemble.base import Blender
@@ -125,7 +125,7 @@ def _predict(store: UnlabelledStore, runs: Sequence[Run], pairs: Pairs, backbone
         models.append(FoldModel(f"{spec.name} fold {fold}", run.content, load, run))
         groups[tuple(sorted(names)) or (spec.name, fold)].append(models[-1])
     if runs:
-        log.info("predicting %s pairs without votes with %d fold models", f"{len(pairs):,}", len(runs))
+        log.info("predicting %s without votes with %s", counted(len(pairs), "pair"), counted(len(runs), "fold model"))
     sums = predict_groups([*groups.values()], [pairs], n_outcomes, unfinished)  # each of one model
     try:
         for (spec, fold), model in zip(runs, models, strict=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.markup import escape
 from rich.table import Table
 
+from prefens.core.errors import counted
 from prefens.ensemble.distillation import Distillation
 
 
@@ -19,7 +20,7 @@ def distillation_table(distillation: Distillation) -> Table:
         losses = [f"{own.log_loss:.4f} ± {own.log_loss_se:.4f}" for own in (student, teacher)]
         mean, low, high = each.difference()
         difference = f"{mean:+.4f} [{low:+.4f}, {high:+.4f}]"
-        table.add_row(f"log loss, {each.rows} ({len(each.folds.ids)} pairs)", *losses, escape(difference))
+        table.add_row(f"log loss, {each.rows} ({counted(len(each.folds.ids), 'pair')})", *losses, escape(difference))
         table.add_row("calibration error", *(f"{own.calibration_error:.1%}" for own in (student, teacher)), "")
     costs = [distillation.student_cost, distillation.teacher_cost]
     if any(cost is not None and cost.seconds is not None for cost in costs):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from omegaconf import OmegaConf
 
-from prefens.core.errors import DataError
+from prefens.core.errors import DataError, counted
 from prefens.core.hashing import digest
 from prefens.core.teaching import NO_VOTE
 from prefens.core.types import Pairs
@@ -71,13 +71,13 @@ def read_unlabelled(source: Source, files: Sequence[str], corpus: Corpus) -> Pai
             keep.append(row)
     repeated = sum(text in labelled for text in texts)
     counts = (
-        f"{len(loaded.problems):,} malformed rows, {repeated:,} pairs that the labelled data has, "
+        f"{counted(len(loaded.problems), 'malformed row')}, {counted(repeated, 'pair')} that the labelled data has, "
         f"{len(texts) - repeated - len(keep):,} that a row before has"
     )
     if not keep:
         came = f"teacher.unlabelled={', '.join(files)}: no pair is left, after {counts}"
         raise DataError(came, "pairs that the labelled data lacks", "give other files, or leave teacher.unlabelled out")
-    log.info("%s pairs without votes; left out: %s", f"{len(keep):,}", counts)
+    log.info("%s without votes; left out: %s", counted(len(keep), "pair"), counts)
     for row, problem in list(loaded.problems.items())[:1]:
         log.warning("teacher.unlabelled: malformed rows are left out, such as %s: %s", loaded.ids[row], problem)
     ids = np.array([f"unlabelled:{digests[row][:16]}" for row in keep], dtype=object)

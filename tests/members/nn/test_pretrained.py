@@ -129,5 +129,5 @@ def test_missing_weights_are_an_error_and_not_drawn_at_random(tmp_path: Path) ->
     save_file(
         {name: weights[name] for name in weights if name != part}, directory / "model.safetensors", {"format": "pt"}
     )
-    with pytest.raises(BackboneError, match="no weights for 1 parts of the encoder"):
+    with pytest.raises(BackboneError, match="no weights for 1 part of the encoder"):
         load_encoder(directory)

@@ -115,4 +115,4 @@ def test_progress_tells_speed_and_time_left(
         embed_tiny(TEXTS, FP32)
     lines = [record.getMessage() for record in caplog.records]
     assert lines[-1].startswith("embedding: 100 % of 0.0 million tokens")
-    assert all(" a second, " in line and "minutes left" in line for line in lines)
+    assert all(" a second, " in line and "min left" in line for line in lines)

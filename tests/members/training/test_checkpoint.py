@@ -59,7 +59,7 @@ def stop_after(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
         batches.append(pair_batch(*arguments, **named))
         return batches[-1]
 
-    def requested() -> Stopped | None:
+    def requested(lossless: bool = False) -> Stopped | None:
         return Stopped("asked to stop (SIGTERM)", 143) if len(batches) >= step else None
 
     monkeypatch.setattr(loop, "pair_batch", counted)

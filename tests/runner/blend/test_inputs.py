@@ -213,7 +213,7 @@ def test_external_members_are_blended_by_source(tmp_path: Path, pairs: Pairs) ->
     inputs = gathered("members=[m1.csv,m2.parquet]", "data.path=[a.csv,b.csv]", "folds.scheme=source")
     assert inputs.folds.settings["sources"] == ["a", "b"]
     assert np.bincount(inputs.stack.folds.fold).tolist() == [40, 20]
-    for settings, message in (("labels=labels.csv", "none is named"), ("data.path=train.csv", "of 1 sources: train")):
+    for settings, message in (("labels=labels.csv", "none is named"), ("data.path=train.csv", "of 1 source: train")):
         with pytest.raises(ConfigError, match=message):
             gathered("members=[m1.csv]", settings, "folds.scheme=source")
     with pytest.raises(ConfigError, match=r"folds\.k=2 with folds\.scheme=source"):

@@ -73,7 +73,7 @@ def test_what_is_malformed_or_known_is_left_out(
     assert {*map(frozenset, zip(read.response_a, read.response_b, strict=True))} == {
         *map(frozenset, zip(new.response_a, new.response_b, strict=True))
     }
-    assert "4 pairs without votes; left out: 1 malformed rows, 2 pairs that the labelled" in caplog.text
+    assert "4 pairs without votes; left out: 1 malformed row, 2 pairs that the labelled" in caplog.text
     assert "4 that a row before has" in caplog.text
     assert "such as broken: " in caplog.text
 
