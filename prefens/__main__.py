@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from difflib import get_close_matches
 from importlib import import_module
 
 
@@ -23,7 +24,10 @@ def main() -> None:
     if name in ("--help", "-h"):
         print(f"Ensembles that predict which of two LLM responses a person prefers.\n\n{text}")
         return
-    sys.exit(f"failed: no command {name!r}\n  expected: one of\n{text}")
+    near = get_close_matches(name, titles, n=1)
+    hint = f" (did you mean {near[0]}?)" if near else ""
+    print(f"failed: unknown command {name!r}{hint}\n  expected: one of\n{text}", file=sys.stderr)
+    sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -73,3 +73,10 @@ class IncompleteError(StoreError):
 
 class BlendError(PrefensError):
     """A blend that can't be fitted, or whose fit fails its certificate."""
+
+
+def not_installed(package: str, purpose: str, extra: str) -> ConfigError:
+    """Return the error about a package that an extra of prefens brings, and that `purpose` needs."""
+    return ConfigError(
+        f"the package {package} is not installed", f"it, for {purpose}", f"pip install 'prefens[{extra}]'"
+    )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from prefens.core.errors import DataError
+from prefens.core.errors import DataError, not_installed
 from prefens.data.loaded import LoadedPairs
 from prefens.data.raw.table import from_arrow
 from prefens.data.readers.formats import Choice
@@ -39,15 +39,15 @@ def load_hub(
 
     Raises
     ------
+    ConfigError
+        Where `datasets` is not installed.
     DataError
-        Where `datasets` is not installed, where the data set can't be loaded or lacks columns, or as in `load_pairs`.
+        Where the data set can't be loaded or lacks columns, or as in `load_pairs`.
     """
     try:
         import datasets
     except ImportError as error:
-        raise DataError(
-            "the package `datasets` is not installed", "it, for data=hub", "pip install 'prefens[hub]'"
-        ) from error
+        raise not_installed("datasets", "data=hub", "hub") from error
     try:
         if any((Path(name) / saved).is_file() for saved in SAVED):
             data = datasets.load_from_disk(name)

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from prefens.core.errors import ConfigError, DataError
+from prefens.core.errors import ConfigError, DataError, not_installed
 from prefens.data.loaded import LoadedPairs
 from prefens.data.raw.names import stem
 from prefens.data.raw.source import listed
@@ -42,10 +42,9 @@ def fetch_competition(name: str | None) -> Path:
     Raises
     ------
     ConfigError
-        Where this is no competition's name.
+        Where this is no competition's name, or where `kagglehub` is not installed.
     DataError
-        Where `kagglehub` is not installed, where there is no token, no such competition or no connection, and where the
-        rules were not accepted.
+        Where there is no token, no such competition or no connection, and where the rules were not accepted.
     """
     if name is None or not COMPETITION.fullmatch(name):
         came = "data.name is not set" if name is None else f"data.name={name}"
@@ -57,9 +56,7 @@ def fetch_competition(name: str | None) -> Path:
     try:
         import kagglehub
     except ImportError as error:
-        raise DataError(
-            "the package `kagglehub` is not installed", "it, for data=kaggle", "pip install 'prefens[kaggle]'"
-        ) from error
+        raise not_installed("kagglehub", "data=kaggle", "kaggle") from error
     try:
         return Path(kagglehub.competition_download(name))
     except Exception as error:  # kagglehub raises its own classes, those of requests, and ValueError

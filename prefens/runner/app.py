@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import hydra
@@ -17,14 +20,16 @@ from prefens.core.output import guard_output
 from prefens.members.training import distributed
 from prefens.runner import help as help  # it registers what --help shows
 from prefens.runner.callbacks import SweepCallback
+from prefens.runner.command_line.overrides import prepare
+from prefens.runner.command_line.refusals import refusal
 from prefens.runner.config import CONF_DIR
 from prefens.runner.job import run_job
-from prefens.runner.overrides import prepare
 from prefens.runner.sweep import JobOutcome
 from prefens.runner.sweep import Rows as Rows  # the commands' type for what they return
 
 log = logging.getLogger(__name__)
 
+FULL_ERROR = "HYDRA_FULL_ERROR"
 RENAMED = {"race": "early_discard"}  # settings of the version before, refused by name
 GO_ON = ("train", "distil", "predict", "score", "judge")  # commands that a stop costs nothing
 REASONS = {130: "interrupted", 143: "stopped by SIGTERM", shutdown.BUDGET_SPENT: "the time budget is spent"}
@@ -68,7 +73,7 @@ def run(name: str, task: Callable[[Any], Rows], finish: Callable[[Rows], None] |
     except KeyboardInterrupt as interrupt:
         stopped = getattr(interrupt, "code", 130)
     every = outcomes if SweepCallback.sweep is None else SweepCallback.sweep.outcomes()
-    if not every and stopped is None:  # --help, --cfg, a wrong setting: Hydra has answered
+    if not every and stopped is None:  # --help, --cfg, a wrong setting
         sys.exit(code)
     if stopped is None:
         stopped = next((outcome.code for outcome in every if outcome.code is not None), None)
@@ -89,14 +94,32 @@ def _run_hydra(name: str, job: Callable[[Any], JobOutcome]) -> Any:
     while True:
         code: Any = 0
         try:
-            hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name=name)(job)()
-        except SystemExit as end:  # what Hydra reports itself: typos, missing groups, a launcher whose worker died
+            with _raising():
+                hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name=name)(job)()
+        except SystemExit as end:  # what Hydra reports itself: --help, options that it does not know
             code = end.code
+        except Exception as error:  # settings that don't compose; a launcher whose worker died
+            refused = refusal(name, sys.argv[1:], error)
+            code = 1 if refused is None else f"\nfailed: {mask(str(refused))}"
+            if refused is None:
+                traceback.print_exc()
         sweep = SweepCallback.sweep
         lost = sweep.release_lost() if sweep is not None and code and shutdown.requested() is None else 0
         if not lost:
             return code
         log.warning("a worker died with %s; the sweep goes on, and tries once more", counted(lost, "job"))
+
+
+@contextmanager
+def _raising() -> Iterator[None]:
+    """Let Hydra raise what it would print and end with."""
+    before = os.environ.get(FULL_ERROR)
+    os.environ[FULL_ERROR] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[FULL_ERROR]
 
 
 def _exit(name: str, outcomes: Sequence[JobOutcome], code: Any, stopped: int | None) -> None:

@@ -10,16 +10,17 @@ from collections.abc import Collection, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, get_type_hints
 
 from hydra.core.config_store import ConfigStore
 from hydra.errors import InstantiationException
 from hydra.utils import get_class
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from prefens.core.errors import ConfigError
 from prefens.data.raw.names import is_file_name, stem
+from prefens.runner.command_line.values import described, near_first
 from prefens.runner.schemas import SCHEMAS, RecipeConfig
 
 T = TypeVar("T")
@@ -63,11 +64,19 @@ def build(node: Any, kind: type[T] | None = None, **parts: Any) -> T:
         merged = OmegaConf.merge(schema, {**values, **{name: part for name, part in parts.items() if name in names}})
         return OmegaConf.to_object(merged)  # type: ignore[return-value]
     except OmegaConfBaseException as error:
-        raise ConfigError(
-            str(error).splitlines()[0] + (f" ({error.full_key})" if error.full_key else ""),
-            f"the fields and types of {node.get('_target_', kind)}",
-            "correct the setting; --cfg job prints them all",
-        ) from error
+        raise _refused(node, target, error) from error
+
+
+def _refused(node: Any, target: Any, error: OmegaConfBaseException) -> ConfigError:
+    """Return the error about a field that the dataclass `target` has not, or has with another type."""
+    name = str(error.full_key or "")
+    group = node._get_full_key("") if isinstance(node, DictConfig) else ""
+    hints = get_type_hints(target) if is_dataclass(target) else {}
+    hints = {item.name: hints[item.name] for item in fields(target)} if hints else {}
+    field = f"{group}.{name}".strip(".")
+    expected = described(hints[name]) if name in hints else f"a field: {', '.join(near_first(name, hints))}"
+    came = f"{field}: {str(error).splitlines()[0]}"
+    return ConfigError(came, f"{field}: {expected}", "correct the setting; --cfg job prints them all")
 
 
 def plain(node: Any) -> dict[str, Any]:

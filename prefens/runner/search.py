@@ -8,19 +8,23 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from prefens.core.credentials import mask
-from prefens.core.errors import ConfigError, TrainingError
+from prefens.core.errors import ConfigError, TrainingError, not_installed
 from prefens.core.hashing import digest, short
 from prefens.core.metrics import log_loss
 from prefens.runner.results import TrialRow
 from prefens.runner.sync import member_stack
 from prefens.store.member_spec import MemberSpec
 from prefens.store.split_store import SplitStore
+
+try:
+    import optuna
+    from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+    from optuna.trial import FrozenTrial, Trial, TrialState
+except ModuleNotFoundError as missing:
+    raise not_installed("optuna", "prefens.tune", "tune") from missing
 
 log = logging.getLogger(__name__)
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # failed trials are logged here

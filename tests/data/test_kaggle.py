@@ -124,7 +124,7 @@ def test_only_a_competitions_name_is_asked_for(answer: Callable[[Answer | None],
 
 def test_without_kagglehub_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "kagglehub", None)
-    with pytest.raises(DataError, match=r"prefens\[kaggle\]"):
+    with pytest.raises(ConfigError, match=r"prefens\[kaggle\]"):
         KaggleSource(name="x").load()
 
 

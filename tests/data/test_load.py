@@ -229,19 +229,34 @@ def test_labels_may_say_true_and_false_in_any_type(tmp_path: Path) -> None:
         np.testing.assert_array_equal(load_pairs(tmp_path / name).pairs.labels, expected)
 
 
+def test_plain_test_texts_need_no_setting(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rows = [{"id": row, "prompt": '["p"] is?', "response_a": f"[{row}] a", "response_b": "b"} for row in range(3)]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    pd.DataFrame(rows).to_csv(tmp_path / "a.csv", index=False)
+    for name in ("a.jsonl", "a.csv"):
+        caplog.clear()
+        with caplog.at_level("INFO"):
+            found = load_pairs(tmp_path / name, labelled=False, strict=False).pairs
+        assert f"{name}: format winner (plain texts: no response is a JSON list)" in caplog.text
+        assert [*found.ids] == ["0", "1", "2"]
+        assert found.prompt[0] == ('["p"] is?',)
+        assert found.response_a[2] == ("[2] a",)
+
+
 def test_a_file_of_which_no_row_can_be_read_is_refused(tmp_path: Path) -> None:
     plain = pd.DataFrame({"id": ["1", "2"], "prompt": "p", "response_a": "a", "response_b": "b"})
-    for name, frame, words in (
-        ("plain.parquet", plain, "seems to be plain texts, no JSON lists"),
-        ("numbers.parquet", plain.assign(prompt=1), "seems to be another one"),
+    lists = plain.assign(prompt='["p"]', response_a='["a"]', response_b='["b"]')
+    for frame, name, words in (
+        (plain, "one_hot", "seems to be plain texts, no JSON lists"),
+        (lists.assign(prompt=1), None, "seems to be another one"),
     ):
-        frame.to_parquet(tmp_path / name)
-        with pytest.raises(DataError, match=f"{name}: no row can be read; the format {words}"):
-            load_pairs(tmp_path / name, labelled=False, strict=False)
-    assert len(load_pairs(tmp_path / "plain.parquet", labelled=False, name="winner").pairs) == 2
-    mixed = pd.concat([plain, plain.assign(id="3", prompt='["p"]', response_a='["a"]', response_b='["b"]')[:1]])
-    mixed.to_parquet(tmp_path / "mixed.parquet")
-    assert len(load_pairs(tmp_path / "mixed.parquet", labelled=False, strict=False).pairs) == 1
+        frame.to_parquet(tmp_path / "bad.parquet")
+        with pytest.raises(DataError, match=f"bad.parquet: no row can be read; the format {words}"):
+            load_pairs(tmp_path / "bad.parquet", labelled=False, strict=False, name=name)
+    pd.concat([plain, lists[:1].assign(id="3")]).to_parquet(tmp_path / "mixed.parquet")
+    mixed = load_pairs(tmp_path / "mixed.parquet", labelled=False, strict=False)
+    assert len(mixed.pairs) == 1
+    assert [*mixed.problems] == [0, 1]
 
 
 def test_parquet_ids_that_pandas_made_floats(tmp_path: Path) -> None:

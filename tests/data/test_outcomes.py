@@ -38,6 +38,27 @@ def test_the_data_says_how_many(tmp_path: Path) -> None:
     assert found == {name: k for name, (_, k) in frames.items()}
 
 
+@pytest.mark.parametrize("name", ["winner_tied", "Winner_Tie", "tie", "is_tie"])
+def test_ties_in_a_column_of_another_name_are_refused_by_the_column(tmp_path: Path, name: str) -> None:
+    path = parquet(tmp_path / "a.parquet", one_hot(TIED).rename(columns={"winner_tie": name}))
+    for lenient in (False, True):
+        with pytest.raises(DataError, match="no column winner_tie") as caught:
+            FileSource(path=path).load(lenient=lenient)
+        assert f"'data.columns={{winner_tie: {name}}}'" in caught.value.do
+        assert "remove" not in caught.value.do
+    assert (FileSource(path=path, columns={"winner_tie": name}).load().pairs.labels == TIED.labels).all()
+
+
+def test_rows_without_a_winner_may_be_ties(tmp_path: Path) -> None:
+    ties = int((TIED.labels == 2).sum())
+    lost = parquet(tmp_path / "a.parquet", one_hot(TIED).rename(columns={"winner_tie": "third"}))
+    with pytest.raises(DataError, match=rf"no column winner_tie, and {ties} of 40 rows") as caught:
+        FileSource(path=lost).load()
+    assert "data.columns={winner_tie: COLUMN}" in caught.value.do
+    clear = one_hot(CLEAR).rename(columns={"winner_tie": "properties"}).assign(winner="model_a")
+    assert FileSource(path=parquet(tmp_path / "b.parquet", clear)).load().pairs.n_outcomes == 2
+
+
 def test_both_bad_left_out_are_no_ties(tmp_path: Path) -> None:
     frame = arena(CLEAR)
     frame.loc[3, "winner"] = "both_bad"

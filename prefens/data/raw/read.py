@@ -39,9 +39,10 @@ def read_raw(path: Path, choose: Choose) -> RawTable:
     """
     if path.is_dir():
         return _read_folder(path, choose)
+    if not path.exists():
+        raise DataError(f"{path}: no such file", f"a file at {path.absolute()}", "check the path")
     if not path.is_file():
-        came = "no such file" if not path.exists() else "not a regular file"
-        raise DataError(f"{path}: {came}", READABLE, "check the path")
+        raise DataError(f"{path}: not a regular file", READABLE, "check the path")
     source = Source(str(path), path)
     try:
         return _read_source(unpack(source), choose)

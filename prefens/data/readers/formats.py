@@ -6,12 +6,16 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from prefens.core.errors import ConfigError, DataError
 from prefens.core.types import Outcome
 from prefens.data.loaded import LABEL, TEXT, LoadedPairs
 from prefens.data.raw.source import listed
 from prefens.data.raw.table import RawTable
 from prefens.data.readers import chosen, conflicts, graded, one_hot, winner
+from prefens.data.readers.json_cells import LIST
 
 log = logging.getLogger(__name__)
 
@@ -106,8 +110,10 @@ class Choice:
             raise self._unknown(table)
         if table.rows == 0:
             raise DataError(f"{table.name}: no rows", "at least one row", "check that the file is the right one")
-        columns = ", ".join(table.columns)
-        log.info("%s: format %s (%s), by its columns %s", table.name, name, FORMATS[name].words, columns)
+        columns, words = ", ".join(table.columns), FORMATS[name].words
+        if name == "one_hot" and self.name is None and not self.labelled and _are_plain(table):
+            name, words = "winner", "plain texts: no response is a JSON list"
+        log.info("%s: format %s (%s), by its columns %s", table.name, name, words, columns)
         loaded = FORMATS[name].read(table, self.labelled, strict)
         loaded.format = name
         loaded.may_tie = name == "graded" or LABEL[Outcome.TIE] in table.header
@@ -153,3 +159,12 @@ class Choice:
             + "; ".join(f"{name}: {each.words}" for name, each in FORMATS.items() if name != "one_hot"),
             "rename or add the columns, or name them: 'data.columns={prompt: question, ...}'",
         )
+
+
+def _are_plain(table: RawTable) -> bool:
+    """Whether the responses of test rows are texts, and none begins as a JSON list: the competition's always do."""
+    pieces = [piece for name in TEXT[1:] for piece in table.columns[name]]
+    if not all(pa.types.is_string(piece.type) or pa.types.is_large_string(piece.type) for piece in pieces):
+        return False
+    lists = [pc.match_substring_regex(piece, f"^{LIST.pattern}").drop_null() for piece in pieces]
+    return any(map(len, lists)) and not any(pc.any(each).as_py() for each in lists)

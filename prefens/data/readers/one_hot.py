@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -17,12 +19,14 @@ from prefens.data.garbage import no_garbage_collection
 from prefens.data.loaded import LABEL, MODEL, TEXT, LoadedPairs
 from prefens.data.raw.json_lists import Turns, batches, parse_lists
 from prefens.data.raw.json_text import quick_loads, replace_surrogates
+from prefens.data.raw.source import listed
 from prefens.data.raw.table import RawTable
 
 log = logging.getLogger(__name__)
 
 WORDS = "JSON lists of turns, one-hot labels"
 PLAIN = "invalid JSON"
+TIE_WORD = re.compile(r"(?:^|[\W_])(?:is)?_?(?:tie[ds]?|draw)(?:$|[\W_])", re.IGNORECASE)
 
 
 def columns(header: Sequence[str], labelled: bool) -> list[str]:
@@ -50,7 +54,7 @@ def read_some(table: RawTable, labelled: bool, strict: bool) -> LoadedPairs:
     with no_garbage_collection():
         texts = {name: _turns(table, name, problems, repaired) for name in TEXT}
     _match_turns(texts, problems, repaired)
-    label = read_one_hot(table, problems) if labelled else None
+    label = _labels(table, problems, strict) if labelled else None
     if problems and strict:
         raise _refusal(table, ids, problems)
     for kind, count in repaired.items():
@@ -133,6 +137,36 @@ def _match_turns(texts: dict[str, Strings], problems: dict[int, str], repaired: 
         for name in TEXT:
             if texts[name][row] is None:
                 texts[name][row] = empty
+
+
+def _labels(table: RawTable, problems: dict[int, str], strict: bool) -> NDArray[np.int8]:
+    """Return labels as `read_one_hot` does; DataError where the ties seem to be in a column of another name.
+
+    A column whose name looks like that of ties says so, and so do rows without a winner where rows are refused anyway.
+    """
+    if LABEL[2] in table.columns:
+        return read_one_hot(table, problems)
+    named = _tie_columns(table.header)
+    cells = [table.columns[name] for name in LABEL[:2]]
+    winners = [np.array([flag(cell) for piece in pieces for cell in piece.to_pylist()]) for pieces in cells]
+    ties = int(((winners[0] == 0) & (winners[1] == 0)).sum())
+    if named or (ties and strict):
+        column = named[0] if named else "COLUMN"
+        do = f"name the column of the ties: 'data.columns={{{LABEL[2]}: {column}}}'"
+        raise DataError(
+            f"{table.name}: no column {LABEL[2]}, and {ties} of {table.rows} rows with 0 in {' and '.join(LABEL[:2])}"
+            f" (columns: {listed(table.header)})",
+            f"{LABEL[2]}, with 1 for a tie; or neither ties nor a column that seems to hold them",
+            do if named else f"{do}; where there is none, and no ties, correct or remove these rows",
+        )
+    return read_one_hot(table, problems)
+
+
+def _tie_columns(header: Sequence[str]) -> list[str]:
+    """Return the columns whose names look like that of ties."""
+    others = {name.lower(): name for name in header if name not in (*LABEL, *TEXT, *MODEL)}
+    close = get_close_matches(LABEL[2], others, n=1, cutoff=0.8)
+    return [others[name] for name in close or others if close or TIE_WORD.search(name)]
 
 
 def read_one_hot(table: RawTable, problems: dict[int, str]) -> NDArray[np.int8]:

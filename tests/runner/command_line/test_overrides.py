@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from prefens.core.errors import ConfigError
-from prefens.runner.overrides import prepare, quoted
+from prefens.runner.command_line.overrides import prepare, quoted
 
 PARSER = OverridesParser.create()
 

@@ -1,0 +1,1 @@
+"""The command line before and after Hydra reads it: what is expanded, what is refused."""
