@@ -203,7 +203,7 @@ def _duration(seconds: float) -> str:
 
 def member_table(members: Sequence[MemberDiagnosis]) -> Table:
     """One row per member: its weight with interval, what the blend loses without it, and who is most like it."""
-    table = Table(title="What the fitted weights rest on", caption=MEMBER_CAPTION)
+    table = Table(title="What the weights of log_loss rest on", caption=MEMBER_CAPTION)
     table.add_column("", no_wrap=True)
     for name in ("log loss", "weight", "gain (leave\none out)", "most alike"):
         table.add_column(name, justify="left" if name == "most alike" else "right", no_wrap=True)
