@@ -28,8 +28,8 @@ SCORES_NOTE = (
 )
 WEIGHTS_NOTE = (
     "weight: in the average with the lowest log loss, whichever method predicts; with its 95 % interval by bootstrap "
-    "over prompts. gain (leave one out): how much the honest log loss rises without the member. most alike: the member whose errors correlate most with its own; "
-    "above 0.995 they say the same."
+    "over prompts. gain (leave one out): how much the honest log loss rises without the member. most alike: the member "
+    "whose errors correlate most with its own; above 0.995 they say the same."
 )
 DIFFERENCES_NOTE = (
     "Paired differences of honest log loss in nats, 95 % intervals by bootstrap over prompts; below 0 is better."
