@@ -115,6 +115,9 @@ def test_pairs_that_were_blended_are_judged_by_their_honest_predictions(
     assert scores["truth", "accuracy", ""]["value"] == 1.0
     assert scores["reverse", "accuracy", ""]["value"] == 0.0
     assert "honest predictions" in capsys.readouterr().out
+    best = judged(*blended[:2], "predictors=[best,truth]", "out=best")
+    assert {judge for judge, _, _ in best} >= {"soft_vote", "truth"}
+    assert best["soft_vote", "accuracy", ""]["value"] == judged(*blended[:2])["soft_vote", "accuracy", ""]["value"]
 
 
 @pytest.mark.slow  # it makes MLflow's database

@@ -10,6 +10,7 @@ from prefens.core.metrics import outcome_shares
 from prefens.core.types import outcomes
 from prefens.data.submission import submission_columns
 from prefens.ensemble.blend import Blend
+from prefens.ensemble.leaderboard import named_weights
 from prefens.ensemble.results import BlendResult
 from prefens.reporting.html import render_template
 from prefens.reporting.plots import OUTCOME_TITLES
@@ -31,10 +32,12 @@ def render_model_card(blend: Blend, biases: Sequence[str], swap: str, version: s
     """
     best, folds = blend.best, blend.folds
     shares = outcome_shares(folds.label, folds.n_outcomes)
+    weights = named_weights(blend.stack, best)
     members = [
-        {"backbone": info.backbone, "seed": info.seed, **row.as_dict()}
+        {"backbone": info.backbone, "seed": info.seed, "member": row.member, "log_loss": row.log_loss}
         for info, row in zip(blend.stack.members, blend.members, strict=True)
     ]
+    order = {row.member: row.log_loss if weights is None else -weights[row.member] for row in blend.members}
     return render_template(
         "model_card.md.j2",
         title=f"{best.method} of {counted(len(members), 'member')}",
@@ -49,7 +52,8 @@ def render_model_card(blend: Blend, biases: Sequence[str], swap: str, version: s
         shares=", ".join(f"{OUTCOME_TITLES[outcome]} {shares[outcome]:.1%}" for outcome in outcomes(folds.n_outcomes)),
         outcomes=", ".join(f"P({OUTCOME_TITLES[outcome]})" for outcome in outcomes(folds.n_outcomes)),
         columns=", ".join(submission_columns(folds.n_outcomes)),
-        members=sorted(members, key=lambda member: -float(member["weight"])),
+        members=sorted(members, key=lambda member: order[member["member"]]),
+        weights=weights,
         biases=biases,
         swap=swap,
         alarms=blend.diagnosis.alarms,

@@ -128,7 +128,7 @@ def _exit(name: str, outcomes: Sequence[JobOutcome], code: Any, stopped: int | N
     for outcome in failed:
         again = f"python -m prefens.{name} {shlex.join(outcome.overrides)}"
         error = outcome.error or outcome.death
-        text = f"\nfailed: {' '.join(outcome.overrides)}\n  {error}\n  again:    {again}"
+        text = f"\nfailed: {' '.join(outcome.overrides) or name}\n  {error}\n  again:    {again}"
         print(printable(mask(text)), file=sys.stderr)
     if stopped is not None:
         goes_on = "; the same command goes on from here" if name in GO_ON else ""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from prefens.runner.sweep_status import SplitStatus, SweepStatus
 
 CAPTION_WIDTH = 90  # characters of a line below a table, which may be narrower
+TERMINAL = 100  # characters of a usual terminal
 WIDEST = 200  # characters of a table
 STYLES = {"member": "", "blend": "bold", "choice": "bold green", "reference": "dim"}
 MALFORMED_SHOWN = 10  # rows
@@ -36,11 +37,14 @@ TRIALS_SHOWN = 20  # rows
 
 def show(table: Table) -> None:
     """Print a table to stdout at its natural width: a narrow terminal may fold lines, but no number is cut."""
-    table.box, table.title_justify = SIMPLE_HEAD, "left"
+    table.box = SIMPLE_HEAD
     table.show_edge, table.pad_edge, table.collapse_padding = False, False, True  # two spaces between columns
+    title, table.title = table.title, None  # lines of their own: a narrow table would break them
     caption, table.caption = table.caption, None
     console = Console()
     natural = Measurement.get(console, console.options.update(width=WIDEST, max_width=WIDEST), table).maximum
+    if title:
+        Console(width=max(natural, TERMINAL), highlight=False).print(title, style="italic")
     Console(width=natural).print(table)
     if caption:
         Console(width=max(natural, CAPTION_WIDTH), highlight=False).print(caption, style="dim italic", markup=False)
@@ -203,7 +207,7 @@ def _duration(seconds: float) -> str:
 
 def member_table(members: Sequence[MemberDiagnosis]) -> Table:
     """One row per member: its weight with interval, what the blend loses without it, and who is most like it."""
-    table = Table(title="What the fitted weights rest on", caption=MEMBER_CAPTION)
+    table = Table(title="What the weights of log_loss rest on", caption=MEMBER_CAPTION)
     table.add_column("", no_wrap=True)
     for name in ("log loss", "weight", "gain (leave\none out)", "most alike"):
         table.add_column(name, justify="left" if name == "most alike" else "right", no_wrap=True)
@@ -277,8 +281,8 @@ def trial_table(rows: Sequence[TrialRow]) -> Table:
 
 
 TRIAL_CAPTION = (
-    "log loss: out of fold, in nats; the best one of a search is too good. hold-out: on rows that\n"
-    "no trial was chosen by. Pruned trials have the loss of their first folds."
+    "log loss: out of fold, in nats; the best one of a search is too good. hold-out: on rows\n"
+    "that no trial was chosen by. Pruned trials have the loss of their first folds."
 )
 
 

@@ -29,6 +29,7 @@ except ModuleNotFoundError as missing:
 log = logging.getLogger(__name__)
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # failed trials are logged here
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+warnings.filterwarnings("ignore", "Choices for a categorical distribution", UserWarning)  # lists are choices here
 
 HEARTBEAT = 60  # seconds; a trial whose process is silent for twice as long is begun again
 FAILED = "failed"  # noted of a trial whose training failed; one that was cut off is begun again instead

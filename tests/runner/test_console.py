@@ -23,6 +23,7 @@ from prefens.runner.console import (
     short_names,
     show,
     show_status,
+    trial_table,
 )
 from prefens.runner.results import FoldResult, MalformedRow, Prediction
 from prefens.runner.sweep_status import SplitStatus, SweepStatus
@@ -118,6 +119,15 @@ def test_tables_of_weights_and_folds_of_four_members_fit(capsys: pytest.CaptureF
     lines = printed(fold_table(runs), capsys)
     assert max(map(len, lines)) <= 90
     assert lines[-1].endswith("cached")
+
+
+def test_a_title_is_wider_than_its_table_and_not_broken(capsys: pytest.CaptureFixture[str]) -> None:
+    run = FoldResult("a", "a", 0, 0, False, log_loss=0.95, accuracy=0.5, seconds=90.0, trained=True)
+    title, header, *_ = printed(fold_table([run]), capsys)
+    assert title.rstrip() == "Out-of-fold log loss in nats (lower is better; ln 3 = 1.0986)"
+    assert header.startswith("member")
+    lines = printed(trial_table([]), capsys)
+    assert all(len(line) > 60 for line in lines[-2:])
 
 
 EVIL = "x\x1b]0;PWN\x07\x1b[31m[/b]"

@@ -61,7 +61,7 @@ def weights_plot(names: Sequence[str], weights: Floats, intervals: Floats) -> Pl
     axes.plot(weights[order], rows, "o", color=ACCENT, markersize=6)
     axes.set_yticks(rows, [names[index] for index in order])
     axes.set_ylim(-0.6, len(order) - 0.4)
-    axes.set(xlabel="weight of the lowest log loss (line: 95 % of bootstrap resamples)", xlim=(-0.02, 1.02))
+    axes.set(xlabel="weight in log_loss (line: 95 % of bootstrap resamples)", xlim=(-0.02, 1.02))
     certain = int((intervals[:, 0] > MIN_WEIGHT).sum())
     finding = f"{certain} of {len(names)} members {'has' if certain == 1 else 'have'} a weight in every likely sample"
     return Plot("weights", finding, figure)

@@ -27,9 +27,9 @@ SCORES_NOTE = (
     "pairs/s: training pairs in that time. parameters: of one model, where they are counted."
 )
 WEIGHTS_NOTE = (
-    "weight: of the lowest log loss, with its 95 % interval by bootstrap over prompts. gain (leave one out): how much "
-    "the honest log loss rises without the member. most alike: the member whose errors correlate most with its own; "
-    "above 0.995 they say the same."
+    "weight: in the average with the lowest log loss, whichever method predicts; with its 95 % interval by bootstrap "
+    "over prompts. gain (leave one out): how much the honest log loss rises without the member. most alike: the member "
+    "whose errors correlate most with its own; above 0.995 they say the same."
 )
 DIFFERENCES_NOTE = (
     "Paired differences of honest log loss in nats, 95 % intervals by bootstrap over prompts; below 0 is better."
@@ -108,7 +108,7 @@ def _weights(blend: Blend) -> ReportTable:
         for row in sorted(blend.members, key=lambda row: -row.weight)
     ]
     digits = {"weight": 3, "correlation": 3}
-    return ReportTable("What the fitted weights rest on", rows, WEIGHTS_NOTE, column_digits=digits)
+    return ReportTable("What the weights of log_loss rest on", rows, WEIGHTS_NOTE, column_digits=digits)
 
 
 def _differences(leaderboard: Rows) -> ReportTable:

@@ -96,13 +96,19 @@ def find_blend(settings: RateConfig, root: Path, digest: str) -> Blend | None:
 
 
 def blend_predictions(blend: Blend, names: Sequence[str]) -> dict[str, tuple[Strings, Floats]]:
-    """Return ids and honest probabilities by the names of members and methods; without names, of the best method."""
+    """Return ids and honest probabilities by the names of members and methods; without names, of the best method.
+
+    best is the name of the best method too.
+    """
     own = dict(zip(blend.names, blend.stack.probabilities, strict=True))
     own |= {result.method: result.probabilities for result in blend.results}
+    names = [blend.best.method if name == "best" else name for name in names or ["best"]]
     unknown = [name for name in names if name not in own]
     if unknown:
-        raise ConfigError(f"predictors={','.join(unknown)}", f"names among {', '.join(own)}", "correct predictors=")
-    return {name: (blend.stack.folds.ids, own[name]) for name in names or [blend.best.method]}
+        raise ConfigError(
+            f"predictors={','.join(unknown)}", f"best, or names among {', '.join(own)}", "correct predictors="
+        )
+    return {name: (blend.stack.folds.ids, own[name]) for name in names}
 
 
 def take(ids: Strings, probabilities: Floats, wanted: Strings, name: str) -> Floats:
