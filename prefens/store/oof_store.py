@@ -100,12 +100,16 @@ class OOFStore:
         matches = [split for split in splits if _matches(split, data_digest or "", fold_digest or "")]
         if len(matches) == 1:
             return matches[0]
+        if not splits:
+            raise StoreError(
+                f"no member was trained in {self.root.absolute()}",
+                "the folder of your members",
+                "set tracking.root=, or train: python -m prefens.train data.path=train.csv backbone=tfidf",
+            )
         raise StoreError(
             f"{self.root}: members on {len(matches)} combinations of data and folds; the store holds{self.contents()}",
             "members that share data digest and fold digest: only those are comparable",
-            "choose with data_digest=... or fold_digest=..., or give another tracking.root"
-            if splits
-            else "train members first: python -m prefens.train data.path=train.csv backbone=tfidf",
+            "choose with data_digest=... or fold_digest=..., or give another tracking.root",
         )
 
     def contents(self) -> str:
