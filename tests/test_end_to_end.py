@@ -143,7 +143,9 @@ def test_predict_works_from_a_moved_read_only_root(trained: Path, tmp_path: Path
         path.chmod(path.stat().st_mode | stat.S_IWUSR)
 
 
-@pytest.mark.parametrize("streams", ["closed", "full", "ascii"])
+@pytest.mark.parametrize(
+    "streams", ["closed", pytest.param("full", marks=pytest.mark.slow), pytest.param("ascii", marks=pytest.mark.slow)]
+)
 def test_no_stream_costs_a_file_or_changes_the_exit_status(trained: Path, tmp_path: Path, streams: str) -> None:
     store, data = f"tracking.root={trained}/runs", f"data.path={trained}/train.csv"
     lines = {

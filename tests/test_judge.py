@@ -135,6 +135,7 @@ def test_scores_are_logged_and_a_broken_mlflow_costs_nothing(
     assert Path("broken/judge.json").read_text() == Path("logged/judge.json").read_text()
 
 
+@pytest.mark.slow
 def test_a_judge_whose_time_is_spent_goes_on_to_the_same_bits(member: tuple[Path, str]) -> None:
     arguments = ["data.path=bench.jsonl", f"predictors=[best,{member[1]},oracle.csv]", "tracking=none"]
     whole = judged(*arguments[:2], "out=whole")

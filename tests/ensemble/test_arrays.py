@@ -41,7 +41,7 @@ def test_arrays_of_two_outcomes() -> None:
         blend_arrays(members, np.full(90, 2))
 
 
-@pytest.mark.parametrize("grouped", [True, False])
+@pytest.mark.parametrize("grouped", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_arrays_give_what_the_command_finds_in_files(grouped: bool, tmp_path: Path) -> None:
     ids = [f"{row:03d}" for row in range(len(LABELS))]
     labels = pd.DataFrame({"id": ids, "label": LABELS})

@@ -103,7 +103,9 @@ OPTIONS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("option", OPTIONS)
+@pytest.mark.parametrize(
+    "option", [name if name == "everything" else pytest.param(name, marks=pytest.mark.slow) for name in OPTIONS]
+)
 def test_every_option_continues_with_the_same_bits_from_any_step(
     option: str, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -68,6 +68,7 @@ def test_nested_teachers_never_saw_the_fold_that_the_student_is_scored_on(tmp_pa
     assert (leaking_before[fold][scored_elsewhere] != leaking_after[fold][scored_elsewhere]).any()
 
 
+@pytest.mark.slow
 def test_where_folds_are_sources_no_vote_on_a_prompt_of_the_fold_is_used(tmp_path: Path) -> None:
     """Another source has votes on the same prompts; its rows are left out of what is fitted without the fold."""
     sources = np.random.default_rng(1).integers(0, K, 80)
