@@ -193,7 +193,7 @@ class SyntheticSource(Source):
             raise ConfigError(came, "data with such a column", "give data.path=FILE")
         pairs = generate(self.rows, self.seed, Effects(self.verbosity, self.position, self.tie))
         bayes, symmetric = floors(pairs)
-        line = "log loss expected over all votes, not of those drawn: true probabilities %.4f, swap-symmetric ones %.4f"
+        line = "log loss that all possible votes would have: true probabilities %.4f, swap-symmetric ones %.4f"
         log.info(line, bayes, symmetric)
         if self.outcomes is not None:
             pairs = with_outcomes(pairs, self.outcomes)
